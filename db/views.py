@@ -1,0 +1,133 @@
+"""Plain dataclasses that leave the store. ORM rows never do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from engine.contracts.states import RunState
+
+
+@dataclass(frozen=True)
+class Number:
+    """A printed number: its digits as they stood in the log, and its value (None for nan and inf)."""
+
+    text: str
+    value: float | None
+
+
+@dataclass(frozen=True)
+class ProgressView:
+    """Where a live run stands."""
+
+    phase: str
+    done: int
+    total: int
+    epoch: int | None = None
+    last_epoch: int | None = None
+    elapsed_seconds: float | None = None
+    remaining_seconds: float | None = None
+    rate: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunView:
+    """One line of the runs table."""
+
+    id: str
+    name: str
+    stage: str
+    state: RunState
+    reason: str
+    """The state in words: `exit code 3`, `signal 9 (SIGKILL)`, `waits for relu-retrain`, `the artifact weights/best.pt is missing`."""
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    seconds: float | None = None
+    """Run time by the runner's monotonic clock, or what the log says for an imported run."""
+    attempt: int = 1
+    stalled: bool = False
+    stopping: str = ""
+    """The stop in progress, in words: `SIGINT sent, SIGTERM in 12 s`; empty when none is."""
+    group: str | None = None
+    pipeline: str | None = None
+    step: str | None = None
+    source: str = "launched"
+    epochs_done: int | None = None
+    epochs_total: int | None = None
+    eta_seconds: float | None = None
+    progress: ProgressView | None = None
+    best_map: Number | None = None
+    """Best mAP@.5:.95 (a fraction), of the epochs or of the stage's evaluation."""
+    best_epoch: int | None = None
+    map_curve: tuple[float, ...] = ()
+    """mAP@.5:.95 by epoch, for the trend column."""
+    lines_not_understood: int = 0
+    archived: bool = False
+    tags: tuple[str, ...] = ()
+    notes: str = ""
+    parents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EpochView:
+    """One epoch: the training line, and the `all` row of its validation."""
+
+    attempt: int
+    epoch: int
+    last_epoch: int
+    values: Mapping[str, Number]
+    """gpu_mem, box, obj, cls, total, labels, img_size, P, R, mAP@.5, mAP@.5:.95, by the names of the log; missing ones are absent."""
+
+
+@dataclass(frozen=True)
+class EvaluationView:
+    """One evaluation that is not an epoch's: final tests, PTQ, ONNX."""
+
+    index: int
+    label: str
+    weights: str | None
+    images: int | None
+    labels: int | None
+    values: Mapping[str, Number]
+    """P, R, mAP@.5, mAP@.5:.95 and pycocotools' twelve, as far as there are."""
+    per_class: Mapping[str, Mapping[str, Number]] = field(default_factory=dict)
+    settings: Mapping[str, Any] | None = None
+    """The evaluation settings of `result.json`, None when only the log speaks."""
+    backend: str | None = None
+    epoch: int | None = None
+
+
+@dataclass(frozen=True)
+class EventView:
+    """One other fact of the log, in order of appearance."""
+
+    kind: str
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ArtifactView:
+    """A file that a run read (`input`) or wrote."""
+
+    role: str
+    path: str
+    size_bytes: int
+    sha256: str
+    is_input: bool = False
+
+
+@dataclass(frozen=True)
+class RunDetail:
+    """Everything the store knows of one run."""
+
+    run: RunView
+    options: Mapping[str, Any]
+    command: tuple[str, ...]
+    cwd: str
+    epochs: tuple[EpochView, ...]
+    evaluations: tuple[EvaluationView, ...]
+    events: tuple[EventView, ...]
+    artifacts: tuple[ArtifactView, ...]
+    imported_from: str | None = None

@@ -1,0 +1,149 @@
+"""Facts: what the parsers of `engine/logs` read out of a console log.
+
+Numbers stay the text that was printed (`"0.4780"`, `"nan"`): the store keeps both the text and its value.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRow:
+    """The finished training line of one epoch."""
+
+    epoch: int
+    """As printed: 0-based for YOLOv7."""
+    last_epoch: int
+    """The number after the slash, as printed."""
+    values: Mapping[str, str]
+    """gpu_mem, box, obj, cls, total, labels, img_size in YOLOv7's dialect; a field cut off at the terminal's edge is absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a bar stands. Only the latest one matters; it is never a row."""
+
+    phase: str
+    """`train`, `val`, `scan`, `calibrate`, …"""
+    done: int
+    total: int
+    epoch: int | None = None
+    last_epoch: int | None = None
+    elapsed_seconds: float | None = None
+    remaining_seconds: float | None = None
+    rate: str = ""
+    """As printed: `3.41it/s`."""
+    values: Mapping[str, str] = field(default_factory=dict)
+    """The running losses of a training bar."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationRow:
+    """One `all` or per-class row."""
+
+    class_name: str
+    images: int
+    labels: int
+    values: Mapping[str, str]
+    """P, R, mAP@.5, mAP@.5:.95."""
+    evaluation: int
+    """Which evaluation of this log the row belongs to, counted from 0."""
+    epoch: int | None = None
+    """The epoch that it validates, None for a final or stand-alone evaluation."""
+    weights: str | None = None
+    """What was evaluated, where the log says so: a path, or `last`/`best` from YOLOv7's order of its final tests."""
+
+
+@dataclass(frozen=True, slots=True)
+class CocoLine:
+    """One of the twelve lines of pycocotools."""
+
+    key: str
+    """AP, AP50, AP75, APs, APm, APl, AR1, AR10, AR100, ARs, ARm, ARl."""
+    text: str
+    evaluation: int
+    epoch: int | None = None
+    weights: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSummary:
+    """`Model Summary: 314 layers, 36907898 parameters, 6194944 gradients, 104.5 GFLOPS`."""
+
+    layers: int
+    parameters: int
+    gradients: int
+    gflops: str | None
+    fused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingStarted:
+    """`Starting training for N epochs...`."""
+
+    epochs: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingCompleted:
+    """`N epochs completed in H hours.`."""
+
+    epochs: int
+    hours: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointStripped:
+    """`Optimizer stripped from PATH, 75.6MB`."""
+
+    path: str
+    megabytes: str
+    saved_as: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A Python traceback: its last line, and the whole of it (bounded)."""
+
+    error: str
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfMemory:
+    """CUDA ran out of memory, by the log's own words."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Any other line worth keeping: `kind` is `device`, `options`, `hyperparameters`, `transferred`, `optimizer`, `warning`, …"""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageEvent:
+    """A `::yoloqat {…}` line."""
+
+    name: str
+    payload: Mapping[str, Any]
+
+
+Fact = (
+    EpochRow
+    | Progress
+    | ValidationRow
+    | CocoLine
+    | ModelSummary
+    | TrainingStarted
+    | TrainingCompleted
+    | CheckpointStripped
+    | Crash
+    | OutOfMemory
+    | Note
+    | StageEvent
+)

@@ -1,0 +1,19 @@
+"""Options of `export`."""
+
+from engine.contracts.options.base import option
+from engine.contracts.options.evaluate import EvaluationOptions, Letterbox
+
+
+class ExportOptions(EvaluationOptions):
+    """Write ONNX, check it against PyTorch in ONNX Runtime, and evaluate it there on the same images."""
+
+    weights: str = option(..., "checkpoint (.pt): float, PTQ or QAT")
+    data: str = option("", "data set YAML; with it, the exported file is evaluated in ONNX Runtime")
+    img_size: int = option(640, "image size in pixels; fixed in the file", flags=("--img", "--imgsz"), ge=32)
+    opset: int = option(13, "ONNX opset; TensorRT 8 reads 13", ge=13)
+    dynamic_batch: bool = option(True, "leave the batch size open")
+    batch_size: int = option(8, "images per batch of the evaluation", ge=1)
+    letterbox: Letterbox = option("square", "an exported file takes square images; `rect` is refused")
+    workers: int = option(4, "processes that load images", ge=0)
+    tolerance: float = option(0.02, "largest relative difference to PyTorch that is accepted", gt=0)
+    notest: bool = option(False, "do not evaluate")

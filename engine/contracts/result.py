@@ -1,0 +1,97 @@
+"""`result.json`: what a stage of ours measured and left behind, at full precision."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Artifact(BaseModel):
+    """A file that a run read or wrote. Runs are tied together by its SHA-256, whatever it is called now."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: str
+    """`best`, `last`, `weights`, `onnx`, `data`, …"""
+    path: str
+    """Relative to the run folder for outputs, absolute for inputs."""
+    size_bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, role: str, path: Path, relative_to: Path | None = None) -> "Artifact":
+        """Measure a file."""
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        shown = os.path.relpath(path, relative_to) if relative_to else str(path.absolute())
+        return cls(role=role, path=shown, size_bytes=path.stat().st_size, sha256=digest)
+
+
+class EvaluationSettings(BaseModel):
+    """What must agree before two evaluations may be compared."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: str
+    """SHA-256 over the evaluated images' file names, sizes and labels."""
+    split: str
+    images: int
+    image_size: int
+    letterbox: str
+    """`rect` (YOLOv7's: batch shapes by aspect ratio, padded by half a stride) or `square`."""
+    conf_thres: float
+    iou_thres: float
+    max_det: int = 300
+
+
+class EvaluationResult(BaseModel):
+    """One model evaluated on one set of images."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    label: str
+    """`float`, `PTQ`, `QAT`, `ONNX Q/DQ`, …"""
+    weights: str
+    backend: str
+    """`pytorch` or `onnxruntime`."""
+    settings: EvaluationSettings
+    metrics: dict[str, float]
+    """Keys as the log prints them: P, R, mAP@.5, mAP@.5:.95, and pycocotools' AP, AP50, AP75, APs, APm, APl, AR1, AR10,
+    AR100, ARs, ARm, ARl. Fractions, 0 to 1."""
+    per_class: dict[str, dict[str, float]] = Field(default_factory=dict)
+    milliseconds_per_image: dict[str, float] = Field(default_factory=dict)
+    """`inference`, `nms`, `total`: what the run took, not a benchmark."""
+
+
+class StageResult(BaseModel):
+    """The whole of `result.json`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_version: int = 1
+    stage: str
+    seconds: float
+    inputs: list[Artifact] = Field(default_factory=list)
+    artifacts: list[Artifact] = Field(default_factory=list)
+    evaluations: list[EvaluationResult] = Field(default_factory=list)
+    """In the order in which they were made; the last one is the stage's own result."""
+    details: dict[str, object] = Field(default_factory=dict)
+    """Stage-specific facts: model summary, calibration table, export checks."""
+
+    def write(self, path: Path) -> None:
+        """Write atomically: temporary file, fsync, rename."""
+        temporary = path.with_suffix(".json.tmp")
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(self.model_dump_json(indent=1))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+    @classmethod
+    def read(cls, path: Path) -> "StageResult | None":
+        """The result, or None when there is none that can be read."""
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValueError):
+            return None

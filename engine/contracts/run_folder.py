@@ -1,0 +1,130 @@
+"""Where things lie inside a workspace and a run folder. Paths only: nothing here reads or writes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class AttemptFolder:
+    """`attempts/<n>/`: one start of a run. The console log is raw bytes and is never rewritten."""
+
+    path: Path
+
+    @property
+    def number(self) -> int:
+        return int(self.path.name)
+
+    @property
+    def launch(self) -> Path:
+        """What the runner is to do; written by the launcher before the runner starts."""
+        return self.path / "launch.json"
+
+    @property
+    def process(self) -> Path:
+        """Identity and provenance of runner and stage; written by the runner before the stage starts."""
+        return self.path / "process.json"
+
+    @property
+    def outcome(self) -> Path:
+        return self.path / "outcome.json"
+
+    @property
+    def console(self) -> Path:
+        return self.path / "console.log"
+
+    @property
+    def waiting(self) -> Path:
+        """Why a queued runner waits, in words."""
+        return self.path / "waiting.json"
+
+    @property
+    def stop_request(self) -> Path:
+        return self.path / "stop.json"
+
+    @property
+    def stopping(self) -> Path:
+        """How far the runner has come with a stop: the signal sent, and when the next one follows."""
+        return self.path / "stopping.json"
+
+    @property
+    def system(self) -> Path:
+        return self.path / "system.jsonl"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """`<workspace>/runs/<id>/`: everything about one run. The id never changes; the name is a label."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def spec(self) -> Path:
+        return self.path / "spec.yaml"
+
+    @property
+    def user(self) -> Path:
+        """What people said about the run: name, tags, notes, archived."""
+        return self.path / "user.json"
+
+    @property
+    def result(self) -> Path:
+        return self.path / "result.json"
+
+    @property
+    def weights(self) -> Path:
+        return self.path / "weights"
+
+    @property
+    def export(self) -> Path:
+        return self.path / "export"
+
+    @property
+    def plots(self) -> Path:
+        return self.path / "plots"
+
+    def attempt(self, number: int) -> AttemptFolder:
+        return AttemptFolder(self.path / "attempts" / str(number))
+
+    def attempts(self) -> list[AttemptFolder]:
+        """All attempts, oldest first."""
+        parent = self.path / "attempts"
+        if not parent.is_dir():
+            return []
+        return [
+            AttemptFolder(p)
+            for p in sorted((p for p in parent.iterdir() if p.name.isdigit()), key=lambda p: int(p.name))
+        ]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder that holds all runs and the index of them."""
+
+    path: Path
+    origin: str = "given"
+    """Where the choice came from, for the line that every command prints: an option, a variable, the default."""
+
+    @property
+    def database(self) -> Path:
+        return self.path / "yoloqat.db"
+
+    @property
+    def runs(self) -> Path:
+        return self.path / "runs"
+
+    @property
+    def indexer_lock(self) -> Path:
+        return self.path / "indexer.lock"
+
+    def run(self, run_id: str) -> RunFolder:
+        return RunFolder(self.runs / run_id)
+
+    def run_folders(self) -> list[RunFolder]:
+        """Every run folder that has a spec, in no particular order."""
+        if not self.runs.is_dir():
+            return []
+        return [RunFolder(p) for p in self.runs.iterdir() if (p / "spec.yaml").is_file()]
