@@ -1,0 +1,19 @@
+"""The runner: one small process per run, which starts the stage, waits for it, stops it and tells how it ended.
+
+Standard library alone (`dataclasses` and `subprocess` are avoided too, for their memory), so that nothing can kill it.
+
+| file | what it does |
+|---|---|
+| `__main__` | makes `engine` importable from wherever it lies, then `main` |
+| `main` | command line, going to the background |
+| `run` | the life of one attempt, from `launch.json` to `outcome.json` |
+| `identity` | pid + start time + boot id: who a process is, and whether it is still there |
+| `records` | atomic JSON files, and the outcome whose space is reserved at the start |
+| `children` | descendants through `/proc`, the child subreaper |
+| `stage` | starting the stage and collecting its end |
+| `stop` | SIGINT, SIGTERM, SIGKILL to every descendant, with graces |
+| `stopper` | the same for a stage whose runner is dead |
+| `wait` | waiting for the runs that this one needs |
+| `memory` | the kernel's count of out-of-memory kills |
+| `samples` | CPU, memory and console growth into `system.jsonl` |
+"""

@@ -1,0 +1,145 @@
+"""Records of an attempt while it lives: `launch.json`, `process.json`, `waiting.json`, `stop.json`, `stopping.json`."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Record(BaseModel):
+    """A JSON file of an attempt. Fields that a later version adds are passed over."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    schema_version: int = 1
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """The record, or None when there is none that can be read."""
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValueError):
+            return None
+
+
+class ProcessIdentity(BaseModel):
+    """One process, for all time: a pid is reused, these together are not."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    pid: int
+    start_time: int
+    """Clock ticks between boot and start."""
+    boot_id: str
+    host: str
+    pid_namespace: str
+
+
+class GitState(BaseModel):
+    """The code that a run started from."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    commit: str
+    branch: str | None = None
+    dirty: bool = False
+    diff: str | None = None
+    """File beside the record with the uncommitted changes; None when there are none."""
+    diff_bytes: int = 0
+    """Size of the whole diff; the file may hold less."""
+
+
+class Provenance(BaseModel):
+    """What a run can be repeated from, apart from its specification."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    python: str = ""
+    """Version of the launcher's interpreter, which is that of our stages."""
+    packages: dict[str, str] = Field(default_factory=dict)
+    environment: dict[str, str] = Field(default_factory=dict)
+    """Variables that matter for a run, without secrets."""
+    git: GitState | None = None
+
+
+class Parent(BaseModel):
+    """A run that must succeed first."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    id: str
+    name: str
+    path: str
+    """Its run folder."""
+
+
+class Grace(BaseModel):
+    """Seconds between the steps of a stop."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    sigint: float = 20.0
+    sigterm: float = 10.0
+    leftovers: float = 1.5
+    """For processes that are left once the main process has ended by itself."""
+
+
+class LaunchRecord(Record):
+    """`launch.json`: what the runner is to do. Written before it starts."""
+
+    run_id: str
+    stage: str
+    argv: list[str]
+    cwd: str
+    env: dict[str, str] = Field(default_factory=dict)
+    """Set on top of the launcher's environment."""
+    artifacts: dict[str, str] = Field(default_factory=dict)
+    """Role → path relative to the run folder, of every file that a success must leave."""
+    wait_for: list[Parent] = Field(default_factory=list)
+    grace: Grace = Grace()
+    sample_seconds: float = 5.0
+    launcher: ProcessIdentity | None = None
+    provenance: Provenance = Provenance()
+
+
+class ProcessRecord(Record):
+    """`process.json`: who runs it. Written before the stage starts, and again with the stage's identity."""
+
+    runner: ProcessIdentity
+    stage: ProcessIdentity | None = None
+    argv: list[str] = Field(default_factory=list)
+    cwd: str = ""
+    started_at: datetime | None = None
+    started_monotonic: float | None = None
+    """The stage's start on the machine's monotonic clock, which all its processes share until it reboots."""
+    provenance: Provenance = Provenance()
+
+
+class WaitingRecord(Record):
+    """`waiting.json`: why a queued run waits."""
+
+    reason: str
+    since: datetime
+
+
+class StopRequest(Record):
+    """`stop.json`: somebody asked for the end."""
+
+    requested_at: datetime
+    now: bool = False
+    """Skip to the next signal instead of waiting out the grace."""
+
+
+class StoppingRecord(Record):
+    """`stopping.json`: how far a stop has come."""
+
+    signal: str
+    sent_at: datetime
+    processes: int = 0
+    """How many the signal was sent to."""
+    next_signal: str | None = None
+    next_at: datetime | None = None
+    next_at_monotonic: float | None = None
+    sender: ProcessIdentity | None = None
+    """The runner, or whoever stops in its place."""

@@ -1,0 +1,69 @@
+"""The processes of a run, found through `/proc`.
+
+The runner is a child subreaper: whatever a stage starts, double-forked or in a session of its own, stays below the
+runner in the tree. A run launched from inside a stage is a run of its own; it and all below it are left out.
+"""
+
+import ctypes
+import os
+
+from engine.runner.identity import Stat, read_stat
+
+MARK = "YOLOQAT_ATTEMPT"
+"""Environment variable that names the attempt folder; every process of a run carries it."""
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def become_subreaper() -> bool:
+    """Adopt every orphan among the descendants. False where the kernel refuses."""
+    try:
+        return int(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)) == 0
+    except (OSError, AttributeError):
+        return False
+
+
+def all_processes() -> dict[int, Stat]:
+    """Every process that this one can see. Costs some 25 µs per process."""
+    table = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit() and (stat := read_stat(int(name))) is not None:
+            table[stat.pid] = stat
+    return table
+
+
+def mark_of(pid: int) -> str | None:
+    """The attempt folder that a process carries in its environment, None when it carries none or it cannot be read."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            environment = file.read()
+    except OSError:
+        return None
+    for entry in environment.split(b"\0"):
+        if entry.startswith(MARK.encode() + b"="):
+            return os.fsdecode(entry[len(MARK) + 1 :])
+    return None
+
+
+def descendants(root: int, mark: str) -> list[Stat]:
+    """The living processes below `root`, nearest first, without those that belong to another run."""
+    table = all_processes()
+    below: dict[int, list[Stat]] = {}
+    for stat in table.values():
+        below.setdefault(stat.ppid, []).append(stat)
+    found: list[Stat] = []
+    frontier = [root]
+    while frontier:
+        children = [stat for parent in frontier for stat in below.get(parent, ())]
+        children = [stat for stat in children if mark_of(stat.pid) in (None, mark)]
+        found += [stat for stat in children if stat.state not in "ZX"]
+        frontier = [stat.pid for stat in children]
+    return found
+
+
+def marked(mark: str) -> list[Stat]:
+    """The living processes that carry a mark, wherever they hang in the tree. For a run that has lost its runner."""
+    return [
+        stat
+        for stat in all_processes().values()
+        if stat.state not in "ZX" and stat.pid != os.getpid() and mark_of(stat.pid) == mark
+    ]

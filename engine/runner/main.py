@@ -1,0 +1,72 @@
+"""The runner's command line: `python -P -m engine.runner [--detach] [--stop] ATTEMPT`."""
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Callable
+
+from engine.runner.children import become_subreaper
+from engine.runner.run import Refused, Run, log, prepare_signals
+from engine.runner.stopper import stop_orphan
+
+USAGE = """usage: python -P -m engine.runner [--detach] [--stop] ATTEMPT
+
+Runs the attempt whose folder is ATTEMPT, as its launch.json says.
+  --detach  go to the background; return when the runner has written who it is (exit 0) or has given up (exit 1)
+  --stop    stop a stage whose runner is dead, and write its outcome
+"""
+Work = Callable[[str, Callable[[], None]], int]
+
+
+def main(argv: list[str]) -> int:
+    """Returns the exit code: 0 when an outcome has been written, whatever it is."""
+    flags = {argument for argument in argv if argument.startswith("--")}
+    folders = [argument for argument in argv if not argument.startswith("--")]
+    if len(folders) != 1 or flags - {"--detach", "--stop"}:
+        sys.stderr.write(USAGE)
+        return 2
+    attempt = os.path.abspath(folders[0])
+    work: Work = stop_orphan if "--stop" in flags else run
+    return detach(work, attempt) if "--detach" in flags else work(attempt, lambda: None)
+
+
+def run(attempt: str, ready: Callable[[], None]) -> int:
+    """Run one attempt in this process. `ready` is called when the runner's identity is on disk."""
+    prepare_signals()
+    if not become_subreaper():
+        log("the kernel refuses a child subreaper: daemons of the stage may outlive a stop")
+    try:
+        Run(attempt, ready).execute()
+    except (Refused, OSError) as error:
+        log(f"cannot run {attempt}: {error}")
+        return 1
+    return 0
+
+
+def detach(work: Work, attempt: str) -> int:
+    """Do the work in a fork that is a session leader and nobody's child; return as soon as it is ready.
+
+    So the caller collects a process that ends at once, and the runner leaves no zombie in a screen that stays open.
+    """
+    read_end, write_end = os.pipe()
+    if os.fork():
+        os.close(write_end)
+        return 0 if os.read(read_end, 1) else 1
+    code = 1
+    try:
+        os.close(read_end)
+        os.setsid()
+
+        def ready() -> None:
+            with contextlib.suppress(OSError):  # told already, or the caller has gone
+                os.write(write_end, b"1")
+                os.close(write_end)
+
+        code = work(attempt, ready)
+    except BaseException:
+        with contextlib.suppress(OSError, ValueError):
+            traceback.print_exc()
+            sys.stderr.flush()
+    finally:
+        os._exit(code)

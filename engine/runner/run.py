@@ -1,0 +1,320 @@
+"""The life of one attempt: from `launch.json` to `outcome.json`."""
+
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from engine.runner import children, wait
+from engine.runner.identity import Stat, identify
+from engine.runner.memory import oom_kills
+from engine.runner.records import ReservedRecord, now, read_json, write_json
+from engine.runner.samples import Sampler
+from engine.runner.stage import CouldNotStart, End, HeldStage, hold, reap
+from engine.runner.stop import GRACE, STUCK_SECONDS, Escalation, clear_leftovers
+
+SAMPLE_SECONDS = 5.0
+STOP_SIGNALS = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
+"""Each means: stop the run. SIGUSR1 is what `request_stop` sends."""
+AWAITED = (*STOP_SIGNALS, signal.SIGCHLD)
+
+
+class Refused(Exception):
+    """This attempt is not for us to run: it has ended, or another runner has it."""
+
+
+class Cancelled(Exception):
+    """A stop came before the stage had started."""
+
+
+def prepare_signals() -> None:
+    """Block what is waited for, so that nothing is missed; ignore the terminal's end."""
+    for number in (signal.SIGHUP, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+    for number in AWAITED:  # an ignored signal that was inherited would never arrive
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
+
+
+class Run:
+    """One attempt. `execute` returns when its outcome is on disk."""
+
+    def __init__(self, attempt: str, ready: Callable[[], None] = lambda: None) -> None:
+        """Take the attempt over.
+
+        Args:
+            attempt: absolute path of the attempt folder.
+            ready: called once, when the runner's identity is on disk.
+
+        Raises:
+            Refused: it has ended already, or somebody else runs it.
+            OSError: there is no `launch.json`, or not even space for the outcome.
+        """
+        self.attempt = attempt
+        self._ready = ready
+        self._lock = self._take_lock()
+        launch = read_json(self._path("launch.json"))
+        if launch is None:
+            raise Refused(f"{self._path('launch.json')} cannot be read")
+        self.launch = launch
+        self.grace = {**GRACE, **launch.get("grace", {})}
+        self.outcome = ReservedRecord(self._path("outcome.json"))
+        self.console = os.open(self._path("console.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self.started_at: str | None = None
+        self.started_monotonic: float | None = None
+        self.stop: Escalation | None = None
+        self.stop_reason = ""
+
+    def execute(self) -> None:
+        """Wait for the parents, start the stage, see it to its end, write the outcome."""
+        try:
+            self._write_process(None)
+            self._ready()
+            self._wait_for_parents()
+            kills = oom_kills()
+            stage = self._start()
+        except Cancelled:
+            self._conclude(kind="cancelled", stop_requested=True, reason="stopped before it started")
+        except wait.DependencyFailed as failure:
+            self._conclude(kind="dependency failed", reason=str(failure))
+        except (CouldNotStart, OSError) as error:
+            self._say(f"could not start: {error}")
+            self._conclude(kind="could not start", reason=str(error))
+        else:
+            end = self._supervise(stage)
+            self._finish(end, oom_kills_since(kills))
+        self._ready()
+
+    # --- before the stage ---
+
+    def _take_lock(self) -> int:
+        """Lock the attempt. The stage inherits the lock: it is held as long as either lives, seen from any container.
+
+        A reader probes the lock by taking it for a moment, so a refusal is tried again.
+        """
+        descriptor = os.open(self._path("launch.json"), os.O_RDONLY | os.O_CLOEXEC)
+        for _ in range(20):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.05)
+            except OSError:  # a file system without locks: go without
+                break
+        else:
+            raise Refused("another runner has this attempt")
+        if os.path.exists(self._path("outcome.json")):
+            raise Refused("this attempt has ended")
+        return descriptor
+
+    def _wait_for_parents(self) -> None:
+        parents = self.launch.get("wait_for", [])
+        told = ""
+        since = now()
+        while True:
+            self._check_for_stop()
+            fate, reason = wait.judge(parents)
+            if fate == wait.FAILED:
+                raise wait.DependencyFailed(reason)
+            if fate == wait.SUCCEEDED:
+                break
+            if reason != told:
+                told = reason
+                with contextlib.suppress(OSError):
+                    write_json(self._path("waiting.json"), {"reason": reason, "since": since}, durable=False)
+            received = signal.sigtimedwait(AWAITED, wait.POLL_SECONDS)
+            if received is not None and received.si_signo in STOP_SIGNALS:
+                raise Cancelled
+        with contextlib.suppress(OSError):
+            os.unlink(self._path("waiting.json"))
+
+    def _check_for_stop(self) -> None:
+        """A stop may have been asked for before anybody could know whom to signal."""
+        if os.path.exists(self._path("stop.json")):
+            raise Cancelled
+
+    def _start(self) -> HeldStage:
+        environment = dict(os.environ)
+        environment.update(PYTHONUNBUFFERED="1")
+        environment.update(self.launch.get("env", {}))
+        environment[children.MARK] = self.attempt
+        stage = hold(self.launch["argv"], self.launch["cwd"], environment, self.console, (self._lock,))
+        try:
+            self.started_at, self.started_monotonic = now(), time.monotonic()
+            self._write_process(stage)
+            self._check_for_stop()
+        except BaseException:
+            stage.abandon()
+            raise
+        stage.release()
+        return stage
+
+    def _write_process(self, stage: HeldStage | None) -> None:
+        runner = identify(os.getpid())
+        assert runner is not None
+        record = {
+            "runner": runner._asdict(),
+            "stage": None if stage is None else stage.identity._asdict(),
+            "argv": self.launch["argv"],
+            "cwd": self.launch["cwd"],
+            "started_at": self.started_at,
+            "started_monotonic": self.started_monotonic,
+            "provenance": self.launch.get("provenance", {}),
+        }
+        write_json(self._path("process.json"), record)
+
+    # --- while it runs ---
+
+    def _supervise(self, stage: HeldStage) -> End:
+        sampler = Sampler(self._path("system.jsonl"), self.console, self.attempt)
+        interval = float(self.launch.get("sample_seconds", SAMPLE_SECONDS))
+        sample_due = time.monotonic() + interval
+        while True:
+            end = reap(stage.identity.pid)
+            if end is not None:
+                return end
+            deadline = min(sample_due, self.stop.deadline) if self.stop else sample_due
+            self._await_stop_step(max(deadline - time.monotonic(), 0))
+            if time.monotonic() >= sample_due:
+                sampler.sample()
+                sample_due = time.monotonic() + interval
+
+    def _on_stop(self, received: signal.struct_siginfo) -> None:
+        request = read_json(self._path("stop.json"))
+        at_once = request is not None and bool(request.get("now"))
+        if self.stop is None:
+            asked = request is not None or received.si_signo == signal.SIGUSR1
+            self.stop_reason = "stopped" if asked else f"the runner got {signal.Signals(received.si_signo).name}"
+            self.stop = Escalation(self._path("stopping.json"), self._processes, self.grace, skip_first=at_once)
+        elif at_once:
+            self.stop.advance()
+
+    def _processes(self) -> list[Stat]:
+        return children.descendants(os.getpid(), self.attempt)
+
+    # --- the end ---
+
+    def _finish(self, end: End, kills: int) -> None:
+        seconds, ended_at = time.monotonic() - (self.started_monotonic or 0.0), now()
+        leftovers, stuck = self._clear()
+        run_folder = os.path.dirname(os.path.dirname(self.attempt))
+        artifacts = self.launch.get("artifacts", {}).values()
+        killed = end.signal_number == signal.SIGKILL or end.exit_code == 128 + signal.SIGKILL
+        self._conclude(
+            kind="exited" if end.exit_code is not None else "signaled",
+            exit_code=end.exit_code,
+            signal=end.signal_number,
+            stop_requested=self.stop is not None,
+            missing_artifacts=sorted(path for path in artifacts if not os.path.isfile(os.path.join(run_folder, path))),
+            ended_at=ended_at,
+            seconds=round(seconds, 3),
+            peak_rss_bytes=end.peak_rss_bytes,
+            oom_kill=killed and kills > 0 and self.stop is None,
+            oom_kills=kills,
+            leftovers=leftovers,
+            stuck=stuck,
+            reason=self._describe(end, kills, leftovers, stuck),
+        )
+
+    def _clear(self) -> tuple[int, list[int]]:
+        """See to it that nothing of the run is left once its main process has gone.
+
+        After a stop the rest keeps the grace that it was promised: a shell dies of SIGINT while the training below it
+        still saves. Returns how many there were, and the pids that cannot be killed.
+        """
+        if self.stop is None:
+            leftovers, stuck = clear_leftovers(self._processes, float(self.grace["leftovers"]), lambda: reap(0))
+            if leftovers:
+                self._say(f"the command has ended and left {leftovers} of its processes behind; they were ended too")
+            return leftovers, stuck
+        count = len(left := self._processes())
+        while left:
+            killing = self.stop.killing_since
+            if killing is not None and time.monotonic() > killing + STUCK_SECONDS:
+                break
+            self._await_stop_step(max(min(self.stop.deadline - time.monotonic(), 0.2), 0))
+            reap(0)
+            left = self._processes()
+        return count, [process.pid for process in left]
+
+    def _await_stop_step(self, timeout: float) -> None:
+        received = signal.sigtimedwait(AWAITED, timeout)
+        if received is not None and received.si_signo in STOP_SIGNALS:
+            self._on_stop(received)
+        if self.stop and time.monotonic() >= self.stop.deadline:
+            self.stop.advance()
+
+    def _describe(self, end: End, kills: int, leftovers: int, stuck: list[int]) -> str:
+        parts = [self.stop_reason] if self.stop_reason else []
+        if end.exit_code is not None:
+            parts.append(f"exit code {end.exit_code}")
+        elif end.signal_number is not None:
+            parts.append(f"signal {end.signal_number} ({signal_name(end.signal_number)})")
+        if kills:
+            parts.append("the kernel killed for lack of memory")
+        if leftovers and self.stop is None:
+            parts.append(f"{leftovers} of its processes were left behind and ended")
+        if stuck:
+            parts.append(f"processes that cannot be killed: {', '.join(map(str, stuck))}")
+        if end.exit_code != 0 and self._disk_is_full():
+            parts.append("the disk is full")
+        return "; ".join(parts)
+
+    def _disk_is_full(self) -> bool:
+        with contextlib.suppress(OSError):
+            space = os.statvfs(self.attempt)
+            return space.f_bavail * space.f_frsize < 1 << 16
+        return False
+
+    def _conclude(self, **fields: Any) -> None:
+        record = {
+            "exit_code": None,
+            "signal": None,
+            "stop_requested": False,
+            "missing_artifacts": [],
+            "started_at": self.started_at,
+            "ended_at": now(),
+            "seconds": None,
+            "peak_rss_bytes": None,
+            "oom_kill": False,
+            "oom_kills": 0,
+            "leftovers": 0,
+            "stuck": [],
+            **fields,
+        }
+        try:
+            self.outcome.commit(record)
+        except OSError as error:  # the run folder has been deleted: nobody is left to tell
+            log(f"the outcome could not be written: {error}")
+
+    def _say(self, text: str) -> None:
+        """Append a line of ours to the console log, as far as the disk lets us."""
+        with contextlib.suppress(OSError):
+            os.write(self.console, f"yoloqat: {text}\n".encode(errors="replace"))
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self.attempt, name)
+
+
+def oom_kills_since(before: int | None) -> int:
+    """How many processes of our memory cgroup the kernel has killed since; 0 where it does not tell."""
+    after = oom_kills()
+    return 0 if before is None or after is None else max(after - before, 0)
+
+
+def signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "real-time signal"
+
+
+def log(text: str) -> None:
+    """Into `runner.log`, as far as the disk lets us."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"{now()} {text}\n")
+        sys.stderr.flush()

@@ -1,0 +1,69 @@
+"""The end of a console log, by its last 64 KiB: what a state needs to know where no exit code tells it."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+TAIL_BYTES = 64 << 10
+
+_OUT_OF_MEMORY = re.compile(
+    r"CUDA out of memory|CUDA error: out of memory|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED"
+    r"|cudaErrorMemoryAllocation|DefaultCPUAllocator: can't allocate memory"
+)
+_BAR = re.compile(r"(\d{1,3})%\|")
+_COMPLETE = re.compile(r"\d+ epochs completed in [\d.]+ hours")
+_ERROR = re.compile(r"^[\w.]*(Error|Exception|Interrupt|Exit)\b.*")
+_ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f]")
+
+EndingKind = Literal["nothing", "complete", "traceback", "interrupted", "cut off", "line"]
+
+
+@dataclass(frozen=True, slots=True)
+class LogEnding:
+    """How a log ends."""
+
+    kind: EndingKind
+    """`cut off`: in the middle of a line or of a bar; `line`: with a whole line that says nothing special."""
+    text: str
+    """The line that shows it."""
+    out_of_memory: bool = False
+    """Memory ran out by the log's own words, and nothing moved after that."""
+
+
+def read_ending(path: Path) -> LogEnding:
+    """Look at the end of a log. A log that is not there has nothing in it."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - TAIL_BYTES, 0))
+            tail = file.read(TAIL_BYTES)
+    except OSError:
+        return LogEnding("nothing", "")
+    return judge_ending(tail.decode(errors="replace"))
+
+
+def judge_ending(tail: str) -> LogEnding:
+    """Look at the last part of a log (it may begin in the middle of a line)."""
+    frames = [_ESCAPE.sub("", frame).strip() for frame in re.split(r"[\r\n]", tail)]
+    frames = [frame for frame in frames if frame]
+    if not frames:
+        return LogEnding("nothing", "")
+    out_of_memory = _ends_out_of_memory(tail)
+    last = frames[-1]
+    if "Traceback (most recent call last)" in tail and _ERROR.match(last):
+        kind: EndingKind = "interrupted" if last.startswith("KeyboardInterrupt") else "traceback"
+        return LogEnding(kind, last, out_of_memory)
+    complete = _COMPLETE.search(tail)
+    if complete:
+        return LogEnding("complete", complete.group(), out_of_memory)
+    bar = _BAR.search(last)
+    unfinished = (bar is not None and int(bar.group(1)) < 100) or (bar is None and not tail.endswith("\n"))
+    return LogEnding("cut off" if unfinished else "line", last, out_of_memory)
+
+
+def _ends_out_of_memory(tail: str) -> bool:
+    """A message that was followed by a moving bar is one that the program got over."""
+    found = list(_OUT_OF_MEMORY.finditer(tail))
+    return bool(found) and _BAR.search(tail, found[-1].end()) is None

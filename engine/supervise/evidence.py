@@ -1,0 +1,154 @@
+"""What is known of an attempt: the files in its folder, and which of its processes are there."""
+
+import fcntl
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.contracts.outcome import Outcome
+from engine.contracts.process import LaunchRecord, ProcessIdentity, ProcessRecord, StoppingRecord, WaitingRecord
+from engine.contracts.run_folder import AttemptFolder, RunFolder
+from engine.runner.identity import ALIVE, ELSEWHERE, GONE, Identity, presence
+from engine.supervise.console import LogEnding, read_ending
+
+_SAMPLE_BYTES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """How long the console has been silent, and how long it usually is, in seconds."""
+
+    seconds: float
+    usual: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that a state is decided from. `runner` and `stage` are None where no such process was ever recorded."""
+
+    outcome: Outcome | None = None
+    process: ProcessRecord | None = None
+    launch: LaunchRecord | None = None
+    runner: str | None = None
+    """`alive`, `gone` or `rebooted` (gone, and the machine has restarted since)."""
+    stage: str | None = None
+    launcher: str | None = None
+    age_seconds: float = 0.0
+    """Since the launch; looked at only where no runner has told who it is."""
+    waiting: str | None = None
+    stop_asked: bool = False
+    stopping: StoppingRecord | None = None
+    finished: bool = False
+    """One of our stages has left its `result.json`, which it writes last."""
+    missing: tuple[str, ...] = ()
+    """Promised artifacts that are not there; looked at only where no outcome tells."""
+    ending: LogEnding | None = None
+    """How the log ends; looked at only where it matters."""
+    silence: Silence | None = None
+    host: str | None = None
+    """The other machine or container, for a run whose processes cannot be seen from here."""
+
+
+def gather(folder: RunFolder, attempt: AttemptFolder) -> Evidence:
+    """Collect the evidence of an attempt. Reads a few small files; never looks through the process table."""
+    outcome = Outcome.read(attempt.outcome)
+    if outcome is not None and (outcome.exit_code == 0 or outcome.stop_requested):
+        return Evidence(outcome=outcome, finished=folder.result.exists())
+    if outcome is not None:
+        return Evidence(outcome=outcome, ending=read_ending(attempt.console))
+    process = ProcessRecord.read(attempt.process)
+    runner = _presence(process.runner, attempt) if process else None
+    stage = _presence(process.stage, attempt) if process and process.stage else None
+    if ALIVE in (runner, stage):
+        return _of_the_living(attempt, process, runner, stage)
+    # Both may have gone, and written the outcome, between the first look and the second.
+    outcome = Outcome.read(attempt.outcome)
+    if outcome is not None:
+        return gather(folder, attempt)
+    launch = LaunchRecord.read(attempt.launch)
+    promised = launch.artifacts.values() if launch else ()
+    return Evidence(
+        process=process,
+        launch=launch,
+        runner=runner,
+        stage=stage,
+        launcher=_presence(launch.launcher, attempt) if launch and launch.launcher and not process else None,
+        age_seconds=0.0 if process else _age(attempt.launch),
+        stop_asked=attempt.stop_request.exists(),
+        finished=folder.result.exists(),
+        missing=tuple(sorted(path for path in promised if not (folder.path / path).is_file())),
+        ending=read_ending(attempt.console),
+    )
+
+
+def _of_the_living(
+    attempt: AttemptFolder, process: ProcessRecord | None, runner: str | None, stage: str | None
+) -> Evidence:
+    waiting = WaitingRecord.read(attempt.waiting) if stage is None else None
+    seen = process.runner if process else None
+    return Evidence(
+        process=process,
+        runner=runner,
+        stage=stage,
+        waiting=waiting.reason if waiting else None,
+        stop_asked=attempt.stop_request.exists(),
+        stopping=StoppingRecord.read(attempt.stopping),
+        silence=measure_silence(attempt) if stage == ALIVE else None,
+        host=seen.host if seen and presence(identity_of(seen)) == ELSEWHERE else None,
+    )
+
+
+def _presence(record: ProcessIdentity, attempt: AttemptFolder) -> str:
+    found = presence(identity_of(record))
+    if found != ELSEWHERE:
+        return found
+    # Its pid means nothing here, but the lock that runner and stage hold is seen wherever the file is.
+    return GONE if _is_unlocked(attempt.launch) else ALIVE
+
+
+def _is_unlocked(path: Path) -> bool:
+    """True when certainly nobody holds the lock; False also where locks are not told."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return not path.exists()
+    return True
+
+
+def measure_silence(attempt: AttemptFolder) -> Silence:
+    """By the runner's last sample, which knows no wall clock; by the log's time stamp where no runner samples."""
+    sample = _last_sample(attempt.system)
+    if sample is not None:
+        age = time.monotonic() - sample[0]
+        if 0 <= age < 60:
+            return Silence(sample[1] + age, sample[2])
+    return Silence(_age(attempt.console))
+
+
+def _age(path: Path) -> float:
+    """Seconds since a file was written; 0 when it is not there."""
+    try:
+        return max(time.time() - path.stat().st_mtime, 0.0)
+    except OSError:
+        return 0.0
+
+
+def _last_sample(path: Path) -> tuple[float, float, float | None] | None:
+    """Monotonic time, silence and usual silence of the newest line."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - _SAMPLE_BYTES, 0))
+            lines = file.read(_SAMPLE_BYTES).splitlines()
+        line = json.loads(lines[-1])
+        usual = line["rhythm_seconds"]
+        return float(line["monotonic"]), float(line["silent_seconds"]), None if usual is None else float(usual)
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def identity_of(record: ProcessIdentity) -> Identity:
+    """The same identity as the runner's code takes it."""
+    return Identity(record.pid, record.start_time, record.boot_id, record.host, record.pid_namespace)

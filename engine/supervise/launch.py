@@ -1,0 +1,186 @@
+"""Launching: run folder, `spec.yaml`, `launch.json`, and a runner that needs nobody any more."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from engine.contracts.errors import YoloqatError
+from engine.contracts.outcome import Outcome, OutcomeKind
+from engine.contracts.process import Grace, LaunchRecord, Parent, ProcessIdentity
+from engine.contracts.run_folder import AttemptFolder, RunFolder, Workspace
+from engine.contracts.spec import COMMAND, RunSpec
+from engine.runner.children import MARK
+from engine.runner.identity import identify
+from engine.runner.records import write_json
+from engine.supervise.commands import PACKAGE_ROOT, engine_environment
+from engine.supervise.provenance import collect
+
+_START_SECONDS = 30.0
+RUNNER_LOG = "runner.log"
+_RUNNER = PACKAGE_ROOT / "engine" / "runner" / "__main__.py"
+
+
+def launch(
+    workspace: Workspace,
+    spec: RunSpec,
+    *,
+    attempt: int = 1,
+    argv: Sequence[str] | None = None,
+    env: Mapping[str, str] | None = None,
+    grace: Grace | None = None,
+    sample_seconds: float = 5.0,
+) -> AttemptFolder:
+    """Start an attempt of a run, detached from this process, and return as soon as its runner is there.
+
+    Args:
+        spec: written as the run's `spec.yaml` with the first attempt; its parents are waited for.
+        attempt: 1, or the next number to resume or repeat a run.
+        argv: in the place of the specification's command, as a resumed training needs it.
+        env: variables on top of the specification's, for this attempt alone.
+        grace: seconds between the steps of a stop.
+
+    Raises:
+        YoloqatError: the run or attempt exists already, a parent does not, the workspace cannot be written, or the
+            runner cannot be started.
+    """
+    command = list(argv or spec.command)
+    if not command:
+        raise YoloqatError("there is no command to run", where=spec.name)
+    folder = workspace.run(spec.id)
+    target = folder.attempt(attempt)
+    parents = [_parent(workspace, run_id) for run_id in spec.parents]
+    cwd = Path(spec.cwd or os.getcwd())
+    additions = {**(engine_environment() if spec.stage != COMMAND else {}), **spec.env, **(env or {})}
+    try:
+        _make_folder(folder, target)
+        _set_result_aside(folder, attempt)
+        record = LaunchRecord(
+            run_id=spec.id,
+            stage=spec.stage,
+            argv=command,
+            cwd=str(cwd),
+            env=additions,
+            artifacts=spec.artifacts,
+            wait_for=parents,
+            grace=grace or Grace(),
+            sample_seconds=sample_seconds,
+            launcher=_own_identity(),
+            provenance=collect(cwd, target.path / "git.diff"),
+        )
+        write_json(str(target.launch), record.model_dump(mode="json"))
+        if not folder.spec.exists():
+            _write_spec(spec, folder.spec)
+    except OSError as error:
+        raise YoloqatError(
+            f"cannot write the run: {error.strerror or error}",
+            where=str(error.filename or target.path),
+            hint="Free some disk space or choose another workspace with --workspace.",
+        ) from error
+    start_runner(target)
+    return target
+
+
+def start_runner(attempt: AttemptFolder) -> None:
+    """Start a detached runner on an attempt that has its `launch.json`.
+
+    Raises:
+        YoloqatError: it gave up at once; what it said is in the message, and the attempt is `could not start`.
+    """
+    failure = run_detached(attempt, environment={**os.environ, MARK: str(attempt.path)})
+    if failure is None:
+        return
+    outcome = Outcome(kind=OutcomeKind.COULD_NOT_START, reason=failure)
+    if not attempt.outcome.exists():
+        with contextlib.suppress(OSError):  # the error below says it
+            write_json(str(attempt.outcome), outcome.model_dump(mode="json"))
+    raise YoloqatError(failure, where=str(attempt.path), hint=f"See {attempt.path / RUNNER_LOG}.")
+
+
+def start_stopper(attempt: AttemptFolder) -> None:
+    """Start a detached process that stops an attempt whose runner is dead.
+
+    Raises:
+        YoloqatError: it gave up at once.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != MARK}  # it must not stop itself
+    failure = run_detached(attempt, "--stop", environment=environment)
+    if failure is not None:
+        raise YoloqatError(failure, where=str(attempt.path), hint=f"See {attempt.path / RUNNER_LOG}.")
+
+
+def run_detached(attempt: AttemptFolder, *options: str, environment: Mapping[str, str]) -> str | None:
+    """Start `engine.runner` in the background and wait until it is ready.
+
+    Returns:
+        None, or why it gave up.
+    """
+    log = attempt.path / RUNNER_LOG
+    # Isolated and by path: neither the user's environment nor a working directory decides what is imported, and the
+    # environment that the stage inherits stays as it is.
+    command = [sys.executable, "-I", "-S", str(_RUNNER), "--detach", *options]
+    try:
+        with log.open("ab") as output:
+            done = subprocess.run(
+                [*command, str(attempt.path)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd="/",
+                env=environment,
+                start_new_session=True,
+                timeout=_START_SECONDS,
+                check=False,
+            )
+    except subprocess.TimeoutExpired:  # a machine under load: its state will tell
+        return None
+    except OSError as error:
+        return f"the runner cannot be started: {error.strerror or error}"
+    return None if done.returncode == 0 else f"the runner gave up: {_last_line(log)}"
+
+
+def _last_line(log: Path) -> str:
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return "it left no message"
+    return lines[-1] if lines else "it left no message"
+
+
+def _make_folder(folder: RunFolder, attempt: AttemptFolder) -> None:
+    try:
+        attempt.path.mkdir(parents=True)
+    except FileExistsError:
+        raise YoloqatError(
+            f"attempt {attempt.number} of run {folder.id} exists already",
+            where=str(attempt.path),
+            hint="Launch it under a new id, or as the next attempt.",
+        ) from None
+
+
+def _set_result_aside(folder: RunFolder, attempt: int) -> None:
+    """An earlier attempt's `result.json` must not speak for this one."""
+    if attempt > 1 and folder.result.exists():
+        shutil.move(folder.result, folder.attempt(attempt - 1).path / folder.result.name)
+
+
+def _write_spec(spec: RunSpec, path: Path) -> None:
+    """The specification makes a folder a run, so it appears whole, and last."""
+    temporary = path.with_suffix(".yaml.tmp")
+    spec.write(temporary)
+    temporary.replace(path)
+
+
+def _parent(workspace: Workspace, run_id: str) -> Parent:
+    folder = workspace.run(run_id)
+    if not folder.spec.is_file():
+        raise YoloqatError(f"there is no run {run_id} to wait for", where=str(workspace.path))
+    return Parent(id=run_id, name=RunSpec.read(folder.spec).name, path=str(folder.path))
+
+
+def _own_identity() -> ProcessIdentity | None:
+    identity = identify(os.getpid())
+    return None if identity is None else ProcessIdentity(**identity._asdict())

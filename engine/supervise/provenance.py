@@ -1,0 +1,113 @@
+"""What a run can be repeated from: code, packages, environment."""
+
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+
+from engine.contracts.process import GitState, Provenance
+
+PACKAGES = (
+    "yoloqat",
+    "torch",
+    "torchvision",
+    "numpy",
+    "opencv-python",
+    "opencv-python-headless",
+    "pycocotools",
+    "pytorch-quantization",
+    "onnx",
+    "onnxruntime",
+    "onnxruntime-gpu",
+)
+DIFF_LIMIT_BYTES = 256 << 10
+_GIT_SECONDS = 5.0
+
+_RELEVANT = re.compile(
+    r"(CUDA|CUDNN|NVIDIA|NCCL|GLOO|TORCH|TORCHELASTIC|PYTORCH|OMP|MKL|KMP|OPENBLAS|NUMEXPR|ORT|PYTHON|CONDA|SLURM|YOLOQAT)"
+    r"_\w+|PATH|LD_LIBRARY_PATH|LD_PRELOAD|PYTHON[A-Z]*|VIRTUAL_ENV|LANG|LC_\w+|TZ|USER|SHELL|TERM|COLUMNS|WORLD_SIZE"
+    r"|RANK|LOCAL_RANK|MASTER_ADDR|MASTER_PORT"
+)
+_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASS|CREDENTIAL|COOKIE|AUTH|PRIVATE|SIGNATURE|(^|_)KEY|API", re.IGNORECASE)
+_SECRET_VALUE = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+"""A password in a URL."""
+
+
+def collect(cwd: Path, diff_file: Path) -> Provenance:
+    """Look at the machine and at the code in a working directory. Never raises: what cannot be seen is left out.
+
+    Args:
+        diff_file: where uncommitted changes go, up to `DIFF_LIMIT_BYTES`.
+    """
+    return Provenance(
+        python=platform.python_version(),
+        packages=package_versions(),
+        environment=safe_environment(os.environ),
+        git=git_state(cwd, diff_file),
+    )
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that decide a result, read from their metadata without importing them."""
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def safe_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that matter for a run: an allow-list, less whatever looks like a secret."""
+    return {
+        name: value
+        for name, value in sorted(environment.items())
+        if _RELEVANT.fullmatch(name) and not _SECRET_NAME.search(name) and not _SECRET_VALUE.search(value)
+    }
+
+
+def git_state(cwd: Path, diff_file: Path) -> GitState | None:
+    """Commit and uncommitted changes of the repository around `cwd`; None outside of one, or without git."""
+    commit = _git(cwd, "rev-parse", "HEAD")
+    if commit is None:
+        return None
+    branch = _git(cwd, "symbolic-ref", "--short", "-q", "HEAD")
+    # Neither helper programs nor colours that the repository's configuration may ask for.
+    diff = _git(cwd, "diff", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD")
+    if diff:
+        try:
+            diff_file.write_bytes(diff[:DIFF_LIMIT_BYTES])
+        except OSError:
+            return GitState(commit=_text(commit), branch=_text(branch), dirty=True, diff_bytes=len(diff))
+    return GitState(
+        commit=_text(commit) or "",
+        branch=_text(branch),
+        dirty=bool(diff),
+        diff=diff_file.name if diff else None,
+        diff_bytes=len(diff or b""),
+    )
+
+
+def _git(cwd: Path, *arguments: str) -> bytes | None:
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
+    try:
+        done = subprocess.run(
+            ["git", "-c", "core.fsmonitor=false", "-C", str(cwd), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            timeout=_GIT_SECONDS,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout
+
+
+def _text(output: bytes | None) -> str | None:
+    return output.decode(errors="replace").strip() if output is not None else None

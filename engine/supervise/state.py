@@ -1,0 +1,205 @@
+"""The state of a run: decided by process identity and `outcome.json`, never by silence."""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+from engine.contracts.outcome import Outcome, OutcomeKind
+from engine.contracts.process import StoppingRecord
+from engine.contracts.run_folder import AttemptFolder, RunFolder
+from engine.contracts.spec import COMMAND
+from engine.contracts.states import RunState
+from engine.runner.identity import ALIVE, REBOOTED
+from engine.supervise.evidence import Evidence, Silence, gather
+
+START_SECONDS = 600.0
+"""A runner that has not told who it is by then never will."""
+STALL_SECONDS = 600.0
+"""No run counts as stalled before this much silence."""
+STALL_FACTOR = 5.0
+"""… nor before this many times its usual silence."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """The state of a run, with everything that belongs to it."""
+
+    state: RunState
+    reason: str
+    """The state in words: `exit code 3`, `signal 9 (SIGKILL)`, `waits for relu-retrain`."""
+    attempt: int = 1
+    exit_code: int | None = None
+    signal: int | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    seconds: float | None = None
+    """Run time so far or in all, by the monotonic clock."""
+    stalled: bool = False
+    stopping: str = ""
+    """The stop in progress, in words: `SIGINT sent, SIGTERM in 12 s`; empty when none is."""
+    runner_alive: bool = False
+    stage_alive: bool = False
+    peak_rss_bytes: int | None = None
+
+
+def read_state(
+    folder: RunFolder, attempt: AttemptFolder | None = None, *, rhythm_seconds: float | None = None
+) -> RunStatus:
+    """The state of a run, by its newest attempt or by the one that is given.
+
+    Args:
+        rhythm_seconds: how long its console is usually silent, where the caller knows better than the runner (the
+            time of an epoch); a longer one counts.
+    """
+    if attempt is None:
+        attempts = folder.attempts()
+        if not attempts:
+            return RunStatus(RunState.COULD_NOT_START, "it was never launched", attempt=0)
+        attempt = attempts[-1]
+    evidence = gather(folder, attempt)
+    state, reason = decide(evidence)
+    outcome, process = evidence.outcome, evidence.process
+    running = state is RunState.RUNNING
+    return RunStatus(
+        state=state,
+        reason=reason,
+        attempt=attempt.number,
+        exit_code=outcome.exit_code if outcome else None,
+        signal=outcome.signal if outcome else None,
+        started_at=outcome.started_at if outcome else process.started_at if process else None,
+        ended_at=outcome.ended_at if outcome else None,
+        seconds=outcome.seconds if outcome else _seconds_so_far(evidence) if running else None,
+        stalled=running and is_stalled(evidence.silence, rhythm_seconds),
+        stopping=describe_stop(evidence.stopping, evidence.stop_asked) if state.is_live else "",
+        runner_alive=evidence.runner == ALIVE,
+        stage_alive=evidence.stage == ALIVE,
+        peak_rss_bytes=outcome.peak_rss_bytes if outcome else None,
+    )
+
+
+def decide(evidence: Evidence) -> tuple[RunState, str]:
+    """State and reason, from the evidence alone."""
+    if evidence.outcome is not None:
+        return _decide_by_outcome(evidence.outcome, evidence)
+    if evidence.runner == ALIVE or evidence.stage == ALIVE:
+        return _decide_for_the_living(evidence)
+    if evidence.process is None:
+        return _decide_without_runner(evidence)
+    return _decide_without_outcome(evidence)
+
+
+def _decide_by_outcome(outcome: Outcome, evidence: Evidence) -> tuple[RunState, str]:
+    match outcome.kind:
+        case OutcomeKind.COULD_NOT_START:
+            return RunState.COULD_NOT_START, outcome.reason
+        case OutcomeKind.DEPENDENCY_FAILED:
+            return RunState.DEPENDENCY_FAILED, outcome.reason
+        case OutcomeKind.CANCELLED:
+            return RunState.STOPPED, outcome.reason
+        case OutcomeKind.ENDED if evidence.finished:
+            return RunState.SUCCEEDED, "it finished; its runner was lost before"
+        case OutcomeKind.ENDED:
+            return RunState.STOPPED, outcome.reason
+        case _:
+            return _decide_by_exit(outcome, evidence)
+
+
+def _decide_by_exit(outcome: Outcome, evidence: Evidence) -> tuple[RunState, str]:
+    done = outcome.exit_code == 0 and not outcome.missing_artifacts
+    # A foreign trainer may well take SIGINT and leave with 0; one of ours that left its result had finished before.
+    if outcome.stop_requested and not (done and evidence.finished):
+        return RunState.STOPPED, outcome.reason
+    if done:
+        return RunState.SUCCEEDED, ""
+    if outcome.exit_code == 0:
+        return RunState.FAILED, f"exit code 0, but {_are_missing(outcome.missing_artifacts)}"
+    if outcome.oom_kill:
+        return RunState.OUT_OF_MEMORY, f"killed by the kernel: {outcome.reason}"
+    if evidence.ending is not None and evidence.ending.out_of_memory:
+        return RunState.OUT_OF_MEMORY, f"{outcome.reason}; memory ran out, as the log says"
+    if outcome.signal is not None:
+        return RunState.KILLED, outcome.reason
+    return RunState.FAILED, outcome.reason
+
+
+def _decide_for_the_living(evidence: Evidence) -> tuple[RunState, str]:
+    where = f"on {evidence.host}" if evidence.host else ""
+    if evidence.stage is None:
+        if evidence.waiting:
+            return RunState.QUEUED, evidence.waiting
+        return RunState.STARTING, where
+    if evidence.runner != ALIVE:
+        return RunState.RUNNING, "its runner was lost; the stage goes on"
+    return RunState.RUNNING, where
+
+
+def _decide_without_runner(evidence: Evidence) -> tuple[RunState, str]:
+    """No runner has ever told who it is."""
+    if evidence.launch is None:
+        return RunState.ENDED, _what_the_log_shows(evidence)
+    if evidence.launcher == ALIVE and evidence.age_seconds < START_SECONDS:
+        return RunState.STARTING, ""
+    return RunState.COULD_NOT_START, "its runner never started"
+
+
+def _decide_without_outcome(evidence: Evidence) -> tuple[RunState, str]:
+    """Runner and stage are gone, and nobody wrote how it ended."""
+    rebooted = REBOOTED in (evidence.runner, evidence.stage)
+    if evidence.finished and not evidence.missing:
+        return RunState.SUCCEEDED, "it finished; its runner was lost before"
+    if evidence.finished:
+        return RunState.FAILED, f"it finished, but {_are_missing(evidence.missing)}"
+    if rebooted:
+        return RunState.LOST, "the machine restarted" + ("" if evidence.stage else " before it had started")
+    if evidence.stage is None:
+        return RunState.LOST, "its runner was killed before the stage had started"
+    if evidence.stop_asked:
+        return RunState.STOPPED, "stopped; its runner was lost, the exit code is unknown"
+    kind = evidence.ending.kind if evidence.ending else "nothing"
+    ours = evidence.launch is not None and evidence.launch.stage != COMMAND
+    told = kind in ("traceback", "interrupted") or (kind in ("complete", "line") and not ours)
+    reason = f"exit code unknown, its runner was lost; {_what_the_log_shows(evidence)}"
+    return (RunState.ENDED if told else RunState.LOST), reason
+
+
+def _what_the_log_shows(evidence: Evidence) -> str:
+    ending = evidence.ending
+    if ending is None or ending.kind == "nothing":
+        return "the log is empty"
+    words = {
+        "complete": "the log is complete",
+        "traceback": "the log ends in a traceback",
+        "interrupted": "the log ends with an interruption",
+        "cut off": "the log stops in the middle",
+        "line": "the log ends with",
+    }[ending.kind]
+    return f"{words}: {ending.text[:200]}"
+
+
+def _are_missing(paths: list[str] | tuple[str, ...]) -> str:
+    return f"{', '.join(paths)} {'is' if len(paths) == 1 else 'are'} missing"
+
+
+def describe_stop(stopping: StoppingRecord | None, asked: bool) -> str:
+    """A stop in progress, in words; empty when there is none."""
+    if stopping is None:
+        return "stop requested" if asked else ""
+    if stopping.next_signal is None or stopping.next_at_monotonic is None:
+        return f"{stopping.signal} sent"
+    left = max(stopping.next_at_monotonic - time.monotonic(), 0)
+    return f"{stopping.signal} sent, {stopping.next_signal} in {left:.0f} s"
+
+
+def is_stalled(silence: Silence | None, rhythm_seconds: float | None = None) -> bool:
+    """Whether a live run has been silent for longer than its own rhythm allows."""
+    if silence is None:
+        return False
+    usual = max(silence.usual or 0.0, rhythm_seconds or 0.0)
+    return silence.seconds > max(STALL_SECONDS, STALL_FACTOR * usual)
+
+
+def _seconds_so_far(evidence: Evidence) -> float | None:
+    process = evidence.process
+    if process is None or process.started_monotonic is None or evidence.host:
+        return None
+    return max(time.monotonic() - process.started_monotonic, 0.0)

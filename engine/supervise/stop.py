@@ -1,0 +1,74 @@
+"""Asking for the end of a run. The runner does the stopping; where it is dead, a detached stopper does."""
+
+import signal
+from datetime import UTC, datetime
+
+from engine.contracts.errors import YoloqatError
+from engine.contracts.process import ProcessRecord, StoppingRecord, StopRequest
+from engine.contracts.run_folder import AttemptFolder
+from engine.runner.identity import ALIVE, ELSEWHERE, presence, send_signal
+from engine.runner.records import write_json
+from engine.supervise.evidence import identity_of
+from engine.supervise.launch import start_stopper
+
+
+def request_stop(attempt: AttemptFolder, *, now: bool = False) -> bool:
+    """Ask for the end of an attempt: SIGINT, 20 s, SIGTERM, 10 s, SIGKILL, to every process of it. Returns at once.
+
+    Args:
+        now: skip to the next of these signals; without a stop in progress, begin with SIGTERM.
+
+    Returns:
+        False when there is nothing left to stop.
+
+    Raises:
+        YoloqatError: it runs on another machine, or the request cannot be written.
+    """
+    if attempt.outcome.exists():
+        return False
+    # First the request, then the look at who is there: a runner that starts meanwhile does it the other way round, so
+    # one of the two sees the other.
+    unwritten = _write_request(attempt, now)
+    process = ProcessRecord.read(attempt.process)
+    if process is None:
+        if unwritten:
+            raise unwritten
+        return attempt.launch.exists()
+    runner = identity_of(process.runner)
+    stage = identity_of(process.stage) if process.stage else None
+    if send_signal(runner, signal.SIGUSR1):
+        return True
+    if presence(runner) == ELSEWHERE:
+        attempt.stop_request.unlink(missing_ok=True)
+        raise YoloqatError(
+            f"this run is on {runner.host} and cannot be signalled from here",
+            where=str(attempt.path),
+            hint=f"Stop it on {runner.host}, in the container it was started in if there is one.",
+        )
+    if stage is None or presence(stage) != ALIVE:
+        attempt.stop_request.unlink(missing_ok=True)
+        return False
+    if not _signal_stopper(attempt):
+        start_stopper(attempt)
+    return True
+
+
+def _signal_stopper(attempt: AttemptFolder) -> bool:
+    """Tell a stopper that is already at it. False when there is none."""
+    stopping = StoppingRecord.read(attempt.stopping)
+    sender = identity_of(stopping.sender) if stopping and stopping.sender else None
+    return sender is not None and send_signal(sender, signal.SIGUSR1)
+
+
+def _write_request(attempt: AttemptFolder, now: bool) -> YoloqatError | None:
+    """Returns the error: a full disk must not keep anybody from stopping, for the signal alone does it too."""
+    request = StopRequest(requested_at=datetime.now(UTC), now=now)
+    try:
+        write_json(str(attempt.stop_request), request.model_dump(mode="json"))
+    except OSError as error:
+        return YoloqatError(
+            f"cannot ask for the stop: {error.strerror or error}",
+            where=str(attempt.stop_request),
+            hint="Free some disk space.",
+        )
+    return None
