@@ -20,8 +20,8 @@ SECONDS_BETWEEN_REDRAWS_IN_A_FILE = 0.5
 class Bar(Generic[Item]):
     """A progress bar over an iterable, or moved by hand with `update`.
 
-    Each redraw is a carriage return and the whole text; the newline comes with `close`. As with tqdm, a terminal's bar is
-    cut at the terminal's edge, and any other stream gets a bar of ten cells that is never cut.
+    Each redraw is a carriage return and the whole text; the newline comes with `close`. As with tqdm, a terminal's bar
+    is cut at the terminal's edge, and any other stream gets a bar of ten cells that is never cut.
     """
 
     def __init__(

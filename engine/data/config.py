@@ -1,0 +1,177 @@
+"""The data set YAML: where the images are and what the classes are called."""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from engine.contracts.errors import YoloqatError
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "data"
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """A data set YAML whose classes are consistent and whose required splits exist."""
+
+    path: Path
+    train: tuple[Path, ...]
+    val: tuple[Path, ...]
+    test: tuple[Path, ...]
+    """Folders and list files of each split; empty where the YAML does not name the split."""
+    nc: int
+    names: tuple[str, ...]
+    sha: str
+    """SHA-256 of the YAML file."""
+
+    def sources(self, split: str) -> tuple[Path, ...]:
+        """Folders and list files of one split.
+
+        Raises:
+            YoloqatError: the YAML does not name this split, or what it names is not there.
+        """
+        sources: tuple[Path, ...] = getattr(self, split) if split in SPLITS else ()
+        if not sources:
+            raise YoloqatError(
+                f"the data set has no split `{split}:`",
+                where=str(self.path),
+                hint=f"Add `{split}: FOLDER` (or a text file that lists images), or choose another split.",
+            )
+        for source in sources:
+            if not source.exists():
+                raise _missing(self.path, split, source)
+        return sources
+
+
+def load_data_config(path_or_name: str | Path, splits: Sequence[str] = ("train", "val")) -> DataConfig:
+    """Read a data set YAML in the dialect of YOLOv7 or Ultralytics (`path:`, `names` as a mapping).
+
+    A path in it is taken relative to `path:` if given, else to the YAML file's folder; what is not there is looked for
+    in the working directory, as the original does. A YAML that is not there falls back to `configs/data` by name.
+
+    Args:
+        path_or_name: the YAML file, or the name of one in `configs/data`.
+        splits: splits that must exist on disk.
+
+    Raises:
+        YoloqatError: names the file, the key and what to do.
+    """
+    path = _find(Path(path_or_name))
+    content = path.read_bytes()
+    values = _parse(path, content)
+    names = _names(path, values)
+    root = _root(path, values.get("path"))
+    config = DataConfig(
+        path=path,
+        **{split: _sources(path, split, values.get(split), root) for split in SPLITS},
+        nc=len(names),
+        names=names,
+        sha=hashlib.sha256(content).hexdigest(),
+    )
+    for split in splits:
+        config.sources(split)
+    return config
+
+
+def _find(path: Path) -> Path:
+    if path.is_file():
+        return path.absolute()
+    ours = CONFIGS / f"{path.stem}.yaml"
+    if not path.exists() and ours.is_file():
+        print(f"{path} is not here: using our configs/data/{ours.name}", flush=True)
+        return ours
+    known = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.yaml")))
+    raise YoloqatError(
+        "the data set YAML is not there" if not path.exists() else "the data set YAML is a folder",
+        where=str(path),
+        hint=f"Give the path of a YAML file with train, val, nc and names, or one of our names: {known}.",
+    )
+
+
+def _parse(path: Path, content: bytes) -> Mapping[str, Any]:
+    try:
+        values = yaml.safe_load(content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise YoloqatError(
+            "this is not a text file", where=str(path), hint="Give a data set YAML, in UTF-8."
+        ) from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or str(error)
+        raise YoloqatError(f"this is not YAML: {problem}", where=where, hint="Correct this line.") from error
+    if not isinstance(values, dict):
+        raise YoloqatError("a data set YAML needs the keys train, val, nc and names", where=str(path), hint="Add them.")
+    return values
+
+
+def _names(path: Path, values: Mapping[str, Any]) -> tuple[str, ...]:
+    """The class names in order of their numbers; classes without names are called by their number."""
+    nc, names = values.get("nc"), values.get("names")
+    if nc is not None and (isinstance(nc, bool) or not isinstance(nc, int) or nc < 1):
+        raise YoloqatError(f"`nc` must be a positive whole number, not {nc!r}", where=str(path), hint="Correct `nc`.")
+    if names is None:
+        if nc is None:
+            raise YoloqatError(
+                "neither `names` nor `nc` is given", where=str(path), hint="Add `names: [first, second, …]`."
+            )
+        return tuple(str(i) for i in range(nc))
+    if isinstance(names, dict):
+        if set(names) != set(range(len(names))):
+            raise YoloqatError(
+                f"the keys of `names` must be 0 to {len(names) - 1}, each once", where=str(path), hint="Renumber them."
+            )
+        names = [names[i] for i in range(len(names))]
+    if not isinstance(names, list) or not names or any(isinstance(n, list | dict) or n is None for n in names):
+        raise YoloqatError("`names` must be a list of class names", where=str(path), hint="Write `names: [cat, dog]`.")
+    if nc is not None and nc != len(names):
+        raise YoloqatError(
+            f"`nc` is {nc}, but `names` has {len(names)} entries",
+            where=str(path),
+            hint="Make them agree, or leave `nc` out.",
+        )
+    return tuple(str(name) for name in names)
+
+
+def _root(path: Path, root: Any) -> Path:
+    """The folder that relative paths start from: `path:`, itself relative to the YAML file or the working directory."""
+    if root in (None, ""):
+        return path.parent
+    if not isinstance(root, str):
+        raise YoloqatError(f"`path` must be a folder, not {root!r}", where=str(path), hint="Correct `path`.")
+    candidate = Path(root).expanduser()
+    beside = path.parent / candidate
+    return candidate.absolute() if not beside.exists() and candidate.exists() else beside
+
+
+def _sources(path: Path, split: str, value: Any, root: Path) -> tuple[Path, ...]:
+    if value in (None, "", []):
+        return ()
+    entries = value if isinstance(value, list) else [value]
+    if not all(isinstance(entry, str) and entry for entry in entries):
+        raise YoloqatError(
+            f"`{split}` must be a folder, a text file that lists images, or a list of those, not {value!r}",
+            where=str(path),
+            hint=f"Correct `{split}`.",
+        )
+    return tuple(_resolve(Path(entry).expanduser(), root) for entry in entries)
+
+
+def _resolve(entry: Path, root: Path) -> Path:
+    """The entry under the root, else in the working directory; `..` resolved, symbolic links left as they are."""
+    beside, here = root / entry, entry.absolute()
+    chosen = here if not beside.exists() and here.exists() else beside
+    return Path(os.path.normpath(chosen.absolute()))
+
+
+def _missing(path: Path, split: str, source: Path) -> YoloqatError:
+    return YoloqatError(
+        f"`{split}` names {source}, which is not there",
+        where=str(path),
+        hint=f"Correct `{split}:` (paths are relative to the YAML file, or to its `path:`), or put the data set there.",
+    )

@@ -1,0 +1,123 @@
+"""Decoded images at training size, kept in memory as far as a budget allows."""
+
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from engine.contracts.errors import YoloqatError
+
+REDUCED = ((8, cv2.IMREAD_REDUCED_COLOR_8), (4, cv2.IMREAD_REDUCED_COLOR_4), (2, cv2.IMREAD_REDUCED_COLOR_2))
+BUDGET_BYTES = 256 * 2**20
+"""What each process keeps by default: all of a small data set, too little of a large one to matter."""
+
+
+@dataclass(frozen=True)
+class LoadedImage:
+    """One decoded image, its long side scaled to the image size."""
+
+    pixels: np.ndarray
+    """(h, w, 3) uint8 BGR. Shared: never change it in place."""
+    original_hw: tuple[int, int]
+
+
+class ImageStore:
+    """Loads images scaled to `img_size`, and keeps the most recently used ones."""
+
+    def __init__(
+        self, paths: list[str], sizes: np.ndarray, img_size: int, *, augment: bool, budget: int = BUDGET_BYTES
+    ) -> None:
+        """Make an empty store.
+
+        Args:
+            paths: the images; they are asked for by index.
+            sizes: (n, 2) width and height of each file.
+            img_size: the long side of a loaded image, in pixels.
+            augment: load for training: scale bilinearly, and decode a JPEG at a half or less where that is still as
+                large as needed. Otherwise shrink by area averaging, as the original's evaluation does.
+            budget: bytes of pixels to keep.
+        """
+        self.paths = paths
+        self.sizes = sizes
+        self.img_size = img_size
+        self.augment = augment
+        self.budget = budget
+        self._kept: OrderedDict[int, LoadedImage] = OrderedDict()
+        self._kept_bytes = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """True when every image is in memory."""
+        return len(self._kept) == len(self.paths)
+
+    def __getitem__(self, index: int) -> LoadedImage:
+        """Load one image.
+
+        Raises:
+            YoloqatError: the file is gone or cannot be decoded.
+        """
+        kept = self._kept.get(index)
+        if kept is not None:
+            if not self.is_complete:
+                self._kept.move_to_end(index)
+            return kept
+        image = self._load(index)
+        self._keep(index, image)
+        return image
+
+    def total_bytes(self) -> int:
+        """Bytes of all images at their loaded size."""
+        sides = self.sizes * (self.img_size / self.sizes.max(1, keepdims=True))
+        return int((np.ceil(sides).prod(1) * 3).sum())
+
+    def preload(self) -> bool:
+        """Load every image now if all of them fit into the budget, so that worker processes share them."""
+        if not self.is_complete and self.total_bytes() <= self.budget:
+            with ThreadPoolExecutor(4) as pool:
+                for index, image in enumerate(pool.map(self._load, range(len(self.paths)))):
+                    self._keep(index, image)
+        return self.is_complete
+
+    def _load(self, index: int) -> LoadedImage:
+        path = self.paths[index]
+        flag = _decode_flag(path, int(self.sizes[index].max()), self.img_size) if self.augment else cv2.IMREAD_COLOR
+        pixels = cv2.imread(path, flag)
+        if pixels is None:
+            raise YoloqatError(
+                "the image is gone or cannot be decoded", where=path, hint="Restore or remove it, then start again."
+            )
+        if flag == cv2.IMREAD_COLOR:
+            height, width = pixels.shape[:2]
+        else:
+            width, height = (int(side) for side in self.sizes[index])
+        return LoadedImage(_scale_long_side(pixels, (height, width), self.img_size, self.augment), (height, width))
+
+    def _keep(self, index: int, image: LoadedImage) -> None:
+        if image.pixels.nbytes > self.budget:
+            return
+        self._kept[index] = image
+        self._kept_bytes += image.pixels.nbytes
+        while self._kept_bytes > self.budget:
+            _, oldest = self._kept.popitem(last=False)
+            self._kept_bytes -= oldest.pixels.nbytes
+
+
+def _scale_long_side(pixels: np.ndarray, original_hw: tuple[int, int], img_size: int, augment: bool) -> np.ndarray:
+    """Scale so that the long side of the original becomes `img_size`, up or down."""
+    height, width = original_hw
+    scale = img_size / max(height, width)
+    if scale == 1:
+        return pixels
+    method = cv2.INTER_AREA if scale < 1 and not augment else cv2.INTER_LINEAR
+    return cv2.resize(pixels, (max(1, int(width * scale)), max(1, int(height * scale))), interpolation=method)
+
+
+def _decode_flag(path: str, long_side: int, img_size: int) -> int:
+    """The strongest reduction that libjpeg can do while decoding and that leaves at least `img_size` pixels."""
+    if path.lower().endswith((".jpg", ".jpeg")):
+        for factor, flag in REDUCED:
+            if long_side >= factor * img_size:
+                return flag
+    return cv2.IMREAD_COLOR

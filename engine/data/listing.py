@@ -1,0 +1,87 @@
+"""Which images a split has, and where their labels are."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from engine.contracts.errors import YoloqatError
+from engine.data.config import DataConfig
+
+IMAGE_SUFFIXES = frozenset({".bmp", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".dng", ".webp", ".mpo"})
+IMAGES_FOLDER, LABELS_FOLDER = f"{os.sep}images{os.sep}", f"{os.sep}labels{os.sep}"
+
+
+def list_images(config: DataConfig, split: str) -> list[str]:
+    """The absolute paths of a split's images, each once, in lexicographic order.
+
+    A source is a folder (searched recursively) or a text file with one image path per line.
+
+    Raises:
+        YoloqatError: the split is missing, or has no image.
+    """
+    images: set[str] = set()
+    for source in config.sources(split):
+        images.update(_images_in_folder(source) if source.is_dir() else _images_in_list(source))
+    if not images:
+        raise YoloqatError(
+            f"`{split}` has no image in {', '.join(map(str, config.sources(split)))}",
+            where=str(config.path),
+            hint=f"Images end with {', '.join(sorted(s[1:] for s in IMAGE_SUFFIXES))}.",
+        )
+    return sorted(images)
+
+
+def label_paths(images: Iterable[str]) -> list[str]:
+    """For each image the path of its label file: `images` becomes `labels` in its folder, and the suffix `.txt`.
+
+    Where a path has several folders called `images`, the last one is taken whose `labels` folder exists, as it may be
+    that only a folder above the data set has that name. Without any, the label lies beside the image.
+    """
+    folders: dict[str, str] = {}
+    paths = []
+    for image in images:
+        folder, name = os.path.split(image)
+        if folder not in folders:
+            folders[folder] = _label_folder(folder)
+        paths.append(os.path.join(folders[folder], os.path.splitext(name)[0] + ".txt"))
+    return paths
+
+
+def _label_folder(folder: str) -> str:
+    text = folder + os.sep
+    candidates = []
+    at = text.rfind(IMAGES_FOLDER)
+    while at >= 0:
+        candidates.append((text[:at] + LABELS_FOLDER + text[at + len(IMAGES_FOLDER) :]).rstrip(os.sep))
+        at = text.rfind(IMAGES_FOLDER, 0, at + len(IMAGES_FOLDER) - 1)
+    if not candidates:
+        return folder
+    return next((c for c in candidates if os.path.isdir(c)), candidates[0])
+
+
+def _images_in_folder(folder: Path) -> Iterator[str]:
+    for parent, _, names in os.walk(folder, followlinks=True):
+        for name in names:
+            if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES:
+                yield os.path.join(parent, name)
+
+
+def _images_in_list(file: Path) -> list[str]:
+    """The images of a list file; `./` means the list's folder, other relative paths that or the working directory."""
+    try:
+        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    except UnicodeDecodeError as error:
+        raise YoloqatError(
+            "this is not a text file that lists images",
+            where=str(file),
+            hint="A split names a folder of images, or a text file with one image path per line.",
+        ) from error
+    lines = [line for line in lines if line]
+    beside, here = str(file.parent), os.getcwd()
+    first_relative = next((line for line in lines if not os.path.isabs(line) and not line.startswith("./")), "")
+    base = beside if not first_relative or os.path.exists(os.path.join(beside, first_relative)) else here
+    return [
+        os.path.normpath(os.path.join(beside if line.startswith("./") else base, line))
+        for line in lines
+        if os.path.splitext(line)[1].lower() in IMAGE_SUFFIXES
+    ]

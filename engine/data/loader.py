@@ -1,0 +1,205 @@
+"""Batches for training and for evaluation."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Sampler
+
+from engine.data.augmentation import Augmentation
+from engine.data.collate import Batch, QuadCollate, collate
+from engine.data.config import DataConfig
+from engine.data.dataset import TrainDataset, ValDataset
+from engine.data.images import BUDGET_BYTES
+from engine.data.labeled import LabeledImages
+from engine.data.scan import scan
+
+WHOLE_CACHE_BYTES = 2**62
+
+
+class EpochSampler(Sampler[tuple[int, int]]):
+    """Says which images an epoch visits, as (epoch, index), so that workers know the epoch without being told.
+
+    Under distributed training each rank visits its share; all ranks visit equally many.
+    """
+
+    def __init__(
+        self, count: int, *, seed: int = 0, shuffle: bool = True, block: int = 1, rank: int = 0, world_size: int = 1
+    ) -> None:
+        """Make a sampler.
+
+        Args:
+            count: images of the data set.
+            seed: seed of the order.
+            shuffle: a new random order each epoch; otherwise the data set's own order.
+            block: so many neighbours stay together (the batch size where batches have shapes of their own).
+            rank: this process.
+            world_size: number of processes.
+        """
+        self.count = count
+        self.seed = seed
+        self.shuffle = shuffle
+        self.block = block
+        self.rank = rank
+        self.world_size = world_size
+        self.epoch = 0
+        self.weights: np.ndarray | None = None
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch the next iteration is."""
+        self.epoch = epoch
+
+    def set_weights(self, weights: Sequence[float] | np.ndarray | None) -> None:
+        """From the next epoch on draw images with replacement, by these weights; None visits each image once again."""
+        self.weights = None if weights is None else np.asarray(weights, np.float64) / np.sum(weights)
+
+    def __len__(self) -> int:
+        return -(-self.count // self.world_size)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        order = self._order()
+        padded = np.resize(order, len(self) * self.world_size)
+        return ((self.epoch, int(i)) for i in padded[self.rank :: self.world_size])
+
+    def _order(self) -> np.ndarray:
+        rng = np.random.default_rng((self.seed, self.epoch))
+        if self.weights is not None:
+            return rng.choice(self.count, self.count, p=self.weights)
+        if not self.shuffle:
+            return np.arange(self.count)
+        whole = self.count // self.block
+        blocks = np.arange(whole * self.block).reshape(whole, self.block)[rng.permutation(whole)]
+        return np.concatenate([blocks.ravel(), np.arange(whole * self.block, self.count)])
+
+
+def train_loader(
+    data: DataConfig,
+    img_size: int,
+    batch_size: int,
+    hyp: Mapping[str, object],
+    *,
+    workers: int = 8,
+    seed: int = 0,
+    shuffle: bool = True,
+    rect: bool = False,
+    cache_images: bool = False,
+    single_cls: bool = False,
+    quad: bool = False,
+    stride: int = 32,
+    rank: int = 0,
+    world_size: int = 1,
+    pin_memory: bool = False,
+    images: LabeledImages | None = None,
+) -> "DataLoader[Batch]":
+    """Augmented batches of the `train` split; the last one may be smaller.
+
+    Call `loader.sampler.set_epoch(epoch)` before each epoch. `loader.dataset` is the `TrainDataset`.
+
+    Args:
+        data: the data set.
+        img_size: side of the images in pixels.
+        batch_size: images per batch of this process; at most the size of the data set is used.
+        hyp: hyperparameters; the augmentation keys are taken from it.
+        workers: processes that load images; 0 loads in this one.
+        seed: seed of order and augmentation.
+        shuffle: random order in each epoch.
+        rect: batches of similar aspect ratio, without mosaics.
+        cache_images: keep all decoded images in memory. A small data set is kept anyway.
+        single_cls: give every label class 0.
+        quad: collate four images into one.
+        stride: every shape is a multiple of it.
+        rank: this process of a distributed training.
+        world_size: number of processes.
+        pin_memory: load into page-locked memory, for CUDA.
+        images: the scanned `train` split, if at hand.
+
+    Raises:
+        YoloqatError: something is wrong with images, labels or hyperparameters.
+    """
+    images = images if images is not None else scan(data, "train", single_cls=single_cls)
+    batch_size = min(batch_size, len(images))
+    dataset = TrainDataset(
+        images,
+        img_size,
+        Augmentation.from_hyp(hyp),
+        seed=seed,
+        rect=rect,
+        batch_size=batch_size,
+        stride=stride,
+        budget=WHOLE_CACHE_BYTES if cache_images else BUDGET_BYTES,
+    )
+    dataset.store.preload()
+    sampler = EpochSampler(
+        len(dataset), seed=seed, shuffle=shuffle, block=batch_size if rect else 1, rank=rank, world_size=world_size
+    )
+    workers = min(workers, batch_size if batch_size > 1 else 0)
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        sampler=sampler,
+        collate_fn=QuadCollate(seed) if quad else collate,
+        **_worker_options(workers, pin_memory),
+    )
+
+
+def val_loader(
+    data: DataConfig,
+    split: str,
+    img_size: int,
+    batch_size: int,
+    *,
+    letterbox: Literal["rect", "square"] = "rect",
+    workers: int = 8,
+    single_cls: bool = False,
+    stride: int = 32,
+    pad: float = 0.5,
+    limit: int = 0,
+    seed: int = 0,
+    pin_memory: bool = False,
+    images: LabeledImages | None = None,
+) -> "DataLoader[Batch]":
+    """Letterboxed batches of a split, for evaluation and calibration. `loader.dataset` is the `ValDataset`.
+
+    Args:
+        data: the data set.
+        split: `train`, `val` or `test`.
+        img_size: long side of the images in pixels.
+        batch_size: images per batch; at most the size of the split is used.
+        letterbox: `rect` as the original's evaluation, or `square`.
+        workers: processes that load images; none is started when all images are in memory already.
+        single_cls: give every label class 0.
+        stride: every shape is a multiple of it.
+        pad: what `rect` adds to each side, in strides.
+        limit: take so many images at random, 0 takes all.
+        seed: seed of that choice.
+        pin_memory: load into page-locked memory, for CUDA.
+        images: the scanned split, if at hand.
+
+    Raises:
+        YoloqatError: something is wrong with images or labels.
+    """
+    images = images if images is not None else scan(data, split, single_cls=single_cls)
+    if 0 < limit < len(images):
+        images = images.take(np.sort(np.random.default_rng(seed).choice(len(images), limit, replace=False)))
+    batch_size = min(batch_size, len(images))
+    dataset = ValDataset(images, img_size, letterbox=letterbox, batch_size=batch_size, stride=stride, pad=pad)
+    in_memory = dataset.store.preload()
+    return DataLoader(
+        dataset, batch_size=batch_size, collate_fn=collate, **_worker_options(0 if in_memory else workers, pin_memory)
+    )
+
+
+def _worker_options(workers: int, pin_memory: bool) -> dict[str, object]:
+    return {
+        "num_workers": workers,
+        "pin_memory": pin_memory,
+        "persistent_workers": workers > 0,
+        "worker_init_fn": _start_worker,
+    }
+
+
+def _start_worker(_: int) -> None:
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
