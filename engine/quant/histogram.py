@@ -15,8 +15,8 @@ MIN_WIDTH = 1e-30
 class ActivationHistogram:
     """Counts of |x| in equal bins from 0, in int64, with a range that grows by doubling.
 
-    The first batch that isn't all zero sets the width of the bins. A larger value later merges neighbouring bins until it
-    fits, so memory never grows and every count stays exact. It has the calibrator interface of pytorch-quantization
+    The first batch that isn't all zero sets the width of the bins. A larger value later merges neighbouring bins until
+    it fits, so memory never grows and every count stays exact. It has the calibrator interface of pytorch-quantization
     (`collect`, `reset`), so that its quantizers drive it.
 
     Args:

@@ -5,10 +5,11 @@ import time
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
 from engine.contracts.errors import YoloqatError
 from engine.quant.amax import METHODS, entropy_amax, find_amax, mse_amax, percentile_amax
 from engine.quant.histogram import ActivationHistogram
-from torch import Tensor
 
 KINDS = ("normal", "relu", "laplace", "student", "uniform", "two humps", "sparse", "outlier")
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from engine.contracts.errors import YoloqatError
 from engine.quant.histogram import BINS, ActivationHistogram
 

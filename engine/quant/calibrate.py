@@ -1,0 +1,106 @@
+"""From float weights and calibration images to the range of every quantizer."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+
+from engine.quant.amax import find_amax
+from engine.quant.histogram import ActivationHistogram
+from engine.quant.quantizer import QuantizedConv2d, input_quantizers, quantized_convolutions
+
+
+def collect(
+    model: nn.Module, batches: Iterable[Tensor], device: torch.device | None = None
+) -> dict[str, ActivationHistogram]:
+    """Run the float model over the calibration images and count what its quantizers see.
+
+    Args:
+        model: model with quantizers; computes in float meanwhile.
+        batches: float images (B, 3, H, W), 0 to 1.
+        device: where the model is; None asks its parameters.
+
+    Raises:
+        YoloqatError: an activation is nan or infinite; names the layer.
+    """
+    device = device or next(model.parameters()).device
+    quantizers = input_quantizers(model)
+    weights = [conv._weight_quantizer for conv in quantized_convolutions(model).values()]
+    training = model.training
+    model.eval()
+    histograms = {name: quantizer.start_collecting() for name, quantizer in quantizers.items()}
+    for quantizer in weights:
+        quantizer._disabled = True
+    try:
+        with torch.no_grad():
+            for images in batches:
+                model(images.to(device))
+    finally:
+        for quantizer in quantizers.values():
+            quantizer.stop_collecting()
+        for quantizer in weights:
+            quantizer._disabled = False
+        model.train(training)
+    return histograms
+
+
+def set_ranges(
+    model: nn.Module,
+    histograms: dict[str, ActivationHistogram],
+    method: str,
+    *,
+    percentile: float = 99.99,
+) -> None:
+    """Give each input quantizer its range from its histogram, each weight quantizer the largest weight per channel.
+
+    Raises:
+        YoloqatError: a quantizer saw no tensor; names the layer.
+    """
+    device = next(model.parameters()).device
+    for name, quantizer in input_quantizers(model).items():
+        amax = find_amax(histograms[name], method, bits=quantizer.num_bits, percentile=percentile)
+        quantizer.set_amax(torch.tensor(amax, device=device))
+    for conv in quantized_convolutions(model).values():
+        conv._weight_quantizer.set_amax(weight_amax(conv))
+
+
+def weight_amax(conv: QuantizedConv2d) -> Tensor:
+    """The largest weight of each output channel, (C, 1, 1, 1), raised where the bias would not fit into its integers.
+
+    Integer runtimes keep the bias as int32 in units of input scale × weight scale. A channel whose weights are (almost)
+    zero has a scale so small that its bias overflows there and is silently lost. So
+    amax ≥ 127 · |bias| / (input scale · 2^30), one bit below the limit, which costs a dead channel nothing.
+    """
+    top = 2 ** (conv._weight_quantizer.num_bits - 1) - 1
+    input_top = 2 ** (conv._input_quantizer.num_bits - 1) - 1
+    amax = conv.weight.detach().float().abs().amax((1, 2, 3), keepdim=True)
+    floor = torch.full_like(amax, 1e-7)
+    if conv.bias is not None:
+        scale = conv._input_quantizer.amax / input_top
+        floor = torch.maximum(floor, top * conv.bias.detach().abs().view(-1, 1, 1, 1) / (scale * 2**30))
+    return torch.maximum(amax, floor)
+
+
+def images_of(batches: Iterable[tuple[Tensor, ...]], progress: Callable[[], None] | None = None) -> Iterable[Tensor]:
+    """The images of a loader's batches (uint8, 0 to 255) as the model takes them: float, 0 to 1."""
+    for images, *_ in batches:
+        yield images.float() / 255
+        if progress:
+            progress()
+
+
+def amax_table(model: nn.Module) -> list[dict[str, object]]:
+    """One row per quantizer: its convolutions, its range and its bits; per-channel ranges as smallest and largest."""
+    readers: dict[int, list[str]] = {}
+    convs = quantized_convolutions(model)
+    for name, conv in convs.items():
+        readers.setdefault(id(conv._input_quantizer), []).append(name)
+    rows: list[dict[str, object]] = []
+    for name, quantizer in input_quantizers(model).items():
+        row = {"name": name, "kind": "input", "bits": quantizer.num_bits, "amax": float(quantizer.amax)}
+        rows.append({**row, "convolutions": readers[id(quantizer)]})
+    for name, conv in convs.items():
+        amax = conv._weight_quantizer.amax
+        span = {"amax_min": float(amax.min()), "amax": float(amax.max()), "channels": amax.numel()}
+        rows.append({"name": name, "kind": "weight", "bits": conv._weight_quantizer.num_bits, **span})
+    return rows

@@ -1,0 +1,64 @@
+"""Fake quantization: a tensor rounded to the values that INT8 can hold, in fp32, with a straight-through gradient."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def fake_quantize(x: Tensor, amax: Tensor, bits: int) -> Tensor:
+    """Round `x` to multiples of amax / (2^(bits-1) - 1), within [-2^(bits-1), 2^(bits-1) - 1] of them.
+
+    The maths is fp32 whatever the dtype of `x` (in fp16 the reciprocal of a scale overflows below amax 0.002), and the
+    result has the dtype of `x`. The gradient is 1 inside [-amax, amax] and 0 outside. On CUDA torch's fused op with
+    tensor scales is taken, which waits for nothing; on the CPU a few in-place passes are faster than that op.
+
+    Args:
+        x: floating tensor.
+        amax: fp32, positive; 0-d for one range, (C, 1, …) for one per entry of the first axis of `x`.
+        bits: 2 to 8.
+    """
+    if x.is_cuda:
+        return _fused(x, amax, bits)
+    return _FakeQuantize.apply(x, amax, bits)
+
+
+def export_fake_quantize(x: Tensor, amax: Tensor, bits: int) -> Tensor:
+    """The same through the ops that torch's ONNX exporter turns into QuantizeLinear and DequantizeLinear."""
+    top = 2 ** (bits - 1) - 1
+    if amax.dim() == 0:
+        return torch.fake_quantize_per_tensor_affine(x, amax.item() / top, 0, -top - 1, top)
+    scale = (amax / top).flatten()
+    zero = torch.zeros_like(scale, dtype=torch.int32)
+    return torch.fake_quantize_per_channel_affine(x, scale, zero, 0, -top - 1, top)
+
+
+def _fused(x: Tensor, amax: Tensor, bits: int) -> Tensor:
+    top = 2 ** (bits - 1) - 1
+    scale = amax / top
+    zero = torch.zeros_like(scale, dtype=torch.int32)
+    if amax.dim() == 0:
+        return torch.fake_quantize_per_tensor_affine(x.float(), scale, zero, -top - 1, top).to(x.dtype)
+    quantized = torch.fake_quantize_per_channel_affine(x.float(), scale.flatten(), zero.flatten(), 0, -top - 1, top)
+    return quantized.to(x.dtype)
+
+
+class _FakeQuantize(torch.autograd.Function):
+    """Divides by the scale as ONNX's QuantizeLinear does, so that both round the same values the same way."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, amax: Tensor, bits: int) -> Tensor:
+        ctx.save_for_backward(x, amax)
+        top = 2 ** (bits - 1) - 1
+        scale = amax / top
+        return (x.float() / scale).round_().clamp_(-top - 1, top).mul_(scale).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        x, amax = ctx.saved_tensors
+        if amax.dim() == 0 and x.dtype == torch.float32:
+            # One pass instead of three; its bounds exclude, so they are the next floats outward.
+            bound = float(torch.nextafter(amax, amax.new_tensor(math.inf)))
+            return torch.ops.aten.hardtanh_backward(gradient, x, -bound, bound), None, None
+        return torch.where(x.abs() <= amax, gradient, 0.0), None, None

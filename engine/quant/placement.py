@@ -1,0 +1,182 @@
+"""Where quantizers go: which convolutions, and which of their inputs share one scale.
+
+Concatenation, max-pooling, nearest-neighbour resize, and moving values around keep the values of a tensor, so an
+integer runtime can run them on the integers as they are if all tensors involved have the same scale. Such tensors form
+a *value class*; one forward pass shows which they are, and every class gets a single quantizer. (Deciding by the
+consumers of each node in an exported graph, as is common, leaves some tensors with two scales.)
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from engine.contracts.errors import YoloqatError
+from engine.quant.quantizer import QuantizedConv2d
+
+aten = torch.ops.aten
+VALUE_PRESERVING: frozenset[Any] = frozenset(
+    {
+        aten.cat.default,
+        aten.stack.default,
+        aten.max_pool2d.default,
+        aten.max_pool2d_with_indices.default,
+        aten.upsample_nearest2d.default,
+        aten.upsample_nearest2d.vec,
+        aten.slice.Tensor,
+        aten.split.Tensor,
+        aten.split_with_sizes.default,
+        aten.select.int,
+        aten.view.default,
+        aten._unsafe_view.default,
+        aten.permute.default,
+        aten.transpose.int,
+        aten.unsqueeze.default,
+        aten.squeeze.dim,
+        aten.expand.default,
+        aten.clone.default,
+        aten.alias.default,
+        aten.detach.default,
+    }
+)
+ADDING: frozenset[Any] = frozenset({aten.add.Tensor, aten.add_.Tensor})
+"""A residual addition: an integer runtime needs both summands at the scale of the integer tensor that it writes."""
+
+
+@dataclass(frozen=True)
+class ValueClass:
+    """Convolutions whose inputs share one scale."""
+
+    name: str
+    """Path of the first of them, in the order of the model's modules."""
+    convs: tuple[str, ...]
+    tensors: int
+    """Different tensors that they read."""
+
+
+def find_value_classes(model: nn.Module, convs: Iterable[str], example: Tensor) -> list[ValueClass]:
+    """Group the inputs of `convs` by one forward pass of the model in evaluation mode.
+
+    Args:
+        model: fused model, float or quantized.
+        convs: paths of the convolutions to be quantized.
+        example: (1, 3, H, W) image batch on the model's device.
+
+    Raises:
+        YoloqatError: one of the convolutions did not run; names it.
+    """
+    modules = dict(model.named_modules())
+    order = list(convs)
+    ties = _Ties()
+    read: dict[str, Tensor] = {}
+    handles = [modules[name].register_forward_pre_hook(_reader(read, ties, name)) for name in order]
+    try:
+        with _evaluating(model), torch.no_grad(), ties:
+            model(example)
+    finally:
+        for handle in handles:
+            handle.remove()
+    idle = [name for name in order if name not in read]
+    if idle:
+        raise YoloqatError(
+            f"these convolutions don't run when an image passes through the model: {', '.join(idle)}",
+            hint="Keep them float with --keep-float.",
+        )
+    groups: dict[int, list[str]] = {}
+    for name in order:
+        groups.setdefault(ties.root(read[name]), []).append(name)
+    return [ValueClass(names[0], tuple(names), len({id(read[name]) for name in names})) for names in groups.values()]
+
+
+def place_quantizers(model: nn.Module, classes: Iterable[ValueClass], bits: int = 8, weight_bits: int = 8) -> None:
+    """Swap the convolutions of `classes` for quantized ones, in place, with one input quantizer per class.
+
+    Raises:
+        YoloqatError: a path is not a plain convolution of this model.
+    """
+    for group in classes:
+        shared = None
+        for name in group.convs:
+            parent_path, _, attribute = name.rpartition(".")
+            parent = model.get_submodule(parent_path)
+            conv = getattr(parent, attribute, None)
+            if type(conv) is not nn.Conv2d:
+                raise YoloqatError(
+                    f"{name} is not a convolution of this model", hint="The checkpoint belongs to another model file."
+                )
+            twin = QuantizedConv2d.of(conv, name, bits, weight_bits)
+            if shared is None:
+                shared = twin._input_quantizer
+            twin._input_quantizer = shared
+            setattr(parent, attribute, twin)
+
+
+class _Ties(TorchDispatchMode):
+    """Union-find over the tensors of a forward pass; keeps them alive, so that an id means one tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parent: dict[int, int] = {}
+        self._alive: list[Tensor] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func in VALUE_PRESERVING or (func in ADDING and _is_residual(args)):
+            tensors = [leaf for leaf in tree_leaves((args, result)) if _is_data(leaf)]
+            for other in tensors[1:]:
+                self._join(tensors[0], other)
+        return result
+
+    def know(self, tensor: Tensor) -> None:
+        """Keep `tensor` alive, as a class of its own until something ties it."""
+        if id(tensor) not in self._parent:
+            self._parent[id(tensor)] = id(tensor)
+            self._alive.append(tensor)
+
+    def root(self, tensor: Tensor) -> int:
+        """The class of `tensor`, as the id of one of its members."""
+        node = id(tensor)
+        while self._parent[node] != node:
+            self._parent[node] = self._parent[self._parent[node]]
+            node = self._parent[node]
+        return node
+
+    def _join(self, first: Tensor, second: Tensor) -> None:
+        self.know(first)
+        self.know(second)
+        self._parent[self.root(second)] = self.root(first)
+
+
+def _is_data(leaf: object) -> bool:
+    """Index tensors (of max-pooling) carry no values."""
+    return isinstance(leaf, Tensor) and leaf.is_floating_point()
+
+
+def _is_residual(args: tuple[Any, ...]) -> bool:
+    first, second = args[0], args[1]
+    return isinstance(second, Tensor) and first.dim() == second.dim() == 4 and first.shape == second.shape
+
+
+def _reader(read: dict[str, Tensor], ties: _Ties, name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+    def remember(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        ties.know(inputs[0])
+        read.setdefault(name, inputs[0])
+
+    return remember
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)

@@ -1,0 +1,81 @@
+"""Which convolutions stay float."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from engine.contracts.errors import YoloqatError
+
+DEFAULT = "default"
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A decision for every convolution of one model."""
+
+    patterns: tuple[str, ...]
+    """Regular expressions, `default` resolved. One that matches a module's path keeps everything inside it float."""
+    quantized: tuple[str, ...]
+    floating: tuple[str, ...]
+
+
+def resolve_policy(model: nn.Module, keep_float: Sequence[str]) -> Policy:
+    """Apply `--keep-float` to a fused model.
+
+    Args:
+        model: a `YoloModel`.
+        keep_float: regular expressions of module paths; `default` stands for the model's own, `none` for nothing.
+
+    Raises:
+        YoloqatError: a pattern is no regular expression or matches no convolution, or nothing is left to quantize.
+    """
+    convs = [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
+    patterns: list[str] = []
+    for pattern in keep_float:
+        if pattern == DEFAULT:
+            patterns += default_patterns(model)
+        elif pattern != NONE:
+            patterns.append(pattern)
+    floating: set[str] = set()
+    for pattern in dict.fromkeys(patterns):
+        matched = {name for name in convs if _matches(pattern, name)}
+        if not matched:
+            raise YoloqatError(
+                f"--keep-float {pattern!r} matches no convolution of the model",
+                hint=f"Paths look like {', '.join(_examples(convs))}.",
+            )
+        floating |= matched
+    quantized = tuple(name for name in convs if name not in floating)
+    if not quantized:
+        raise YoloqatError("--keep-float leaves no convolution to quantize", hint="Take fewer patterns.")
+    return Policy(tuple(dict.fromkeys(patterns)), quantized, tuple(name for name in convs if name in floating))
+
+
+def default_patterns(model: nn.Module) -> list[str]:
+    """The head's 1×1 output convolutions; for YOLOv7-tiny the first convolution as well.
+
+    The head's outputs are boxes and logits, where eight bits are coarse. Of tiny the first convolution is narrow and
+    sees the image: it costs little time and more accuracy than others.
+    """
+    head = next(name for name, module in model.named_modules() if module is model.head)
+    patterns = [rf"{re.escape(head)}\.m\..*"]
+    if "tiny" in model.config.name:
+        patterns.append(r"model\.0\..*")
+    return patterns
+
+
+def _matches(pattern: str, path: str) -> bool:
+    """Whether the pattern is the whole of the path, or of the path of a module around it."""
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise YoloqatError(f"--keep-float {pattern!r} is no regular expression: {error}") from None
+    parts = path.split(".")
+    return any(expression.fullmatch(".".join(parts[:end])) for end in range(1, len(parts) + 1))
+
+
+def _examples(paths: Sequence[str]) -> Iterable[str]:
+    return dict.fromkeys([*paths[:2], *paths[-1:]])
