@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -62,13 +63,15 @@ class LabeledImages:
         chosen = np.asarray(indices, np.int64)
         return assemble([self.paths[i] for i in chosen], self.sizes[chosen], self.file_bytes[chosen], rows)
 
+    @cached_property
     def digest(self) -> str:
-        """SHA-256 over file names, sizes and labels: the same for the same images wherever they lie."""
+        """SHA-256 over file names, sizes and labels: the same for the same images wherever and in whatever order."""
+        names = [os.path.basename(path) for path in self.paths]
         digest = hashlib.sha256()
-        for path in self.paths:
-            digest.update(os.path.basename(path).encode("utf-8", "surrogateescape") + b"\0")
-        for array in (self.sizes, self.file_bytes, self.label_starts, self.label_rows):
-            digest.update(np.ascontiguousarray(array).tobytes())
+        for i in sorted(range(len(names)), key=lambda i: (names[i], self.paths[i])):
+            digest.update(names[i].encode("utf-8", "surrogateescape") + b"\0")
+            for array in (self.sizes[i], self.file_bytes[i], self.labels(i)):
+                digest.update(array.tobytes() + b"\0")
         return digest.hexdigest()
 
 

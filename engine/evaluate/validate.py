@@ -1,0 +1,215 @@
+"""The evaluation loop: a predictor on a loader's images, with the lines that the original prints."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from engine.contracts.bar import Bar
+from engine.contracts.errors import YoloqatError
+from engine.contracts.result import EvaluationSettings
+from engine.data.boxes import fractions_to_pixels
+from engine.data.collate import Batch
+from engine.data.config import DataConfig
+from engine.data.dataset import Shapes, ValDataset
+from engine.evaluate.boxes import scale_to_original
+from engine.evaluate.coco import ImageDetections, evaluate_images, write_predictions
+from engine.evaluate.matching import IOU_THRESHOLDS, match
+from engine.evaluate.metrics import ap_per_class
+from engine.evaluate.nms import MAX_DETECTIONS, non_max_suppression
+from engine.evaluate.predictors import Predictor, TorchPredictor
+from engine.evaluate.validation import HEADER, Validation
+
+MANY_CLASSES = 50
+"""From so many classes on, rows per class are printed only when asked for."""
+
+ComputeLoss = Callable[[list[Tensor], Tensor], tuple[Tensor, Tensor]]
+"""Raw outputs and targets (n, 6) → total, and the items box, obj, cls, total."""
+
+
+def print_line(line: str) -> None:
+    """Print and flush: whoever follows the log sees the row at once."""
+    print(line, flush=True)
+
+
+def validate(
+    predictor: Predictor,
+    loader: "DataLoader[Batch]",
+    data: DataConfig,
+    *,
+    split: str = "val",
+    conf_thres: float = 0.001,
+    iou_thres: float = 0.65,
+    max_det: int = MAX_DETECTIONS,
+    compute_loss: ComputeLoss | None = None,
+    single_cls: bool = False,
+    v5_metric: bool = False,
+    verbose: bool | None = None,
+    predictions: Path | None = None,
+    printer: Callable[[str], None] = print_line,
+) -> Validation:
+    """Evaluate, and print the bar, the `all` row, and what else the original prints in that situation.
+
+    Args:
+        predictor: the model.
+        loader: from `val_loader`.
+        data: the data set, for the class names.
+        split: the name of the split that the loader reads.
+        conf_thres: see `non_max_suppression`.
+        iou_thres: see `non_max_suppression`.
+        max_det: see `non_max_suppression`.
+        compute_loss: given inside training: losses are computed, and no `Speed:` line is printed.
+        single_cls: treat all classes as one.
+        v5_metric: see `ap_per_class`.
+        verbose: print a row per class; None: outside training with fewer than 50 classes.
+        predictions: run pycocotools too, and write the detections to this file.
+        printer: receives each line that goes to stdout.
+
+    Raises:
+        YoloqatError: the model does not fit the data.
+    """
+    dataset = loader.dataset
+    assert isinstance(dataset, ValDataset)
+    names = ("item",) if single_cls else data.names
+    loop = _Loop(predictor, data.nc, single_cls, (conf_thres, iou_thres, max_det), compute_loss)
+    for batch in Bar(loader, desc=HEADER):
+        loop.step(batch)
+    settings = EvaluationSettings(
+        data=dataset.images.digest,
+        split=split,
+        images=len(loop.images),
+        image_size=dataset.img_size,
+        letterbox=dataset.letterbox,
+        conf_thres=conf_thres,
+        iou_thres=iou_thres,
+        max_det=max_det,
+    )
+    validation = loop.summary(settings, names, v5_metric)
+    printer(validation.all_row())
+    if len(names) > 1 and (verbose or (verbose is None and len(names) < MANY_CLASSES and compute_loss is None)):
+        for row in validation.class_rows():
+            printer(row)
+    if compute_loss is None:
+        printer(validation.speed_line(loader.batch_size or 1))
+    if predictions is None:
+        return validation
+    printer(f"\nEvaluating pycocotools mAP... saving {predictions}...")
+    write_predictions(predictions, loop.images, data)
+    return validation.with_coco(evaluate_images(loop.images, names))
+
+
+class _Loop:
+    """What one evaluation collects over its batches."""
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        nc: int,
+        single_cls: bool,
+        thresholds: tuple[float, float, int],
+        compute_loss: ComputeLoss | None,
+    ) -> None:
+        self.predictor = predictor
+        self.nc = nc
+        self.single_cls = single_cls
+        self.thresholds = thresholds
+        self.compute_loss = compute_loss
+        self.images: list[ImageDetections] = []
+        self.correct: list[np.ndarray] = []
+        self.losses = torch.zeros(3, device=predictor.device)
+        self.batches = 0
+        self.inference_seconds = 0.0
+        self.nms_seconds = 0.0
+
+    def step(self, batch: Batch) -> None:
+        """Evaluate one batch."""
+        images, targets, paths, shapes = batch
+        height, width = int(images.shape[2]), int(images.shape[3])
+        found = self._detect(images, targets)
+        rows = targets.numpy()
+        for i, detections in enumerate(found):
+            own = rows[rows[:, 0] == i, 1:]
+            labels = np.concatenate([own[:, :1], fractions_to_pixels(own[:, 1:], width, height)], 1)
+            self._add(detections, labels, paths[i], shapes[i])
+
+    def summary(self, settings: EvaluationSettings, names: tuple[str, ...], v5_metric: bool) -> Validation:
+        """Put the batches together."""
+        labels = _joined([image.labels[:, 0] for image in self.images]).astype(np.int64)
+        detections = _joined([image.detections for image in self.images], 6)
+        correct = _joined(self.correct, len(IOU_THRESHOLDS)).astype(bool)
+        seconds = {"inference": self.inference_seconds, "nms": self.nms_seconds}
+        seconds["total"] = sum(seconds.values())
+        box, obj, cls = (self.losses / max(self.batches, 1)).tolist()
+        return Validation(
+            settings=settings,
+            names=names,
+            class_metrics=ap_per_class(correct, detections[:, 4], detections[:, 5], labels, v5_metric=v5_metric),
+            label_counts=np.bincount(labels, minlength=len(names)),
+            losses=(box, obj, cls),
+            milliseconds={key: 1e3 * value / max(len(self.images), 1) for key, value in seconds.items()},
+        )
+
+    def _detect(self, images: Tensor, targets: Tensor) -> list[np.ndarray]:
+        """(n, 6) detections of each image, in pixels of the batch."""
+        self._check_size(images)
+        device = self.predictor.device
+        batch = images.to(device, non_blocking=True).float() / 255
+        start = _now(device)
+        if self.compute_loss is None:
+            decoded = self.predictor(batch)
+        else:
+            assert isinstance(self.predictor, TorchPredictor)
+            decoded, raws = self.predictor.with_raw(batch)
+        self.inference_seconds += _now(device) - start
+        if self.compute_loss is not None:
+            with torch.no_grad():
+                self.losses += self.compute_loss(raws, targets.to(device))[1][:3]
+        self.batches += 1
+        self._check_classes(decoded.shape[2] - 5)
+        start = _now(device)
+        conf, iou, max_det = self.thresholds
+        found = non_max_suppression(decoded, conf, iou, multi_label=True, max_det=max_det)
+        self.nms_seconds += _now(device) - start
+        return [detections.cpu().numpy() for detections in found]
+
+    def _add(self, detections: np.ndarray, labels: np.ndarray, path: str, shapes: Shapes | None) -> None:
+        """Take detections and labels of one image, in pixels of the batch, back to the file, and match them."""
+        assert shapes is not None
+        if self.single_cls:
+            detections[:, 5] = 0
+        detections[:, :4] = scale_to_original(detections[:, :4], shapes)
+        labels[:, 1:] = scale_to_original(labels[:, 1:], shapes)
+        height, width = shapes[0]
+        self.images.append(ImageDetections(path, (width, height), labels, detections))
+        self.correct.append(match(detections, labels))
+
+    def _check_size(self, images: Tensor) -> None:
+        fixed = self.predictor.fixed_size
+        if fixed is not None and tuple(images.shape[2:]) != fixed:
+            got = f"{images.shape[3]}×{images.shape[2]}"
+            raise YoloqatError(
+                f"the model takes images of {fixed[1]}×{fixed[0]} pixels only, and these are {got}",
+                hint=f"Evaluate with --img-size {max(fixed)} --letterbox square.",
+            )
+
+    def _check_classes(self, nc: int) -> None:
+        if nc != self.nc and not self.single_cls:
+            raise YoloqatError(
+                f"the model has {nc} classes, and the data set has {self.nc}",
+                hint="Evaluate on the data set that the model was trained for.",
+            )
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def _joined(arrays: list[np.ndarray], columns: int = 0) -> np.ndarray:
+    """Concatenated; of the right shape also when there is nothing."""
+    return np.concatenate(arrays) if arrays else np.zeros((0, columns) if columns else 0)

@@ -1,0 +1,123 @@
+"""What an evaluation found, and the rows that the original prints of it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from engine.contracts.result import EvaluationResult, EvaluationSettings
+from engine.evaluate.metrics import ClassMetrics, fitness
+
+HEADER = ("%20s" + "%12s" * 6) % ("Class", "Images", "Labels", "P", "R", "mAP@.5", "mAP@.5:.95")
+ROW = "%20s" + "%12i" * 2 + "%12.3g" * 4
+SPEED = "Speed: %.1f/%.1f/%.1f ms inference/NMS/total per %gx%g image at batch-size %g"
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What an evaluation found. Fractions, 0 to 1."""
+
+    settings: EvaluationSettings
+    names: Sequence[str]
+    class_metrics: ClassMetrics
+    label_counts: np.ndarray
+    """(nc,) labels per class."""
+    losses: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """box, obj, cls: mean over batches; zeros without a loss function."""
+    milliseconds: dict[str, float] = field(default_factory=dict)
+    """`inference`, `nms`, `total`, per image."""
+    coco: dict[str, float] | None = None
+    """pycocotools' twelve numbers; -1 where there is nothing to find."""
+
+    @property
+    def labels(self) -> int:
+        return int(self.label_counts.sum())
+
+    @property
+    def precision(self) -> float:
+        return _mean(self.class_metrics.precision)
+
+    @property
+    def recall(self) -> float:
+        return _mean(self.class_metrics.recall)
+
+    @property
+    def map50(self) -> float:
+        return _mean(self.class_metrics.ap[:, 0])
+
+    @property
+    def map(self) -> float:
+        return _mean(self.class_metrics.ap.mean(1))
+
+    @property
+    def fitness(self) -> float:
+        return fitness(self.map50, self.map)
+
+    @property
+    def maps(self) -> np.ndarray:
+        """(nc,) mAP@.5:.95 of each class; a class without labels gets the mean."""
+        maps = np.full(len(self.names), self.map)
+        maps[self.class_metrics.classes] = self.class_metrics.ap.mean(1)
+        return maps
+
+    def metrics(self) -> dict[str, float]:
+        """All numbers under the names that the log prints."""
+        own = {"P": self.precision, "R": self.recall, "mAP@.5": self.map50, "mAP@.5:.95": self.map}
+        return own | (self.coco or {})
+
+    def per_class(self) -> dict[str, dict[str, float]]:
+        """The numbers of each class that has labels."""
+        m = self.class_metrics
+        return {
+            self.names[kind]: {
+                "labels": float(self.label_counts[kind]),
+                "P": float(m.precision[k]),
+                "R": float(m.recall[k]),
+                "mAP@.5": float(m.ap[k, 0]),
+                "mAP@.5:.95": float(m.ap[k].mean()),
+            }
+            for k, kind in enumerate(m.classes)
+        }
+
+    def with_coco(self, coco: dict[str, float]) -> "Validation":
+        """The same, with pycocotools' numbers."""
+        return replace(self, coco=coco)
+
+    def all_row(self) -> str:
+        """The `all` row."""
+        return ROW % ("all", self.settings.images, self.labels, self.precision, self.recall, self.map50, self.map)
+
+    def class_rows(self) -> Iterator[str]:
+        """One row per class that has labels; the images column repeats the total, as the original's does."""
+        for name, row in self.per_class().items():
+            values = (row["P"], row["R"], row["mAP@.5"], row["mAP@.5:.95"])
+            yield ROW % (name, self.settings.images, row["labels"], *values)
+
+    def speed_line(self, batch_size: int) -> str:
+        times = (self.milliseconds[key] for key in ("inference", "nms", "total"))
+        size = self.settings.image_size
+        return SPEED % (*times, size, size, batch_size)
+
+
+def evaluation_result(validation: Validation, *, label: str, weights: str, backend: str) -> EvaluationResult:
+    """The evaluation as it goes into `result.json`.
+
+    Args:
+        validation: what was found.
+        label: what to call the model: `float`, `PTQ`, …
+        weights: path of what was evaluated.
+        backend: the predictor's.
+    """
+    return EvaluationResult(
+        label=label,
+        weights=weights,
+        backend=backend,
+        settings=validation.settings,
+        metrics=validation.metrics(),
+        per_class=validation.per_class(),
+        milliseconds_per_image=validation.milliseconds,
+    )
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else 0.0
