@@ -203,13 +203,14 @@ class Run:
         leftovers, stuck = self._clear()
         run_folder = os.path.dirname(os.path.dirname(self.attempt))
         artifacts = self.launch.get("artifacts", {}).values()
+        missing = sorted(path for path in artifacts if not os.path.isfile(os.path.join(run_folder, path)))
         killed = end.signal_number == signal.SIGKILL or end.exit_code == 128 + signal.SIGKILL
         self._conclude(
             kind="exited" if end.exit_code is not None else "signaled",
             exit_code=end.exit_code,
             signal=end.signal_number,
             stop_requested=self.stop is not None,
-            missing_artifacts=sorted(path for path in artifacts if not os.path.isfile(os.path.join(run_folder, path))),
+            missing_artifacts=missing,
             ended_at=ended_at,
             seconds=round(seconds, 3),
             peak_rss_bytes=end.peak_rss_bytes,
@@ -217,7 +218,7 @@ class Run:
             oom_kills=kills,
             leftovers=leftovers,
             stuck=stuck,
-            reason=self._describe(end, kills, leftovers, stuck),
+            reason=self._describe(end, missing, kills, stuck),
         )
 
     def _clear(self) -> tuple[int, list[int]]:
@@ -248,16 +249,16 @@ class Run:
         if self.stop and time.monotonic() >= self.stop.deadline:
             self.stop.advance()
 
-    def _describe(self, end: End, kills: int, leftovers: int, stuck: list[int]) -> str:
+    def _describe(self, end: End, missing: list[str], kills: int, stuck: list[int]) -> str:
         parts = [self.stop_reason] if self.stop_reason else []
         if end.exit_code is not None:
             parts.append(f"exit code {end.exit_code}")
+            if end.exit_code == 0 and missing:
+                parts[-1] += f", but {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
         elif end.signal_number is not None:
             parts.append(f"signal {end.signal_number} ({signal_name(end.signal_number)})")
         if kills:
             parts.append("the kernel killed for lack of memory")
-        if leftovers and self.stop is None:
-            parts.append(f"{leftovers} of its processes were left behind and ended")
         if stuck:
             parts.append(f"processes that cannot be killed: {', '.join(map(str, stuck))}")
         if end.exit_code != 0 and self._disk_is_full():

@@ -68,14 +68,15 @@ def gather(folder: RunFolder, attempt: AttemptFolder) -> Evidence:
     if outcome is not None:
         return gather(folder, attempt)
     launch = LaunchRecord.read(attempt.launch)
+    expected = not attempt.process.exists()  # a damaged record is not one that is still to come
     promised = launch.artifacts.values() if launch else ()
     return Evidence(
         process=process,
         launch=launch,
         runner=runner,
         stage=stage,
-        launcher=_presence(launch.launcher, attempt) if launch and launch.launcher and not process else None,
-        age_seconds=0.0 if process else _age(attempt.launch),
+        launcher=_presence(launch.launcher, attempt) if launch and launch.launcher and expected else None,
+        age_seconds=_age(attempt.launch) if expected else 0.0,
         stop_asked=attempt.stop_request.exists(),
         finished=folder.result.exists(),
         missing=tuple(sorted(path for path in promised if not (folder.path / path).is_file())),

@@ -94,7 +94,7 @@ def start_runner(attempt: AttemptFolder) -> None:
     if failure is None:
         return
     outcome = Outcome(kind=OutcomeKind.COULD_NOT_START, reason=failure)
-    if not attempt.outcome.exists():
+    if not attempt.process.exists():  # else another runner has it, and its word counts
         with contextlib.suppress(OSError):  # the error below says it
             write_json(str(attempt.outcome), outcome.model_dump(mode="json"))
     raise YoloqatError(failure, where=str(attempt.path), hint=f"See {attempt.path / RUNNER_LOG}.")
@@ -143,11 +143,12 @@ def run_detached(attempt: AttemptFolder, *options: str, environment: Mapping[str
 
 
 def _last_line(log: Path) -> str:
+    """What the runner said last, without the time."""
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        return "it left no message"
-    return lines[-1] if lines else "it left no message"
+        lines = []
+    return lines[-1].partition(" ")[2] if lines else "it left no message"
 
 
 def _make_folder(folder: RunFolder, attempt: AttemptFolder) -> None:

@@ -112,7 +112,7 @@ def _decide_by_exit(outcome: Outcome, evidence: Evidence) -> tuple[RunState, str
     if done:
         return RunState.SUCCEEDED, ""
     if outcome.exit_code == 0:
-        return RunState.FAILED, f"exit code 0, but {_are_missing(outcome.missing_artifacts)}"
+        return RunState.FAILED, outcome.reason
     if outcome.oom_kill:
         return RunState.OUT_OF_MEMORY, f"killed by the kernel: {outcome.reason}"
     if evidence.ending is not None and evidence.ending.out_of_memory:
@@ -176,7 +176,7 @@ def _what_the_log_shows(evidence: Evidence) -> str:
     return f"{words}: {ending.text[:200]}"
 
 
-def _are_missing(paths: list[str] | tuple[str, ...]) -> str:
+def _are_missing(paths: tuple[str, ...]) -> str:
     return f"{', '.join(paths)} {'is' if len(paths) == 1 else 'are'} missing"
 
 

@@ -1,0 +1,85 @@
+"""Runs that wait for the runs they need."""
+
+from engine.contracts.states import RunState
+from engine.supervise.stop import request_stop
+
+
+def test_a_child_waits_for_its_parent(lab):
+    parent = lab.shell("sleep 0.4; touch made", name="relu-retrain")
+    child = lab.shell("ls made", parents=[parent])
+    status = child.until_state(RunState.QUEUED)
+    assert status.reason == "waits for relu-retrain"
+    assert status.started_at is None
+    child.until_state(RunState.SUCCEEDED)
+    assert child.log() == "made\n"
+    assert child.outcome.started_at >= parent.outcome.ended_at
+
+
+def test_a_child_of_two_waits_for_both(lab):
+    slow, quick = lab.shell("sleep 0.5", name="slow"), lab.shell("true", name="quick")
+    child = lab.shell("true", parents=[slow, quick])
+    child.until(lambda: child.state().reason == "waits for slow")
+    child.until_state(RunState.SUCCEEDED)
+
+
+def test_a_failed_parent_fails_its_children_to_the_last(lab):
+    parent = lab.shell("sleep 0.3; exit 3", name="retrain")
+    child = lab.shell("echo never", name="ptq", parents=[parent])
+    grandchild = lab.shell("echo never", name="qat", parents=[child])
+    assert child.until_state(RunState.DEPENDENCY_FAILED).reason == "retrain failed: exit code 3"
+    status = grandchild.until_state(RunState.DEPENDENCY_FAILED)
+    assert status.reason == "ptq could not run: retrain failed: exit code 3"
+    assert child.log() == grandchild.log() == ""
+
+
+def test_a_parent_without_its_artifact_is_no_success(lab):
+    parent = lab.shell("true", name="retrain", artifacts={"best": "weights/best.pt"})
+    child = lab.shell("echo never", parents=[parent])
+    status = child.until_state(RunState.DEPENDENCY_FAILED)
+    assert status.reason == "retrain failed: exit code 0, but weights/best.pt is missing"
+
+
+def test_a_lost_parent_fails_its_child(lab):
+    parent = lab.shell("echo line; sleep 30", name="retrain")
+    child = lab.shell("echo never", parents=[parent])
+    child.until_state(RunState.QUEUED)
+    parent.kill_runner()
+    assert child.state().state is RunState.QUEUED  # its stage still lives
+    parent.kill_stage()
+    assert child.until_state(RunState.DEPENDENCY_FAILED).reason == "retrain was lost"
+
+
+def test_a_parent_that_lost_its_runner_can_still_succeed(lab):
+    parent = lab.shell('sleep 0.8; echo "{}" > "$YOLOQAT_ATTEMPT/../../result.json"', stage="retrain")
+    child = lab.shell("true", parents=[parent])
+    child.until_state(RunState.QUEUED)
+    parent.kill_runner()
+    child.until_state(RunState.SUCCEEDED)
+
+
+def test_a_queued_run_can_be_stopped(lab):
+    parent = lab.shell("sleep 30")
+    child = lab.shell("echo never", parents=[parent])
+    child.until_state(RunState.QUEUED)
+    assert request_stop(child.attempt)
+    status = child.until_state(RunState.STOPPED)
+    assert status.reason == "stopped before it started"
+    assert child.log() == ""
+    assert parent.state().state is RunState.RUNNING
+
+
+def test_a_stopped_parent_stops_the_chain_with_the_reason(lab):
+    parent = lab.shell("sleep 30", name="retrain")
+    child = lab.shell("echo never", parents=[parent])
+    child.until_state(RunState.QUEUED)
+    request_stop(parent.attempt)
+    assert child.until_state(RunState.DEPENDENCY_FAILED).reason == "retrain was stopped: stopped; signal 2 (SIGINT)"
+
+
+def test_a_killed_queue_is_lost_not_waiting(lab):
+    parent = lab.shell("sleep 30")
+    child = lab.shell("echo never", parents=[parent])
+    child.until_state(RunState.QUEUED)
+    child.kill_runner()
+    assert child.state().state is RunState.LOST
+    assert child.state().reason == "its runner was killed before the stage had started"
