@@ -1,0 +1,50 @@
+"""Outlines of the demo's shapes, turned at random, in a box of about -1 to 1."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+STAR_POINTS = 5
+
+
+def circle(rng: np.random.Generator) -> np.ndarray:
+    """(64, 2) points of a circle, slightly flattened."""
+    return _turned(_regular(64) * (1, rng.uniform(0.85, 1.0)), rng)
+
+
+def square(rng: np.random.Generator) -> np.ndarray:
+    """(4, 2) corners of a square, one side up to a tenth longer than the other."""
+    corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], np.float64)
+    return _turned(corners * (0.85, 0.85 * rng.uniform(0.9, 1.1)), rng)
+
+
+def triangle(rng: np.random.Generator) -> np.ndarray:
+    """(3, 2) corners of a nearly equilateral triangle."""
+    return _turned(_regular(3) * 1.15 * (1, rng.uniform(0.85, 1.1)), rng)
+
+
+def star(rng: np.random.Generator) -> np.ndarray:
+    """(10, 2) corners of a five-pointed star."""
+    radii = np.tile((1.1, 1.1 * rng.uniform(0.4, 0.5)), STAR_POINTS)
+    return _turned(_regular(2 * STAR_POINTS) * radii[:, None], rng)
+
+
+OUTLINES: Mapping[str, Callable[[np.random.Generator], np.ndarray]] = {
+    "circle": circle,
+    "square": square,
+    "triangle": triangle,
+    "star": star,
+}
+
+
+def _regular(count: int) -> np.ndarray:
+    """(count, 2) points on the unit circle at equal distances."""
+    angles = np.arange(count) * (2 * np.pi / count)
+    return np.stack([np.cos(angles), np.sin(angles)], 1)
+
+
+def _turned(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    angle = rng.uniform(0, 2 * np.pi)
+    cos, sin = np.cos(angle), np.sin(angle)
+    turned: np.ndarray = points @ np.array([(cos, sin), (-sin, cos)])
+    return turned

@@ -1,0 +1,20 @@
+"""Weights that make rare classes and hard images come more often."""
+
+import numpy as np
+
+from engine.data.labeled import LabeledImages
+
+
+def class_weights(label_rows: np.ndarray, nc: int) -> np.ndarray:
+    """(nc,) inverse frequency of each class among labels (n, 5), summing to 1; a class without labels counts as one."""
+    counts = np.bincount(label_rows[:, 0].astype(np.int64), minlength=nc).astype(np.float64)
+    counts[counts == 0] = 1
+    inverse = 1 / counts
+    return inverse / inverse.sum()
+
+
+def image_weights(images: LabeledImages, weights: np.ndarray) -> np.ndarray:
+    """(n,) sum over each image's labels of the weights (nc,) of their classes."""
+    per_label = weights[images.label_rows[:, 0].astype(np.int64)]
+    sums = np.concatenate([[0.0], per_label.cumsum()])
+    return sums[images.label_starts[1:]] - sums[images.label_starts[:-1]]
