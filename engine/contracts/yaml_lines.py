@@ -1,0 +1,113 @@
+"""YAML whose mistakes can be pointed at: plain values, and the line of every key and item."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from engine.contracts.errors import YoloqatError
+
+Location = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class LinedYaml:
+    """A YAML document: its value, and where each part of it stands."""
+
+    value: Any
+    lines: Mapping[Location, int]
+    """Keys and indices from the top → line, counted from 1."""
+    duplicates: tuple[tuple[Location, int], ...] = ()
+    """Keys that stand a second time, with the line of the second."""
+
+    def line(self, location: Sequence[str | int]) -> int:
+        """The line of a location, or of the nearest part above it that has one."""
+        for end in range(len(location), 0, -1):
+            line = self.lines.get(tuple(location[:end]))
+            if line is not None:
+                return line
+        return 1
+
+
+def read_lined_yaml(path: Path) -> LinedYaml:
+    """Read a YAML file with the safe loader.
+
+    Raises:
+        YoloqatError: the file cannot be read or is no YAML; names the line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise YoloqatError(
+            f"cannot read the file: {error.strerror or error}", where=str(path), hint="Check the path."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise YoloqatError("this is not a text file", where=str(path), hint="Give a YAML file, in UTF-8.") from error
+    return parse_lined_yaml(text, str(path))
+
+
+def parse_lined_yaml(text: str, where: str) -> LinedYaml:
+    """Parse a YAML document with the safe loader.
+
+    Raises:
+        YoloqatError: this is no YAML, or an alias stands inside of what it repeats; names the line.
+    """
+    try:
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return LinedYaml(None, {})
+        walk = _Walk(where)
+        walk.visit(node, ())
+        return LinedYaml(loader.construct_document(node), walk.lines, tuple(walk.duplicates))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise YoloqatError(
+            f"this is not YAML that can be read: {problem}",
+            where=f"{where}:{mark.line + 1}" if mark else where,
+            hint="Correct this line.",
+        ) from error
+    except ValueError as error:  # a time stamp such as 2026-99-99
+        raise YoloqatError(f"a value cannot be read: {error}", where=where, hint="Put it in quotes.") from error
+
+
+class _Walk:
+    """Collects the line of every key and item of a node tree."""
+
+    def __init__(self, where: str) -> None:
+        self.lines: dict[Location, int] = {}
+        self.duplicates: list[tuple[Location, int]] = []
+        self._where = where
+        self._above: set[int] = set()
+
+    def visit(self, node: yaml.Node, location: Location) -> None:
+        line = node.start_mark.line + 1
+        self.lines.setdefault(location, line)
+        if id(node) in self._above:
+            raise YoloqatError(
+                "an alias stands inside of what it repeats",
+                where=f"{self._where}:{line}",
+                hint="Write the values out instead.",
+            )
+        self._above.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            self._visit_mapping(node, location)
+        elif isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                self.visit(item, (*location, index))
+        self._above.discard(id(node))
+
+    def _visit_mapping(self, node: yaml.MappingNode, location: Location) -> None:
+        seen: set[Hashable] = set()
+        for key, value in node.value:
+            name = key.value if isinstance(key.value, str) else str(key.start_mark.line)
+            line = key.start_mark.line + 1
+            here = (*location, name)
+            if name in seen:
+                self.duplicates.append((here, line))
+            seen.add(name)
+            self.lines.setdefault(here, line)
+            self.visit(value, here)
