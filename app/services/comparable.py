@@ -1,0 +1,120 @@
+"""Which evaluations may be compared, and the difference of two printed numbers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from db.views import EvaluationView, Number, RunDetail
+
+MAIN_METRIC = "mAP@.5:.95"
+METRICS = (
+    "P",
+    "R",
+    "mAP@.5",
+    MAIN_METRIC,
+    "AP",
+    "AP50",
+    "AP75",
+    "APs",
+    "APm",
+    "APl",
+    "AR1",
+    "AR10",
+    "AR100",
+    "ARs",
+    "ARm",
+    "ARl",
+)
+"""The order in which metrics are shown."""
+
+_WORDS = {
+    "data": "other images or labels",
+    "split": "split",
+    "images": "images",
+    "image_size": "image size",
+    "letterbox": "letterbox",
+    "conf_thres": "conf",
+    "iou_thres": "IoU",
+    "max_det": "detections per image",
+}
+
+
+def final_evaluation(detail: RunDetail) -> EvaluationView | None:
+    """The evaluation that speaks for a run: the last one that measured anything."""
+    return next((evaluation for evaluation in reversed(detail.evaluations) if evaluation.values), None)
+
+
+def disagreement(one: EvaluationView, other: EvaluationView) -> str:
+    """Why two evaluations may not be compared, in words; empty when they may.
+
+    Two logs that tell no settings are compared as long as they count the same images and labels.
+    """
+    if one.settings is not None and other.settings is not None:
+        return settings_disagreement(one.settings, other.settings)
+    if one.settings is not None or other.settings is not None:
+        return "the evaluation settings of one are unknown"
+    for name in ("images", "labels"):
+        counts = getattr(one, name), getattr(other, name)
+        if None not in counts and counts[0] != counts[1]:
+            return f"{name} {counts[0]} ≠ {counts[1]}"
+    return ""
+
+
+def settings_disagreement(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """The settings in which two evaluations differ, in words; empty when they agree."""
+    words = []
+    for key in dict.fromkeys([*_WORDS, *one, *other]):
+        values = one.get(key), other.get(key)
+        if values[0] != values[1]:
+            name = _WORDS.get(key, key)
+            words.append(name if key == "data" else f"{name} {values[0]} ≠ {values[1]}")
+    return ", ".join(words)
+
+
+def describe_settings(evaluation: EvaluationView | None) -> str:
+    """`val, 200 images, 128 px square, conf .001, IoU .65`; empty when nothing is known."""
+    if evaluation is None:
+        return ""
+    settings = evaluation.settings
+    if settings is None:
+        return f"{evaluation.images} images" if evaluation.images else ""
+    return (
+        f"{settings.get('split')}, {settings.get('images')} images, "
+        f"{settings.get('image_size')} px {settings.get('letterbox')}, "
+        f"conf {_short(settings.get('conf_thres'))}, IoU {_short(settings.get('iou_thres'))}"
+    )
+
+
+def points(value: Number | None, reference: Number | None) -> float | None:
+    """The difference of two fractions in points; None where one of them is no number."""
+    if value is None or reference is None or value.value is None or reference.value is None:
+        return None
+    return (value.value - reference.value) * 100
+
+
+def points_text(value: Number | None, reference: Number | None) -> str:
+    """The difference with as many digits as the coarser number carries: `−0.90`, or `−0.9` where a log had three."""
+    difference = points(value, reference)
+    if difference is None or value is None or reference is None:
+        return ""
+    digits = min(_decimals(value.text), _decimals(reference.text)) - 2
+    text = f"{difference:+.{digits}f}"
+    return text.replace("-", "−") if float(text) else f"{0:.{digits}f}"
+
+
+def fraction_text(number: Number | None) -> str:
+    """A fraction in three or four decimals, without the zero before the point: `.478`; `–` when there is none."""
+    if number is None:
+        return "–"
+    if number.value is None:
+        return number.text
+    text = f"{number.value:.{_decimals(number.text)}f}"
+    return text[1:] if text.startswith("0.") else text
+
+
+def _decimals(text: str) -> int:
+    """3 or 4: a log prints three significant digits and drops zeros at the end, `result.json` holds all digits."""
+    return 4 if len(text.partition(".")[2]) > 3 else 3
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}".removeprefix("0") if isinstance(value, float) and 0 < value < 1 else str(value)

@@ -1,0 +1,113 @@
+"""Launching a single run: one of our stages, or any command."""
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from app.services.names import check_name, free_name, naming
+from engine.contracts.errors import YoloqatError
+from engine.contracts.options.base import StageOptions
+from engine.contracts.run_folder import Workspace
+from engine.contracts.spec import COMMAND, RunSpec
+from engine.contracts.stages import stage_info
+from engine.supervise.commands import engine_command
+from engine.supervise.ids import new_run_id
+from engine.supervise.launch import launch
+
+
+def launch_stage(
+    workspace: Workspace,
+    stage: str,
+    options: StageOptions,
+    *,
+    name: str | None = None,
+    parents: Sequence[str] = (),
+    cwd: Path | None = None,
+) -> RunSpec:
+    """Launch one of our stages, detached. Relative paths in its options are relative to `cwd`.
+
+    Args:
+        name: counted up where it is taken; the stage's name when None.
+        parents: ids of the runs that must succeed first.
+        cwd: the caller's working directory when None.
+
+    Raises:
+        YoloqatError: it cannot be launched.
+    """
+    info = stage_info(stage)
+
+    def specify(run_id: str, free: str) -> RunSpec:
+        return RunSpec(
+            id=run_id,
+            name=free,
+            stage=stage,
+            options=options.model_dump(mode="json"),
+            command=engine_command(stage, options, workspace.run(run_id).path),
+            cwd=str(_directory(cwd)),
+            parents=list(parents),
+            artifacts=dict(info.artifacts),
+        )
+
+    return _launch_named(workspace, name or stage, specify)
+
+
+def launch_command(
+    workspace: Workspace, argv: Sequence[str], *, name: str | None = None, cwd: Path | None = None
+) -> RunSpec:
+    """Launch any command, detached.
+
+    Args:
+        argv: program and arguments; no shell reads them.
+        name: counted up where it is taken; made from the command when None.
+        cwd: the caller's working directory when None.
+
+    Raises:
+        YoloqatError: the program isn't there, or it cannot be launched.
+    """
+    directory = _directory(cwd)
+    check_program(argv, directory)
+
+    def specify(run_id: str, free: str) -> RunSpec:
+        return RunSpec(id=run_id, name=free, stage=COMMAND, command=list(argv), cwd=str(directory))
+
+    return _launch_named(workspace, name or name_of_command(argv), specify)
+
+
+def name_of_command(argv: Sequence[str]) -> str:
+    """`train` for `python -u train.py …`; the program's name where there is no script."""
+    script = next((word for word in argv if word.endswith((".py", ".sh")) and not word.startswith("-")), argv[0])
+    return Path(script).stem.strip("-") or "run"
+
+
+def check_program(argv: Sequence[str], cwd: Path) -> None:
+    """Look for the program as the runner will.
+
+    Raises:
+        YoloqatError: nothing is to be run, or the program isn't there or cannot be executed.
+    """
+    if not argv or not argv[0]:
+        raise YoloqatError("there is no command to run", hint="Write it after `--`: yoloqat run -- python train.py")
+    program = argv[0]
+    found = shutil.which(program) if os.sep not in program else shutil.which(str(cwd / program))
+    if found is None:
+        raise YoloqatError(
+            f"there is no program {program!r} that can be run",
+            where=str(cwd) if os.sep in program else "PATH",
+            hint="Check the spelling. A shell's own commands need the shell: bash -c '…'.",
+        )
+
+
+def _launch_named(workspace: Workspace, wanted: str, specify: Callable[[str, str], RunSpec]) -> RunSpec:
+    check_name(wanted)
+    with naming(workspace) as taken:
+        spec = specify(new_run_id(), free_name(wanted, taken))
+        launch(workspace, spec)
+    return spec
+
+
+def _directory(cwd: Path | None) -> Path:
+    directory = Path(os.path.abspath(cwd or Path.cwd()))
+    if not directory.is_dir():
+        raise YoloqatError("the working directory is not there", where=str(directory), hint="Check --cwd.")
+    return directory

@@ -1,0 +1,277 @@
+"""The chain that runs form: float → PTQ → QAT → ONNX Q/DQ, tied by the content of their files."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from app.services.comparable import MAIN_METRIC, disagreement, final_evaluation, points, points_text
+from db.views import ArtifactView, EvaluationView, Number, RunDetail
+from engine.contracts.states import RunState
+
+_NO_MODEL = ("data", "cfg", "hyp")
+"""Roles of inputs that make no run the child of another."""
+_MODEL_ROLES = ("onnx", "best", "weights", "last")
+"""Roles of outputs; the first that is there is the step's file."""
+_LABELS = {"retrain": "float", "ptq": "PTQ", "qat": "QAT", "export": "ONNX", "evaluate": "evaluation"}
+
+
+@dataclass(frozen=True)
+class ChainStep:
+    """One model of the chain: what it measured, and what it cost."""
+
+    label: str
+    """`float ReLU`, `PTQ`, `QAT`, `ONNX Q/DQ`, …"""
+    run_id: str
+    run_name: str
+    state: RunState
+    depth: int
+    """0 for a root; a child stands one deeper than its parent, directly after it or after its siblings' children."""
+    parent: str | None = None
+    """Label of the step that this one was made from."""
+    tied_by: str = ""
+    """`content` (the SHA-256 of the file), or `specification` while hashes are not known on both sides."""
+    metrics: Mapping[str, Number] = field(default_factory=dict)
+    parent_metrics: Mapping[str, Number] = field(default_factory=dict)
+    """The parent's, as measured under the same settings; empty when it wasn't."""
+    float_metrics: Mapping[str, Number] = field(default_factory=dict)
+    """Those of the nearest float model above."""
+    not_comparable: str = ""
+    """Why there is no difference to the parent, in words: shown as `≠eval`."""
+    not_comparable_to_float: str = ""
+    settings: Mapping[str, object] | None = None
+    backend: str = ""
+    size_bytes: int | None = None
+    """Of the model's file."""
+    seconds: float | None = None
+    """Wall time of the run."""
+
+    @property
+    def delta_parent(self) -> float | None:
+        """mAP@.5:.95 against the parent, in points."""
+        return points(self.metrics.get(MAIN_METRIC), self.parent_metrics.get(MAIN_METRIC))
+
+    @property
+    def delta_float(self) -> float | None:
+        """mAP@.5:.95 against the float model, in points."""
+        return points(self.metrics.get(MAIN_METRIC), self.float_metrics.get(MAIN_METRIC))
+
+    def delta_parent_text(self, metric: str = MAIN_METRIC) -> str:
+        """`−0.40`, `≠eval`, or `–`."""
+        return self._delta_text(metric, self.parent_metrics, self.not_comparable)
+
+    def delta_float_text(self, metric: str = MAIN_METRIC) -> str:
+        """`−0.40`, `≠eval`, or `–`."""
+        return self._delta_text(metric, self.float_metrics, self.not_comparable_to_float)
+
+    def _delta_text(self, metric: str, reference: Mapping[str, Number], why_not: str) -> str:
+        if why_not:
+            return "≠eval"
+        return points_text(self.metrics.get(metric), reference.get(metric)) or "–"
+
+
+@dataclass
+class _Node:
+    """A run while the chain is being built."""
+
+    detail: RunDetail
+    parent: "_Node | None" = None
+    tied_by: str = ""
+    children: list["_Node"] = field(default_factory=list)
+
+    @property
+    def own(self) -> EvaluationView | None:
+        return final_evaluation(self.detail)
+
+    @property
+    def is_float(self) -> bool:
+        return self.detail.run.stage == "retrain"
+
+    def given(self) -> EvaluationView | None:
+        """This run's evaluation of the model that it started from."""
+        return next(
+            (e for e in self.detail.evaluations if e is not self.own and e.values and _is_of_input(self, e)), None
+        )
+
+    def evaluations(self) -> Iterator[EvaluationView]:
+        """All evaluations of this node's model: its own, and those that its children made before they changed it."""
+        if self.own is not None:
+            yield self.own
+        for child in self.children:
+            given = child.given()
+            if given is not None:
+                yield given
+
+    def ancestors(self) -> Iterator["_Node"]:
+        node = self.parent
+        while node is not None:
+            yield node
+            node = node.parent
+
+
+def lineage(details: Sequence[RunDetail]) -> list[ChainStep]:
+    """The chain (or tree) that the runs form, parents before children; empty when nothing ties any of them."""
+    nodes = {detail.run.id: _Node(detail) for detail in sorted(details, key=_age)}
+    for node in nodes.values():
+        _tie(node, nodes)
+    steps: list[ChainStep] = []
+    for node in nodes.values():
+        if node.parent is None and (node.children or node.given() is not None):
+            steps += _steps(node)
+    return steps
+
+
+def _tie(node: _Node, nodes: Mapping[str, _Node]) -> None:
+    parent, tied_by = _parent_by_content(node, nodes), "content"
+    if parent is None:
+        parent, tied_by = _parent_by_specification(node, nodes), "specification"
+    if parent is not None and node not in (parent, *parent.ancestors()):
+        node.parent, node.tied_by = parent, tied_by
+        parent.children.append(node)
+
+
+def _parent_by_content(node: _Node, nodes: Mapping[str, _Node]) -> _Node | None:
+    wanted = {artifact.sha256 for artifact in _inputs(node)}
+    found = [
+        other
+        for other in nodes.values()
+        if other is not node and wanted & {artifact.sha256 for artifact in _outputs(other)}
+    ]
+    # The same content may lie in several places: the run that was named goes first, then the latest.
+    named = [other for other in found if other.detail.run.id in node.detail.run.parents]
+    return (named or found)[-1] if found else None
+
+
+def _parent_by_specification(node: _Node, nodes: Mapping[str, _Node]) -> _Node | None:
+    """The run that was asked for, as long as the files don't tell: where both sides know hashes, those have spoken."""
+    parents = [nodes[run_id] for run_id in node.detail.run.parents if run_id in nodes]
+    parents = [other for other in parents if other.detail.run.stage != "shapes"]
+    weights = str(node.detail.options.get("weights", ""))
+    read = [other for other in parents if f"/{other.detail.run.id}/" in weights]
+    for other in read or parents[-1:]:
+        if not (list(_inputs(node)) and list(_outputs(other))):
+            return other
+    return None
+
+
+def _inputs(node: _Node) -> Iterator[ArtifactView]:
+    return (artifact for artifact in node.detail.artifacts if artifact.is_input and artifact.role not in _NO_MODEL)
+
+
+def _outputs(node: _Node) -> Iterator[ArtifactView]:
+    return (artifact for artifact in node.detail.artifacts if not artifact.is_input and artifact.role not in _NO_MODEL)
+
+
+def _is_of_input(node: _Node, evaluation: EvaluationView) -> bool:
+    weights = node.detail.options.get("weights")
+    return bool(weights) and evaluation.weights == weights
+
+
+def _steps(root: _Node) -> Iterator[ChainStep]:
+    given = root.given()
+    if given is not None:
+        yield _given_step(root, given)
+    yield from _below(root, 0 if given is None else 1)
+
+
+def _below(node: _Node, depth: int) -> Iterator[ChainStep]:
+    yield _step(node, depth)
+    for child in sorted(node.children, key=lambda child: _age(child.detail)):
+        yield from _below(child, depth + 1)
+
+
+def _given_step(root: _Node, evaluation: EvaluationView) -> ChainStep:
+    """The model that came from outside, as the first run measured it."""
+    run = root.detail.run
+    return ChainStep(
+        label=_given_label(evaluation),
+        run_id=run.id,
+        run_name=run.name,
+        state=run.state,
+        depth=0,
+        metrics=evaluation.values,
+        settings=evaluation.settings,
+        backend=evaluation.backend or "",
+        size_bytes=next((artifact.size_bytes for artifact in _inputs(root)), None),
+    )
+
+
+def _step(node: _Node, depth: int) -> ChainStep:
+    run, own = node.detail.run, node.own
+    to_parent, why_not = _measured(node, node.parent)
+    reference = next((ancestor for ancestor in node.ancestors() if ancestor.is_float), None)
+    root = list(node.ancestors())[-1] if node.parent else node
+    if reference is None and not node.is_float:
+        to_float, why_not_float = _measured_as_given(own, root.given())
+    else:
+        to_float, why_not_float = _measured(node, reference)
+    if node.parent is None:
+        to_parent, why_not = _measured_as_given(own, node.given())
+    return ChainStep(
+        label=_label(node),
+        run_id=run.id,
+        run_name=run.name,
+        state=run.state,
+        depth=depth,
+        parent=_parent_label(node),
+        tied_by=node.tied_by,
+        metrics=own.values if own else {},
+        parent_metrics=to_parent,
+        float_metrics=to_float,
+        not_comparable=why_not,
+        not_comparable_to_float=why_not_float,
+        settings=own.settings if own else None,
+        backend=(own.backend or "") if own else "",
+        size_bytes=_size(node),
+        seconds=run.seconds,
+    )
+
+
+def _measured(node: _Node, reference: _Node | None) -> tuple[Mapping[str, Number], str]:
+    """The reference's metrics under this node's settings, or why there are none."""
+    if node.own is None or reference is None:
+        return {}, ""
+    reasons = []
+    for evaluation in reference.evaluations():
+        reason = disagreement(node.own, evaluation)
+        if not reason:
+            return evaluation.values, ""
+        reasons.append(reason)
+    return {}, reasons[0] if reasons else ""
+
+
+def _measured_as_given(own: EvaluationView | None, given: EvaluationView | None) -> tuple[Mapping[str, Number], str]:
+    if own is None or given is None:
+        return {}, ""
+    reason = disagreement(own, given)
+    return ({}, reason) if reason else (given.values, "")
+
+
+def _label(node: _Node) -> str:
+    """The activation is told with a float model, for it is what the first link of a chain is about."""
+    stage = node.detail.run.stage
+    if node.is_float:
+        act = str(node.detail.options.get("act", "model"))
+        names = {"relu": "ReLU", "silu": "SiLU", "relu6": "ReLU6", "leaky": "LeakyReLU"}
+        return f"float {names[act]}" if act in names else "float"
+    if node.own is not None and node.own.label:
+        return node.own.label
+    return _LABELS.get(stage, node.detail.run.name)
+
+
+def _parent_label(node: _Node) -> str | None:
+    if node.parent is not None:
+        return _label(node.parent)
+    given = node.given()
+    return None if given is None else _given_label(given)
+
+
+def _given_label(evaluation: EvaluationView) -> str:
+    return f"{evaluation.label or 'float'} (given)"
+
+
+def _size(node: _Node) -> int | None:
+    outputs = {artifact.role: artifact.size_bytes for artifact in _outputs(node)}
+    return next((outputs[role] for role in _MODEL_ROLES if role in outputs), None)
+
+
+def _age(detail: RunDetail) -> tuple[float, str]:
+    return detail.run.created_at.timestamp(), detail.run.id

@@ -1,0 +1,155 @@
+"""Ids and names of all runs, read from their folders: no database is needed to find a run, or to name a new one."""
+
+import contextlib
+import difflib
+import fcntl
+import json
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from engine.contracts.errors import YoloqatError
+from engine.contracts.run_folder import RunFolder, Workspace
+
+_HEAD_BYTES = 64 << 10
+_KEY = re.compile(r"^(name|group): *(.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class RunName:
+    """How a run can be called."""
+
+    id: str
+    name: str
+    group: str | None
+
+
+def run_names(workspace: Workspace) -> list[RunName]:
+    """All runs, oldest first."""
+    return sorted((read_name(folder) for folder in workspace.run_folders()), key=lambda run: run.id)
+
+
+def read_name(folder: RunFolder) -> RunName:
+    """The present name of a run; its id where nothing can be read.
+
+    Reads two lines of `spec.yaml` instead of all of it, since a thousand of them are read at once.
+    """
+    found: dict[str, str] = {}
+    with contextlib.suppress(OSError), folder.spec.open(encoding="utf-8", errors="replace") as file:
+        for key, text in _KEY.findall(file.read(_HEAD_BYTES)):
+            found.setdefault(key, _scalar(text))
+    return RunName(folder.id, _renamed(folder) or found.get("name") or folder.id, found.get("group") or None)
+
+
+def find_id(workspace: Workspace, reference: str) -> str:
+    """The id of a run that is named by its id, by a prefix of it that no other has, or by its name.
+
+    Raises:
+        YoloqatError: no run or more than one is meant; lists the candidates.
+    """
+    if reference and "/" not in reference and workspace.run(reference).spec.is_file():
+        return reference
+    runs = run_names(workspace)
+    for meant in (
+        [run for run in runs if run.name == reference],
+        [run for run in runs if reference and run.id.startswith(reference)],
+    ):
+        if len(meant) == 1:
+            return meant[0].id
+        if meant:
+            raise YoloqatError(
+                f"{reference!r} may mean {len(meant)} runs",
+                where=str(workspace.path),
+                hint=f"Give more of the id: {_list(meant)}.",
+            )
+    raise _unknown(workspace, reference, runs)
+
+
+def free_name(wanted: str, taken: Collection[str]) -> str:
+    """The name, counted up as YOLOv7 does where it is taken: exp, exp2, exp3."""
+    if wanted not in taken:
+        return wanted
+    pattern = re.compile(rf"{re.escape(wanted)}(\d+)")
+    numbers = [int(match.group(1)) for name in taken if (match := pattern.fullmatch(name))]
+    number = max([number for number in numbers if number > 1], default=1) + 1
+    return f"{wanted}{number}"
+
+
+def check_name(name: str) -> str:
+    """A name that can be printed and typed.
+
+    Raises:
+        YoloqatError: it is empty, or holds line ends or control characters.
+    """
+    if name.strip() != name or not name or not name.isprintable() or name.startswith("-") or "/" in name:
+        raise YoloqatError(
+            f"{name!r} cannot be the name of a run",
+            where="--name",
+            hint="Take letters and digits; no slash, no line end, no hyphen in front.",
+        )
+    return name
+
+
+@contextlib.contextmanager
+def naming(workspace: Workspace) -> Iterator[set[str]]:
+    """All taken names, while nobody else can take one: two launches at once must not get the same.
+
+    Raises:
+        YoloqatError: the workspace cannot be written.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            lock = stack.enter_context((workspace.path / "launch.lock").open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            raise YoloqatError(
+                f"cannot write to the workspace: {error.strerror or error}",
+                where=str(workspace.path),
+                hint="Free some disk space or choose another one with --workspace.",
+            ) from error
+        yield taken_names(workspace)
+
+
+def taken_names(workspace: Workspace) -> set[str]:
+    """Names of runs and of groups."""
+    runs = run_names(workspace)
+    return {run.name for run in runs} | {run.group for run in runs if run.group}
+
+
+def _unknown(workspace: Workspace, reference: str, runs: list[RunName]) -> YoloqatError:
+    by_key = {key: run for run in runs for key in (run.id, run.name)}
+    close = [by_key[key] for key in difflib.get_close_matches(reference, by_key, n=6, cutoff=0.5)]
+    close += [run for run in runs if reference and reference in run.name]
+    near = list(dict.fromkeys(close))[:4]
+    if near:
+        hint = f"Near: {_list(near)}."
+    elif runs:
+        hint = f"The latest: {_list(runs[-3:])}. `yoloqat ls` shows all."
+    else:
+        hint = "This workspace has no runs yet; --workspace chooses another one."
+    return YoloqatError(f"there is no run {reference!r}", where=str(workspace.path), hint=hint)
+
+
+def _list(runs: list[RunName]) -> str:
+    return ", ".join(f"{run.name} ({run.id})" for run in runs)
+
+
+def _renamed(folder: RunFolder) -> str:
+    try:
+        name = json.loads(folder.user.read_bytes())["name"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
+    return name if isinstance(name, str) else ""
+
+
+def _scalar(text: str) -> str:
+    """One YAML scalar on one line; the plain ones, which are nearly all, need no parser."""
+    if re.fullmatch(r"[A-Za-z_][\w.-]*", text):
+        return "" if text in ("null", "Null", "NULL") else text
+    import yaml
+
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    return "" if value is None else str(value)

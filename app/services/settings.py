@@ -1,0 +1,44 @@
+"""The settings file: what a user decides once, for all commands."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from engine.contracts.errors import YoloqatError
+
+
+class Settings(BaseModel):
+    """`settings.yaml` in the platform's configuration folder. Nothing in it is required, nor is the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    workspace: Path | None = None
+    """The workspace where neither `--workspace` nor YOLOQAT_WORKSPACE says another one."""
+
+
+def settings_path() -> Path:
+    """Where the settings file lies."""
+    from platformdirs import user_config_path
+
+    return user_config_path("yoloqat") / "settings.yaml"
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read the settings.
+
+    Raises:
+        YoloqatError: the file is there and cannot be read, is no YAML, or has keys that don't exist.
+    """
+    path = path or settings_path()
+    if not path.exists():
+        return Settings()
+    import yaml
+
+    try:
+        return Settings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    except ValidationError as error:
+        mistakes = "; ".join(f"`{'.'.join(map(str, item['loc']))}`: {item['msg']}" for item in error.errors())
+        what = f"the settings cannot be used: {mistakes}"
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        what = f"the settings cannot be read: {error}"
+    raise YoloqatError(what, where=str(path), hint="Correct the file or remove it.")
