@@ -1,0 +1,173 @@
+"""Augmented images: labels stay on their objects and inside the picture."""
+
+import cv2
+import numpy as np
+import pytest
+
+from engine.contracts.errors import YoloqatError
+from engine.data.augmentation import Augmentation, Scene
+from engine.data.colour import hsv
+from engine.data.mosaic import Tile, mixup, mosaic4, mosaic9
+from engine.data.paste import Cutout, copy_paste, cut_out, paste_in
+from engine.data.perspective import random_perspective
+
+GREY = 114
+
+
+def tile(width: int, height: int, seed: int, *, polygon: bool = False) -> Tile:
+    """A grey image with one white rectangle, labelled with class `seed`."""
+    rng = np.random.default_rng(seed)
+    pixels = np.full((height, width, 3), GREY, np.uint8)
+    w, h = int(rng.integers(20, width // 2)), int(rng.integers(20, height // 2))
+    x, y = int(rng.integers(0, width - w)), int(rng.integers(0, height - h))
+    pixels[y : y + h, x : x + w] = 255
+    label = np.array([[seed, (x + w / 2) / width, (y + h / 2) / height, w / width, h / height]], np.float32)
+    corners = np.array([(x, y), (x + w, y), (x + w, y + h), (x, y + h)], np.float32) / (width, height)
+    return pixels, label, [corners.astype(np.float32)] if polygon else []
+
+
+def white_box(pixels: np.ndarray, threshold: int = 200) -> tuple[int, int, int, int]:
+    """The box around all white pixels."""
+    y, x = np.nonzero(pixels.min(2) > threshold)
+    return int(x.min()), int(y.min()), int(x.max()) + 1, int(y.max()) + 1
+
+
+@pytest.mark.parametrize("count", [4, 9])
+@pytest.mark.parametrize("polygon", [False, True])
+def test_mosaic_labels_lie_on_their_objects(count: int, polygon: bool) -> None:
+    make = mosaic4 if count == 4 else mosaic9
+    checked = 0
+    for trial in range(30):
+        rng = np.random.default_rng(trial)
+        sizes = rng.integers(60, 129, (count, 2))
+        tiles = [tile(int(w), int(h), i, polygon=polygon) for i, (w, h) in enumerate(sizes)]
+        scene = make(tiles, 128, rng)
+        assert scene.pixels.shape == (256, 256, 3)
+        assert scene.labels[:, 1:].min() >= 0
+        assert scene.labels[:, 1:].max() <= 256
+        for j, (_, x1, y1, x2, y2) in enumerate(scene.labels):
+            if x2 - x1 < 4 or y2 - y1 < 4:
+                continue
+            inside = scene.pixels[round(float(y1)) : round(float(y2)), round(float(x1)) : round(float(x2))]
+            if count == 4:
+                assert (inside == 255).all()
+            checked += int((inside == 255).mean() > 0.9)
+            if polygon:
+                np.testing.assert_allclose(scene.polygons[j].min(0), (x1, y1), atol=1e-3)
+    assert checked > 30
+
+
+@pytest.mark.parametrize(
+    "augmentation",
+    [
+        Augmentation(scale=0.5, translate=0.2),
+        Augmentation(degrees=20, shear=10, scale=0.3, translate=0.1),
+        Augmentation(perspective=0.0008, translate=0.1),
+    ],
+)
+@pytest.mark.parametrize("polygon", [False, True])
+def test_warped_labels_follow_their_objects(augmentation: Augmentation, polygon: bool) -> None:
+    kept = 0
+    for trial in range(40):
+        rng = np.random.default_rng(trial)
+        pixels = np.zeros((200, 240, 3), np.uint8)
+        cv2.rectangle(pixels, (80, 60), (160, 130), (255, 255, 255), -1)
+        labels = np.array([[2, 80, 60, 161, 131]], np.float32)
+        outline = np.array([(80, 60), (161, 60), (161, 131), (80, 131)], np.float32)
+        scene = random_perspective(Scene(pixels, labels, [outline] if polygon else []), augmentation, rng)
+        assert scene.pixels.shape == pixels.shape
+        if not len(scene.labels):
+            continue
+        kept += 1
+        assert scene.labels[:, 1:].min() >= 0
+        assert (scene.labels[:, 3:] <= (240, 200)).all()
+        np.testing.assert_allclose(scene.labels[0, 1:], white_box(scene.pixels, 120), atol=2.5)
+    assert kept > 20
+
+
+def test_a_crop_after_a_mosaic_halves_the_side() -> None:
+    rng = np.random.default_rng(0)
+    scene = mosaic4([tile(128, 96, i) for i in range(4)], 128, rng)
+    cropped = random_perspective(scene, Augmentation(scale=0.9, translate=0.2), rng, border=(-64, -64))
+    assert cropped.pixels.shape == (128, 128, 3)
+
+
+def test_boxes_that_are_hardly_seen_are_dropped() -> None:
+    labels = np.array([[0, 0, 0, 40, 40], [1, 90, 90, 130, 130], [2, 10, 10, 11, 11], [3, 0, 50, 100, 53]], np.float32)
+    still = Augmentation(scale=0.0)
+    pixels = np.zeros((100, 100, 3), np.uint8)
+    found = random_perspective(Scene(pixels, labels), still, np.random.default_rng(0), border=(0, 0))
+    assert found.labels[:, 0].tolist() == [0], "outside by 94 %, smaller than 2 px, and a stripe are gone"
+
+
+def test_mixup_joins_labels_and_blends_pixels() -> None:
+    first, second = (Scene(np.full((8, 8, 3), v, np.uint8), np.full((1, 5), v, np.float32)) for v in (0, 200))
+    scene = mixup(first, second, np.random.default_rng(0))
+    assert scene.labels[:, 0].tolist() == [0, 200]
+    assert 20 < scene.pixels.mean() < 180
+
+
+def test_hsv_of_ones_changes_nothing_but_rounding_and_gains_change_brightness() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    same = hsv(pixels, np.ones(3))
+    assert np.abs(same.astype(int) - pixels).max() <= 6
+    darker = hsv(pixels, np.array((1, 1, 0.5)))
+    assert darker.max(2).mean() == pytest.approx(pixels.max(2).mean() / 2, rel=0.02)
+    grey = hsv(pixels, np.array((1, 0, 1)))
+    assert np.ptp(grey, axis=2).max() <= 1
+
+
+def object_scene() -> Scene:
+    pixels = np.full((100, 200, 3), GREY, np.uint8)
+    outline = np.array([(20, 20), (60, 20), (60, 50), (20, 50)], np.float32)
+    cv2.fillPoly(pixels, [outline.astype(np.int32)], (255, 255, 255))
+    return Scene(pixels, np.array([[1, 20, 20, 60, 50]], np.float32), [outline])
+
+
+def test_copy_paste_mirrors_an_object_where_there_is_room() -> None:
+    scene = object_scene()
+    pasted = copy_paste(scene, 1.0, np.random.default_rng(0))
+    assert pasted.labels[:, 1:].tolist() == [[20, 20, 60, 50], [140, 20, 180, 50]]
+    assert (pasted.pixels[25:45, 145:175] == 255).all()
+    assert (scene.pixels[:, 100:] == GREY).all(), "the given scene was changed"
+    blocked = Scene(scene.pixels, np.array([[1, 20, 20, 60, 50], [0, 140, 20, 180, 50]], np.float32), scene.polygons)
+    blocked.polygons = [*scene.polygons, np.zeros((0, 2), np.float32)]
+    assert len(copy_paste(blocked, 1.0, np.random.default_rng(0)).labels) == 2
+
+
+def test_paste_in_labels_what_it_pastes_and_hides_nothing() -> None:
+    source = object_scene()
+    cutout = cut_out(source.pixels, 1, source.polygons[0])
+    assert cutout is not None
+    pasted_at_all = 0
+    for trial in range(20):
+        base = Scene(np.zeros((128, 128, 3), np.uint8), np.array([[0, 40, 40, 100, 100]], np.float32))
+        scene = paste_in(base, lambda: cutout, np.random.default_rng(trial))
+        pasted_at_all += len(scene.labels) - 1
+        assert scene.labels[:, 1:].min() >= 0
+        assert scene.labels[:, 1:].max() <= 128
+        for _, x1, y1, x2, y2 in scene.labels[1:].astype(int):
+            assert scene.pixels[y1 + 2 : y2 - 2, x1 + 2 : x2 - 2].min() > GREY - 1
+        hidden = (scene.pixels[40:100, 40:100].min(2) > 0).mean()
+        assert hidden < 0.9
+    assert pasted_at_all > 10
+
+
+def test_paste_in_without_objects_changes_nothing() -> None:
+    def nothing() -> Cutout | None:
+        return None
+
+    base = Scene(np.zeros((64, 64, 3), np.uint8), np.zeros((0, 5), np.float32))
+    scene = paste_in(base, nothing, np.random.default_rng(0))
+    assert len(scene.labels) == 0
+    assert not scene.pixels.any()
+
+
+@pytest.mark.parametrize("hyp", [{"mosaic": 1.5}, {"fliplr": -0.1}, {"scale": "half"}, {"degrees": True}])
+def test_impossible_hyperparameters_are_named(hyp: dict[str, object]) -> None:
+    with pytest.raises(YoloqatError, match=next(iter(hyp))):
+        Augmentation.from_hyp(hyp)
+
+
+def test_hyperparameters_of_other_kinds_are_left_alone() -> None:
+    assert Augmentation.from_hyp({"lr0": 0.01, "mosaic": 1, "scale": 0.9}) == Augmentation(mosaic=1.0, scale=0.9)
