@@ -1,5 +1,6 @@
 """JSON records on disk: whole or absent, never half."""
 
+import contextlib
 import json
 import os
 from datetime import UTC, datetime
@@ -98,6 +99,12 @@ class ReservedRecord:
         os.fsync(self._descriptor)
         os.rename(self._reserved, self.path)
         sync_folder(os.path.dirname(self.path))
+
+    def withdraw(self) -> None:
+        """Give the space back; there is nothing to say."""
+        os.close(self._descriptor)
+        with contextlib.suppress(OSError):
+            os.unlink(self._reserved)
 
 
 def _write_all(descriptor: int, contents: bytes) -> None:

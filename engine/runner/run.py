@@ -31,6 +31,10 @@ class Cancelled(Exception):
     """A stop came before the stage had started."""
 
 
+class Interrupted(Exception):
+    """The machine shuts down, or somebody ended the runner, before the stage had started. Nobody asked for a stop."""
+
+
 def prepare_signals() -> None:
     """Block what is waited for, so that nothing is missed; ignore the terminal's end."""
     for number in (signal.SIGHUP, signal.SIGUSR2):
@@ -79,6 +83,8 @@ class Run:
             stage = self._start()
         except Cancelled:
             self._conclude(kind="cancelled", stop_requested=True, reason="stopped before it started")
+        except Interrupted:
+            self.outcome.withdraw()  # without an outcome it can be queued again
         except wait.DependencyFailed as failure:
             self._conclude(kind="dependency failed", reason=str(failure))
         except (CouldNotStart, OSError) as error:
@@ -106,9 +112,11 @@ class Run:
             except OSError:  # a file system without locks: go without
                 break
         else:
-            raise Refused("another runner has this attempt")
+            raise Refused("another runner has this attempt, or something of its stage still lives")
         if os.path.exists(self._path("outcome.json")):
             raise Refused("this attempt has ended")
+        if (read_json(self._path("process.json")) or {}).get("stage"):
+            raise Refused("this attempt has been started before")
         return descriptor
 
     def _wait_for_parents(self) -> None:
@@ -127,8 +135,11 @@ class Run:
                 with contextlib.suppress(OSError):
                     write_json(self._path("waiting.json"), {"reason": reason, "since": since}, durable=False)
             received = signal.sigtimedwait(AWAITED, wait.POLL_SECONDS)
-            if received is not None and received.si_signo in STOP_SIGNALS:
+            if received is not None and received.si_signo == signal.SIGUSR1:
                 raise Cancelled
+            if received is not None and received.si_signo in STOP_SIGNALS:
+                self._check_for_stop()
+                raise Interrupted
         with contextlib.suppress(OSError):
             os.unlink(self._path("waiting.json"))
 

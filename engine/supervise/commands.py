@@ -1,6 +1,8 @@
 """How our own stages are called."""
 
+import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from engine.contracts.options.arguments import to_argv
@@ -15,12 +17,22 @@ def engine_command(stage: str, options: StageOptions, run_dir: Path) -> list[str
     return [sys.executable, "-P", "-m", "engine", stage, "--run-dir", str(run_dir), *to_argv(options)]
 
 
-def engine_environment() -> dict[str, str]:
-    """Variables that our stages need on top of the user's, so that they import our `engine` wherever they run.
+def engine_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables of our own stages on top of the user's, so that they import our `engine` wherever they run.
 
-    The user's PYTHONPATH is replaced: with the common `PYTHONPATH=.`, an `engine.py` or `app/` in the working directory
-    would come first. Other commands get none of this.
+    Of the user's PYTHONPATH, what would put another `engine` first is left out: folders that have one, and relative
+    ones, which mean whatever the working directory is. Other commands get none of this.
     """
-    installed = PACKAGE_ROOT.name in ("site-packages", "dist-packages")
-    # An installed package is found anyway, and site-packages must not come before the standard library.
-    return {"PYTHONPATH": "" if installed else str(PACKAGE_ROOT), "PYTHONSAFEPATH": "1"}
+    ours = [] if _is_installed() else [str(PACKAGE_ROOT)]
+    users = environment.get("PYTHONPATH", "").split(os.pathsep)
+    kept = [folder for folder in users if os.path.isabs(folder) and folder not in ours and not _has_engine(folder)]
+    return {"PYTHONPATH": os.pathsep.join(ours + kept), "PYTHONSAFEPATH": "1"}
+
+
+def _is_installed() -> bool:
+    """An installed package is found anyway, and site-packages must not come before the standard library."""
+    return PACKAGE_ROOT.name in ("site-packages", "dist-packages")
+
+
+def _has_engine(folder: str) -> bool:
+    return os.path.isdir(os.path.join(folder, "engine")) or os.path.isfile(os.path.join(folder, "engine.py"))

@@ -54,7 +54,9 @@ def launch(
     target = folder.attempt(attempt)
     parents = [_parent(workspace, run_id) for run_id in spec.parents]
     cwd = Path(spec.cwd or os.getcwd())
-    additions = {**(engine_environment() if spec.stage != COMMAND else {}), **spec.env, **(env or {})}
+    additions = {**spec.env, **(env or {})}
+    if spec.stage != COMMAND:
+        additions.update(engine_environment({**os.environ, **additions}))
     try:
         _make_folder(folder, target)
         _set_result_aside(folder, attempt)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from engine.contracts.errors import YoloqatError
 from engine.contracts.process import ProcessRecord, StoppingRecord, StopRequest
 from engine.contracts.run_folder import AttemptFolder
+from engine.runner.children import marked
 from engine.runner.identity import ALIVE, ELSEWHERE, presence, send_signal
 from engine.runner.records import write_json
 from engine.supervise.evidence import identity_of
@@ -45,7 +46,7 @@ def request_stop(attempt: AttemptFolder, *, now: bool = False) -> bool:
             where=str(attempt.path),
             hint=f"Stop it on {runner.host}, in the container it was started in if there is one.",
         )
-    if stage is None or presence(stage) != ALIVE:
+    if stage is None or not (presence(stage) == ALIVE or marked(str(attempt.path))):
         attempt.stop_request.unlink(missing_ok=True)
         return False
     if not _signal_stopper(attempt):

@@ -14,7 +14,7 @@ from engine.contracts.process import LaunchRecord
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
-from engine.supervise.commands import PACKAGE_ROOT, engine_command
+from engine.supervise.commands import PACKAGE_ROOT, engine_command, engine_environment
 from engine.supervise.ids import new_run_id
 from engine.supervise.launch import launch
 from engine.supervise.provenance import DIFF_LIMIT_BYTES, git_state, package_versions, safe_environment
@@ -51,6 +51,15 @@ def test_our_stages_import_our_engine_in_a_hostile_directory(hostile):
     run.until_state(RunState.SUCCEEDED)
     assert run.log() == f"{PACKAGE_ROOT / 'engine' / '__init__.py'}\n"
     assert imported(hostile) == []
+
+
+def test_the_users_path_is_kept_for_our_stages_but_for_other_engines(tmp_path):
+    """Clusters set PYTHONPATH to where torch lies; people set it to `.`."""
+    modules, project = tmp_path / "modules", tmp_path / "project"
+    (project / "engine").mkdir(parents=True)
+    modules.mkdir()
+    path = os.pathsep.join([".", "", "src", str(project), str(modules), str(PACKAGE_ROOT)])
+    assert engine_environment({"PYTHONPATH": path})["PYTHONPATH"] == f"{PACKAGE_ROOT}{os.pathsep}{modules}"
 
 
 def test_a_foreign_command_gets_the_users_environment(lab, monkeypatch):

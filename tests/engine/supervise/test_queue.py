@@ -1,6 +1,13 @@
 """Runs that wait for the runs they need."""
 
+import os
+import signal
+
+import pytest
+
+from engine.contracts.errors import YoloqatError
 from engine.contracts.states import RunState
+from engine.supervise.launch import start_runner
 from engine.supervise.stop import request_stop
 
 
@@ -83,3 +90,26 @@ def test_a_killed_queue_is_lost_not_waiting(lab):
     child.kill_runner()
     assert child.state().state is RunState.LOST
     assert child.state().reason == "its runner was killed before the stage had started"
+
+
+def test_a_queued_run_that_the_shutdown_took_can_be_queued_again(lab):
+    """Nobody asked for its end, so it has none, and another runner may take it up."""
+    parent = lab.shell("sleep 1.2")
+    child = lab.shell("echo at last", parents=[parent])
+    child.until_state(RunState.QUEUED)
+    os.kill(child.process.runner.pid, signal.SIGTERM)
+    assert child.until_state(RunState.LOST).reason == "its runner was killed before the stage had started"
+    start_runner(child.attempt)
+    assert child.state().state is RunState.QUEUED
+    child.until_state(RunState.SUCCEEDED)
+    assert child.log() == "at last\n"
+
+
+def test_a_stage_is_never_started_twice(lab):
+    run = lab.shell("echo once; exec sleep 30")
+    run.until_printed("once")
+    run.kill_runner()
+    run.kill_stage()
+    with pytest.raises(YoloqatError, match="started before"):
+        start_runner(run.attempt)
+    assert run.log() == "once\n"

@@ -164,6 +164,17 @@ def test_a_stage_without_runner_is_stopped_in_the_same_way(lab):
     assert run.living() == []
 
 
+def test_what_a_lost_run_left_behind_can_be_stopped(lab):
+    run = start_stubborn(lab)
+    run.kill_runner()
+    run.kill_stage()
+    run.until_state(RunState.ENDED)
+    assert len(run.living()) == 3
+    assert request_stop(run.attempt)
+    run.until(lambda: run.living() == [])
+    assert request_stop(run.attempt) is False
+
+
 def test_now_reaches_the_stopper_too(lab):
     run = lab.python(STUBBORN, grace=Grace(sigint=60, sigterm=60))
     run.until_printed("up")

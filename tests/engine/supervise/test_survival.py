@@ -109,7 +109,7 @@ def test_both_killed_in_the_middle_of_a_bar_is_lost(lab):
 
 
 def test_a_stage_of_ours_without_result_is_lost(lab):
-    run = lab.shell("echo a whole line; sleep 30", stage="retrain")
+    run = lab.shell("echo a whole line; exec sleep 30", stage="retrain")
     run.until_printed("line")
     run.kill_runner()
     run.kill_stage()
@@ -117,7 +117,7 @@ def test_a_stage_of_ours_without_result_is_lost(lab):
 
 
 def test_a_reboot_is_told(lab):
-    run = lab.shell("echo a whole line; sleep 30")
+    run = lab.shell("echo a whole line; exec sleep 30")
     run.until_printed("line")
     run.kill_runner()
     run.kill_stage()
@@ -127,7 +127,7 @@ def test_a_reboot_is_told(lab):
 
 
 def test_a_pid_that_another_program_has_now_is_not_the_run(lab):
-    run = lab.shell("echo a whole line; sleep 30")
+    run = lab.shell("echo a whole line; exec sleep 30")
     run.until_printed("line")
     run.kill_runner()
     run.kill_stage()
@@ -150,7 +150,7 @@ def test_a_zombie_is_gone(lab):
     child = os.fork()
     if child == 0:
         os._exit(0)
-    run = lab.shell("echo a whole line; sleep 30")
+    run = lab.shell("echo a whole line; exec sleep 30")
     run.until_printed("line")
     start_time = int(Path(f"/proc/{child}/stat").read_text().rsplit(")", 1)[1].split()[19])
     run.kill_runner()
@@ -162,7 +162,7 @@ def test_a_zombie_is_gone(lab):
 
 def test_a_run_in_another_container_is_known_by_its_lock(lab):
     """Its pids mean nothing here. The lock on its folder is held as long as runner or stage lives."""
-    run = lab.shell("echo a whole line; sleep 30")
+    run = lab.shell("echo a whole line; exec sleep 30")
     run.until_printed("line")
     rewrite(run, pid=1, pid_namespace="pid:[1]", host="elsewhere")
     assert run.state().state is RunState.RUNNING
