@@ -70,13 +70,14 @@ def _transform_objects(scene: Scene, pixels: np.ndarray, matrix: np.ndarray, sca
     height, width = pixels.shape[:2]
     boxes = _transform_boxes(labels[:, 1:], matrix, width, height)
     min_area = np.full(len(labels), MIN_AREA_BOX)
-    polygons = []
-    for i, polygon in enumerate(scene.polygons):
-        moved = transform_points(polygon, matrix).astype(np.float32) if len(polygon) else polygon
-        if len(polygon):
-            boxes[i] = _visible_box(moved, width, height)
-            min_area[i] = MIN_AREA_POLYGON
-        polygons.append(moved)
+    polygons = scene.polygons
+    lengths = np.array([len(polygon) for polygon in polygons], np.int64)
+    if lengths.any():
+        moved = transform_points(np.concatenate(polygons), matrix).astype(np.float32)
+        polygons = np.split(moved, lengths.cumsum()[:-1])
+        outlined = lengths > 0
+        boxes[outlined] = _visible_boxes(moved, lengths[outlined], width, height)
+        min_area[outlined] = MIN_AREA_POLYGON
     keep = _is_worth_keeping(labels[:, 1:] * scale, boxes, min_area)
     kept = np.concatenate([labels[keep, :1], boxes[keep]], 1).astype(np.float32)
     return Scene(pixels, kept, [polygons[i] for i in np.flatnonzero(keep)] if polygons else [])
@@ -91,19 +92,28 @@ def _transform_boxes(boxes: np.ndarray, matrix: np.ndarray, width: int, height: 
     return np.concatenate([low.clip(0, limits), high.clip(0, limits)], 1)
 
 
-def _visible_box(polygon: np.ndarray, width: int, height: int) -> np.ndarray:
-    """The box around the part of a polygon's outline that lies inside; zeros when none does."""
+def _visible_boxes(points: np.ndarray, lengths: np.ndarray, width: int, height: int) -> np.ndarray:
+    """(n, 4) boxes around the visible parts of n polygons, whose points (m, 2) follow each other; zeros for none."""
+    ends = lengths.cumsum()
+    starts = ends - lengths
+    low, high = np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)
     limits = np.array((width, height), np.float32)
-    inside = ((polygon >= 0) & (polygon <= limits)).all(1)
-    if not inside.all():
-        closed = np.concatenate([polygon, polygon[:1]])
-        at = np.linspace(0, len(closed) - 1, POLYGON_POINTS)
-        steps = np.arange(len(closed))
-        polygon = np.stack([np.interp(at, steps, closed[:, axis]) for axis in (0, 1)], 1)
-        polygon = polygon[((polygon >= 0) & (polygon <= limits)).all(1)]
-    if not len(polygon):
-        return np.zeros(4)
-    return np.concatenate([polygon.min(0), polygon.max(0)])
+    inside = ((low >= 0) & (high <= limits)).all(1)
+    outside = ((high < 0) | (low > limits)).any(1)
+    boxes = np.concatenate([low, high], 1)
+    boxes[outside] = 0
+    for i in np.flatnonzero(~inside & ~outside):
+        boxes[i] = _visible_box(points[starts[i] : ends[i]], limits)
+    return boxes
+
+
+def _visible_box(polygon: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """The box around the part of an outline (k, 2) that lies between 0 and the limits; zeros when none does."""
+    closed = np.concatenate([polygon, polygon[:1]])
+    at, steps = np.linspace(0, len(polygon), POLYGON_POINTS), np.arange(len(closed))
+    outline = np.stack([np.interp(at, steps, closed[:, axis]) for axis in (0, 1)], 1)
+    outline = outline[((outline >= 0) & (outline <= limits)).all(1)]
+    return np.concatenate([outline.min(0), outline.max(0)]) if len(outline) else np.zeros(4)
 
 
 def _is_worth_keeping(before: np.ndarray, after: np.ndarray, min_area: np.ndarray) -> np.ndarray:
