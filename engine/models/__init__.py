@@ -1,0 +1,1 @@
+"""YOLOv7 as plain modules: model files, building, fusing, checkpoints."""

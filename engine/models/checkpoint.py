@@ -1,0 +1,155 @@
+"""Checkpoints: tensors and plain data only, so that loading one runs no code."""
+
+import os
+import pickle
+import zipfile
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.contracts.errors import YoloqatError
+from engine.models.config import parse_model_config
+from engine.models.legacy import read_original
+from engine.models.yolo import YoloModel, build_model
+
+SCHEMA = 1
+_MARK = "yoloqat"
+_LFS = b"version https://git-lfs"
+
+
+@dataclass
+class Checkpoint:
+    """Everything that a stage saves. Field types are what `torch.load(weights_only=True)` admits."""
+
+    model_state: dict[str, Tensor]
+    config: dict[str, Any]
+    """The model file as plain data; `width_multiple` and `nc` as built."""
+    names: list[str]
+    act: str = "model"
+    ema_state: dict[str, Tensor] | None = None
+    optimizer: dict[str, Any] | None = None
+    epoch: int = -1
+    """The epoch just finished, 0-based; −1 once training is over."""
+    best_fitness: float = 0.0
+    updates: int = 0
+    """Updates of the EMA."""
+    training_results: str = ""
+    hyp: dict[str, Any] | None = None
+    quant: dict[str, Any] | None = None
+    """Where quantizers sit and their ranges; None for a float model."""
+    meta: dict[str, Any] = field(default_factory=dict)
+    """Stage, data set, image size, scaler and random states, …"""
+    schema: int = SCHEMA
+
+    @property
+    def nc(self) -> int:
+        return len(self.names)
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """The weights to evaluate: the EMA's where there are any."""
+        return self.ema_state if self.ema_state is not None else self.model_state
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write atomically: a reader sees the old file or the new one, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    data = {f.name: getattr(checkpoint, f.name) for f in fields(checkpoint)}
+    try:
+        with temporary.open("wb") as file:
+            torch.save({"format": _MARK, **data}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Read a checkpoint of ours, or one of the original YOLOv7. No code of the file is run.
+
+    Raises:
+        YoloqatError: missing, a Git LFS pointer, cut off, not a checkpoint, from a newer version, or one that tries to
+            run code.
+    """
+    path = Path(path)
+    _check_container(path)
+    try:
+        data = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, AttributeError, KeyError, ValueError, TypeError):
+        return _from_original(path)
+    if not isinstance(data, dict) or data.get("format") != _MARK:
+        return _from_original(path)
+    if int(data.get("schema", 0)) > SCHEMA:
+        raise YoloqatError(
+            "this checkpoint was written by a newer version", where=str(path), hint="Update yoloqat to read it."
+        )
+    known = {f.name for f in fields(Checkpoint)}
+    try:
+        return Checkpoint(**{key: value for key, value in data.items() if key in known})
+    except TypeError as error:
+        raise YoloqatError(f"the checkpoint is incomplete: {error}", where=str(path)) from error
+
+
+def model_from_checkpoint(checkpoint: Checkpoint, ema: bool = True) -> YoloModel:
+    """Rebuild the float model in evaluation mode, with the EMA's weights unless told otherwise.
+
+    Raises:
+        YoloqatError: weights and model description disagree.
+    """
+    config = parse_model_config(checkpoint.config, "checkpoint", "checkpoint")
+    model = build_model(config, names=checkpoint.names, act=checkpoint.act)
+    state = checkpoint.state if ema else checkpoint.model_state
+    try:
+        model.load_state_dict(
+            {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+        )
+    except RuntimeError as error:
+        raise YoloqatError(
+            f"the weights do not fit the model that the checkpoint describes: {str(error).splitlines()[0]}",
+            hint="The file was written by something else; export or train it again.",
+        ) from error
+    return model.eval()
+
+
+def _check_container(path: Path) -> None:
+    if not path.is_file():
+        raise YoloqatError("there is no such file", where=str(path), hint="Check the path given to --weights.")
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(64)
+    if head.startswith(_LFS):
+        raise YoloqatError(
+            f"this is a Git LFS pointer of {size} bytes, not the weights",
+            where=str(path),
+            hint="Run `git lfs pull`, or download the file itself.",
+        )
+    if head[:2] == b"PK" and not zipfile.is_zipfile(path):
+        raise YoloqatError(
+            f"the file is cut off after {size} bytes: its table of contents, which stands at the end, is missing",
+            where=str(path),
+            hint="Download or copy it again, and compare the size with the source.",
+        )
+    if head[:2] != b"PK":
+        raise YoloqatError(
+            "this is not a PyTorch checkpoint (no zip archive)",
+            where=str(path),
+            hint="Expected a .pt of yoloqat or of YOLOv7; save files older than PyTorch 1.6 again with a newer one.",
+        )
+
+
+def _from_original(path: Path) -> Checkpoint:
+    original = read_original(path)
+    config = parse_model_config(original.config, path.stem, str(path))
+    return Checkpoint(
+        model_state=original.state,
+        config=config.to_plain(),
+        names=original.names,
+        act="model",
+        meta={"source": "YOLOv7"},
+    )
