@@ -7,14 +7,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from engine.contracts.errors import YoloqatError
 from engine.data.dataset import Sample, Shapes
 
 Batch = tuple[Tensor, Tensor, list[str], list[Shapes | None]]
 """Images (B, 3, H, W) uint8 RGB; targets (n, 6) float32: image, class, cx, cy, w, h; paths; shapes."""
 
 
-def collate(samples: Sequence[Sample]) -> Batch:
-    """Stack images, and number the targets by image."""
+def collate(samples: Sequence[Sample] | YoloqatError) -> Batch:
+    """Stack images, and number the targets by image. An error in the place of the samples is passed on."""
+    if isinstance(samples, YoloqatError):
+        return samples  # type: ignore[return-value]
     targets = [np.insert(sample.targets, 0, i, axis=1) for i, sample in enumerate(samples)]
     return (
         torch.stack([sample.image for sample in samples]),
@@ -30,7 +33,9 @@ class QuadCollate:
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
 
-    def __call__(self, samples: Sequence[Sample]) -> Batch:
+    def __call__(self, samples: Sequence[Sample] | YoloqatError) -> Batch:
+        if isinstance(samples, YoloqatError):
+            return collate(samples)
         rng = np.random.default_rng((self.seed, *samples[0].image.flatten()[:16].tolist()))
         groups = [samples[i : i + 4] for i in range(0, len(samples), 4)]
         return collate([_enlarge(g[0]) if len(g) < 4 or rng.random() < 0.5 else _tile(g) for g in groups])

@@ -1,14 +1,15 @@
 """Items for training and for evaluation."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from engine.contracts.errors import YoloqatError
 from engine.data.augmentation import Augmentation, Scene
 from engine.data.boxes import fractions_to_pixels, pixels_to_fractions
 from engine.data.colour import random_hsv
@@ -42,7 +43,17 @@ class Sample:
     """None for an augmented image, which has no way back to the file's pixels."""
 
 
-class ValDataset(Dataset[Sample]):
+class SampleDataset(Dataset[Sample]):
+    """Hands over its own errors as values: the exception of a worker would arrive as the text of a traceback."""
+
+    def __getitems__(self, keys: Sequence[Any]) -> list[Sample] | YoloqatError:
+        try:
+            return [self[key] for key in keys]
+        except YoloqatError as error:
+            return error
+
+
+class ValDataset(SampleDataset):
     """Images as they are, letterboxed."""
 
     def __init__(
@@ -96,7 +107,7 @@ class ValDataset(Dataset[Sample]):
         return Sample(as_tensor(pixels), targets, self.images.paths[index], ((h0, w0), ((h / h0, w / w0), (dw, dh))))
 
 
-class TrainDataset(Dataset[Sample]):
+class TrainDataset(SampleDataset):
     """Augmented images. The same seed, epoch and index give the same sample in any process and any order."""
 
     def __init__(

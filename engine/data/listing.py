@@ -14,7 +14,7 @@ IMAGES_FOLDER, LABELS_FOLDER = f"{os.sep}images{os.sep}", f"{os.sep}labels{os.se
 def list_images(config: DataConfig, split: str) -> list[str]:
     """The absolute paths of a split's images, each once, in lexicographic order.
 
-    A source is a folder (searched recursively) or a text file with one image path per line.
+    A source is a folder (searched recursively; hidden files are none) or a text file with one image path per line.
 
     Raises:
         YoloqatError: the split is missing, or has no image.
@@ -62,7 +62,7 @@ def _label_folder(folder: str) -> str:
 def _images_in_folder(folder: Path) -> Iterator[str]:
     for parent, _, names in os.walk(folder, followlinks=True):
         for name in names:
-            if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES:
+            if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith("."):
                 yield os.path.join(parent, name)
 
 

@@ -1,22 +1,54 @@
 """Batches for training and for evaluation."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
 
+from engine.contracts.errors import YoloqatError
 from engine.data.augmentation import Augmentation
 from engine.data.collate import Batch, QuadCollate, collate
 from engine.data.config import DataConfig
-from engine.data.dataset import TrainDataset, ValDataset
+from engine.data.dataset import Sample, SampleDataset, TrainDataset, ValDataset
 from engine.data.images import BUDGET_BYTES
 from engine.data.labeled import LabeledImages
 from engine.data.scan import scan
 
 WHOLE_CACHE_BYTES = 2**62
+
+
+class BatchLoader(DataLoader[Sample]):
+    """A data loader whose workers report a bad file as the error that it is, and leave SIGINT to their parent."""
+
+    def __init__(
+        self, dataset: SampleDataset, *, workers: int, collate_fn: Callable[[Any], Batch] = collate, **options: Any
+    ) -> None:
+        """Make a loader.
+
+        Args:
+            dataset: what to load.
+            workers: processes that load; 0 loads in this one. They live as long as the loader.
+            collate_fn: makes a batch of samples.
+            options: see `torch.utils.data.DataLoader`.
+        """
+        super().__init__(
+            dataset,
+            num_workers=workers,
+            collate_fn=collate_fn,
+            persistent_workers=workers > 0,
+            worker_init_fn=_start_worker,
+            **options,
+        )
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        for batch in super().__iter__():
+            if isinstance(batch, YoloqatError):
+                raise batch
+            yield batch
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
@@ -92,7 +124,7 @@ def train_loader(
     world_size: int = 1,
     pin_memory: bool = False,
     images: LabeledImages | None = None,
-) -> "DataLoader[Batch]":
+) -> BatchLoader:
     """Augmented batches of the `train` split; the last one may be smaller.
 
     Call `loader.sampler.set_epoch(epoch)` before each epoch. `loader.dataset` is the `TrainDataset`.
@@ -134,13 +166,13 @@ def train_loader(
     sampler = EpochSampler(
         len(dataset), seed=seed, shuffle=shuffle, block=batch_size if rect else 1, rank=rank, world_size=world_size
     )
-    workers = min(workers, batch_size if batch_size > 1 else 0)
-    return DataLoader(
+    return BatchLoader(
         dataset,
+        workers=min(workers, batch_size if batch_size > 1 else 0),
+        collate_fn=QuadCollate(seed) if quad else collate,
         batch_size=batch_size,
         sampler=sampler,
-        collate_fn=QuadCollate(seed) if quad else collate,
-        **_worker_options(workers, pin_memory),
+        pin_memory=pin_memory,
     )
 
 
@@ -159,7 +191,7 @@ def val_loader(
     seed: int = 0,
     pin_memory: bool = False,
     images: LabeledImages | None = None,
-) -> "DataLoader[Batch]":
+) -> BatchLoader:
     """Letterboxed batches of a split, for evaluation and calibration. `loader.dataset` is the `ValDataset`.
 
     Args:
@@ -186,20 +218,12 @@ def val_loader(
     batch_size = min(batch_size, len(images))
     dataset = ValDataset(images, img_size, letterbox=letterbox, batch_size=batch_size, stride=stride, pad=pad)
     in_memory = dataset.store.preload()
-    return DataLoader(
-        dataset, batch_size=batch_size, collate_fn=collate, **_worker_options(0 if in_memory else workers, pin_memory)
-    )
-
-
-def _worker_options(workers: int, pin_memory: bool) -> dict[str, object]:
-    return {
-        "num_workers": workers,
-        "pin_memory": pin_memory,
-        "persistent_workers": workers > 0,
-        "worker_init_fn": _start_worker,
-    }
+    return BatchLoader(dataset, workers=0 if in_memory else workers, batch_size=batch_size, pin_memory=pin_memory)
 
 
 def _start_worker(_: int) -> None:
+    """A stop is the parent's to handle: it finishes its batch, and ends the workers with SIGTERM."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

@@ -97,7 +97,7 @@ def _look_at(image: str, label: str, nc: int, findings: _Findings) -> None:
     except ValueError as error:
         mistakes.append(f"{image}: {error}")
     try:
-        with open(label, encoding="utf-8") as file:
+        with open(label, encoding="utf-8-sig") as file:
             rows = parse_labels(file.read(), nc)
         findings.empty += not len(rows.labels)
     except FileNotFoundError:

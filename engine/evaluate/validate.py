@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from engine.contracts.bar import Bar
 from engine.contracts.errors import YoloqatError
@@ -16,6 +15,7 @@ from engine.data.boxes import fractions_to_pixels
 from engine.data.collate import Batch
 from engine.data.config import DataConfig
 from engine.data.dataset import Shapes, ValDataset
+from engine.data.loader import BatchLoader
 from engine.evaluate.boxes import scale_to_original
 from engine.evaluate.coco import ImageDetections, evaluate_images, write_predictions
 from engine.evaluate.matching import IOU_THRESHOLDS, match
@@ -38,7 +38,7 @@ def print_line(line: str) -> None:
 
 def validate(
     predictor: Predictor,
-    loader: "DataLoader[Batch]",
+    loader: BatchLoader,
     data: DataConfig,
     *,
     split: str = "val",

@@ -1,5 +1,9 @@
 """Augmented images: labels stay on their objects and inside the picture."""
 
+import json
+import random
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -83,6 +87,35 @@ def test_warped_labels_follow_their_objects(augmentation: Augmentation, polygon:
         assert (scene.labels[:, 3:] <= (240, 200)).all()
         np.testing.assert_allclose(scene.labels[0, 1:], white_box(scene.pixels, 120), atol=2.5)
     assert kept > 20
+
+
+class PythonDraws:
+    """Python's generator behind the one NumPy method that the transformation uses: the original drew from it."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+
+    def uniform(self, low: float, high: float, size: int | None = None) -> float | np.ndarray:
+        if size is None:
+            return self.random.uniform(low, high)
+        return np.array([self.random.uniform(low, high) for _ in range(size)])
+
+
+@pytest.mark.parametrize("case", [0, 1])
+def test_warped_boxes_equal_the_originals(golden: Path, case: int) -> None:
+    expected = json.loads((golden / "data" / "augmentation.json").read_text())["random_perspective"][case]
+    scene = Scene(np.zeros((*expected["canvas"], 3), np.uint8), np.array(expected["labels"], np.float32))
+    draws = PythonDraws(expected["python_seed"])
+    found = random_perspective(scene, Augmentation(**expected["hyp"]), draws, border=tuple(expected["border"]))  # type: ignore[arg-type]
+    np.testing.assert_allclose(found.labels, expected["out"], rtol=1e-6)
+
+
+def test_hsv_equals_the_originals(golden: Path) -> None:
+    expected = json.loads((golden / "data" / "augmentation.json").read_text())["hsv"]
+    pixels = np.random.RandomState(1).randint(0, 256, (8, 8, 3)).astype(np.uint8)
+    found = hsv(pixels, np.random.RandomState(0).uniform(-1, 1, 3) * expected["hyp"] + 1)
+    assert int(found.sum(dtype=np.int64)) == expected["sum"]
+    assert (found[0, 0].tolist(), found[7, 7].tolist()) == (expected["px00"], expected["px77"])
 
 
 def test_a_crop_after_a_mosaic_halves_the_side() -> None:

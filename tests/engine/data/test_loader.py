@@ -1,5 +1,8 @@
 """Batches for training: reproducible, complete, and with boxes inside the images."""
 
+import multiprocessing
+import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -104,13 +107,28 @@ def test_single_cls(data: DataConfig) -> None:
     assert set(epoch(loader, 0)[0][1][:, 1].tolist()) == {0}
 
 
-def test_an_image_that_vanishes_during_training_is_named(make_data: MakeData, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_image_that_vanishes_during_training_is_named(
+    make_data: MakeData, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
     yaml = make_data({"a": "0 0.5 0.5 0.5 0.5\n", "b": ""})
     monkeypatch.setattr(ImageStore, "preload", lambda self: False)
-    loader = train_loader(load_data_config(yaml), 64, 2, {}, workers=0)
+    loader = train_loader(load_data_config(yaml), 64, 2, {}, workers=workers)
     (yaml.parent / "images" / "train" / "b.png").unlink()
-    with pytest.raises(YoloqatError, match=r"b\.png.*gone"):
+    with pytest.raises(YoloqatError, match=r"b\.png.*gone") as raised:
         epoch(loader, 0)
+    assert "Traceback" not in str(raised.value)
+    assert raised.value.hint
+
+
+def test_an_interrupt_reaches_the_parent_alone(data: DataConfig) -> None:
+    loader = train_loader(data, 64, 4, P5, workers=2)
+    loader.sampler.set_epoch(0)
+    batches = iter(loader)
+    next(batches)
+    for worker in multiprocessing.active_children():
+        os.kill(worker.pid or 0, signal.SIGINT)
+    assert len(list(batches)) == 3
 
 
 def test_ranks_share_an_epoch() -> None:
