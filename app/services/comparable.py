@@ -71,14 +71,18 @@ def settings_disagreement(one: Mapping[str, Any], other: Mapping[str, Any]) -> s
 
 
 def describe_settings(evaluation: EvaluationView | None) -> str:
-    """`val, 200 images, 128 px square, conf .001, IoU .65`; empty when nothing is known."""
+    """How an evaluation was made, in words; empty when nothing is known."""
     if evaluation is None:
         return ""
-    settings = evaluation.settings
-    if settings is None:
-        return f"{evaluation.images} images" if evaluation.images else ""
+    if evaluation.settings is not None:
+        return settings_words(evaluation.settings)
+    return f"{evaluation.images} images" if evaluation.images else ""
+
+
+def settings_words(settings: Mapping[str, Any]) -> str:
+    """`200 images of val, 128 px square, conf .001, IoU .65`."""
     return (
-        f"{settings.get('split')}, {settings.get('images')} images, "
+        f"{settings.get('images')} images of {settings.get('split')}, "
         f"{settings.get('image_size')} px {settings.get('letterbox')}, "
         f"conf {_short(settings.get('conf_thres'))}, IoU {_short(settings.get('iou_thres'))}"
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from app.services.comparable import MAIN_METRIC, disagreement, final_evaluation, points, points_text
 from db.views import ArtifactView, EvaluationView, Number, RunDetail
@@ -37,7 +38,7 @@ class ChainStep:
     not_comparable: str = ""
     """Why there is no difference to the parent, in words: shown as `≠eval`."""
     not_comparable_to_float: str = ""
-    settings: Mapping[str, object] | None = None
+    settings: Mapping[str, Any] | None = None
     backend: str = ""
     size_bytes: int | None = None
     """Of the model's file."""

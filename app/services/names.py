@@ -65,6 +65,19 @@ def find_id(workspace: Workspace, reference: str) -> str:
     raise _unknown(workspace, reference, runs)
 
 
+def find_ids(workspace: Workspace, reference: str) -> list[str]:
+    """The ids of all runs of a group, oldest first; of the one run that is meant, where no group has this name.
+
+    Raises:
+        YoloqatError: no group and no run or more than one is meant.
+    """
+    runs = run_names(workspace)
+    group = [run.id for run in runs if run.group == reference]
+    if group and not any(run.name == reference for run in runs):
+        return group
+    return [find_id(workspace, reference)]
+
+
 def free_name(wanted: str, taken: Collection[str]) -> str:
     """The name, counted up as YOLOv7 does where it is taken: exp, exp2, exp3."""
     if wanted not in taken:

@@ -45,10 +45,9 @@ class RunSpec(BaseModel):
     created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
     def write(self, path: Path) -> None:
-        """Write as YAML (the folder must exist)."""
-        path.write_text(
-            yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True), encoding="utf-8"
-        )
+        """Write as YAML, each value on a line of its own (the folder must exist)."""
+        text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=1 << 30)
+        path.write_text(text, encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> "RunSpec":
