@@ -55,15 +55,16 @@ def resolve_policy(model: nn.Module, keep_float: Sequence[str]) -> Policy:
 
 
 def default_patterns(model: nn.Module) -> list[str]:
-    """The head's 1×1 output convolutions; for YOLOv7-tiny the first convolution as well.
+    """The head's 1×1 output convolutions; where the first convolution has stride 2 (YOLOv7-tiny), that as well.
 
-    The head's outputs are boxes and logits, where eight bits are coarse. Of tiny the first convolution is narrow and
-    sees the image: it costs little time and more accuracy than others.
+    The head's outputs are boxes and logits, where eight bits are coarse. A first convolution that halves the image
+    sees raw pixels with few channels: it costs little time and more accuracy than others.
     """
-    head = next(name for name, module in model.named_modules() if module is model.head)
-    patterns = [rf"{re.escape(head)}\.m\..*"]
-    if "tiny" in model.config.name:
-        patterns.append(r"model\.0\..*")
+    names = {id(module): name for name, module in model.named_modules()}
+    patterns = [rf"{re.escape(names[id(model.head)])}\.m\..*"]
+    first = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
+    if first is not None and first.in_channels == 3 and first.stride == (2, 2):
+        patterns.append(re.escape(names[id(first)]))
     return patterns
 
 

@@ -1,0 +1,77 @@
+"""Does the file compute what the model computes?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from engine.contracts.errors import YoloqatError
+from engine.export.onnx_export import INPUT, Decoded
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far ONNX Runtime, with graph optimisation off, is from PyTorch."""
+
+    images: int
+    relative: float
+    """Root of the summed squared differences over root of the summed squares; the worse of boxes and scores."""
+    largest_box: float
+    """Pixels."""
+    largest_score: float
+
+
+def session(path: Path, *, optimize: bool, threads: int = 0) -> onnxruntime.InferenceSession:
+    """Open a file on the CPU."""
+    options = onnxruntime.SessionOptions()
+    levels = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimize else levels.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    if threads:
+        options.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def compare(model: nn.Module, path: Path, batches: Sequence[Tensor]) -> Agreement:
+    """Run both on the same images.
+
+    Args:
+        model: a `YoloModel` on the CPU.
+        path: the exported file.
+        batches: float images (B, 3, H, W), 0 to 1; each is a batch that the file must take.
+    """
+    runtime = session(path, optimize=False)
+    decoded = Decoded(model).eval()
+    expected, got = [], []
+    with torch.no_grad():
+        for images in batches:
+            expected.append(decoded(images).numpy())
+            got.append(runtime.run(None, {INPUT: images.numpy()})[0])
+    wanted = np.concatenate(expected).astype(np.float64)
+    difference = np.concatenate(got) - wanted
+    parts = [slice(0, 4), slice(4, None)]
+    relative = [_norm(difference[..., part]) / max(_norm(wanted[..., part]), 1e-12) for part in parts]
+    largest = [float(np.abs(difference[..., part]).max()) for part in parts]
+    return Agreement(len(wanted), max(relative), largest[0], largest[1])
+
+
+def check_agreement(agreement: Agreement, tolerance: float) -> None:
+    """Refuse a file that computes something else.
+
+    Raises:
+        YoloqatError: the relative difference exceeds `tolerance`, or is nan.
+    """
+    if not agreement.relative <= tolerance:
+        raise YoloqatError(
+            f"the exported file differs from PyTorch by {agreement.relative:.2g}, more than --tolerance {tolerance:g} "
+            f"(boxes by up to {agreement.largest_box:.3g} px, scores by up to {agreement.largest_score:.2g})",
+            hint="An untrained model amplifies rounding; a trained one should agree to about 1 %.",
+        )
+
+
+def _norm(values: np.ndarray) -> float:
+    return float(np.sqrt(np.square(values).sum()))

@@ -1,0 +1,152 @@
+"""Reading and tidying an ONNX graph."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx
+from onnx import GraphProto, NodeProto, TensorProto, numpy_helper
+
+QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
+VALUE_PRESERVING = frozenset({"Concat", "MaxPool", "Resize", "Slice", "Split", "Reshape", "Transpose", "Identity"})
+"""Operators whose output holds values of their inputs (Resize: nearest-neighbour, the only one our models use)."""
+
+
+@dataclass
+class Index:
+    """Who makes and who reads each tensor of a graph, and the constants by name."""
+
+    graph: GraphProto
+    producer: dict[str, NodeProto] = field(default_factory=dict)
+    consumers: dict[str, list[NodeProto]] = field(default_factory=dict)
+    constants: dict[str, TensorProto] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.constants.update((tensor.name, tensor) for tensor in self.graph.initializer)
+        for node in self.graph.node:
+            if node.op_type == "Constant":
+                self.constants.update(
+                    (node.output[0], attribute.t) for attribute in node.attribute if attribute.name == "value"
+                )
+            for name in node.output:
+                self.producer[name] = node
+            for name in node.input:
+                self.consumers.setdefault(name, []).append(node)
+
+    def value(self, name: str) -> np.ndarray:
+        """A constant's value."""
+        return numpy_helper.to_array(self.constants[name])
+
+    def made_by(self, name: str, operator: str) -> NodeProto | None:
+        """The node that makes `name`, if it is an `operator`."""
+        node = self.producer.get(name)
+        return node if node is not None and node.op_type == operator else None
+
+
+def tidy(model: onnx.ModelProto, prefix: str) -> None:
+    """Give parameters their paths in the model, and let equal scales and equal Q/DQ nodes be one.
+
+    The exporter writes a scale per call of a quantizer, and a Q/DQ pair per convolution that reads a tensor; runtimes
+    then quantize that tensor once per reader.
+
+    Args:
+        prefix: what the exporter put before each parameter's path.
+    """
+    _part_equal_parameters(model.graph)
+    for name in [tensor.name for tensor in model.graph.initializer]:
+        if name.startswith(prefix):
+            _rename(model.graph, name, name.removeprefix(prefix))
+    _lift_constants(model.graph)
+    _share_quantization_constants(model.graph)
+    _merge_equal_nodes(model.graph, {QUANTIZE, DEQUANTIZE})
+
+
+def value_classes(index: Index) -> Callable[[str], str]:
+    """A function from a tensor's name to a representative of all tensors that hold the same values.
+
+    Tensors are tied by value-preserving operators, by Q → DQ, and by additions of two computed tensors.
+    """
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while parent.setdefault(name, name) != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    for node in index.graph.node:
+        tied = node.op_type in VALUE_PRESERVING or node.op_type in (QUANTIZE, DEQUANTIZE)
+        if node.op_type == "Add":
+            tied = not any(name in index.constants for name in node.input)
+        if not tied:
+            continue
+        inputs = list(node.input) if node.op_type in ("Concat", "Add") else [node.input[0]]
+        data = [name for name in [*inputs, *node.output] if name and name not in index.constants]
+        for other in data[1:]:
+            parent[root(other)] = root(data[0])
+    return root
+
+
+def _part_equal_parameters(graph: GraphProto) -> None:
+    """Undo the exporter's sharing of equal parameters (all-zero biases), which hides their names."""
+    parameters = {tensor.name: tensor for tensor in graph.initializer}
+    for node in [n for n in graph.node if n.op_type == "Identity" and n.input[0] in parameters]:
+        tensor = TensorProto()
+        tensor.CopyFrom(parameters[node.input[0]])
+        tensor.name = node.output[0]
+        graph.initializer.append(tensor)
+        graph.node.remove(node)
+
+
+def _rename(graph: GraphProto, old: str, new: str) -> None:
+    for tensor in graph.initializer:
+        if tensor.name == old:
+            tensor.name = new
+    _redirect(graph, old, new)
+
+
+def _redirect(graph: GraphProto, old: str, new: str) -> None:
+    for node in graph.node:
+        for i, name in enumerate(node.input):
+            if name == old:
+                node.input[i] = new
+
+
+def _lift_constants(graph: GraphProto) -> None:
+    """Turn Constant nodes into initializers, which is what weights are."""
+    for node in [n for n in graph.node if n.op_type == "Constant" and n.attribute[0].name == "value"]:
+        tensor = TensorProto()
+        tensor.CopyFrom(node.attribute[0].t)
+        tensor.name = node.output[0]
+        graph.initializer.append(tensor)
+        graph.node.remove(node)
+
+
+def _share_quantization_constants(graph: GraphProto) -> None:
+    first: dict[bytes, str] = {}
+    names = {name for node in graph.node if node.op_type in (QUANTIZE, DEQUANTIZE) for name in node.input[1:]}
+    replaced: dict[str, str] = {}
+    for tensor in [t for t in graph.initializer if t.name in names]:
+        key = numpy_helper.to_array(tensor)
+        content = f"{key.dtype}{key.shape}".encode() + key.tobytes()
+        kept = first.setdefault(content, tensor.name)
+        if kept != tensor.name:
+            replaced[tensor.name] = kept
+            graph.initializer.remove(tensor)
+    for node in graph.node:
+        for i, name in enumerate(node.input):
+            if name in replaced:
+                node.input[i] = replaced[name]
+
+
+def _merge_equal_nodes(graph: GraphProto, operators: set[str]) -> None:
+    """One node in the place of several of the same operator, inputs and attributes; readers are redirected."""
+    first: dict[tuple[object, ...], NodeProto] = {}
+    for node in list(graph.node):
+        if node.op_type not in operators:
+            continue
+        attributes = tuple(sorted(attribute.SerializeToString() for attribute in node.attribute))
+        kept = first.setdefault((node.op_type, tuple(node.input), attributes), node)
+        if kept is not node:
+            _redirect(graph, node.output[0], kept.output[0])
+            graph.node.remove(node)

@@ -1,0 +1,138 @@
+"""Quantized models in and out of checkpoints: state dict plus plain data, never a pickled module."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import torch
+
+from engine.contracts.errors import YoloqatError
+from engine.models.checkpoint import Checkpoint, model_from_checkpoint
+from engine.models.config import parse_model_config
+from engine.models.fuse import fuse_model
+from engine.models.yolo import YoloModel, build_model
+from engine.quant.placement import ValueClass, find_value_classes, place_quantizers
+from engine.quant.policy import resolve_policy
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class QuantSpec:
+    """How a model is quantized, except for the ranges, which are buffers of its state dict."""
+
+    classes: tuple[ValueClass, ...]
+    floating: tuple[str, ...] = ()
+    """Convolutions that stay float."""
+    patterns: tuple[str, ...] = ()
+    """The policy that decided so."""
+    bits: int = 8
+    weight_bits: int = 8
+    calibration: dict[str, Any] = field(default_factory=dict)
+    """Calibrator, percentile, number and size of images."""
+    schema: int = SCHEMA
+
+    @property
+    def quantized(self) -> tuple[str, ...]:
+        """Paths of the quantized convolutions."""
+        return tuple(name for group in self.classes for name in group.convs)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Lists, dictionaries, strings and numbers."""
+        plain = asdict(self)
+        plain["classes"] = [{**group, "convs": list(group["convs"])} for group in plain["classes"]]
+        return plain | {"floating": list(self.floating), "patterns": list(self.patterns)}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> "QuantSpec":
+        """The inverse of `to_plain`.
+
+        Raises:
+            YoloqatError: it is from a newer version, or incomplete.
+        """
+        if int(plain.get("schema", 0)) > SCHEMA:
+            raise YoloqatError("the quantization was written by a newer version", hint="Update yoloqat to read it.")
+        try:
+            classes = tuple(ValueClass(c["name"], tuple(c["convs"]), c["tensors"]) for c in plain["classes"])
+            return cls(
+                classes=classes,
+                floating=tuple(plain["floating"]),
+                patterns=tuple(plain["patterns"]),
+                bits=plain["bits"],
+                weight_bits=plain["weight_bits"],
+                calibration=dict(plain["calibration"]),
+                schema=plain["schema"],
+            )
+        except (KeyError, TypeError) as error:
+            raise YoloqatError(f"the checkpoint's quantization is incomplete: {error}") from error
+
+
+def quantize_model(
+    model: YoloModel, keep_float: Sequence[str] = ("default",), *, bits: int = 8, weight_bits: int = 8
+) -> QuantSpec:
+    """Insert quantizers into a fused model, in place; they have no ranges until it is calibrated.
+
+    Args:
+        model: fused model, in evaluation mode.
+        keep_float: see `resolve_policy`.
+        bits: of the activations.
+        weight_bits: of the weights.
+
+    Raises:
+        YoloqatError: the policy does not fit the model.
+    """
+    policy = resolve_policy(model, keep_float)
+    side = 2 * int(max(model.stride))
+    example = torch.zeros(1, 3, side, side, device=next(model.parameters()).device)
+    spec = QuantSpec(
+        classes=tuple(find_value_classes(model, policy.quantized, example)),
+        floating=policy.floating,
+        patterns=policy.patterns,
+        bits=bits,
+        weight_bits=weight_bits,
+    )
+    place_quantizers(model, spec.classes, bits, weight_bits)
+    return spec
+
+
+def quantized_checkpoint(model: YoloModel, spec: QuantSpec, source: Checkpoint) -> Checkpoint:
+    """A checkpoint of `model`, with the description of `source` and nothing of its training."""
+    return replace(
+        source,
+        model_state={name: value.detach().cpu().clone() for name, value in model.state_dict().items()},
+        ema_state=None,
+        optimizer=None,
+        epoch=-1,
+        updates=0,
+        quant=spec.to_plain(),
+        meta=dict(source.meta),
+    )
+
+
+def load_quantized(checkpoint: Checkpoint, ema: bool = True) -> YoloModel:
+    """Rebuild a quantized model in evaluation mode, computing bit for bit what the saved one computed.
+
+    Raises:
+        YoloqatError: the checkpoint is float, or its parts disagree.
+    """
+    if checkpoint.quant is None:
+        raise YoloqatError("this checkpoint holds a float model", hint="Run `ptq` on it first.")
+    spec = QuantSpec.from_plain(checkpoint.quant)
+    config = parse_model_config(checkpoint.config, "checkpoint", "checkpoint")
+    model = fuse_model(build_model(config, names=checkpoint.names, act=checkpoint.act), in_place=True).eval()
+    place_quantizers(model, spec.classes, spec.bits, spec.weight_bits)
+    try:
+        model.load_state_dict(checkpoint.state if ema else checkpoint.model_state)
+    except RuntimeError as error:
+        raise YoloqatError(
+            f"the weights do not fit the quantized model that the checkpoint describes: {str(error).splitlines()[0]}",
+            hint="The file was written by something else; run `ptq` again.",
+        ) from error
+    return model
+
+
+def restore_model(checkpoint: Checkpoint, ema: bool = True) -> YoloModel:
+    """The model of any checkpoint, ready to evaluate: quantized as saved, or float and fused."""
+    if checkpoint.quant is not None:
+        return load_quantized(checkpoint, ema)
+    return fuse_model(model_from_checkpoint(checkpoint, ema), in_place=True).eval()
