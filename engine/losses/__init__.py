@@ -1,0 +1,1 @@
+"""The detection losses of YOLOv7: plain assignment and OTA."""
