@@ -13,7 +13,7 @@ from engine.contracts.errors import YoloqatError
 from engine.data.augmentation import Augmentation, Scene
 from engine.data.boxes import fractions_to_pixels, pixels_to_fractions
 from engine.data.colour import random_hsv
-from engine.data.images import BUDGET_BYTES, ImageStore
+from engine.data.images import ImageStore
 from engine.data.labeled import LabeledImages
 from engine.data.letterbox import letterbox, letterbox_geometry
 from engine.data.mosaic import Tile, mixup, mosaic4, mosaic9, tile_labels
@@ -65,7 +65,6 @@ class ValDataset(SampleDataset):
         batch_size: int = 32,
         stride: int = 32,
         pad: float = 0.5,
-        budget: int = BUDGET_BYTES,
     ) -> None:
         """Prepare the order and the shapes; no image is loaded yet.
 
@@ -76,7 +75,6 @@ class ValDataset(SampleDataset):
             batch_size: images per batch, which decides the shapes of `rect`.
             stride: every shape is a multiple of it.
             pad: what `rect` adds to each side, in strides.
-            budget: bytes of decoded images to keep.
         """
         self.shapes: np.ndarray
         if letterbox == "rect":
@@ -88,7 +86,7 @@ class ValDataset(SampleDataset):
         self.images = images
         self.img_size = img_size
         self.letterbox = letterbox
-        self.store = ImageStore(images.paths, images.sizes, img_size, augment=False, budget=budget)
+        self.store = ImageStore(images.paths, images.sizes, img_size, augment=False)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -120,7 +118,6 @@ class TrainDataset(SampleDataset):
         rect: bool = False,
         batch_size: int = 16,
         stride: int = 32,
-        budget: int = BUDGET_BYTES,
     ) -> None:
         """Prepare; no image is loaded yet.
 
@@ -132,7 +129,6 @@ class TrainDataset(SampleDataset):
             rect: one shape per batch by aspect ratio, without mosaics.
             batch_size: images per batch, which decides the shapes of `rect`.
             stride: every shape is a multiple of it.
-            budget: bytes of decoded images to keep in each process.
         """
         self.rect_shapes: np.ndarray | None = None
         if rect:
@@ -142,7 +138,7 @@ class TrainDataset(SampleDataset):
         self.img_size = img_size
         self.augmentation = augmentation
         self.seed = seed
-        self.store = ImageStore(images.paths, images.sizes, img_size, augment=True, budget=budget)
+        self.store = ImageStore(images.paths, images.sizes, img_size, augment=True)
 
     def __len__(self) -> int:
         return len(self.images)

@@ -10,8 +10,8 @@ import numpy as np
 from engine.contracts.errors import YoloqatError
 
 REDUCED = ((8, cv2.IMREAD_REDUCED_COLOR_8), (4, cv2.IMREAD_REDUCED_COLOR_4), (2, cv2.IMREAD_REDUCED_COLOR_2))
-BUDGET_BYTES = 256 * 2**20
-"""What each process keeps by default: all of a small data set, too little of a large one to matter."""
+SMALL_BYTES = 256 * 2**20
+"""A data set whose decoded images take no more than this is kept in memory unasked."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,7 @@ class LoadedImage:
 class ImageStore:
     """Loads images scaled to `img_size`, and keeps the most recently used ones."""
 
-    def __init__(
-        self, paths: list[str], sizes: np.ndarray, img_size: int, *, augment: bool, budget: int = BUDGET_BYTES
-    ) -> None:
+    def __init__(self, paths: list[str], sizes: np.ndarray, img_size: int, *, augment: bool, budget: int = 0) -> None:
         """Make an empty store.
 
         Args:
@@ -37,7 +35,7 @@ class ImageStore:
             img_size: the long side of a loaded image, in pixels.
             augment: load for training: scale bilinearly, and decode a JPEG at a half or less where that is still as
                 large as needed. Otherwise shrink by area averaging, as the original's evaluation does.
-            budget: bytes of pixels to keep.
+            budget: bytes of pixels that each process keeps.
         """
         self.paths = paths
         self.sizes = sizes
@@ -72,9 +70,10 @@ class ImageStore:
         sides = self.sizes * (self.img_size / self.sizes.max(1, keepdims=True))
         return int((np.ceil(sides).prod(1) * 3).sum())
 
-    def preload(self) -> bool:
-        """Load every image now if all of them fit into the budget, so that worker processes share them."""
-        if not self.is_complete and self.total_bytes() <= self.budget:
+    def load_all(self, limit: int = SMALL_BYTES) -> bool:
+        """Load every image now, for all worker processes to share, if together they take at most `limit` bytes."""
+        if not self.is_complete and self.total_bytes() <= limit:
+            self.budget = limit
             with ThreadPoolExecutor(4) as pool:
                 for index, image in enumerate(pool.map(self._load, range(len(self.paths)))):
                     self._keep(index, image)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
+import psutil
 import torch
 from torch.utils.data import DataLoader, Sampler
 
@@ -14,11 +15,12 @@ from engine.data.augmentation import Augmentation
 from engine.data.collate import Batch, QuadCollate, collate
 from engine.data.config import DataConfig
 from engine.data.dataset import Sample, SampleDataset, TrainDataset, ValDataset
-from engine.data.images import BUDGET_BYTES
+from engine.data.images import SMALL_BYTES, ImageStore
 from engine.data.labeled import LabeledImages
 from engine.data.scan import scan
 
-WHOLE_CACHE_BYTES = 2**62
+SHARE_OF_FREE_MEMORY = 0.5
+"""What `cache_images` may take."""
 
 
 class BatchLoader(DataLoader[Sample]):
@@ -160,15 +162,15 @@ def train_loader(
         rect=rect,
         batch_size=batch_size,
         stride=stride,
-        budget=WHOLE_CACHE_BYTES if cache_images else BUDGET_BYTES,
     )
-    dataset.store.preload()
+    workers = min(workers, batch_size if batch_size > 1 else 0)
+    _fill(dataset.store, cache_images, workers)
     sampler = EpochSampler(
         len(dataset), seed=seed, shuffle=shuffle, block=batch_size if rect else 1, rank=rank, world_size=world_size
     )
     return BatchLoader(
         dataset,
-        workers=min(workers, batch_size if batch_size > 1 else 0),
+        workers=workers,
         collate_fn=QuadCollate(seed) if quad else collate,
         batch_size=batch_size,
         sampler=sampler,
@@ -217,8 +219,22 @@ def val_loader(
         images = images.take(np.sort(np.random.default_rng(seed).choice(len(images), limit, replace=False)))
     batch_size = min(batch_size, len(images))
     dataset = ValDataset(images, img_size, letterbox=letterbox, batch_size=batch_size, stride=stride, pad=pad)
-    in_memory = dataset.store.preload()
+    in_memory = dataset.store.load_all()
     return BatchLoader(dataset, workers=0 if in_memory else workers, batch_size=batch_size, pin_memory=pin_memory)
+
+
+def _fill(store: ImageStore, cache_images: bool, workers: int) -> None:
+    """Keep all images if they are few or it was asked for and there is room, else the most recent ones."""
+    free = int(psutil.virtual_memory().available * SHARE_OF_FREE_MEMORY)
+    if store.load_all(free if cache_images else min(SMALL_BYTES, free)):
+        return
+    store.budget = SMALL_BYTES // max(workers, 1)
+    if cache_images:
+        needed = store.total_bytes() / 2**30
+        print(
+            f"WARNING: the images need {needed:.1f} GiB, too much for this machine's memory; not all are kept",
+            flush=True,
+        )
 
 
 def _start_worker(_: int) -> None:

@@ -112,7 +112,7 @@ def test_an_image_that_vanishes_during_training_is_named(
     make_data: MakeData, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
     yaml = make_data({"a": "0 0.5 0.5 0.5 0.5\n", "b": ""})
-    monkeypatch.setattr(ImageStore, "preload", lambda self: False)
+    monkeypatch.setattr(ImageStore, "load_all", lambda self, limit=0: False)
     loader = train_loader(load_data_config(yaml), 64, 2, {}, workers=workers)
     (yaml.parent / "images" / "train" / "b.png").unlink()
     with pytest.raises(YoloqatError, match=r"b\.png.*gone") as raised:
@@ -179,5 +179,5 @@ def test_the_store_keeps_what_fits_and_decodes_jpegs_small(tmp_path: Path) -> No
     assert store[1] is store[1]
     first = store[0]
     assert first is store[0]
-    assert not store.preload()
-    assert ImageStore(paths, sizes, 100, augment=False, budget=3 * one).preload()
+    assert not store.load_all(2 * one)
+    assert ImageStore(paths, sizes, 100, augment=False).load_all(3 * one)
