@@ -1,0 +1,166 @@
+"""What every stage needs around its work: folder, device, seeds, stop signals, `result.json`."""
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType, TracebackType
+
+import numpy as np
+import torch
+
+from engine.contracts.errors import YoloqatError
+from engine.contracts.events import emit
+from engine.contracts.options.base import StageOptions
+from engine.contracts.result import Artifact, EvaluationResult, StageResult
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(BaseException):
+    """A stop signal arrived. Not an `Exception`, so that nothing on the way mistakes it for a failure."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.signal_number = number
+        self.signal_name = signal.Signals(number).name
+
+
+class Session:
+    """One execution of a stage, as a context manager.
+
+    The first SIGINT or SIGTERM raises `Interrupted` wherever the stage is, except inside `uninterrupted`; files are
+    written atomically, so what was saved stays whole.
+    """
+
+    def __init__(self, stage: str, run_dir: Path, options: StageOptions) -> None:
+        self.stage = stage
+        self.run_dir = run_dir.absolute()
+        self.options = options
+        self.inputs: list[Artifact] = []
+        self._started = time.monotonic()
+        self._held = 0
+        self._pending: int | None = None
+        self._previous: dict[int, object] = {}
+
+    def __enter__(self) -> "Session":
+        try:
+            self.run_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise YoloqatError(f"cannot make the run folder: {error}", where=str(self.run_dir)) from error
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                self._previous[number] = signal.signal(number, self._on_signal)
+        emit("stage", name=self.stage, options=self.options.model_dump(mode="json"))
+        print(f"Namespace({', '.join(f'{k}={v!r}' for k, v in self.options.model_dump().items())})", flush=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    @property
+    def uninterrupted(self) -> "_Uninterrupted":
+        """`with session.uninterrupted:` a stop waits for the end of the block."""
+        return _Uninterrupted(self)
+
+    def device(self, wanted: str) -> torch.device:
+        """The device for `--device`, and the original's line about it.
+
+        Args:
+            wanted: `cpu`, an index such as `0`, `cuda:0`; empty takes a GPU if there is one. Under torchrun the local
+                rank decides.
+
+        Raises:
+            YoloqatError: a CUDA device that is not there.
+        """
+        text = wanted.strip().lower().removeprefix("cuda:").removeprefix("cuda")
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if text == "cpu" or (not wanted and not count):
+            device = torch.device("cpu")
+            about = "CPU"
+        else:
+            indices = [part.strip() for part in text.split(",") if part.strip()] or ["0"]
+            index = indices[int(os.environ.get("LOCAL_RANK", "0")) % len(indices)]
+            if not index.isdigit() or int(index) >= count:
+                there = f"this machine has {count} CUDA device(s)" if count else "this machine has no CUDA device"
+                raise YoloqatError(
+                    f"--device {wanted}: {there}", hint="Use --device cpu, or leave --device out to take what there is."
+                )
+            device = torch.device("cuda", int(index))
+            torch.cuda.set_device(device)
+            memory = torch.cuda.get_device_properties(device).total_memory / 1024**2
+            about = f"CUDA:{index} ({torch.cuda.get_device_name(device)}, {memory}MB)"
+        print(f"yoloqat torch {torch.__version__} {about}\n", flush=True)
+        return device
+
+    def seed(self, seed: int) -> None:
+        """Seed Python, NumPy and PyTorch."""
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+
+    def add_input(self, role: str, path: str | Path) -> Artifact:
+        """Remember a file that this run reads, by its content."""
+        artifact = Artifact.of(role, Path(path))
+        self.inputs.append(artifact)
+        return artifact
+
+    def finish(
+        self,
+        artifacts: Mapping[str, Path],
+        *,
+        evaluations: Sequence[EvaluationResult] = (),
+        details: Mapping[str, object] | None = None,
+    ) -> StageResult:
+        """Measure the artifacts and write `result.json`.
+
+        Args:
+            artifacts: role → file, inside the run folder.
+            evaluations: in the order in which they were made; the last is the stage's own result.
+            details: stage-specific facts, as JSON values.
+        """
+        result = StageResult(
+            stage=self.stage,
+            seconds=time.monotonic() - self._started,
+            inputs=self.inputs,
+            artifacts=[Artifact.of(role, path, self.run_dir) for role, path in artifacts.items()],
+            evaluations=list(evaluations),
+            details=dict(details or {}),
+        )
+        with self.uninterrupted:
+            result.write(self.run_dir / "result.json")
+        return result
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._held:
+            self._pending = number
+        else:
+            raise Interrupted(number)
+
+    def _hold(self, by: int) -> None:
+        self._held += by
+        if self._held == 0 and self._pending is not None:
+            number, self._pending = self._pending, None
+            raise Interrupted(number)
+
+
+class _Uninterrupted:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __enter__(self) -> None:
+        self._session._hold(1)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._session._hold(-1)
+        else:
+            self._session._held -= 1
