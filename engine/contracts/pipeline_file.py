@@ -26,7 +26,7 @@ class PipelineError(YoloqatError):
 
     def __init__(self, path: Path, mistakes: Sequence[Mistake]) -> None:
         self.path = path
-        self.mistakes = tuple(mistakes)
+        self.mistakes = tuple(sorted(mistakes, key=lambda mistake: mistake.line))
         if len(self.mistakes) == 1:
             where, what = f"{path}:{self.mistakes[0].line}", self.mistakes[0].text
         else:
@@ -50,7 +50,7 @@ def read_pipeline(path: Path) -> Pipeline:
     mistakes = [Mistake(document.line(finding.location), finding.text) for finding in findings]
     mistakes += [Mistake(line, f"`{location[-1]}` is here a second time") for location, line in document.duplicates]
     if mistakes or pipeline is None:
-        raise PipelineError(path, sorted(mistakes, key=lambda mistake: mistake.line))
+        raise PipelineError(path, mistakes)
     return pipeline
 
 
