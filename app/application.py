@@ -1,0 +1,213 @@
+"""The Textual app: reads the runs in the background, shows screens, and tells when a run has ended."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import App, SystemCommand
+from textual.reactive import reactive
+from textual.screen import Screen
+from textual.scrollbar import ScrollBar
+from textual.worker import get_current_worker
+
+from app.backend import Backend
+from app.keymap import bindings
+from app.messages import CallFailed, RunEnded, RunsRead
+from app.screens.error import ErrorDialog
+from app.screens.errors import unexpected
+from app.screens.guide import PipelineGuide
+from app.screens.help import HelpScreen
+from app.screens.leave import LeaveDialog, going_on
+from app.screens.palette import RunCommands
+from app.screens.runs import RunsScreen
+from app.styles.theme import DARK, LIGHT
+from app.widgets import formats
+from app.widgets.glyphs import glyphs
+from app.widgets.plain_scroll import PlainScrollBar
+from app.widgets.spans import clean
+from app.widgets.state import look
+from db.views import RunView
+from engine.contracts.errors import YoloqatError
+from engine.contracts.states import RunState
+
+POLL_SECONDS = 1.0
+"""How often the store's version is looked at."""
+RECHECK_LIVE_SECONDS, RECHECK_IDLE_SECONDS = 3.0, 20.0
+"""How often states are read although the store hasn't changed: a process can end without anybody writing it down."""
+FOLLOW_SECONDS = 10.0
+"""How often it is made sure that live runs have an indexer."""
+
+
+class YoloqatApp(App[None]):
+    """The experiment manager on the screen. It holds no truth: it can be killed at any time, and runs go on."""
+
+    TITLE = "yoloqat"
+    CSS_PATH = [
+        "styles/app.tcss",
+        "styles/dialogs.tcss",
+        "styles/run.tcss",
+        "styles/launch.tcss",
+        "styles/compare.tcss",
+    ]
+    COMMANDS = App.COMMANDS | {RunCommands}
+    BINDINGS: ClassVar = bindings("app")
+
+    workspace: reactive[Path | None] = reactive(None)
+    """The workspace's folder, once it is known."""
+    runs: reactive[tuple[RunView, ...]] = reactive(())
+    """All runs, as they were read last."""
+    is_read: reactive[bool] = reactive(False)
+    """Whether the runs were read at all."""
+
+    def __init__(self, open_backend: Callable[[], Backend], *, demo: bool = False) -> None:
+        """`open_backend` finds the workspace; it is called in a thread, after the first picture."""
+        super().__init__()
+        self.animation_level = "none"
+        self.guide = PipelineGuide(self)
+        self._open_backend = open_backend
+        self._backend: Backend | None = None
+        self._demo = demo
+        self._wake = threading.Event()
+        self._failures: set[str] = set()
+
+    @property
+    def backend(self) -> Backend:
+        """The services of the workspace.
+
+        Raises:
+            YoloqatError: the workspace isn't open yet.
+        """
+        if self._backend is None:
+            raise YoloqatError("the workspace is still being opened", hint="Try again in a moment.")
+        return self._backend
+
+    def on_mount(self) -> None:
+        """Show the first screen, and only then look at the world."""
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
+        self.theme = DARK.name
+        if glyphs().is_ascii:
+            self.add_class("-ascii")
+            ScrollBar.renderer = PlainScrollBar
+        self.push_screen(RunsScreen())
+        self.call_after_refresh(self.follow_runs)
+
+    def on_unmount(self) -> None:
+        """Let the reading thread go."""
+        self._wake.set()
+
+    @property
+    def farewell(self) -> str:
+        """What to say in the terminal once the screen is gone."""
+        live = sum(run.state.is_live for run in self.runs)
+        return f"{going_on(live)} yoloqat-tui shows them again; workspace {self.workspace}." if live else ""
+
+    def read_soon(self) -> None:
+        """Read the runs now: something was done that changes them."""
+        self._wake.set()
+
+    @work(thread=True, exclusive=True, group="runs", exit_on_error=False)
+    def follow_runs(self) -> None:
+        """Read the runs whenever they have changed, until the app ends. One read at a time."""
+        worker = get_current_worker()
+        version, recheck, follow = -1, 0.0, 0.0
+        shown: tuple[RunView, ...] | None = None
+        while not worker.is_cancelled:
+            try:
+                backend = self._open()
+                now, asked = time.monotonic(), self._wake.is_set()
+                self._wake.clear()
+                if shown and now >= follow and any(run.state.is_live for run in shown):
+                    backend.follow()
+                    follow = now + FOLLOW_SECONDS
+                current = backend.version()
+                if asked or current != version or now >= recheck:
+                    runs = backend.runs()
+                    version = current
+                    live = any(run.state.is_live for run in runs)
+                    recheck = time.monotonic() + (RECHECK_LIVE_SECONDS if live else RECHECK_IDLE_SECONDS)
+                    if runs != shown:
+                        shown = runs
+                        self.post_message(RunsRead(runs))
+            except YoloqatError as error:
+                self.post_message(CallFailed(error))
+            except Exception as error:
+                self.post_message(CallFailed(unexpected(error)))
+            self._wake.wait(POLL_SECONDS)
+
+    def _open(self) -> Backend:
+        if self._backend is None:
+            self._backend = self._open_backend()
+            self.call_from_thread(self._opened)
+        return self._backend
+
+    def _opened(self) -> None:
+        self.workspace = self.backend.path
+        if self._demo:
+            self.guide.launch_demo()
+
+    @on(RunsRead)
+    def _show_runs(self, message: RunsRead) -> None:
+        before = {run.id: run for run in self.runs}
+        self.runs, self.is_read = message.runs, True
+        for run in message.runs:
+            known = before.get(run.id)
+            if known is not None and known.state.is_live and not run.state.is_live:
+                self.post_message(RunEnded(run))
+        self.guide.runs_changed(message.runs)
+
+    @on(RunEnded)
+    def _tell_end(self, message: RunEnded) -> None:
+        run = message.run
+        good = run.state is RunState.SUCCEEDED
+        metric = f"mAP@.5:.95 {formats.number(run.best_map)}" if run.best_map is not None else ""
+        why = "" if good else run.reason
+        details = [part for part in (why, metric, f"after {formats.duration(run.seconds)}") if part]
+        self.notify(
+            clean(f" {glyphs().dot} ".join(details)),
+            title=clean(f"{look(run).sign} {run.name}: {run.state.value}"),
+            severity="information" if good else "warning",
+            markup=False,
+        )
+        if not good:
+            self.bell()
+
+    @on(CallFailed)
+    def _tell_failure(self, message: CallFailed) -> None:
+        text = str(message.error)
+        if text in self._failures:
+            return
+        self._failures.add(text)
+        self.push_screen(ErrorDialog(message.error), lambda _: self._failures.discard(text))
+
+    def action_help(self) -> None:
+        """Show the keys of the screen at hand."""
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(getattr(self.screen, "SCOPE", "app")))
+
+    def action_leave(self) -> None:
+        """Quit; ask first when runs are live, to say that they go on."""
+        live = [run for run in self.runs if run.state.is_live]
+        if not live or isinstance(self.screen, LeaveDialog):
+            self.exit()
+        else:
+            self.push_screen(LeaveDialog(live), lambda leave: self.exit() if leave else None)
+
+    def action_chain(self) -> None:
+        """Compare the whole pipeline at hand."""
+        run = getattr(self.screen, "run_at_hand", None)
+        group = run.group if run is not None else None
+        if group is None:
+            self.notify("No pipeline is at hand: open a run of one.", severity="warning")
+        else:
+            self.guide.compare_group(group)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """What the command palette offers besides the runs."""
+        yield SystemCommand("Launch a pipeline", "Fill in the form of a pipeline and start its runs", self.guide.new)
+        yield SystemCommand("Help", "The keys of this screen", self.action_help)
+        yield SystemCommand("Theme", "Choose the colours", self.action_change_theme)
+        yield SystemCommand("Quit", "Leave the screen; runs go on without it", self.action_leave)

@@ -1,0 +1,132 @@
+"""All that the screens ask for, bound to one workspace. Called from worker threads; imports nothing heavy before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from app.services.compare import ChainStep, Comparison
+    from app.services.pipelines import PipelineSummary
+    from db.views import RunDetail, RunView
+    from engine.contracts.pipeline import Pipeline
+    from engine.contracts.run_folder import Workspace
+    from engine.contracts.spec import RunSpec
+
+
+class Backend:
+    """The services of one workspace.
+
+    The screens know nothing else of the world, so that a test can give them another one.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+
+    @classmethod
+    def open(cls, option: str | None) -> Backend:
+        """Find the workspace and see to its indexer.
+
+        Raises:
+            YoloqatError: the workspace cannot be used.
+        """
+        from app.services.workspace import resolve_workspace
+
+        backend = cls(resolve_workspace(option))
+        backend.follow()
+        return backend
+
+    @property
+    def path(self) -> Path:
+        """The workspace's folder."""
+        return self.workspace.path
+
+    def follow(self) -> None:
+        """See to it that somebody reads the logs of live runs into the store."""
+        from app.services.index import ensure_indexer
+
+        ensure_indexer(self.workspace)
+
+    def version(self) -> int:
+        """A number that changes when the store does; cheap."""
+        from app.services.runs import data_version
+
+        return data_version(self.workspace)
+
+    def runs(self) -> tuple[RunView, ...]:
+        """All runs that aren't archived, their states checked."""
+        from app.services.runs import list_runs
+
+        return tuple(list_runs(self.workspace))
+
+    def detail(self, run_id: str) -> RunDetail:
+        """Everything about one run."""
+        from app.services.runs import get_detail
+
+        return get_detail(self.workspace, run_id)
+
+    def log(self, run_id: str, lines: int) -> tuple[str, ...]:
+        """The last lines of the newest attempt's log, as text that commands nothing."""
+        from app.services.runs import log_tail
+
+        return tuple(log_tail(self.workspace, run_id, lines=lines))
+
+    def log_stamp(self, run_id: str) -> tuple[int, int, int]:
+        """Attempt, size and time of the log: changes when there is something new to read."""
+        attempts = self.workspace.run(run_id).attempts()
+        if not attempts:
+            return (0, 0, 0)
+        try:
+            found = attempts[-1].console.stat()
+        except OSError:
+            return (attempts[-1].number, 0, 0)
+        return (attempts[-1].number, found.st_size, found.st_mtime_ns)
+
+    def stop(self, run_id: str, now: bool = False) -> None:
+        """Ask the runner to stop the run; `now` skips to the next signal."""
+        from app.services.control import stop_run
+
+        stop_run(self.workspace, run_id, now=now)
+
+    def pipelines(self) -> list[PipelineSummary]:
+        """The pipelines that can be launched."""
+        from app.services.pipelines import list_pipelines
+
+        return list_pipelines()
+
+    def pipeline(self, name: str) -> Pipeline:
+        """One pipeline, checked as a whole."""
+        from app.services.pipelines import load_pipeline
+
+        return load_pipeline(name)
+
+    def plan(self, pipeline: Pipeline, values: Mapping[str, Any], name: str | None = None) -> list[RunSpec]:
+        """The runs that a launch would start; nothing is written."""
+        from app.services.pipelines import plan_pipeline
+
+        return plan_pipeline(self.workspace, pipeline, values, name=name)
+
+    def launch(self, pipeline: Pipeline, values: Mapping[str, Any], name: str | None = None) -> list[RunSpec]:
+        """Launch all runs of a pipeline."""
+        from app.services.pipelines import launch_pipeline
+
+        return launch_pipeline(self.workspace, pipeline, values, name=name)
+
+    def compare(self, details: Sequence[RunDetail], baseline: str | None) -> Comparison:
+        """Metrics and options side by side."""
+        from app.services.compare import compare
+
+        return compare(details, baseline)
+
+    def lineage(self, details: Sequence[RunDetail]) -> list[ChainStep]:
+        """The chain that the runs form, or nothing."""
+        from app.services.compare import lineage
+
+        return lineage(details)
+
+    def demo(self) -> list[RunSpec]:
+        """Launch the demo."""
+        from app.services.demo import launch_demo
+
+        return launch_demo(self.workspace)

@@ -1,0 +1,130 @@
+"""Runs side by side: their chain, metrics and options."""
+
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.message import Message
+from textual.worker import get_current_worker
+
+from app.keymap import bindings
+from app.messages import CallFailed
+from app.screens.errors import unexpected
+from app.screens.page import Page
+from app.services.compare import ChainStep, Comparison
+from app.widgets.compare_table import CompareTable, names
+from app.widgets.glyphs import glyphs
+from app.widgets.lineage_table import LineageTable
+from app.widgets.lines import Lines
+from app.widgets.spans import Cell, clean, join
+from db.views import RunView
+from engine.contracts.errors import YoloqatError
+
+MANY_OPTIONS = 20
+"""With more option rows than this, only those are shown at first in which the runs differ."""
+
+
+class ComparisonMade(Message):
+    """Runs were read and compared."""
+
+    def __init__(self, comparison: Comparison, chain: list[ChainStep]) -> None:
+        super().__init__()
+        self.comparison = comparison
+        self.chain = chain
+
+
+class CompareScreen(Page):
+    """The chosen runs as columns, kept up to date while they go on."""
+
+    SCOPE = "compare"
+    BINDINGS: ClassVar = bindings("compare")
+    AUTO_FOCUS = "CompareTable"
+
+    def __init__(self, run_ids: tuple[str, ...]) -> None:
+        super().__init__()
+        self.run_ids = run_ids
+        self.comparison: Comparison | None = None
+        self.only_differing: bool | None = None
+        self._baseline: str | None = None
+        self._seen: tuple[object, ...] = ()
+
+    def body(self) -> ComposeResult:
+        yield Lines(id="about-comparison")
+        yield LineageTable()
+        yield CompareTable(id="comparison")
+
+    def on_mount(self) -> None:
+        """Compare now, and again when one of the runs has got further."""
+        self.watch(self.app, "runs", self._runs_changed)
+
+    @property
+    def run_at_hand(self) -> RunView | None:
+        """The baseline."""
+        return next((run for run in self.yoloqat.runs if run.id == self._baseline), None)
+
+    def _runs_changed(self, runs: tuple[RunView, ...]) -> None:
+        wanted = set(self.run_ids)
+        seen = tuple((run.id, run.state, run.epochs_done, run.best_map) for run in runs if run.id in wanted)
+        if seen != self._seen or self.comparison is None:
+            self._seen = seen
+            self.compare()
+
+    @work(thread=True, exclusive=True, group="compare", exit_on_error=False)
+    def compare(self) -> None:
+        """Read the runs and compare them."""
+        worker, backend = get_current_worker(), self.yoloqat.backend
+        try:
+            details = [backend.detail(run_id) for run_id in self.run_ids]
+            made = ComparisonMade(backend.compare(details, self._baseline), backend.lineage(details))
+        except YoloqatError as error:
+            self.post_message(CallFailed(error))
+        except Exception as error:
+            self.post_message(CallFailed(unexpected(error)))
+        else:
+            if not worker.is_cancelled:
+                self.post_message(made)
+
+    @on(ComparisonMade)
+    def _show(self, message: ComparisonMade) -> None:
+        self.comparison = message.comparison
+        self._baseline = message.comparison.baseline
+        if self.only_differing is None:
+            self.only_differing = len(message.comparison.options) > MANY_OPTIONS
+        self.query_one(LineageTable).show(message.chain)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        if self.comparison is None:
+            return
+        table = self.query_one(CompareTable)
+        table.show(self.comparison, bool(self.only_differing))
+        self.query_one(Lines).content_lines = (self._about(self.comparison),)
+
+    def _about(self, comparison: Comparison) -> Cell:
+        at = next(i for i, run in enumerate(comparison.runs) if run.id == comparison.baseline)
+        return join(
+            [
+                ((f"{len(comparison.runs)} runs", "strong"),),
+                (("baseline ", "muted"), (f"{glyphs().marked} {names(comparison)[at]}", "accent")),
+                (("differing rows", "muted"),) if self.only_differing else (("all rows", "muted"),),
+                ((clean(comparison.settings), "muted"),) if comparison.settings else "",
+            ],
+            f" {glyphs().dot} ",
+        )
+
+    def action_baseline(self, step: int) -> None:
+        """The next or the previous run becomes what the others are measured against."""
+        if self.comparison is None:
+            return
+        ids = [run.id for run in self.comparison.runs]
+        self._baseline = ids[(ids.index(self.comparison.baseline) + step) % len(ids)]
+        self.compare()
+
+    def action_differing(self) -> None:
+        """Only rows that differ, or all."""
+        self.only_differing = not self.only_differing
+        self._refresh()
+
+    def action_back(self) -> None:
+        """Back to where it was opened from."""
+        self.dismiss()

@@ -1,0 +1,80 @@
+"""All keys, from the table in `app.keymap`."""
+
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from app.keymap import KEYMAP
+from app.widgets.key_bar import key_sign
+from app.widgets.spans import Cell, content
+from app.widgets.state import LOOKS, STALLED, STOPPING
+
+ALSO: dict[str, tuple[str, ...]] = {
+    "runs": ("grid",),
+    "run": ("grid", "log"),
+    "compare": ("grid",),
+    "launch": (),
+}
+"""Scopes of the widgets inside each screen."""
+
+MEANINGS: dict[str, str] = {
+    "waits": "queued; the reason stands beside it",
+    "starts": "starting",
+    "running": "running",
+    "stalled": "running, but silent for longer than usual",
+    "stopping": "being stopped; the next signal stands beside it",
+    "done": "done: exit code 0, and everything promised is there",
+    "failed": "failed, killed, out of memory, or could not start",
+    "stopped": "stopped on request",
+    "ended": "ended: its exit code cannot be known (an imported log, an adopted run)",
+    "lost": "lost: no outcome, and the machine rebooted or the log breaks off",
+    "blocked": "blocked: a run that it needs did not succeed",
+}
+
+
+def help_lines(scope: str) -> list[Cell]:
+    """Keys of a screen, of its widgets and of the app, and what the state signs mean."""
+    lines: list[Cell] = []
+    for name in dict.fromkeys((scope, *ALSO.get(scope, ()), "app")):
+        lines += [((KEYMAP[name].title, "title"),), *_keys(name), ""]
+    lines += [
+        (("^p".ljust(12), "strong"), ("Command palette: open any run, launch, change the theme.", "")),
+        (("^q".ljust(12), "strong"), ("Quit at once.", "")),
+        "",
+        (("States", "title"),),
+    ]
+    looks = {look.mark: look for look in (*LOOKS.values(), STALLED, STOPPING)}
+    lines += [((f"{looks[m].sign:<12}", looks[m].tone), (meaning, "")) for m, meaning in MEANINGS.items()]
+    return lines
+
+
+def _keys(scope: str) -> Sequence[Cell]:
+    lines: list[Cell] = []
+    for key in KEYMAP[scope].keys:
+        signs = " ".join(key_sign(part) for part in key.keys.split(","))
+        lines.append(((f"{signs:<12} ", "strong"), (key.help, "")))
+    return lines
+
+
+class HelpScreen(ModalScreen[None]):
+    """The keys of the screen it was called from."""
+
+    BINDINGS = [("escape,question_mark,f1,q", "close", "Close")]
+
+    def __init__(self, scope: str) -> None:
+        super().__init__()
+        self._scope = scope
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(id="help") as box:
+            box.border_title = "Help"
+            box.border_subtitle = "esc closes"
+            yield Static(Content("\n").join([content(line) for line in help_lines(self._scope)]))
+
+    def action_close(self) -> None:
+        """Back to the screen."""
+        self.dismiss(None)

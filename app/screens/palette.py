@@ -1,0 +1,64 @@
+"""The runs in the command palette: open, compare with, stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+from textual.fuzzy import Matcher
+from textual.markup import escape
+
+from app.screens.stop import ask_to_stop
+from app.widgets.spans import clean
+from app.widgets.state import look
+
+if TYPE_CHECKING:
+    from app.application import YoloqatApp
+
+SHOWN = 12
+"""Runs that stand in the palette before anything is typed."""
+
+
+class RunCommands(Provider):
+    """Commands about each run, newest first."""
+
+    @property
+    def _yoloqat(self) -> YoloqatApp:
+        return cast("YoloqatApp", self.app)
+
+    def _commands(self) -> Iterator[tuple[str, str, Callable[[], None]]]:
+        app = self._yoloqat
+        runs = sorted(app.runs, key=lambda run: run.created_at, reverse=True)
+        for run in runs:
+            name, about = clean(run.name), escape(f"{clean(run.stage)}, {look(run).word}")
+            yield f"Open {name}", about, partial(app.guide.open_run, run.id)
+            if run.state.is_live:
+                yield f"Stop {name}", about, partial(ask_to_stop, app, run)
+        for group in dict.fromkeys(run.group for run in runs if run.group):
+            yield f"Compare pipeline {clean(group)}", "its runs as a chain", partial(app.guide.compare_group, group)
+
+    async def discover(self) -> Hits:
+        """The newest runs."""
+        for count, (name, help_text, call) in enumerate(self._commands()):
+            if count == SHOWN:
+                break
+            yield DiscoveryHit(Content(name), call, text=name, help=help_text)
+
+    async def search(self, query: str) -> Hits:
+        """All runs that match."""
+        matcher = self.matcher(query)
+        for name, help_text, call in self._commands():
+            score = matcher.match(name)
+            if score > 0:
+                yield Hit(score, highlighted(matcher, name), call, text=name, help=help_text)
+
+
+def highlighted(matcher: Matcher, name: str) -> Content:
+    """The name with the letters that match; brackets in it are no markup."""
+    shown = Content(name)
+    for offset in matcher.fuzzy_search.match(matcher.query, name)[1]:
+        shown = shown.stylize(matcher.match_style, offset, offset + 1)
+    return shown

@@ -1,0 +1,240 @@
+"""One run, live: progress, epochs, curves, evaluations, log, and where it comes from."""
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.worker import get_current_worker
+
+from app.keymap import bindings
+from app.messages import CallFailed, DetailRead, LogRead
+from app.screens.errors import unexpected
+from app.screens.page import Page
+from app.screens.stop import ask_to_stop
+from app.widgets import formats
+from app.widgets.about import AboutPane, about
+from app.widgets.curves_pane import CurvesPane
+from app.widgets.epoch_table import EpochTable
+from app.widgets.evaluation_table import EvaluationTable
+from app.widgets.log_view import LogView
+from app.widgets.pane_tabs import PaneTabs
+from app.widgets.run_header import RunHeader
+from db.views import RunDetail, RunView
+from engine.contracts.errors import YoloqatError
+
+PANES = (
+    ("epochs", "Epochs"),
+    ("curves", "Curves"),
+    ("log", "Log"),
+    ("evaluation", "Evaluation"),
+    ("about", "About"),
+)
+LOG_LINES = 1000
+"""How much of the log's end is read."""
+LOG_SECONDS = 0.7
+"""How often the log is looked at while it is shown."""
+DETAIL_SECONDS = 3.0
+"""How often a live run's detail is read at most when no epoch has ended."""
+PATIENCE_SECONDS = 20.0
+"""How long a run that was just launched may be unknown to the store."""
+
+
+class RunScreen(Page):
+    """A run and, when asked to, the steps of its pipeline as they start."""
+
+    SCOPE = "run"
+    BINDINGS: ClassVar = bindings("run")
+    AUTO_FOCUS = "#epochs"
+
+    def __init__(self, run_id: str, *, following: bool = False, pane: str = "epochs") -> None:
+        super().__init__()
+        self.run_id = run_id
+        self.following = following
+        self._pane = pane
+        self._detail: RunDetail | None = None
+        self._wake = threading.Event()
+
+    def body(self) -> ComposeResult:
+        yield RunHeader(id="head")
+        yield PaneTabs(PANES, self._pane)
+        with Container(id="panes"):
+            yield EpochTable(id="epochs")
+            yield CurvesPane(id="curves")
+            yield LogView(id="log")
+            yield EvaluationTable(id="evaluation")
+            yield AboutPane(id="about")
+
+    def on_mount(self) -> None:
+        """Name the panes and begin to read."""
+        for number, (pane, title) in enumerate(PANES, start=1):
+            self.query_one(f"#{pane}").border_title = f"{number} {title}"
+        self.query_one(RunHeader).following = self.following
+        self._show_pane(self._pane)
+        self.watch(self.app, "runs", self._runs_changed)
+        self.watch(self.query_one(LogView), "note", self._note)
+        self.follow_run()
+
+    def on_unmount(self) -> None:
+        """Let the reading thread go."""
+        self._wake.set()
+
+    @property
+    def run_at_hand(self) -> RunView | None:
+        """The run, as the table knows it."""
+        known = next((run for run in self.yoloqat.runs if run.id == self.run_id), None)
+        return known or (self._detail.run if self._detail else None)
+
+    def show_run(self, run_id: str) -> None:
+        """Show another run in the same screen."""
+        if run_id == self.run_id:
+            return
+        self.run_id, self._detail = run_id, None
+        self.query_one(LogView).clear()
+        self.query_one(RunHeader).detail = None
+        self._runs_changed(self.yoloqat.runs)
+        self.follow_run()
+
+    @work(thread=True, exclusive=True, group="run", exit_on_error=False)
+    def follow_run(self) -> None:
+        """Read the run's detail and log whenever they change, until another run is shown."""
+        worker, app, run_id = get_current_worker(), self.yoloqat, self.run_id
+        seen: tuple[object, ...] = ()
+        stamp: tuple[int, int, int] | None = None
+        next_detail, began = 0.0, time.monotonic()
+        while not worker.is_cancelled:
+            if self.is_current:
+                now = time.monotonic()
+                try:
+                    current = (app.backend.version(), milestones(self.run_at_hand))
+                    if current != seen and (current[1:] != seen[1:] or now >= next_detail):
+                        detail = app.backend.detail(run_id)
+                        seen, next_detail = current, now + DETAIL_SECONDS
+                        self._post(worker.is_cancelled, DetailRead(detail))
+                    newest = app.backend.log_stamp(run_id)
+                    if newest != stamp:
+                        lines = app.backend.log(run_id, LOG_LINES)
+                        stamp = newest
+                        self._post(worker.is_cancelled, LogRead(run_id, lines))
+                except YoloqatError as error:
+                    if now - began > PATIENCE_SECONDS:
+                        self._post(worker.is_cancelled, CallFailed(error))
+                except Exception as error:
+                    self._post(worker.is_cancelled, CallFailed(unexpected(error)))
+            self._wake.wait(LOG_SECONDS)
+            self._wake.clear()
+
+    def _post(self, is_cancelled: bool, message: DetailRead | LogRead | CallFailed) -> None:
+        if not is_cancelled:
+            self.post_message(message)
+
+    def _runs_changed(self, runs: Sequence[RunView]) -> None:
+        run = self.run_at_hand
+        if run is None:
+            return
+        head = self.query_one(RunHeader)
+        head.run = run
+        head.steps = siblings(runs, run)
+        if self._detail is not None:
+            self.query_one(EpochTable).show(self._detail, run)
+            self._note()
+
+    @on(DetailRead)
+    def _show_detail(self, message: DetailRead) -> None:
+        detail = message.detail
+        if detail.run.id != self.run_id:
+            return
+        self._detail = detail
+        self._runs_changed(self.yoloqat.runs)
+        self.query_one(RunHeader).detail = detail
+        self.query_one(CurvesPane).show(detail)
+        self.query_one(EvaluationTable).show(detail)
+        folder = self.yoloqat.backend.workspace.run(detail.run.id).path
+        self.query_one(AboutPane).lines = tuple(about(detail, str(folder)))
+
+    @on(LogRead)
+    def _show_log(self, message: LogRead) -> None:
+        if message.run_id == self.run_id:
+            self.query_one(LogView).show(message.lines)
+
+    @on(PaneTabs.Chosen)
+    def _choose_pane(self, message: PaneTabs.Chosen) -> None:
+        self._show_pane(message.pane)
+
+    @on(RunHeader.StepChosen)
+    def _choose_step(self, message: RunHeader.StepChosen) -> None:
+        self._stop_following()
+        self.show_run(message.run_id)
+
+    def _show_pane(self, pane: str) -> None:
+        self._pane = pane
+        self.query_one(PaneTabs).active = pane
+        panes = self.query_one("#panes")
+        for name, _ in PANES:
+            panes.set_class(name == pane, f"-{name}")
+        self.query_one(f"#{pane}").focus()
+        self._note()
+
+    def _note(self) -> None:
+        """Tabs have no border to say it in."""
+        self.query_one(PaneTabs).note = str(self.query_one(f"#{self._pane}").border_subtitle or "")
+
+    def action_pane(self, pane: str) -> None:
+        """Go to a pane: its tab, or its place on the screen."""
+        self._show_pane(pane)
+
+    def action_back(self) -> None:
+        """Back to where it was opened from."""
+        self.dismiss()
+
+    def action_stop(self) -> None:
+        """Stop the run, after a question."""
+        run = self.run_at_hand
+        if run is not None:
+            ask_to_stop(self.yoloqat, run)
+
+    def action_follow(self) -> None:
+        """Follow the pipeline, or stay with this run."""
+        run = self.run_at_hand
+        if run is None or run.group is None:
+            self.notify("This run is not part of a pipeline.", severity="warning")
+            return
+        self.following = not self.following
+        self.query_one(RunHeader).following = self.following
+        if self.following:
+            self.yoloqat.guide.follow(run.group)
+            self.yoloqat.guide.runs_changed(self.yoloqat.runs)
+
+    def action_compare(self) -> None:
+        """Compare the runs of this pipeline."""
+        self.yoloqat.action_chain()
+
+    def action_sibling(self, step: int) -> None:
+        """The step before or after, in the pipeline."""
+        runs = self.query_one(RunHeader).steps
+        at = next((i for i, run in enumerate(runs) if run.id == self.run_id), None)
+        if at is not None and 0 <= at + step < len(runs):
+            self._stop_following()
+            self.show_run(runs[at + step].id)
+
+    def _stop_following(self) -> None:
+        self.following = False
+        self.query_one(RunHeader).following = False
+
+
+def siblings(runs: Sequence[RunView], run: RunView) -> tuple[RunView, ...]:
+    """The runs of the same pipeline, in the order of their launch."""
+    if run.group is None:
+        return ()
+    return tuple(sorted((r for r in runs if r.group == run.group), key=lambda r: (formats.aware(r.created_at), r.id)))
+
+
+def milestones(run: RunView | None) -> tuple[object, ...]:
+    """What makes the detail worth reading at once when it changes."""
+    if run is None:
+        return ()
+    phase = run.progress.phase if run.progress else ""
+    return (run.state, run.attempt, run.epochs_done, run.best_map, run.archived, phase)

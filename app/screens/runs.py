@@ -1,0 +1,163 @@
+"""Home: all runs, the one under the cursor at a glance, and the ways to everything else."""
+
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.timer import Timer
+from textual.widgets import Input
+from textual.worker import get_current_worker
+
+from app.keymap import bindings
+from app.messages import CallFailed, DetailRead
+from app.screens.errors import unexpected
+from app.screens.page import Page
+from app.screens.run import milestones
+from app.screens.stop import ask_to_stop
+from app.widgets.filter_bar import FilterBar
+from app.widgets.grid import Grid
+from app.widgets.run_summary import RunSummary
+from app.widgets.runs_table import RunsTable
+from app.widgets.welcome import Welcome
+from db.views import RunDetail, RunView
+from engine.contracts.errors import YoloqatError
+
+DETAIL_DELAY_SECONDS = 0.12
+"""How long the cursor rests on a row before its run is read."""
+
+
+class RunsScreen(Page):
+    """The runs table and a summary of the run at hand."""
+
+    SCOPE = "runs"
+    BINDINGS: ClassVar = bindings("runs")
+    AUTO_FOCUS = "RunsTable"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._detail: RunDetail | None = None
+        self._seen: tuple[object, ...] = ()
+        self._reading: Timer | None = None
+
+    def body(self) -> ComposeResult:
+        yield FilterBar()
+        yield RunsTable(id="runs")
+        yield Welcome()
+        yield RunSummary()
+
+    def on_mount(self) -> None:
+        """Show what the app knows, now and whenever it changes."""
+        self.watch(self.app, "runs", self._runs_changed)
+        self.watch(self.app, "is_read", lambda: self._runs_changed(self.yoloqat.runs))
+
+    def on_screen_resume(self) -> None:
+        """What happened while another screen was on top is shown now."""
+        super().on_screen_resume()
+        self._runs_changed(self.yoloqat.runs)
+
+    @property
+    def run_at_hand(self) -> RunView | None:
+        """The run under the cursor."""
+        return self.query_one(RunsTable).at_hand
+
+    def _runs_changed(self, runs: tuple[RunView, ...]) -> None:
+        if not self.is_current:
+            return
+        self.query_one(RunsTable).runs = runs
+        self.set_class(self.yoloqat.is_read and not runs, "-no-runs")
+        self.query_one(Welcome).show(self.yoloqat.is_read, self.yoloqat.workspace)
+        self._show_summary()
+
+    def _show_summary(self) -> None:
+        run = self.run_at_hand
+        self.query_one(RunSummary).show(run, self._detail)
+        wanted = (run.id, *milestones(run)) if run is not None else ()
+        if wanted != self._seen and run is not None:
+            self._seen = wanted
+            if self._reading is not None:
+                self._reading.stop()
+            self._reading = self.set_timer(DETAIL_DELAY_SECONDS, lambda: self._read_detail(run.id))
+
+    @work(thread=True, exclusive=True, group="summary", exit_on_error=False)
+    def _read_detail(self, run_id: str) -> None:
+        worker = get_current_worker()
+        try:
+            detail = self.yoloqat.backend.detail(run_id)
+        except YoloqatError:
+            return  # deleted meanwhile, or not yet in the store: the table's row says enough
+        except Exception as error:
+            self.post_message(CallFailed(unexpected(error)))
+            return
+        if not worker.is_cancelled:
+            self.post_message(DetailRead(detail))
+
+    @on(DetailRead)
+    def _show_detail(self, message: DetailRead) -> None:
+        self._detail = message.detail
+        self.query_one(RunSummary).show(self.run_at_hand, self._detail)
+
+    @on(Grid.Highlighted)
+    def _cursor_moved(self) -> None:
+        self._show_summary()
+
+    @on(Grid.Selected)
+    def _open(self, event: Grid.Selected) -> None:
+        entry = self.query_one(RunsTable).entry
+        if entry is not None and entry.run is None:
+            self.query_one(RunsTable).fold()
+        elif entry is not None and entry.run is not None:
+            self.yoloqat.guide.open_run(entry.run.id)
+
+    @on(Input.Changed)
+    def _filter(self, event: Input.Changed) -> None:
+        self.query_one(RunsTable).wanted = event.value
+
+    @on(FilterBar.Closed)
+    def _filtered(self) -> None:
+        self.query_one(RunsTable).focus()
+
+    def action_new(self) -> None:
+        """Launch a pipeline."""
+        self.yoloqat.guide.new()
+
+    def action_mark(self) -> None:
+        """Mark what the cursor is on."""
+        self.query_one(RunsTable).mark()
+
+    def action_compare(self) -> None:
+        """Compare the marked runs; without marks, the pipeline at hand."""
+        table = self.query_one(RunsTable)
+        run = table.at_hand
+        if table.marked:
+            self.yoloqat.guide.compare([run.id for run in self._in_table_order() if run.id in table.marked])
+        elif run is not None and run.group is not None:
+            self.yoloqat.guide.compare_group(run.group)
+        else:
+            self.yoloqat.guide.compare(())
+
+    def _in_table_order(self) -> list[RunView]:
+        by_id = {run.id: run for run in self.yoloqat.runs}
+        listed = [by_id[key] for key in self.query_one(RunsTable).keys if key in by_id]
+        return listed + [run for run in self.yoloqat.runs if run not in listed]
+
+    def action_stop(self) -> None:
+        """Stop the run at hand, after a question."""
+        run = self.run_at_hand
+        if run is not None:
+            ask_to_stop(self.yoloqat, run)
+
+    def action_filter(self) -> None:
+        """Type a filter."""
+        self.query_one(FilterBar).open()
+
+    def action_fold(self) -> None:
+        """Fold or unfold the pipeline at hand."""
+        self.query_one(RunsTable).fold()
+
+    def action_clear(self) -> None:
+        """Clear the filter; when there is none, the marks."""
+        table = self.query_one(RunsTable)
+        if table.wanted:
+            self.query_one(FilterBar).clear()
+        else:
+            table.marked = frozenset()

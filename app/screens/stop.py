@@ -1,0 +1,57 @@
+"""The question before a run is stopped, and what it sets going."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.screens.dialog import Dialog
+from app.widgets.glyphs import glyphs
+from app.widgets.spans import Cell, clean
+from app.widgets.state import long_state
+from db.views import RunView
+from engine.contracts.states import RunState
+
+if TYPE_CHECKING:
+    from app.application import YoloqatApp
+
+
+def consequences(run: RunView) -> list[Cell]:
+    """What a stop does to a run in this state."""
+    arrow = glyphs().arrow
+    name: Cell = ((clean(run.name), "title"), ("  ", ""), *long_state(run))
+    if run.state is RunState.QUEUED:
+        return [name, "", "It has not begun: it is taken out of the queue.", "Runs that wait for it will not start."]
+    if run.stopping:
+        return [
+            name,
+            "",
+            "It is being stopped already.",
+            "Now: the next signal is sent at once.",
+            (("A run that is killed cannot save its checkpoint.", "warn"),),
+        ]
+    return [
+        name,
+        "",
+        "Its runner, not this screen, stops it and all that it started:",
+        (("  SIGINT   ", "strong"), ("at once: our stages save a checkpoint and end", "")),
+        ((f"{arrow} SIGTERM  ", "strong"), ("after 20 s, to whatever is left", "")),
+        ((f"{arrow} SIGKILL  ", "strong"), ("after 10 s more", "")),
+        "",
+        (("What it has logged and saved stays. Runs that wait for it will not start.", "muted"),),
+    ]
+
+
+class StopDialog(Dialog[str]):
+    """Answers `stop`, `now` (skip to the next signal) or nothing."""
+
+    def __init__(self, run: RunView) -> None:
+        go = ("Next signal now", "now", "error") if run.stopping else ("Stop", "stop", "error")
+        super().__init__("Stop this run?", consequences(run), [go, ("Let it run", "", "default")])
+
+
+def ask_to_stop(app: YoloqatApp, run: RunView) -> None:
+    """Ask, and stop the run in the background; how far it has come stands in its state."""
+    if not run.state.is_live:
+        app.notify(clean(f"{run.name} is not at work: {run.state.value}."), severity="warning", markup=False)
+        return
+    app.push_screen(StopDialog(run), lambda answer: app.guide.stop(run.id, answer == "now") if answer else None)

@@ -1,0 +1,63 @@
+"""The two themes of our own: quiet slate with one blue, on dark and on light."""
+
+from textual.theme import Theme
+
+DARK = Theme(
+    name="yoloqat-dark",
+    primary="#7aa2d6",
+    secondary="#8fb8b0",
+    accent="#b39ddb",
+    warning="#d9a860",
+    error="#d9756f",
+    success="#83b887",
+    foreground="#c9ced6",
+    background="#14171c",
+    surface="#1a1e25",
+    panel="#232933",
+    dark=True,
+    variables={
+        "block-cursor-background": "#2f4a6b",
+        "block-cursor-foreground": "#e6eaf0",
+        "block-cursor-text-style": "bold",
+        "footer-background": "#1a1e25",
+        "footer-item-background": "#1a1e25",
+        "footer-key-foreground": "#7aa2d6",
+        "footer-description-foreground": "#9aa2ad",
+        "border": "#4f6f99",
+        "border-blurred": "#333b48",
+        "scrollbar": "#333b48",
+        "scrollbar-hover": "#4f6f99",
+        "scrollbar-active": "#7aa2d6",
+        "scrollbar-background": "#1a1e25",
+        "scrollbar-background-hover": "#1a1e25",
+        "scrollbar-background-active": "#1a1e25",
+        "input-selection-background": "#7aa2d6 30%",
+    },
+)
+
+LIGHT = Theme(
+    name="yoloqat-light",
+    primary="#2f5f9e",
+    secondary="#2f7d74",
+    accent="#7a4fa3",
+    warning="#8f6410",
+    error="#b03a34",
+    success="#2f7a3a",
+    foreground="#2a2f37",
+    background="#f7f8fa",
+    surface="#eef0f4",
+    panel="#e1e5eb",
+    dark=False,
+    variables={
+        "block-cursor-background": "#c6d8f0",
+        "block-cursor-foreground": "#16202e",
+        "block-cursor-text-style": "bold",
+        "footer-background": "#eef0f4",
+        "footer-item-background": "#eef0f4",
+        "footer-key-foreground": "#2f5f9e",
+        "border": "#2f5f9e",
+        "border-blurred": "#c3cad4",
+        "scrollbar": "#c3cad4",
+        "scrollbar-background": "#eef0f4",
+    },
+)

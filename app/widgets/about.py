@@ -1,0 +1,121 @@
+"""Where a run comes from and what it left: command, folder, options, files, and how to stop it."""
+
+import shlex
+from collections.abc import Mapping
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widgets import Static
+
+from app.widgets import formats
+from app.widgets.glyphs import glyphs
+from app.widgets.spans import Cell, clean, content, join
+from app.widgets.state import long_state
+from db.views import ArtifactView, RunDetail, RunView
+from engine.contracts.states import RunState
+
+
+def about(detail: RunDetail, folder: str) -> list[Cell]:
+    """The lines, long ones unbroken."""
+    run = detail.run
+    lines: list[Cell] = [*_facts(run, folder), *_what_to_do(run, detail.artifacts)]
+    if detail.command:
+        lines += ["", (("Command", "title"),), clean(shlex.join(detail.command))]
+    if detail.cwd:
+        lines.append(join([(("in ", "muted"), (clean(detail.cwd), ""))]))
+    if detail.imported_from:
+        lines += ["", (("Imported from", "title"),), clean(detail.imported_from)]
+    for heading, wanted in (("Inputs", True), ("Artifacts", False)):
+        files = [a for a in detail.artifacts if a.is_input is wanted]
+        if files:
+            lines += ["", ((heading, "title"),), *(_file(a) for a in files)]
+    if detail.options:
+        lines += ["", (("Options", "title"),), *_options(detail.options)]
+    lines += _git(detail)
+    if run.lines_not_understood:
+        lines += ["", ((f"{run.lines_not_understood} lines of the log were not understood", "muted"),)]
+    return lines
+
+
+def _facts(run: RunView, folder: str) -> list[Cell]:
+    def fact(name: str, value: str) -> Cell:
+        return ((f"{name:<9}", "muted"), (clean(value), ""))
+
+    lines: list[Cell] = [
+        ((f"{'state':<9}", "muted"), *long_state(run)),
+        fact("id", run.id),
+        fact("folder", folder),
+        fact("created", formats.clock(run.created_at)),
+    ]
+    if run.started_at:
+        lines.append(fact("started", formats.clock(run.started_at)))
+    if run.ended_at:
+        lines.append(fact("ended", f"{formats.clock(run.ended_at)}, after {formats.duration(run.seconds)}"))
+    if run.pipeline:
+        lines.append(fact("pipeline", f"{run.pipeline}, step {run.step or run.name}"))
+    if run.tags:
+        lines.append(fact("tags", " ".join(run.tags)))
+    if run.notes:
+        lines.append(fact("notes", run.notes))
+    return lines
+
+
+def _what_to_do(run: RunView, artifacts: tuple[ArtifactView, ...]) -> list[Cell]:
+    """How to stop a live run, and how to go on from one that ended early."""
+    if run.state.is_live:
+        return ["", (("Stop", "title"),), f"key s, or: yoloqat stop {shlex.quote(clean(run.name))}"]
+    if run.source != "launched" or run.state is RunState.SUCCEEDED:
+        return []
+    last = next((a.path for a in artifacts if a.role == "last" and not a.is_input), None)
+    if run.stage == "retrain" and last:
+        return ["", (("Go on", "title"),), f"yoloqat retrain --weights {clean(last)} with the options below"]
+    return ["", (("Run again", "title"),), "with the command below; its log and files stay as they are"]
+
+
+def _file(artifact: ArtifactView) -> Cell:
+    return (
+        (f"{clean(artifact.role):<9}", "muted"),
+        (clean(artifact.path), ""),
+        (f"  {formats.size(artifact.size_bytes)}  {artifact.sha256[:12]}", "muted"),
+    )
+
+
+def _options(options: Mapping[str, object]) -> list[Cell]:
+    longest = max(len(name) for name in options)
+    return [((f"{clean(name):<{longest}}  ", "muted"), (clean(_value(value)), "")) for name, value in options.items()]
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return " ".join(str(item) for item in value)
+    return str(value) if value not in ("", None) else glyphs().dash
+
+
+def _git(detail: RunDetail) -> list[Cell]:
+    event = next((e for e in detail.events if e.kind in ("provenance", "git")), None)
+    if event is None:
+        return []
+    commit = event.payload.get("commit") or event.payload.get("git")
+    return ["", (("Git", "title"),), clean(str(commit))] if commit else []
+
+
+class AboutPane(VerticalScroll):
+    """The lines, wrapped to the pane's width."""
+
+    DEFAULT_CSS = """
+    AboutPane { scrollbar-size-vertical: 1; }
+    AboutPane Static { width: 100%; height: auto; }
+    """
+
+    lines: reactive[tuple[Cell, ...]] = reactive((), repaint=False)
+    """What to show."""
+
+    def compose(self) -> ComposeResult:
+        yield Static()
+
+    def watch_lines(self) -> None:
+        """Draw what changed."""
+        if self.is_mounted:
+            self.query_one(Static).update(Content("\n").join([content(line) for line in self.lines]))

@@ -1,0 +1,76 @@
+"""The keys of a screen, in its last line; each can be clicked."""
+
+from collections.abc import Sequence
+
+from textual import events
+
+from app.keymap import KEYMAP, Key
+from app.widgets.painted import Painted
+from app.widgets.spans import Cell, Span
+
+_SIGNS = {
+    "question_mark": "?",
+    "slash": "/",
+    "escape": "esc",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+}
+_PALETTE = Key("", "ctrl+p", "", "Palette", "")
+_OPEN = Key("", "enter", "", "Open", "")
+
+
+def key_sign(key: str) -> str:
+    """How a key is written: `?`, `^s`, `space`."""
+    return f"^{key[5:]}" if key.startswith("ctrl+") else _SIGNS.get(key, key)
+
+
+def shown_keys(scope: str) -> list[tuple[str, str]]:
+    """Key and label of what the line offers; in a form, where letters are typed, only keys that aren't letters."""
+    opening = [_OPEN] if scope == "runs" else []
+    shown = [*opening, *(key for name in (scope, "app") for key in KEYMAP[name].keys if key.show)]
+    pairs = []
+    for key in shown:
+        usable = [
+            k for k in key.keys.split(",") if scope != "launch" or k[0:5] == "ctrl+" or k[0] == "f" or k == "escape"
+        ]
+        if usable and (scope != "launch" or len(usable[0]) > 1):
+            pairs.append((usable[0], key.label))
+    return pairs
+
+
+class KeyBar(Painted):
+    """The keys that matter here, those of the screen first; what has no room is in the help."""
+
+    DEFAULT_CSS = """
+    KeyBar { dock: bottom; height: 1; padding: 0 1; background: $surface; }
+    """
+
+    def __init__(self, scope: str) -> None:
+        super().__init__()
+        self._keys = shown_keys(scope)
+        self._places: list[tuple[int, int, str]] = []
+
+    def paint(self, columns: int, rows: int) -> Sequence[Cell]:
+        palette = f"{key_sign(_PALETTE.keys)} {_PALETTE.label}"
+        line: list[Span] = []
+        self._places = []
+        used = 0
+        for key, label in self._keys:
+            sign = key_sign(key)
+            size = len(sign) + 1 + len(label) + 2
+            if used + size + len(palette) > columns:
+                continue
+            self._places.append((used, used + size - 2, key))
+            line += [(sign, "title"), (f" {label}  ", "muted")]
+            used += size
+        sign, label = palette.split(" ")
+        line += [(" " * (columns - used - len(palette)), ""), (sign, "title"), (f" {label}", "muted")]
+        self._places.append((columns - len(palette), columns, _PALETTE.keys))
+        return [tuple(line)]
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on a key is the key."""
+        x = event.get_content_offset_capture(self).x
+        for start, end, key in self._places:
+            if start <= x < end:
+                self.app.simulate_key(key)

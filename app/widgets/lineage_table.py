@@ -1,0 +1,75 @@
+"""The chain that runs form, with what each step cost: float, PTQ, QAT, ONNX Q/DQ."""
+
+from collections.abc import Sequence
+
+from app.services.comparable import fraction_text
+from app.services.compare import ChainStep
+from app.widgets import formats
+from app.widgets.columns import Column
+from app.widgets.glyphs import glyphs
+from app.widgets.grid import Grid
+from app.widgets.spans import Cell, Span, clean
+from app.widgets.state import LOOKS
+from engine.contracts.states import RunState
+
+
+def chain_columns() -> tuple[Column, ...]:
+    """Step, metrics and differences in points."""
+    delta = glyphs().delta
+    return (
+        Column("step", "STEP", minimum=20),
+        Column("run", "RUN", priority=3),
+        Column("map", "mAP@.5:.95", short="mAP", justify="right"),
+        Column("parent", f"{delta} parent", justify="right"),
+        Column("float", f"{delta} float", justify="right"),
+        Column("map50", "mAP@.5", justify="right"),
+        Column("size", "SIZE", justify="right", priority=1),
+        Column("time", "TIME", justify="right", priority=2),
+    )
+
+
+def chain_cells(step: ChainStep) -> list[Cell]:
+    """One step's cells."""
+    indent = "  " * (step.depth - 1) + f"{glyphs().branch} " if step.depth else ""
+    label: list[Span] = [(indent, "faint"), (clean(step.label), "strong")]
+    if step.state is not RunState.SUCCEEDED and step.state is not RunState.ENDED:
+        state = LOOKS[step.state]
+        label.append((f"  {state.sign} {state.word}", state.tone))
+    return [
+        tuple(label),
+        ((clean(step.run_name), "muted"),),
+        ((clean(fraction_text(step.metrics.get("mAP@.5:.95"))), "strong"),),
+        difference(clean(step.delta_parent_text()), step.delta_parent),
+        difference(clean(step.delta_float_text()), step.delta_float),
+        clean(fraction_text(step.metrics.get("mAP@.5"))),
+        ((formats.size(step.size_bytes) if step.size_bytes is not None else glyphs().dash, "muted"),),
+        ((formats.duration(step.seconds), "muted"),),
+    ]
+
+
+def difference(text: str, points: float | None) -> Cell:
+    """A difference in points: more is good, less is bad, and the sign says it without colour."""
+    if points is None:
+        return ((text, "warn" if "eval" in text else "faint"),)
+    return ((text, "good" if points > 0 else "bad" if points < 0 else "muted"),)
+
+
+class LineageTable(Grid):
+    """As many lines as the chain has steps; nothing when the runs form none."""
+
+    DEFAULT_CSS = """
+    LineageTable { height: auto; display: none; padding: 0 1; border-bottom: solid $panel; }
+    LineageTable.-chain { display: block; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__((), cursor=False)
+        self.can_focus = False
+
+    def show(self, steps: Sequence[ChainStep]) -> None:
+        """Show a chain."""
+        rows = {f"{i}:{step.run_id}": chain_cells(step) for i, step in enumerate(steps)}
+        self.set_class(bool(rows), "-chain")
+        self.styles.height = len(rows) + 2
+        self.set_columns(chain_columns())
+        self.set_rows(list(rows), rows.__getitem__)

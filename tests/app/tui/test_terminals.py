@@ -1,0 +1,99 @@
+"""Other terminals: without colour, without Unicode, without a terminal at all."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.application import YoloqatApp
+from app.keymap import KEYMAP
+from app.widgets import glyphs as glyphs_module
+from tests.app.tui.fakes import FakeBackend, other_runs, pipeline_runs, screen_text, until
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> FakeBackend:
+    return FakeBackend(tmp_path, (*pipeline_runs(), *other_runs()))
+
+
+async def test_without_unicode_every_screen_is_ascii(backend: FakeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YOLOQAT_ASCII", "1")
+    glyphs_module.glyphs.cache_clear()
+    try:
+        app = YoloqatApp(lambda: backend)
+        async with app.run_test(size=(180, 45)) as pilot:
+            await until(pilot, lambda: len(app.runs) == 9)
+            await pilot.pause(0.3)
+            for keys in ((), ("down", "enter"), ("s",), ("escape", "escape", "c"), ("escape", "question_mark")):
+                await pilot.press(*keys)
+                await pilot.pause(0.4)
+                odd = {sign for sign in screen_text(app) if not sign.isascii()}
+                assert not odd, f"after {keys}: {odd}\n{screen_text(app)}"
+    finally:
+        monkeypatch.delenv("YOLOQAT_ASCII")
+        glyphs_module.glyphs.cache_clear()
+
+
+async def test_without_colour_the_cursor_is_seen(backend: FakeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = YoloqatApp(lambda: backend)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: len(app.runs) == 9)
+        await pilot.press("down")
+        line = next(text for text in screen_text(app).splitlines() if "▸" in text and "retrain" in text)
+        assert "✓ done" in line
+
+
+def test_keys_have_ids_of_their_own_and_do_not_clash() -> None:
+    ids = [key.id for scope in KEYMAP.values() for key in scope.keys]
+    assert len(ids) == len(set(ids))
+    for name, scope in KEYMAP.items():
+        keys = [part for key in scope.keys for part in key.keys.split(",")]
+        assert len(keys) == len(set(keys)), name
+        if name not in ("app", "grid", "log", "launch"):
+            assert not set(keys) & {part for key in KEYMAP["app"].keys for part in key.keys.split(",")}
+
+
+def run_python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, timeout=60)
+
+
+def test_the_first_picture_needs_neither_store_nor_torch() -> None:
+    code = "import sys, app.application, app.tui; print(*sorted({m.partition('.')[0] for m in sys.modules}))"
+    loaded = set(run_python(code).stdout.split())
+    assert not loaded & {
+        "torch",
+        "cv2",
+        "onnx",
+        "onnxruntime",
+        "numpy",
+        "sqlmodel",
+        "sqlalchemy",
+        "alembic",
+        "pydantic",
+    }
+
+
+def test_help_needs_no_screen() -> None:
+    code = "import sys; from app.tui import main\ntry: main(['--help'])\nfinally: print('textual' in sys.modules)"
+    done = run_python(code)
+    assert "--workspace DIR" in done.stdout
+    assert done.stdout.strip().endswith("False")
+
+
+def test_without_a_terminal_it_says_so(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "app.tui", "--workspace", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 2
+    assert "needs a terminal" in done.stderr
+    assert "Traceback" not in done.stderr

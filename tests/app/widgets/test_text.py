@@ -1,0 +1,99 @@
+"""Text for narrow places: spans, numbers, times, bars, signs."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.widgets import formats
+from app.widgets.bars import bar, sparkline
+from app.widgets.glyphs import ASCII, UNICODE, choose
+from app.widgets.spans import clean, fit, plain, width
+from app.widgets.state import LOOKS, STALLED, STOPPING, long_state, look, short_state
+from db.views import Number
+from engine.contracts.states import RunState
+from tests.app.tui.fakes import run
+
+
+@pytest.mark.parametrize("cell", ["", "ab", (("ab", "good"), ("cdef", "bad")), "日本語テキスト", "a" * 50])
+@pytest.mark.parametrize("columns", [0, 1, 2, 5, 6, 30])
+def test_a_cell_takes_exactly_its_columns(cell, columns: int) -> None:
+    for justify in ("left", "right"):
+        assert width(fit(cell, columns, justify)) == columns
+
+
+def test_what_is_cut_shows_that_it_is() -> None:
+    assert plain(fit("relu-retrain", 8)) == "relu-re…"
+
+
+def test_control_characters_command_nothing() -> None:
+    assert clean("a\x1b[31mb\x07\r\x00c\u202e") == "a [31mb   c "
+    assert clean("plain [bold]text[/]") == "plain [bold]text[/]"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0s"), (59.4, "59s"), (185, "3m 05s"), (4320, "1h 12m"), (183_600, "2d 03h"), (-5, "0s"), (None, "–")],
+)
+def test_durations(seconds: float | None, text: str) -> None:
+    assert formats.duration(seconds) == text
+
+
+def test_ages_have_one_unit_and_a_future_is_now() -> None:
+    now = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
+    ages = {"now": -3600, "5m": 300, "2h": 7300, "3d": 3 * 86400 + 5, "8w": 60 * 86400, "1y": 400 * 86400}
+    assert {formats.age(now - timedelta(seconds=s), now): s for s in ages.values()} == ages
+    assert formats.age(datetime(2026, 11, 23, 13, 0), now) == "1h", "a time without a zone is UTC"
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "shown"),
+    [("0.478", 0.478, "0.478"), ("0.47812345", 0.47812345, "0.4781"), ("nan", None, "nan"), ("0", 0.0, "0")],
+)
+def test_numbers_keep_their_printed_digits(text: str, value: float | None, shown: str) -> None:
+    assert formats.number(Number(text, value)) == shown
+
+
+def test_differences_carry_their_sign() -> None:
+    assert [formats.points(v) for v in (0.002, -0.019, 0.0, None)] == ["+0.20", "−1.90", "±0.00", ""]
+
+
+@pytest.mark.parametrize("share", [-1, 0, 0.01, 0.5, 0.999, 1, 7, float("nan")])
+def test_a_bar_is_as_long_as_asked_and_full_only_at_the_end(share: float) -> None:
+    text = plain(bar(share, 20))
+    assert len(text) == 20
+    assert (set(text) == {"━"}) == (share >= 1)
+
+
+def test_a_sparkline_shows_the_trend_and_the_newest_value() -> None:
+    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7], 8) == "▁▂▃▄▅▆▇█"
+    assert sparkline([0.1] * 4, 12) == "▅▅▅▅"
+    assert sparkline([*range(100), 0], 10).endswith("▁")
+    assert sparkline([], 10) == sparkline([float("nan")], 10) == ""
+
+
+def test_every_state_has_a_sign_a_word_and_a_width_of_one() -> None:
+    assert set(LOOKS) == set(RunState)
+    for shown in (*LOOKS.values(), STALLED, STOPPING):
+        for glyphs in (UNICODE, ASCII):
+            assert width(glyphs.states[shown.mark]) == 1
+        assert len(shown.word) <= 8
+    assert len(set(UNICODE.states.values())) == len(UNICODE.states), "told apart without colour"
+    assert len(set(ASCII.states.values())) == len(ASCII.states)
+
+
+def test_states_say_why() -> None:
+    assert plain(long_state(run("a", state=RunState.FAILED, reason="exit code 3"))) == "✗ failed  exit code 3"
+    assert plain(long_state(run("a", state=RunState.QUEUED, reason="waits for b"))) == "◌ waits for b"
+    stopping = run("a", state=RunState.RUNNING, stopping="SIGINT sent, SIGTERM in 12 s", stalled=True)
+    assert plain(long_state(stopping)) == "◼ stopping  SIGINT sent, SIGTERM in 12 s"
+    assert plain(short_state(run("a", state=RunState.RUNNING, stalled=True))) == "◍ stalled"
+    assert look(run("a", stopping="SIGINT sent")).word == "done", "a run that has ended is stopping no more"
+
+
+def test_the_terminal_decides_about_ascii() -> None:
+    assert choose({}, "utf-8") is UNICODE
+    assert choose({}, "ISO-8859-1") is ASCII
+    assert choose({"TERM": "linux"}, "utf-8") is ASCII
+    assert choose({"YOLOQAT_ASCII": "1"}, "utf-8") is ASCII
+    assert choose({"YOLOQAT_ASCII": "0"}, "ascii") is UNICODE
+    assert all(sign.isascii() for sign in vars(ASCII)["states"].values())
