@@ -1,0 +1,64 @@
+"""The optimizer and its three parameter groups."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+from torch.optim import SGD, Adam, Optimizer
+
+NOMINAL_BATCH = 64
+"""Gradients are accumulated up to this many images, and weight decay is scaled to it."""
+
+
+@dataclass(frozen=True)
+class ParameterGroups:
+    """State-dict keys and parameters by how they are decayed and warmed up."""
+
+    scales: dict[str, nn.Parameter]
+    """BatchNorm weights and implicit vectors: no decay."""
+    weights: dict[str, nn.Parameter]
+    """All other weights: decayed."""
+    biases: dict[str, nn.Parameter]
+    """No decay; their learning rate warms up from `warmup_bias_lr`."""
+
+
+def parameter_groups(model: nn.Module) -> ParameterGroups:
+    """Sort a model's parameters."""
+    groups = ParameterGroups({}, {}, {})
+    for path, module in model.named_modules():
+        for name, parameter in module.named_parameters(prefix=path, recurse=False):
+            leaf = name.rpartition(".")[2]
+            if leaf == "bias":
+                groups.biases[name] = parameter
+            elif leaf == "weight" and not isinstance(module, nn.BatchNorm2d):
+                groups.weights[name] = parameter
+            else:
+                groups.scales[name] = parameter
+    return groups
+
+
+def accumulation(batch_size: int) -> int:
+    """Batches per optimizer step, once warmed up."""
+    return max(round(NOMINAL_BATCH / batch_size), 1)
+
+
+def scaled_weight_decay(weight_decay: float, batch_size: int) -> float:
+    """Weight decay for the number of images that a step really sees."""
+    return weight_decay * batch_size * accumulation(batch_size) / NOMINAL_BATCH
+
+
+def build_optimizer(model: nn.Module, hyp: Mapping[str, Any], batch_size: int, adam: bool = False) -> Optimizer:
+    """SGD with Nesterov momentum, or Adam, over three groups: scales, weights, biases."""
+    groups = parameter_groups(model)
+    decay = scaled_weight_decay(float(hyp["weight_decay"]), batch_size)
+    parameters = [
+        {"params": list(groups.scales.values()), "weight_decay": 0.0},
+        {"params": list(groups.weights.values()), "weight_decay": decay},
+        {"params": list(groups.biases.values()), "weight_decay": 0.0},
+    ]
+    for group in parameters:
+        group["initial_lr"] = float(hyp["lr0"])
+    if adam:
+        return Adam(parameters, lr=float(hyp["lr0"]), betas=(float(hyp["momentum"]), 0.999), foreach=True)
+    return SGD(parameters, lr=float(hyp["lr0"]), momentum=float(hyp["momentum"]), nesterov=True, foreach=True)
