@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 
 
 def duration(seconds: float | None) -> str:
-    """`48 s`, `4 m 12 s`, `3 h 05 m`, `2 d 04 h`; `–` when unknown."""
+    """`0.4 s`, `48 s`, `4 m 12 s`, `3 h 05 m`, `2 d 04 h`; `–` when unknown."""
     if seconds is None:
         return "–"
+    if 0 <= seconds < 9.95:
+        return f"{seconds:.1f} s"
     whole = max(round(seconds), 0)
     minutes, second = divmod(whole, 60)
     hours, minute = divmod(minutes, 60)

@@ -1,0 +1,1 @@
+"""`yoloqat`: everything that the screen does, for shells and scripts."""

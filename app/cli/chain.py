@@ -1,0 +1,48 @@
+"""The table of a chain: float → PTQ → QAT → ONNX Q/DQ."""
+
+from collections.abc import Sequence
+
+from app.cli.output import table
+from app.services.comparable import fraction_text, settings_words
+from app.services.lineage import ChainStep
+from app.services.words import megabytes
+from engine.contracts.states import RunState
+
+_HEADERS = ("STEP", "P", "R", "mAP@.5", "mAP@.5:.95", "AP", "Δparent", "Δfloat", "MB", "TIME")
+
+
+def chain_table(steps: Sequence[ChainStep]) -> str:
+    """The chain with the drops of mAP@.5:.95 in points, and how it was evaluated. AP is pycocotools'."""
+    rows = [_row(step) for step in steps]
+    lines = [table(_HEADERS, rows, right=range(1, len(_HEADERS)))]
+    settings = list(dict.fromkeys(settings_words(step.settings) for step in steps if step.settings is not None))
+    if len(settings) == 1:
+        lines.append(f"all evaluated on {settings[0]}; Δ: mAP@.5:.95 in points; AP: pycocotools")
+    else:
+        lines.append("Δ: mAP@.5:.95 in points, where the evaluation settings agree; AP: pycocotools")
+    reasons = {step.label: step.not_comparable or step.not_comparable_to_float for step in steps}
+    lines += [f"≠eval {label}: {reason}" for label, reason in reasons.items() if reason]
+    return "\n".join(lines)
+
+
+def _row(step: ChainStep) -> list[str]:
+    label = f"{'  ' * (step.depth - 1)}└ {step.label}" if step.depth > 1 else step.label
+    if step.state is not RunState.SUCCEEDED and not step.metrics:
+        label = f"{label} ({step.state.value})"
+    return [
+        label,
+        *(fraction_text(step.metrics.get(name)) for name in ("P", "R", "mAP@.5", "mAP@.5:.95", "AP")),
+        step.delta_parent_text(),
+        step.delta_float_text(),
+        megabytes(step.size_bytes),
+        "–" if step.seconds is None else _clock(step.seconds),
+    ]
+
+
+def _clock(seconds: float) -> str:
+    """`48s`, `4m12s`, `3h05m`: a column has no room for more."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minute:02d}m"
+    return f"{minutes}m{second:02d}s" if minutes else f"{second}s"

@@ -1,0 +1,98 @@
+"""`yoloqat compare RUN RUN…`"""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from app.cli.chain import chain_table
+from app.cli.output import columns, fit, print_json, say_workspace
+from app.services.compare import Cell, Comparison, Row, compare
+from app.services.lineage import ChainStep, lineage
+
+_KEY_CELLS, _RUN_CELLS = 20, 18
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("references", metavar="RUN", nargs="+", help="runs, or the name of a pipeline's group")
+    parser.add_argument("--baseline", metavar="RUN", help="measure against this run (default: the first)")
+    parser.add_argument("-a", "--all", action="store_true", help="options that are the same everywhere, too")
+    parser.add_argument("--json", action="store_true", help="everything as JSON")
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Print runs side by side, and the chain that they form."""
+    from app.services.names import find_id, find_ids
+    from app.services.runs import get_detail
+    from app.services.workspace import resolve_workspace
+
+    workspace = resolve_workspace(arguments.workspace)
+    say_workspace(workspace)
+    found = [run_id for reference in arguments.references for run_id in find_ids(workspace, reference)]
+    ids = list(dict.fromkeys(found))
+    baseline = find_id(workspace, arguments.baseline) if arguments.baseline else None
+    if baseline is not None and baseline not in ids:
+        ids = [baseline, *ids]
+    details = [get_detail(workspace, run_id) for run_id in ids]
+    comparison, chain = compare(details, baseline), lineage(details)
+    if arguments.json:
+        print_json(as_json(comparison, chain))
+        return 0
+    parts = [chain_table(chain)] if chain else []
+    parts += [_block(comparison, block, arguments.all) for block in _blocks(comparison)]
+    print("\n\n".join(parts))
+    return 0
+
+
+def as_json(comparison: Comparison, chain: Sequence[ChainStep]) -> dict[str, Any]:
+    """The documented shape, with the chain's differences worked out."""
+    steps = [{**vars(step), "delta_parent": step.delta_parent, "delta_float": step.delta_float} for step in chain]
+    return {"schema": 1, **vars(comparison), "chain": steps}
+
+
+def _blocks(comparison: Comparison) -> list[list[int]]:
+    """The columns of each table: as many runs as fit, the baseline first in each."""
+    base = next(i for i, run in enumerate(comparison.runs) if run.id == comparison.baseline)
+    others = [i for i in range(len(comparison.runs)) if i != base]
+    room = max(1, (columns() - _KEY_CELLS) // (_RUN_CELLS + 2) - 1)
+    return [[base, *others[at : at + room]] for at in range(0, len(others), room)] or [[base]]
+
+
+def _block(comparison: Comparison, block: Sequence[int], everything: bool) -> str:
+    options = comparison.options if everything else tuple(row for row in comparison.options if row.differs)
+    parts = []
+    for rows in (comparison.metrics, comparison.facts, options):
+        for section in dict.fromkeys(row.section for row in rows):
+            parts.append(_section(comparison, section, [row for row in rows if row.section == section], block))
+    if comparison.settings:
+        parts.append(f"baseline {_base_name(comparison)}: evaluated on {comparison.settings}")
+    parts += _reasons(comparison)
+    return "\n".join(parts)
+
+
+def _section(comparison: Comparison, section: str, rows: Sequence[Row], block: Sequence[int]) -> str:
+    """Columns of fixed widths, so that the sections stand under one another."""
+    lines = [[section.upper(), *(comparison.runs[index].name for index in block)]]
+    lines += [[row.key, *(_text(row.cells[index]) for index in block)] for row in rows]
+    return "\n".join(
+        "  ".join(fit(cell, _RUN_CELLS if i else _KEY_CELLS) for i, cell in enumerate(line)).rstrip() for line in lines
+    )
+
+
+def _text(cell: Cell) -> str:
+    return " ".join(part for part in (cell.text, cell.delta_text, "best" if cell.is_best else "") if part)
+
+
+def _base_name(comparison: Comparison) -> str:
+    return next(run.name for run in comparison.runs if run.id == comparison.baseline)
+
+
+def _reasons(comparison: Comparison) -> list[str]:
+    """Why numbers were not compared, once per run."""
+    reasons = {
+        run.name: cell.reason
+        for row in comparison.metrics
+        for run, cell in zip(comparison.runs, row.cells, strict=True)
+        if cell.reason
+    }
+    return [f"≠eval {name}: {reason}" for name, reason in reasons.items()]

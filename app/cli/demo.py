@@ -1,0 +1,26 @@
+"""`yoloqat demo`: what `yoloqat-tui --demo` shows, without a screen."""
+
+import argparse
+
+from app.cli.output import say, say_workspace
+from app.cli.run import index
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The demo takes no arguments of its own."""
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Run the demo and print its table. Ends with 0 only when every step has succeeded."""
+    from app.services.demo import launch_demo
+    from app.services.workspace import resolve_workspace
+
+    workspace = resolve_workspace(arguments.workspace)
+    say_workspace(workspace)
+    specs = launch_demo(workspace)
+    index(workspace)
+    say(f"{specs[0].group}: {' → '.join(spec.step or spec.name for spec in specs)}; Ctrl-C detaches")
+
+    from app.cli.follow_group import follow_group
+
+    return follow_group(workspace, specs)

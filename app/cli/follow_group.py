@@ -1,0 +1,128 @@
+"""Following the runs of a pipeline: one line per epoch and evaluation, at the end the chain."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+from app.cli.chain import chain_table
+from app.cli.follow import ending, exit_code
+from app.cli.output import say
+from app.services.comparable import fraction_text
+from app.services.control import run_status
+from app.services.words import duration
+from db.views import EpochView, EvaluationView, Number, RunDetail
+from engine.contracts.run_folder import Workspace
+from engine.contracts.spec import RunSpec
+from engine.contracts.states import RunState
+from engine.supervise.state import RunStatus
+
+_LOOK_SECONDS = 0.5
+_TAIL_LINES = 20
+_LOSSES = ("box", "obj", "cls")
+_RATES = ("P", "R", "mAP@.5", "mAP@.5:.95")
+
+
+def follow_group(workspace: Workspace, specs: Sequence[RunSpec]) -> int:
+    """Print the progress of a pipeline until all of its runs have ended, then the chain and the time it took.
+
+    Returns:
+        0 when every run has succeeded, else the exit code of the first that has not; 130 after Ctrl-C.
+    """
+    group = specs[0].group or specs[0].name
+    began = time.monotonic()
+    try:
+        statuses = [_Step(workspace, spec).follow() for spec in specs]
+    except KeyboardInterrupt:
+        say(f"\ndetached: {group} goes on; `yoloqat ls` shows it, `yoloqat stop {group}` stops it")
+        return 130
+    _print_chain(workspace, group)
+    print(f"wall time {duration(time.monotonic() - began)}", flush=True)
+    failed = [(spec, status) for spec, status in zip(specs, statuses, strict=True) if exit_code(status)]
+    if not failed:
+        return 0
+    spec, status = failed[0]
+    _tell_failure(workspace, spec, status)
+    return exit_code(status)
+
+
+class _Step:
+    """One run of the pipeline, and what of it has been printed."""
+
+    def __init__(self, workspace: Workspace, spec: RunSpec) -> None:
+        self._workspace = workspace
+        self._spec = spec
+        self._label = f"{spec.step or spec.name:<8}"
+        self._epochs: set[tuple[int, int]] = set()
+        self._evaluations = 0
+        self._version = -1
+
+    def follow(self) -> RunStatus:
+        """Print what the run measures, until it has ended."""
+        status = run_status(self._workspace, self._spec.id)
+        told_start = False
+        while status.state.is_live:
+            if status.state is RunState.RUNNING:
+                if not told_start:
+                    told_start = True
+                    print(f"{self._label}  running", flush=True)
+                self._print_news()
+            time.sleep(_LOOK_SECONDS)
+            status = run_status(self._workspace, self._spec.id)
+        self._print_rest()
+        print(ending(self._label, status).replace(":", " ", 1), flush=True)
+        return status
+
+    def _print_news(self) -> None:
+        from app.services.runs import data_version, get_detail
+
+        version = data_version(self._workspace)
+        if version != self._version:
+            self._version = version
+            self._print_detail(get_detail(self._workspace, self._spec.id))
+
+    def _print_rest(self) -> None:
+        from app.services.runs import get_detail, settle
+
+        settle(self._workspace, self._spec.id)
+        self._print_detail(get_detail(self._workspace, self._spec.id))
+
+    def _print_detail(self, detail: RunDetail) -> None:
+        for epoch in detail.epochs:
+            # An epoch is told once its validation has come, which is a while after its training line.
+            if (epoch.attempt, epoch.epoch) not in self._epochs and _RATES[-1] in epoch.values:
+                self._epochs.add((epoch.attempt, epoch.epoch))
+                print(f"{self._label}  {_epoch_line(epoch)}", flush=True)
+        for evaluation in detail.evaluations[self._evaluations :]:
+            if not evaluation.values:
+                break
+            self._evaluations += 1
+            print(f"{self._label}  {_evaluation_line(evaluation)}", flush=True)
+
+
+def _epoch_line(epoch: EpochView) -> str:
+    head = f"epoch {epoch.epoch:>{len(str(epoch.last_epoch))}}/{epoch.last_epoch}"
+    losses = [f"{name} {epoch.values[name].text}" for name in _LOSSES if name in epoch.values]
+    return "  ".join([head, *losses, *_rates(epoch.values)])
+
+
+def _evaluation_line(evaluation: EvaluationView) -> str:
+    return "  ".join([evaluation.label or evaluation.weights or "evaluation", *_rates(evaluation.values)])
+
+
+def _rates(values: Mapping[str, Number]) -> list[str]:
+    return [f"{name} {fraction_text(values[name])}" for name in _RATES if name in values]
+
+
+def _print_chain(workspace: Workspace, group: str) -> None:
+    from app.services.demo import demo_table
+
+    chain = demo_table(workspace, group)
+    if chain:
+        print(f"\n{chain_table(chain)}\n")
+
+
+def _tell_failure(workspace: Workspace, spec: RunSpec, status: RunStatus) -> None:
+    from app.services.log_tail import log_tail
+
+    lines = log_tail(workspace, spec.id, lines=_TAIL_LINES)
+    say("\n".join([f"the end of {spec.name}'s log:", *(f"  {line}" for line in lines)] if lines else []))
+    say(ending(spec.name, status))

@@ -1,0 +1,37 @@
+"""`yoloqat import FILE…`"""
+
+import argparse
+from pathlib import Path
+
+from app.cli.output import print_json, say_workspace, table
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("files", metavar="FILE", nargs="+", help="console logs of the original or of ours")
+    parser.add_argument("--name", help="what to call the run (default: the file's name); a taken name is counted up")
+    parser.add_argument("--json", action="store_true", help="what was read of each file as JSON")
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Bring logs in as finished runs, and tell what was read of each."""
+    from app.services.importing import import_logs
+    from app.services.workspace import resolve_workspace
+
+    workspace = resolve_workspace(arguments.workspace)
+    say_workspace(workspace)
+    reports = import_logs(workspace, [Path(file) for file in arguments.files], name=arguments.name)
+    if arguments.json:
+        print_json({"schema": 1, "workspace": workspace.path, "imported": reports})
+        return 0
+    headers = ["FILE", "RUN", "EPOCHS", "EVALUATIONS", "LINES", "NOT READ"]
+    rows = [
+        [
+            report.file.name,
+            report.run_id,
+            *(str(count) for count in (report.epochs, report.evaluations, report.lines, report.lines_not_understood)),
+        ]
+        for report in reports
+    ]
+    print(table(headers, rows, right=range(2, 6)))
+    return 0

@@ -1,0 +1,74 @@
+"""`yoloqat ls`"""
+
+import argparse
+from collections.abc import Sequence
+
+from app.cli.output import coloured, print_json, say_workspace, table
+from app.services.comparable import fraction_text
+from app.services.words import age, duration
+from db.views import RunView
+
+HEADERS = ("NAME", "STAGE", "STATE", "EPOCH", "mAP@.5:.95", "ETA", "AGE")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("-a", "--all", action="store_true", help="archived runs, too")
+    parser.add_argument("--json", action="store_true", help="everything about every run as JSON")
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """List the runs, newest first; the runs of a pipeline stay together, in the order of its steps."""
+    from app.services.runs import list_runs
+    from app.services.workspace import resolve_workspace
+
+    workspace = resolve_workspace(arguments.workspace)
+    say_workspace(workspace)
+    runs = in_groups(list_runs(workspace, archived=arguments.all))
+    if arguments.json:
+        print_json({"schema": 1, "workspace": workspace.path, "runs": runs})
+    elif runs:
+        lines = table(HEADERS, [_row(run) for run in runs], right=(3, 4, 5, 6)).splitlines()
+        print("\n".join([lines[0], *map(coloured, lines[1:], (run.state for run in runs))]))
+    else:
+        print("no runs yet")
+    return 0
+
+
+def in_groups(runs: Sequence[RunView]) -> list[RunView]:
+    """Newest first; a group stands where its newest run does."""
+    newest: dict[str, tuple[float, str]] = {}
+    for run in runs:
+        key = run.group or run.id
+        newest[key] = max(newest.get(key, (0.0, "")), (run.created_at.timestamp(), run.id))
+    inside = sorted(runs, key=lambda run: (run.created_at.timestamp(), run.id))
+    return sorted(inside, key=lambda run: newest[run.group or run.id], reverse=True)
+
+
+def state_words(run: RunView) -> str:
+    """The state with its marks: `running, stalled`."""
+    if run.stopping:
+        return f"{run.state.value}, stopping"
+    return f"{run.state.value}, stalled" if run.stalled else run.state.value
+
+
+def progress_words(run: RunView) -> str:
+    """`7/10` epochs, else `12/26` of the bar at hand; `–` when there is neither."""
+    if run.epochs_total:
+        return f"{run.epochs_done or 0}/{run.epochs_total}"
+    if run.state.is_live and run.progress is not None:
+        return f"{run.progress.done}/{run.progress.total}"
+    return "–"
+
+
+def _row(run: RunView) -> list[str]:
+    eta = duration(run.eta_seconds) if run.state.is_live else "–"
+    return [
+        run.name,
+        run.stage,
+        state_words(run),
+        progress_words(run),
+        fraction_text(run.best_map),
+        eta,
+        age(run.created_at),
+    ]

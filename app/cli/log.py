@@ -1,0 +1,49 @@
+"""`yoloqat log RUN`"""
+
+import argparse
+import sys
+
+from app.cli.output import print_json, say_workspace
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("reference", metavar="RUN")
+    parser.add_argument("-n", "--lines", type=int, default=200, metavar="N", help="how many of the last lines (200)")
+    parser.add_argument("--attempt", type=int, metavar="N", help="of this attempt (default: the newest)")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("-f", "--follow", action="store_true", help="go on until the run ends; Ctrl-C leaves it running")
+    how.add_argument("--raw", action="store_true", help="the bytes as they were printed, with redraws and colours")
+    how.add_argument("--json", action="store_true", help="id, name, attempt and lines as JSON")
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Print the end of a log."""
+    from app.services.log_tail import find_attempt, tail, tail_bytes
+    from app.services.names import find_id, read_name
+    from app.services.workspace import resolve_workspace
+
+    workspace = resolve_workspace(arguments.workspace)
+    say_workspace(workspace)
+    folder = workspace.run(find_id(workspace, arguments.reference))
+    attempt = find_attempt(workspace, folder.id, arguments.attempt)
+    name = read_name(folder).name
+    if arguments.json:
+        lines = tail(attempt.console, arguments.lines) if attempt else []
+        number = attempt.number if attempt else None
+        print_json({"schema": 1, "id": folder.id, "name": name, "attempt": number, "lines": lines})
+        return 0
+    if attempt is None:
+        return 0
+    data, end = tail_bytes(attempt.console, arguments.lines)
+    if arguments.raw:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        return 0
+    if arguments.follow:
+        from app.cli.follow import follow_run
+
+        return follow_run(workspace, folder.id, name, offset=end - len(data))
+    for line in tail(attempt.console, arguments.lines):
+        print(line)
+    return 0

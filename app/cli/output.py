@@ -1,0 +1,118 @@
+"""Plain text on stdout and stderr: tables that fit the terminal, colours only where somebody can see them."""
+
+import json
+import os
+import re
+import shutil
+import sys
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from math import isfinite
+from pathlib import PurePath
+from typing import Any
+
+from engine.contracts.run_folder import Workspace
+from engine.contracts.states import RunState
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_COLOURS = {
+    RunState.RUNNING: "36",
+    RunState.STARTING: "36",
+    RunState.SUCCEEDED: "32",
+    RunState.FAILED: "31",
+    RunState.KILLED: "31",
+    RunState.OUT_OF_MEMORY: "31",
+    RunState.COULD_NOT_START: "31",
+    RunState.DEPENDENCY_FAILED: "31",
+    RunState.LOST: "31",
+}
+
+
+def say(text: str) -> None:
+    """Tell something that is not the command's result."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def say_workspace(workspace: Workspace) -> None:
+    """Every command that uses a workspace says which."""
+    say(f"workspace: {workspace.path} ({workspace.origin})")
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document. Objects of our own become plain ones; nan and inf, which JSON has not, become null."""
+    print(json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def plain(value: Any) -> Any:
+    """Nothing but dicts, lists, strings, numbers, booleans and None: enums by value, times in ISO format."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, PurePath):
+        return str(value)
+    return value
+
+
+def table(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), flexible: int = 0
+) -> str:
+    """A table that fits the terminal (80 columns where there is none).
+
+    Args:
+        right: indices of the columns that stand at the right.
+        flexible: index of the column that gives way when there is not enough room.
+    """
+    cells = [[_CONTROL.sub("", cell) for cell in row] for row in (headers, *rows)]
+    widths = [max(width(row[column]) for row in cells) for column in range(len(headers))]
+    excess = sum(widths) + 2 * (len(widths) - 1) - columns()
+    if excess > 0:
+        widths[flexible] = max(widths[flexible] - excess, 4)
+    lines = []
+    for row in cells:
+        parts = [fit(cell, widths[i], i in right) for i, cell in enumerate(row)]
+        lines.append("  ".join(parts).rstrip())
+    return "\n".join(lines)
+
+
+def fit(text: str, cells: int, right: bool = False) -> str:
+    """Text in exactly so many cells; what is too long loses its middle, for names often differ at their ends."""
+    excess = width(text) - cells
+    if excess > 0:
+        keep = max(cells - 1, 0)
+        text = text[: keep - keep // 2] + "…" + (text[-(keep // 2) :] if keep // 2 else "")
+    padding = " " * (cells - width(text))
+    return padding + text if right else text + padding
+
+
+def width(text: str) -> int:
+    """Cells that a text takes in a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+def columns() -> int:
+    """The terminal's width; 80 in a pipe."""
+    return shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() or "COLUMNS" in os.environ else 80
+
+
+def coloured(text: str, state: RunState) -> str:
+    """Replace the state's word in a line by the coloured one, where stdout is a terminal that wants colours."""
+    colour = _COLOURS.get(state)
+    if colour is None or not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    return text.replace(state.value, f"\x1b[{colour}m{state.value}\x1b[0m", 1)

@@ -1,0 +1,64 @@
+"""`yoloqat pipeline NAME|FILE`"""
+
+import argparse
+import shlex
+from collections.abc import Sequence
+
+from app.cli.output import say, say_workspace, table
+from app.cli.run import index
+from engine.contracts.errors import YoloqatError
+from engine.contracts.spec import RunSpec
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("pipeline", metavar="NAME|FILE", help="one of `yoloqat pipelines`, or a YAML file")
+    parser.add_argument(
+        "--set", dest="settings", metavar="INPUT=VALUE", action="append", default=[], help="set an input"
+    )
+    parser.add_argument("--name", help="what to call the group of runs; a taken name is counted up")
+    parser.add_argument("--dry-run", action="store_true", help="check everything and print each command line")
+    parser.add_argument("-f", "--follow", action="store_true", help="show the steps until all have ended")
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Launch all steps of a pipeline; each one's runner waits for the steps that it needs."""
+    from app.services.pipelines import launch_pipeline, load_pipeline, plan_pipeline
+    from app.services.workspace import resolve_workspace
+
+    pipeline = load_pipeline(arguments.pipeline)
+    overrides = dict(_assignment(text) for text in arguments.settings)
+    workspace = resolve_workspace(arguments.workspace)
+    say_workspace(workspace)
+    if arguments.dry_run:
+        planned = plan_pipeline(workspace, pipeline, overrides, name=arguments.name)
+        for spec in planned:
+            waits = f" (after {_waits(spec, planned)})" if spec.parents else ""
+            print(f"# {spec.name}{waits}\n{shlex.join(spec.command)}")
+        return 0
+    specs = launch_pipeline(workspace, pipeline, overrides, name=arguments.name)
+    index(workspace)
+    print(_launched(specs), flush=True)
+    if arguments.follow:
+        from app.cli.follow_group import follow_group
+
+        return follow_group(workspace, specs)
+    group = specs[0].group
+    say(f"launched; `yoloqat ls` shows them, `yoloqat compare {group}` the results, `yoloqat stop {group}` stops all")
+    return 0
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise YoloqatError(f"{text!r} sets nothing", where="--set", hint="Write --set NAME=VALUE.")
+    return name.strip(), value
+
+
+def _launched(specs: Sequence[RunSpec]) -> str:
+    return table(["RUN", "ID", "STEP", "WAITS FOR"], [[s.name, s.id, s.step or "", _waits(s, specs)] for s in specs])
+
+
+def _waits(spec: RunSpec, specs: Sequence[RunSpec]) -> str:
+    names = {other.id: other.step or other.name for other in specs}
+    return ", ".join(names.get(parent, parent) for parent in spec.parents)

@@ -1,0 +1,122 @@
+"""`yoloqat show RUN`"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.cli.list_runs import progress_words, state_words
+from app.cli.output import columns, fit, print_json, say_workspace, table
+from app.services.comparable import METRICS, fraction_text
+from app.services.words import age, duration, megabytes
+from db.views import EpochView, EvaluationView, RunDetail, RunView
+
+_LOSSES = ("box", "obj", "cls", "total")
+_RATES = ("P", "R", "mAP@.5", "mAP@.5:.95")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("reference", metavar="RUN")
+    parser.add_argument("-n", "--epochs", type=int, default=10, metavar="N", help="how many of the last epochs (10)")
+    parser.add_argument("--json", action="store_true", help="everything as JSON")
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Print all that is known of a run."""
+    from app.services.runs import get_detail
+    from app.services.workspace import resolve_workspace
+
+    workspace = resolve_workspace(arguments.workspace)
+    say_workspace(workspace)
+    detail = get_detail(workspace, arguments.reference)
+    if arguments.json:
+        print_json({"schema": 1, "workspace": workspace.path, **vars(detail)})
+        return 0
+    parts = [
+        "\n".join(_head(detail, workspace.run(detail.run.id).path)),
+        _epochs(detail.epochs[-arguments.epochs :] if arguments.epochs > 0 else ()),
+        _evaluations(detail.evaluations),
+        _artifacts(detail),
+    ]
+    print("\n\n".join(part for part in parts if part))
+    return 0
+
+
+def _head(detail: RunDetail, folder: Path) -> Iterator[str]:
+    run = detail.run
+    facts = {
+        "name": f"{run.name} ({run.id})",
+        "stage": run.stage + (f", step {run.step} of {run.group or run.pipeline}" if run.step else ""),
+        "state": state_words(run) + (f" ({run.reason})" if run.reason else ""),
+        "stop": run.stopping,
+        "progress": _progress(run),
+        "best": f"mAP@.5:.95 {fraction_text(run.best_map)}"
+        + (f" in epoch {run.best_epoch}" if run.best_epoch is not None else "")
+        if run.best_map
+        else "",
+        "started": f"{run.started_at:%Y-%m-%d %H:%M:%S} UTC, {age(run.started_at)} ago" if run.started_at else "",
+        "time": duration(run.seconds) if run.seconds is not None else "",
+        "attempt": str(run.attempt) if run.attempt > 1 else "",
+        "imported": detail.imported_from or "",
+        "folder": str(folder),
+        "not read": f"{run.lines_not_understood} lines of the log were not understood"
+        if run.lines_not_understood
+        else "",
+        "tags": " ".join(run.tags),
+        "notes": run.notes,
+        "command": " ".join(detail.command),
+    }
+    for name, text in facts.items():
+        if text:
+            # Paths are for copying, so they are never cut.
+            whole = name in ("folder", "imported")
+            yield f"{name:<9} {text}" if whole else fit(f"{name:<9} {text}", columns()).rstrip()
+
+
+def _progress(run: RunView) -> str:
+    if not run.state.is_live or progress_words(run) == "–":
+        return progress_words(run).replace("–", "")
+    bar = run.progress
+    words = [f"{progress_words(run)}"]
+    if bar is not None:
+        words.append(f"{bar.phase} {bar.done}/{bar.total} {bar.rate}".strip())
+    if run.eta_seconds is not None:
+        words.append(f"{duration(run.eta_seconds)} left")
+    return ", ".join(words)
+
+
+def _epochs(epochs: tuple[EpochView, ...]) -> str:
+    """The epoch table, with the digits of the log."""
+    names = [name for name in (*_LOSSES, *_RATES) if any(name in epoch.values for epoch in epochs)]
+    if not epochs:
+        return ""
+    rows = [
+        [f"{epoch.epoch}/{epoch.last_epoch}", *(epoch.values[n].text if n in epoch.values else "–" for n in names)]
+        for epoch in epochs
+    ]
+    return table(["EPOCH", *names], rows, right=range(len(names) + 1))
+
+
+def _evaluations(evaluations: tuple[EvaluationView, ...]) -> str:
+    names = [name for name in METRICS[:7] if any(name in evaluation.values for evaluation in evaluations)]
+    if not names:
+        return ""
+    rows = [
+        [evaluation.label or evaluation.weights or "–", *(fraction_text(evaluation.values.get(name)) for name in names)]
+        for evaluation in evaluations
+    ]
+    return table(["EVALUATION", *names], rows, right=range(1, len(names) + 1))
+
+
+def _artifacts(detail: RunDetail) -> str:
+    rows = [
+        [
+            "input" if artifact.is_input else "output",
+            artifact.role,
+            megabytes(artifact.size_bytes),
+            artifact.sha256[:12],
+            artifact.path,
+        ]
+        for artifact in detail.artifacts
+    ]
+    return table(["FILE", "ROLE", "MB", "SHA-256", "PATH"], rows, right=(2,), flexible=4) if rows else ""

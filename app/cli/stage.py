@@ -1,0 +1,35 @@
+"""`yoloqat retrain|ptq|qat|…`: one of our stages, launched detached and followed until it ends."""
+
+import argparse
+
+from app.cli.output import say, say_workspace
+from app.cli.run import index, tell_launched
+from engine.contracts.options.arguments import add_arguments as add_options
+from engine.contracts.options.arguments import from_namespace
+from engine.contracts.stages import STAGES
+
+
+def add_arguments(stage: str, parser: argparse.ArgumentParser) -> None:
+    """Declare our own arguments and the stage's options."""
+    ours = parser.add_argument_group("the run")
+    ours.add_argument("--name", help=f"what to call it; a taken name is counted up (default: {stage})")
+    ours.add_argument("-d", "--detach", action="store_true", help="return at once instead of showing its output")
+    add_options(parser, STAGES[stage].options)
+
+
+def call(stage: str, arguments: argparse.Namespace) -> int:
+    """Launch a stage; unless detached, show its console and return its exit code."""
+    from app.cli.follow import follow_run
+    from app.services.launch import launch_stage
+    from app.services.workspace import resolve_workspace
+
+    options = from_namespace(STAGES[stage].options, arguments)
+    workspace = resolve_workspace(arguments.workspace)
+    say_workspace(workspace)
+    spec = launch_stage(workspace, stage, options, name=arguments.name)
+    index(workspace)
+    if arguments.detach:
+        tell_launched(spec)
+        return 0
+    say(f"{spec.name} is run {spec.id} in {workspace.run(spec.id).path}; Ctrl-C detaches")
+    return follow_run(workspace, spec.id, spec.name)
