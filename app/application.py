@@ -1,5 +1,6 @@
 """The Textual app: reads the runs in the background, shows screens, and tells when a run has ended."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -88,7 +89,7 @@ class YoloqatApp(App[None]):
         """Show the first screen, and only then look at the world."""
         self.register_theme(DARK)
         self.register_theme(LIGHT)
-        self.theme = DARK.name
+        self.theme = os.environ.get("TEXTUAL_THEME", DARK.name)
         if glyphs().is_ascii:
             self.add_class("-ascii")
             ScrollBar.renderer = PlainScrollBar

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from app.services.pipelines import PipelineSummary
     from db.views import RunDetail, RunView
     from engine.contracts.pipeline import Pipeline
+    from engine.contracts.process import Provenance
     from engine.contracts.run_folder import Workspace
     from engine.contracts.spec import RunSpec
 
@@ -65,6 +66,14 @@ class Backend:
         from app.services.runs import get_detail
 
         return get_detail(self.workspace, run_id)
+
+    def provenance(self, run_id: str) -> Provenance | None:
+        """Code and packages that the newest attempt started from; None when nobody wrote them down."""
+        from engine.contracts.process import ProcessRecord
+
+        attempts = self.workspace.run(run_id).attempts()
+        record = ProcessRecord.read(attempts[-1].process) if attempts else None
+        return record.provenance if record is not None else None
 
     def log(self, run_id: str, lines: int) -> tuple[str, ...]:
         """The last lines of the newest attempt's log, as text that commands nothing."""

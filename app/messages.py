@@ -1,9 +1,16 @@
 """What the parts of the screen tell each other about the world: facts, in the past tense."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from textual.message import Message
 
 from db.views import RunDetail, RunView
 from engine.contracts.errors import YoloqatError
+
+if TYPE_CHECKING:
+    from engine.contracts.process import Provenance
 
 
 class RunsRead(Message):
@@ -21,9 +28,10 @@ class RunsRead(Message):
 class DetailRead(Message):
     """One run was read, and is not what it was."""
 
-    def __init__(self, detail: RunDetail) -> None:
+    def __init__(self, detail: RunDetail, provenance: Provenance | None = None) -> None:
         super().__init__()
         self.detail = detail
+        self.provenance = provenance
 
     def can_replace(self, message: Message) -> bool:
         """Only the latest state of the same run matters."""

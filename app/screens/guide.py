@@ -56,9 +56,9 @@ class PipelineGuide:
             self._app.push_screen(RunScreen(run_id, following=following))
 
     def compare_group(self, group: str) -> None:
-        """Compare all runs of a pipeline that have begun."""
+        """Compare all runs of a pipeline that have begun; one that draws a data set has nothing to compare."""
         runs = sorted((r for r in self._app.runs if r.group == group), key=lambda r: (r.created_at, r.id))
-        self.compare([run.id for run in runs if run.state is not RunState.QUEUED])
+        self.compare([run.id for run in runs if run.state is not RunState.QUEUED and run.stage != "shapes"])
 
     def compare(self, run_ids: Sequence[str]) -> None:
         """Compare runs side by side."""

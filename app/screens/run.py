@@ -113,7 +113,7 @@ class RunScreen(Page):
                     if current != seen and (current[1:] != seen[1:] or now >= next_detail):
                         detail = app.backend.detail(run_id)
                         seen, next_detail = current, now + DETAIL_SECONDS
-                        self._post(worker.is_cancelled, DetailRead(detail))
+                        self._post(worker.is_cancelled, DetailRead(detail, app.backend.provenance(run_id)))
                     newest = app.backend.log_stamp(run_id)
                     if newest != stamp:
                         lines = app.backend.log(run_id, LOG_LINES)
@@ -153,7 +153,7 @@ class RunScreen(Page):
         self.query_one(CurvesPane).show(detail)
         self.query_one(EvaluationTable).show(detail)
         folder = self.yoloqat.backend.workspace.run(detail.run.id).path
-        self.query_one(AboutPane).lines = tuple(about(detail, str(folder)))
+        self.query_one(AboutPane).lines = tuple(about(detail, str(folder), message.provenance))
 
     @on(LogRead)
     def _show_log(self, message: LogRead) -> None:

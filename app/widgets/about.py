@@ -1,7 +1,10 @@
-"""Where a run comes from and what it left: command, folder, options, files, and how to stop it."""
+"""Where a run comes from and what it left: command, folder, options, files, code, and how to stop it."""
+
+from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
@@ -16,8 +19,11 @@ from app.widgets.state import long_state
 from db.views import ArtifactView, RunDetail, RunView
 from engine.contracts.states import RunState
 
+if TYPE_CHECKING:
+    from engine.contracts.process import GitState, Provenance
 
-def about(detail: RunDetail, folder: str) -> list[Cell]:
+
+def about(detail: RunDetail, folder: str, provenance: Provenance | None = None) -> list[Cell]:
     """The lines, long ones unbroken."""
     run = detail.run
     lines: list[Cell] = [*_facts(run, folder), *_what_to_do(run, detail.artifacts)]
@@ -33,7 +39,7 @@ def about(detail: RunDetail, folder: str) -> list[Cell]:
             lines += ["", ((heading, "title"),), *(_file(a) for a in files)]
     if detail.options:
         lines += ["", (("Options", "title"),), *_options(detail.options)]
-    lines += _git(detail)
+    lines += _code(provenance) if provenance is not None else []
     if run.lines_not_understood:
         lines += ["", ((f"{run.lines_not_understood} lines of the log were not understood", "muted"),)]
     return lines
@@ -93,12 +99,23 @@ def _value(value: object) -> str:
     return str(value) if value not in ("", None) else glyphs().dash
 
 
-def _git(detail: RunDetail) -> list[Cell]:
-    event = next((e for e in detail.events if e.kind in ("provenance", "git")), None)
-    if event is None:
-        return []
-    commit = event.payload.get("commit") or event.payload.get("git")
-    return ["", (("Git", "title"),), clean(str(commit))] if commit else []
+def _code(provenance: Provenance) -> list[Cell]:
+    """Commit, uncommitted changes and package versions."""
+    lines: list[Cell] = ["", (("Code", "title"),)]
+    git = provenance.git
+    if git is not None:
+        branch = f" on {git.branch}" if git.branch else ""
+        lines.append(join([(("git  ", "muted"), (clean(f"{git.commit[:12]}{branch}"), "")), _changes(git)]))
+    versions = {"python": provenance.python, **provenance.packages}
+    lines += [join([((f"{clean(n):<22}", "muted"), (clean(v), ""))]) for n, v in versions.items() if v]
+    return lines if len(lines) > 2 else []
+
+
+def _changes(git: GitState) -> Cell:
+    if not git.dirty:
+        return (("no uncommitted changes", "muted"),)
+    where = f" in {clean(git.diff)}" if git.diff else ""
+    return ((f"uncommitted changes: {formats.size(git.diff_bytes)}{where}", "warn"),)
 
 
 class AboutPane(VerticalScroll):

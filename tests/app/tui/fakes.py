@@ -17,6 +17,7 @@ from db.views import ArtifactView, EpochView, EvaluationView, Number, ProgressVi
 from engine.contracts.errors import YoloqatError
 from engine.contracts.pipeline import Pipeline
 from engine.contracts.pipeline_file import read_pipeline
+from engine.contracts.process import GitState, Provenance
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
@@ -293,6 +294,11 @@ class FakeBackend:
         except KeyError:
             raise YoloqatError(f"there is no run {run_id!r}") from None
 
+    def provenance(self, run_id: str) -> Provenance | None:
+        return Provenance(
+            python="3.11.7", git=GitState(commit="abcdef0123456789", branch="main", dirty=True, diff_bytes=3200)
+        )
+
     def log(self, run_id: str, lines: int) -> tuple[str, ...]:
         return self.logs.get(run_id, ())[-lines:]
 
@@ -319,6 +325,10 @@ class FakeBackend:
     def launch(self, pipeline: Pipeline, values: Mapping[str, Any], name: str | None = None) -> list[RunSpec]:
         self.launched = self.plan(pipeline, values, name)
         return self.launched
+
+    def demo(self) -> list[RunSpec]:
+        self.change(*pipeline_runs())
+        return [RunSpec(id=r.id, name=r.name, stage=r.stage, group=r.group) for r in pipeline_runs()]
 
     def stop(self, run_id: str, now: bool = False) -> None:
         self.stopped.append((run_id, now))

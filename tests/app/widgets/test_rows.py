@@ -10,6 +10,7 @@ from app.widgets.run_rows import NARROW, WIDE, arrange, cells, group_state
 from app.widgets.run_text import best_epoch, epoch_count, fraction, progress_line
 from app.widgets.spans import plain, width
 from db.views import ProgressView
+from engine.contracts.process import GitState, Provenance
 from engine.contracts.states import RunState
 from tests.app.tui.fakes import NOW, detail, epochs, evaluation, other_runs, pipeline_runs, run
 
@@ -124,7 +125,11 @@ def test_two_evaluations_of_one_label_are_told_apart_by_file() -> None:
 
 def test_about_tells_command_files_options_and_what_to_do() -> None:
     live = detail(PIPELINE[2])
-    text = "\n".join(plain(cell) for cell in about(live, "/w/runs/x"))
+    code = Provenance(
+        python="3.11.7", git=GitState(commit="abcdef0123456789", branch="main", dirty=True, diff_bytes=3200)
+    )
+    text = "\n".join(plain(cell) for cell in about(live, "/w/runs/x", code))
+    assert "abcdef012345 on main  uncommitted changes: 3.2 kB" in text
     assert "yoloqat stop relu-qat" in text
     assert "python -P -m engine retrain --epochs 30" in text
     assert "75.6 MB" in text
