@@ -72,8 +72,13 @@ class Bar(Generic[Item]):
     def update(self, n: int = 1) -> None:
         """Count `n` more items, and redraw when the last redraw is long enough ago."""
         self.done += n
-        if time.monotonic() - self._drawn_at >= self._interval:
+        if self.is_due:
             self._draw()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the next `update` redraws: a description that is costly to make is only needed then."""
+        return time.monotonic() - self._drawn_at >= self._interval
 
     def close(self) -> None:
         """Draw the final state and end the line. Closing twice does nothing."""

@@ -13,7 +13,8 @@ REQUIRED = (
     "box", "cls", "cls_pw", "obj", "obj_pw", "anchor_t", "fl_gamma",
 )  # fmt: skip
 OPTIONAL: dict[str, float] = {
-    "iou_t": 0.2, "hsv_h": 0.0, "hsv_s": 0.0, "hsv_v": 0.0, "degrees": 0.0, "translate": 0.0, "scale": 0.0, "shear": 0.0,
+    "iou_t": 0.2, "hsv_h": 0.0, "hsv_s": 0.0, "hsv_v": 0.0, "degrees": 0.0, "translate": 0.0, "scale": 0.0,
+    "shear": 0.0,
     "perspective": 0.0, "flipud": 0.0, "fliplr": 0.0, "mosaic": 0.0, "mixup": 0.0, "copy_paste": 0.0, "paste_in": 0.0,
     "loss_ota": 1, "warmup_min_iterations": 1000, "ema_decay": 0.9999, "ema_ramp": 2000, "distill": 0.0, "anchors": 0,
 }  # fmt: skip

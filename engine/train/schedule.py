@@ -24,8 +24,8 @@ def linear(epochs: int, final: float) -> Callable[[int], float]:
 class Schedule:
     """Warm-up by iteration, then one learning rate per epoch.
 
-    As in the original, epoch e runs at the factor of epoch e − 1, and the last value of the warm-up stays until the epoch
-    ends. The rates of an epoch depend on the epoch alone, so a resumed training goes on where it was.
+    As in the original, epoch e runs at the factor of epoch e − 1, and the last value of the warm-up stays until the
+    epoch ends. The rates of an epoch depend on the epoch alone, so a resumed training goes on where it was.
     """
 
     def __init__(

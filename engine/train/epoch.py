@@ -1,0 +1,129 @@
+"""One pass over the training images."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from engine.contracts.bar import Bar
+from engine.contracts.errors import YoloqatError
+from engine.data.loader import BatchLoader
+from engine.train.console import TITLES, epoch_row, say
+from engine.train.ema import ModelEMA
+from engine.train.schedule import Schedule
+
+Loss = Callable[[Sequence[Tensor], Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Raw outputs, targets (n, 6), images (B, 3, H, W) → the total to differentiate, and the items box, obj, cls, total."""
+
+
+class NotFinite(YoloqatError):
+    """The loss is nan or inf; the weights are still those of the last good step."""
+
+    exit_code = 1
+
+
+@dataclass
+class Training:
+    """Everything that an epoch works on."""
+
+    model: nn.Module
+    optimizer: Optimizer
+    schedule: Schedule
+    scaler: torch.amp.GradScaler
+    loss: Loss
+    loader: BatchLoader
+    device: torch.device
+    epochs: int
+    ema: ModelEMA | None = None
+    resize: Callable[[Tensor], Tensor] | None = None
+    """Changes the size of a batch (B, 3, H, W), for multi-scale training."""
+    max_batches: int = 0
+    """0: all."""
+
+    @property
+    def batches(self) -> int:
+        return min(len(self.loader), self.max_batches) if self.max_batches else len(self.loader)
+
+    @property
+    def amp(self) -> bool:
+        return self.device.type == "cuda"
+
+
+def train_epoch(training: Training, epoch: int) -> str:
+    """Train one epoch (0-based) and print its header and bar.
+
+    Returns:
+        The epoch's row as printed.
+
+    Raises:
+        NotFinite: before the optimizer would have stepped on it.
+    """
+    t = training
+    t.model.train()
+    t.loader.sampler.set_epoch(epoch)  # type: ignore[union-attr]
+    t.schedule.start_epoch(epoch)
+    t.optimizer.zero_grad()
+    say("\n" + TITLES)
+    means = torch.zeros(4, device=t.device)
+    row = ""
+    with Bar[Any](total=t.batches) as bar:
+        for batch, (images, targets, _, _) in enumerate(t.loader):
+            if batch >= t.batches:
+                break
+            images = to_network(images, t.device)
+            if t.resize is not None:
+                images = t.resize(images)
+            items = _step(t, epoch, batch, images, targets.to(t.device))
+            means += (items - means) / (batch + 1)
+            if bar.is_due or batch + 1 == t.batches:
+                # Reading the means waits for the device: done only when a redraw shows them.
+                row = epoch_row(epoch, t.epochs, t.device, means.tolist(), len(targets), images.shape[-1])
+                bar.set_description(row)
+            bar.update()
+    return row
+
+
+def to_network(images: Tensor, device: torch.device) -> Tensor:
+    """uint8 (B, 3, H, W) → float32 in 0..1 on the device; channels last, in which convolutions are faster."""
+    return images.to(device, non_blocking=True, memory_format=torch.channels_last).float().div_(255)
+
+
+def _step(t: Training, epoch: int, batch: int, images: Tensor, targets: Tensor) -> Tensor:
+    iteration = batch + t.batches * epoch
+    t.schedule.start_iteration(iteration, epoch)
+    with torch.autocast(t.device.type, enabled=t.amp):
+        raws = t.model(images)
+        loss, items = t.loss(raws, targets, images)
+    if not torch.isfinite(loss):
+        raise NotFinite(
+            f"the loss is {loss.item():g} in epoch {epoch}, batch {batch}; the weights before it are kept in last.pt",
+            hint="Try a lower lr0, more warm-up epochs, or --hyp with loss_ota: 0; check the labels of this batch.",
+        )
+    t.scaler.scale(loss).backward()
+    if t.schedule.steps_after(iteration):
+        t.scaler.step(t.optimizer)
+        t.scaler.update()
+        t.optimizer.zero_grad()
+        if t.ema is not None:
+            t.ema.update(t.model)
+    return items
+
+
+def multi_scale(img_size: int, stride: int, seed: int) -> Callable[[Tensor], Tensor]:
+    """Batches of half to one and a half times the size, in multiples of the stride, bilinear."""
+    generator = torch.Generator().manual_seed(seed)
+    lowest, highest = img_size // 2 // stride, (img_size + img_size // 2) // stride
+
+    def resize(images: Tensor) -> Tensor:
+        longest = int(torch.randint(max(lowest, 1), highest + 1, (), generator=generator)) * stride
+        factor = longest / max(images.shape[2:])
+        if factor == 1:
+            return images
+        shape = [-(-round(side * factor) // stride) * stride for side in images.shape[2:]]
+        return F.interpolate(images, shape, mode="bilinear", align_corners=False)
+
+    return resize

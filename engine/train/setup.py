@@ -1,0 +1,114 @@
+"""From options to a model that is ready to train, with the lines that the original prints on the way."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engine.contracts.errors import YoloqatError
+from engine.data.labeled import LabeledImages
+from engine.losses.geometry import HeadGeometry
+from engine.losses.loss import ComputeLoss
+from engine.losses.ota import ComputeLossOTA
+from engine.models.checkpoint import Checkpoint
+from engine.models.config import load_model_config, parse_model_config
+from engine.models.summary import summarize
+from engine.models.transfer import transfer
+from engine.models.yolo import YoloModel, build_model
+from engine.train.anchors import GOOD_RECALL, anchor_fit, box_sizes, search_anchors
+from engine.train.console import say
+from engine.train.epoch import Loss
+from engine.train.optimizer import parameter_groups
+
+
+def make_model(
+    cfg: str, checkpoint: Checkpoint | None, weights: str, names: Sequence[str], act: str, width: float
+) -> YoloModel:
+    """Build the model that `--cfg` or the checkpoint describes, and give it the checkpoint's weights.
+
+    Raises:
+        YoloqatError: neither says what the model is, or they cannot be combined.
+    """
+    if cfg:
+        config = load_model_config(cfg)
+        if config.layers[-1].module == "Detect":
+            config = config.with_head("IDetect")
+    elif checkpoint is not None:
+        config = parse_model_config(checkpoint.config, weights, weights)
+        act = checkpoint.act if act == "model" else act
+    else:
+        raise YoloqatError("neither --cfg nor --weights says what to train", hint="For example: --cfg yolov7-tiny.")
+    if config.nc != len(names):
+        say(f"Overriding model.yaml nc={config.nc} with nc={len(names)}")
+    model = build_model(config, names=names, act=act, width=width)
+    say(f"{summarize(model)}\n")
+    if checkpoint is not None:
+        done, total = transfer(model, checkpoint.state, exclude=("anchor",) if cfg else ())
+        if not done:
+            raise YoloqatError(
+                f"no weight of this file fits {config.name}",
+                where=weights,
+                hint="Check --cfg and --width against the file.",
+            )
+        say(f"Transferred {done}/{total} items from {weights}")
+    return model
+
+
+def freeze(model: YoloModel, layers: Sequence[int]) -> None:
+    """Stop the gradients of whole layers: several numbers name them, one N means 0 to N − 1."""
+    frozen = set(layers) if len(layers) > 1 else set(range(layers[0] if layers else 0))
+    for name, parameter in model.named_parameters():
+        if any(name.startswith(f"model.{index}.") for index in frozen):
+            print(f"freezing {name}", flush=True)
+            parameter.requires_grad_(False)
+
+
+def say_groups(model: nn.Module, decay: float) -> None:
+    """The original's two lines about the optimizer."""
+    groups = parameter_groups(model)
+    say(f"Scaled weight_decay = {decay:.12g}")
+    say(f"Optimizer groups: {len(groups.biases)} .bias, {len(groups.weights)} conv.weight, {len(groups.scales)} other")
+
+
+def make_loss(model: YoloModel, hyp: Mapping[str, Any], quad: bool = False) -> tuple[Loss, ComputeLoss]:
+    """The loss of training (OTA unless `loss_ota: 0`) and that of validation. `hyp` has its gains scaled.
+
+    The quad loader puts four images into one: its batches count four times.
+    """
+    geometry = HeadGeometry.of(model)
+    plain = ComputeLoss(geometry, hyp)
+    training = ComputeLossOTA(geometry, hyp) if int(hyp["loss_ota"]) == 1 else plain
+
+    def loss(raws: Sequence[Tensor], targets: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
+        total, items = training(raws, targets)
+        return (total * 4 if quad else total), items
+
+    return loss, plain
+
+
+@torch.no_grad()
+def check_anchors(model: YoloModel, images: LabeledImages, img_size: int, anchor_t: float, seed: int) -> None:
+    """Print how the anchors fit the data, and replace them where too many labels have none."""
+    head = model.head
+    wh = box_sizes([images.labels(i) for i in range(len(images))], np.asarray(images.sizes, np.float64), img_size)
+    if not len(wh):
+        return
+    old = head.anchor_grid.view(-1, 2).cpu().numpy().astype(np.float64)
+    per_target, recall = anchor_fit(old, wh, anchor_t)
+    fit = f"anchors/target = {per_target:.2f}, Best Possible Recall (BPR) = {recall:.4f}"
+    line = f"\nautoanchor: Analyzing anchors... {fit}"
+    if recall >= GOOD_RECALL:
+        print(line, flush=True)
+        return
+    print(f"{line}. Attempting to improve anchors, please wait...", flush=True)
+    found = search_anchors(wh, len(old), anchor_t, np.random.default_rng(seed))
+    _, better = anchor_fit(found, wh, anchor_t)
+    if better <= recall:
+        print("autoanchor: Original anchors better than new anchors. Proceeding with original anchors.", flush=True)
+        return
+    grid = torch.as_tensor(found, dtype=head.anchor_grid.dtype, device=head.anchor_grid.device)
+    head.anchor_grid.copy_(grid.view_as(head.anchor_grid))
+    head.anchors.copy_(grid.view_as(head.anchors) / head.stride.to(grid.device).view(-1, 1, 1))
+    print(f"autoanchor: New anchors saved to model (BPR {better:.4f}).", flush=True)
