@@ -115,33 +115,32 @@ def presence(identity: Identity) -> str:
 
 
 def send_signal(identity: Identity, signal_number: int) -> bool:
-    """Signal exactly this process, never another that got its pid. False when it is gone or not ours to signal.
+    """Signal exactly this process, never another that got its pid. False when it is gone or not ours to signal."""
+    return presence(identity) == ALIVE and send_signal_to(identity.pid, identity.start_time, signal_number)
 
-    The check comes after the process descriptor is open, so that no reuse can fall in between.
+
+def send_signal_to(pid: int, start_time: int, signal_number: int) -> bool:
+    """Signal the process on this machine that has this pid and started then. False when it is gone or not ours.
+
+    The check comes after the process descriptor is open, so that no reuse of the pid can fall in between.
     """
     try:
-        descriptor = os.pidfd_open(identity.pid)
+        descriptor = os.pidfd_open(pid)
     except OSError as error:
         if error.errno != errno.ENOSYS:
             return False
-        return _send_without_descriptor(identity, signal_number)
+        descriptor = None  # a kernel before 5.3
     try:
-        if presence(identity) != ALIVE:
+        stat = read_stat(pid)
+        if stat is None or stat.start_time != start_time:
             return False
-        signal.pidfd_send_signal(descriptor, signal_number)
+        if descriptor is None:
+            os.kill(pid, signal_number)
+        else:
+            signal.pidfd_send_signal(descriptor, signal_number)
     except OSError:
         return False
     finally:
-        os.close(descriptor)
-    return True
-
-
-def _send_without_descriptor(identity: Identity, signal_number: int) -> bool:
-    """For kernels before 5.3, which have no process descriptors."""
-    if presence(identity) != ALIVE:
-        return False
-    try:
-        os.kill(identity.pid, signal_number)
-    except OSError:
-        return False
+        if descriptor is not None:
+            os.close(descriptor)
     return True

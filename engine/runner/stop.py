@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from engine.runner.identity import Stat, identify
+from engine.runner.identity import Stat, identify, send_signal_to
 from engine.runner.records import now, write_json
 
 STEPS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
@@ -16,6 +16,8 @@ GRACE = {"sigint": 20.0, "sigterm": 10.0, "leftovers": 1.5}
 _REPEAT_SECONDS = (0.2, 5.0)
 """SIGKILL is repeated, ever more rarely: a process may fork between being listed and being killed, or be stuck in the
 kernel for long."""
+_LOOKS = 5
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 STUCK_SECONDS = 10.0
 """What SIGKILL has not removed after this time, once the main process has gone, is reported and left."""
 
@@ -44,7 +46,7 @@ class Escalation:
         """
         repeated = self._step == len(STEPS) - 1
         self._step = min(self._step + 1, len(STEPS) - 1)
-        count = send_to_all(self._processes(), STEPS[self._step])
+        count = send_to_all(self._processes, STEPS[self._step])
         self.deadline = time.monotonic() + self._grace[self._step]
         if repeated:
             self._grace[-1] = min(self._grace[-1] * 1.5, _REPEAT_SECONDS[1])
@@ -71,16 +73,28 @@ class Escalation:
             write_json(self.record, record, durable=False)
 
 
-def send_to_all(processes: list[Stat], signal_number: signal.Signals) -> int:
-    """Signal each process; one that is stopped is woken up so that it can act. Returns how many were reached."""
-    reached = 0
-    for process in processes:
-        with contextlib.suppress(OSError):  # gone, or not ours to signal
-            os.kill(process.pid, signal_number)
-            reached += 1
+def send_to_all(processes: Callable[[], list[Stat]], signal_number: signal.Signals) -> int:
+    """Signal each process; one that is stopped is woken up so that it can act. Returns how many were reached.
+
+    The list is taken again until nothing is on it that was there, unseen, when the signals went out: a shell that
+    forks at that very moment would otherwise take the signal and wait for a child that never got it. What starts
+    later is left alone; it may be what the stage does to clean up.
+    """
+    reached: set[tuple[int, int]] = set()
+    latest = None
+    for _ in range(_LOOKS):
+        found = {(process.pid, process.start_time) for process in processes()} - reached
+        found = {(pid, start) for pid, start in found if latest is None or start <= latest}
+        if not found:
+            break
+        for pid, start in found:
+            send_signal_to(pid, start, signal_number)
             if signal_number != signal.SIGKILL:
-                os.kill(process.pid, signal.SIGCONT)
-    return reached
+                send_signal_to(pid, start, signal.SIGCONT)
+        reached |= found
+        if latest is None and signal_number != signal.SIGKILL:
+            latest = int(time.clock_gettime(time.CLOCK_BOOTTIME) * _TICKS_PER_SECOND)
+    return len(reached)
 
 
 def clear_leftovers(
@@ -101,10 +115,10 @@ def clear_leftovers(
     while left and time.monotonic() < start + 2 * grace + 1:
         elapsed = time.monotonic() - start
         if elapsed >= grace * 2 / 3:
-            send_to_all(left, signal.SIGKILL)
+            send_to_all(processes, signal.SIGKILL)
         elif elapsed >= grace / 3 and sent is None:
             sent = signal.SIGTERM
-            send_to_all(left, sent)
+            send_to_all(processes, sent)
         time.sleep(0.02 if elapsed < 0.2 else 0.1)
         reap()
         left = processes()

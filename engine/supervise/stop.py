@@ -4,6 +4,7 @@ import signal
 from datetime import UTC, datetime
 
 from engine.contracts.errors import YoloqatError
+from engine.contracts.outcome import Outcome
 from engine.contracts.process import ProcessRecord, StoppingRecord, StopRequest
 from engine.contracts.run_folder import AttemptFolder
 from engine.runner.children import marked
@@ -39,6 +40,9 @@ def request_stop(attempt: AttemptFolder, *, now: bool = False) -> bool:
     stage = identity_of(process.stage) if process.stage else None
     if send_signal(runner, signal.SIGUSR1):
         return True
+    outcome = Outcome.read(attempt.outcome)
+    if outcome is not None:  # it ended meanwhile, perhaps because it saw the request
+        return outcome.stop_requested
     if presence(runner) == ELSEWHERE:
         attempt.stop_request.unlink(missing_ok=True)
         raise YoloqatError(

@@ -23,6 +23,8 @@ from engine.supervise.launch import launch
 from engine.supervise.state import RunStatus, read_state
 
 REPOSITORY = Path(__file__).resolve().parents[3]
+GATE = "until [ -e go ]; do sleep 0.03; done; "
+"""Shell: wait until the test opens the gate."""
 SHORT = Grace(sigint=0.4, sigterm=0.4, leftovers=0.6)
 
 
@@ -73,19 +75,39 @@ class Launched:
         assert self.process.stage is not None
         return self.process.stage.pid
 
+    def until_started(self) -> None:
+        """Wait until the stage is more than a fork that its runner holds back."""
+
+        def started() -> bool:
+            stage = self.process.stage
+            return stage is not None and command_line(stage.pid) != command_line(self.process.runner.pid)
+
+        self.until(started)
+
     def kill_runner(self) -> None:
-        """SIGKILL to the runner, and wait until it has gone."""
+        """SIGKILL to the runner, and wait until it has gone. A runner that waits is killed as it waits."""
+        if self.state().state is not RunState.QUEUED:
+            self.until_started()
         pid = self.process.runner.pid
         os.kill(pid, signal.SIGKILL)
         self.until(lambda: not self.state().runner_alive)
 
     def kill_stage(self) -> None:
+        if self.state().runner_alive:
+            self.until_started()
         os.kill(self.stage_pid, signal.SIGKILL)
 
     def living(self) -> list[int]:
         """Every process of the run that is still there, without its runner."""
         runner = self.process.runner.pid
         return [stat.pid for stat in marked(str(self.attempt.path)) if stat.pid != runner]
+
+
+def command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return b"gone"
 
 
 @dataclass
@@ -99,6 +121,13 @@ class Lab:
     def shell(self, script: str, **options: object) -> Launched:
         """A run of a shell script."""
         return self.run(["sh", "-c", script], **options)  # type: ignore[arg-type]
+
+    def gated(self, script: str, **options: object) -> Launched:
+        """A run of a shell script that begins when the gate is opened."""
+        return self.shell(GATE + script, **options)
+
+    def open_gate(self) -> None:
+        (self.cwd / "go").touch()
 
     def python(self, code: str, **options: object) -> Launched:
         """A run of a piece of Python."""

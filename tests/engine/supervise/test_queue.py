@@ -12,27 +12,30 @@ from engine.supervise.stop import request_stop
 
 
 def test_a_child_waits_for_its_parent(lab):
-    parent = lab.shell("sleep 0.4; touch made", name="relu-retrain")
+    parent = lab.gated("touch made", name="relu-retrain")
     child = lab.shell("ls made", parents=[parent])
     status = child.until_state(RunState.QUEUED)
     assert status.reason == "waits for relu-retrain"
     assert status.started_at is None
+    lab.open_gate()
     child.until_state(RunState.SUCCEEDED)
     assert child.log() == "made\n"
     assert child.outcome.started_at >= parent.outcome.ended_at
 
 
 def test_a_child_of_two_waits_for_both(lab):
-    slow, quick = lab.shell("sleep 0.5", name="slow"), lab.shell("true", name="quick")
+    slow, quick = lab.gated("true", name="slow"), lab.shell("true", name="quick")
     child = lab.shell("true", parents=[slow, quick])
     child.until(lambda: child.state().reason == "waits for slow")
+    lab.open_gate()
     child.until_state(RunState.SUCCEEDED)
 
 
 def test_a_failed_parent_fails_its_children_to_the_last(lab):
-    parent = lab.shell("sleep 0.3; exit 3", name="retrain")
+    parent = lab.gated("exit 3", name="retrain")
     child = lab.shell("echo never", name="ptq", parents=[parent])
     grandchild = lab.shell("echo never", name="qat", parents=[child])
+    lab.open_gate()
     assert child.until_state(RunState.DEPENDENCY_FAILED).reason == "retrain failed: exit code 3"
     status = grandchild.until_state(RunState.DEPENDENCY_FAILED)
     assert status.reason == "ptq could not run: retrain failed: exit code 3"
@@ -57,10 +60,11 @@ def test_a_lost_parent_fails_its_child(lab):
 
 
 def test_a_parent_that_lost_its_runner_can_still_succeed(lab):
-    parent = lab.shell('sleep 0.8; echo "{}" > "$YOLOQAT_ATTEMPT/../../result.json"', stage="retrain")
+    parent = lab.gated('echo "{}" > "$YOLOQAT_ATTEMPT/../../result.json"', stage="retrain")
     child = lab.shell("true", parents=[parent])
     child.until_state(RunState.QUEUED)
     parent.kill_runner()
+    lab.open_gate()
     child.until_state(RunState.SUCCEEDED)
 
 
@@ -76,7 +80,7 @@ def test_a_queued_run_can_be_stopped(lab):
 
 
 def test_a_stopped_parent_stops_the_chain_with_the_reason(lab):
-    parent = lab.shell("sleep 30", name="retrain")
+    parent = lab.run(["sleep", "30"], name="retrain")
     child = lab.shell("echo never", parents=[parent])
     child.until_state(RunState.QUEUED)
     request_stop(parent.attempt)
@@ -94,13 +98,14 @@ def test_a_killed_queue_is_lost_not_waiting(lab):
 
 def test_a_queued_run_that_the_shutdown_took_can_be_queued_again(lab):
     """Nobody asked for its end, so it has none, and another runner may take it up."""
-    parent = lab.shell("sleep 1.2")
+    parent = lab.gated("true")
     child = lab.shell("echo at last", parents=[parent])
     child.until_state(RunState.QUEUED)
     os.kill(child.process.runner.pid, signal.SIGTERM)
     assert child.until_state(RunState.LOST).reason == "its runner was killed before the stage had started"
     start_runner(child.attempt)
-    assert child.state().state is RunState.QUEUED
+    child.until_state(RunState.QUEUED)
+    lab.open_gate()
     child.until_state(RunState.SUCCEEDED)
     assert child.log() == "at last\n"
 

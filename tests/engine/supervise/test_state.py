@@ -10,9 +10,9 @@ from engine.contracts.outcome import Outcome, OutcomeKind
 from engine.contracts.process import LaunchRecord, ProcessIdentity, ProcessRecord, StoppingRecord
 from engine.contracts.run_folder import RunFolder
 from engine.contracts.states import RunState
-from engine.runner.identity import ALIVE, GONE, REBOOTED
+from engine.runner.identity import ALIVE, GONE, REBOOTED, presence
 from engine.supervise.console import LogEnding, judge_ending
-from engine.supervise.evidence import Evidence, Silence, measure_silence
+from engine.supervise.evidence import Evidence, Silence, identity_of, measure_silence
 from engine.supervise.state import decide, describe_stop, is_stalled, read_state
 
 SOMEBODY = ProcessIdentity(pid=1, start_time=1, boot_id="b", host="h", pid_namespace="n")
@@ -155,6 +155,7 @@ def test_a_folder_without_attempts(tmp_path):
 def test_records_that_are_damaged_do_not_raise(lab):
     run = lab.shell("true")
     run.until_state(RunState.SUCCEEDED)
+    run.until(lambda: presence(identity_of(run.process.runner)) == GONE)
     for path in (run.attempt.outcome, run.attempt.process, run.attempt.launch):
         path.write_bytes(b"\x00\xff{ not json")
         assert not run.state().state.is_live

@@ -63,7 +63,7 @@ def test_a_stubborn_stage_is_gone_after_three_signals(lab):
     shown = watch(run)
     first_words = list(dict.fromkeys(words.split(",")[0] for words in shown if words != "stop requested"))
     assert first_words[:2] == ["SIGINT sent", "SIGTERM sent"]  # SIGKILL is over before one can look
-    assert stopping(run)["signal"] == "SIGKILL"
+    run.until(lambda: stopping(run)["signal"] == "SIGKILL")
     assert any("SIGTERM in 0 s" in words for words in shown)
     status = run.state()
     assert status.state is RunState.STOPPED
@@ -128,7 +128,7 @@ def test_a_stopped_process_is_woken_to_stop(lab):
 
 
 def test_sigterm_to_the_runner_stops_the_run(lab):
-    run = lab.shell("sleep 30")
+    run = lab.run(["sleep", "30"])
     os.kill(run.process.runner.pid, signal.SIGTERM)
     assert run.until_state(RunState.STOPPED).reason == "the runner got SIGTERM; signal 2 (SIGINT)"
 
@@ -156,7 +156,7 @@ def test_a_stage_without_runner_is_stopped_in_the_same_way(lab):
     shown = watch(run)
     first_words = list(dict.fromkeys(words.split(",")[0] for words in shown if words != "stop requested"))
     assert first_words[:2] == ["SIGINT sent", "SIGTERM sent"]  # SIGKILL is over before one can look
-    assert stopping(run)["signal"] == "SIGKILL"
+    run.until(lambda: stopping(run)["signal"] == "SIGKILL")
     run.until(lambda: run.attempt.outcome.exists())
     status = run.state()
     assert status.state is RunState.STOPPED
@@ -171,7 +171,8 @@ def test_what_a_lost_run_left_behind_can_be_stopped(lab):
     run.until_state(RunState.ENDED)
     assert len(run.living()) == 3
     assert request_stop(run.attempt)
-    run.until(lambda: run.living() == [])
+    run.until(lambda: run.attempt.outcome.exists())
+    assert run.living() == []
     assert request_stop(run.attempt) is False
 
 

@@ -5,6 +5,7 @@ import os
 import pty
 import random
 import signal
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,17 +15,19 @@ import pytest
 from engine.contracts.states import RunState
 from engine.supervise.stop import request_stop
 
-BARS = r"for i in 0 1 2 3; do printf '   %s/3   1.2G  0.05  %s5%%%%|##   | 1/4\r' $i $i; sleep 0.1; done"
+BARS = r"for i in 0 1 2 3; do printf '   %s/3   1.2G  0.05  %s5%%%%|##   | 1/4\r' $i $i; sleep 0.1; done; sleep 30"
+GATE = "until [ -e go ]; do sleep 0.03; done; "
 FINISH = 'echo "{}" > "$(dirname "$YOLOQAT_ATTEMPT")/../result.json"'
 """What a stage of ours does last (the contents do not matter here)."""
 
 
 def test_the_end_of_the_launching_process_group_does_not_reach_the_run(lab, launcher):
-    process = launcher("20260101-000000-aaaa", ["sh", "-c", "sleep 0.5; echo done"], start_new_session=True)
+    process = launcher("20260101-000000-aaaa", ["sh", "-c", GATE + "echo done"], start_new_session=True)
     assert process.stdout.readline() == b"launched\n"
     os.killpg(process.pid, signal.SIGKILL)
     run = lab.adopt("20260101-000000-aaaa")
     assert run.state().state is RunState.RUNNING
+    lab.open_gate()
     run.until_state(RunState.SUCCEEDED)
     assert run.log() == "done\n"
 
@@ -32,20 +35,23 @@ def test_the_end_of_the_launching_process_group_does_not_reach_the_run(lab, laun
 def test_the_end_of_the_terminal_does_not_reach_the_run(lab, launcher):
     controller, terminal = pty.openpty()
     take_it = f"import fcntl, termios; os.setsid(); fcntl.ioctl({terminal}, termios.TIOCSCTTY, 0)"
-    process = launcher("20260101-000000-bbbb", ["sh", "-c", "sleep 0.5; echo done"], take_it, pass_fds=[terminal])
+    process = launcher("20260101-000000-bbbb", ["sh", "-c", GATE + "echo done"], take_it, pass_fds=[terminal])
     assert process.stdout.readline() == b"launched\n"
     os.close(terminal)
     os.close(controller)  # as sshd does: the kernel sends SIGHUP to the session
     assert process.wait(5) == -signal.SIGHUP
     run = lab.adopt("20260101-000000-bbbb")
+    lab.open_gate()
     run.until_state(RunState.SUCCEEDED)
     assert run.log() == "done\n"
 
 
 def test_sighup_to_runner_and_stage_is_ignored(lab):
-    run = lab.shell("sleep 0.4; echo done")
+    run = lab.gated("echo done")
+    run.until_started()
     os.kill(run.process.runner.pid, signal.SIGHUP)
     os.kill(run.stage_pid, signal.SIGHUP)
+    lab.open_gate()
     run.until_state(RunState.SUCCEEDED)
 
 
@@ -67,7 +73,7 @@ def test_the_runner_is_small(lab):
 
 
 def test_a_stage_whose_runner_is_killed_runs_on_and_is_settled_by_its_result(lab):
-    run = lab.shell(f"sleep 0.5; {FINISH}", stage="retrain")
+    run = lab.gated(FINISH, stage="retrain")
     run.kill_runner()
     status = run.state()
     assert status.state is RunState.RUNNING
@@ -75,26 +81,30 @@ def test_a_stage_whose_runner_is_killed_runs_on_and_is_settled_by_its_result(lab
     assert not status.runner_alive
     assert status.reason == "its runner was lost; the stage goes on"
     assert status.seconds > 0
+    lab.open_gate()
     assert run.until_state(RunState.SUCCEEDED).reason == "it finished; its runner was lost before"
 
 
 def test_a_result_without_the_promised_artifact_is_no_success(lab):
-    run = lab.shell(f"sleep 0.3; {FINISH}", stage="retrain", artifacts={"best": "weights/best.pt"})
+    run = lab.gated(FINISH, stage="retrain", artifacts={"best": "weights/best.pt"})
     run.kill_runner()
+    lab.open_gate()
     assert run.until_state(RunState.FAILED).reason == "it finished, but weights/best.pt is missing"
 
 
 def test_a_foreign_command_whose_runner_was_killed_has_ended(lab):
-    run = lab.shell("sleep 0.3; echo '30 epochs completed in 22.593 hours.'; echo")
+    run = lab.gated("echo '30 epochs completed in 22.593 hours.'; echo")
     run.kill_runner()
+    lab.open_gate()
     status = run.until_state(RunState.ENDED)
     assert "exit code unknown" in status.reason
     assert "the log is complete: 30 epochs completed in 22.593 hours" in status.reason
 
 
 def test_a_traceback_is_told_where_the_exit_code_is_unknown(lab):
-    run = lab.python("import time; time.sleep(0.3); raise ValueError('no labels in train')")
+    run = lab.gated(f"{sys.executable} -S -c \"raise ValueError('no labels in train')\"")
     run.kill_runner()
+    lab.open_gate()
     assert "the log ends in a traceback: ValueError: no labels in train" in run.until_state(RunState.ENDED).reason
 
 
@@ -197,6 +207,7 @@ def survive(lab, seed):
     """Kill what stands around a stage at random moments; it must end as if nothing had been."""
     choice = random.Random(seed)
     run = lab.python(STAGE, stage="retrain")
+    run.until_started()
     for _ in range(choice.randrange(1, 4)):
         time.sleep(choice.uniform(0, 0.25))
         target = choice.choice(["runner", "hangup", "state"])
