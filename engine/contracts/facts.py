@@ -17,7 +17,10 @@ class EpochRow:
     last_epoch: int
     """The number after the slash, as printed."""
     values: Mapping[str, str]
-    """gpu_mem, box, obj, cls, total, labels, img_size in YOLOv7's dialect; a field cut off at the terminal's edge is absent."""
+    """gpu_mem, box, obj, cls, total, labels, img_size in YOLOv7's dialect.
+
+    A field that the terminal's edge cut off is absent; without any, the log does not hold the epoch's final numbers.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,8 @@ class ValidationRow:
     """The epoch that it validates, None for a final or stand-alone evaluation."""
     weights: str | None = None
     """What was evaluated, where the log says so: a path, or `last`/`best` from YOLOv7's order of its final tests."""
+    label: str | None = None
+    """What our own stages call it: `PTQ`, `QAT`, …"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,7 @@ class CocoLine:
     evaluation: int
     epoch: int | None = None
     weights: str | None = None
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +125,10 @@ class OutOfMemory:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Any other line worth keeping: `kind` is `device`, `options`, `hyperparameters`, `transferred`, `optimizer`, `warning`, …"""
+    """Any other line worth keeping.
+
+    `kind` is `device`, `options`, `hyperparameters`, `transferred`, `optimizer`, `data`, `warning`, …
+    """
 
     kind: str
     text: str
@@ -131,6 +140,8 @@ class StageEvent:
 
     name: str
     payload: Mapping[str, Any]
+    evaluation: int | None = None
+    """For the event `evaluation`: which evaluation of this log it tells at full precision."""
 
 
 Fact = (

@@ -1,0 +1,67 @@
+"""Progress bars in the text format of tqdm, wherever they stand in a line and wherever they are cut."""
+
+import re
+from dataclasses import dataclass
+
+_BAR = re.compile(
+    r"(?P<percent>\d{1,3})%"
+    r"(?:\|[^|\r\n]{0,300}(?:\||$)| )"  # cells, or none where the width is 0
+    r"(?: ?(?P<done>\d+)/(?P<total>\d+)"
+    r"(?: \[(?P<elapsed>[\d:]+)<(?P<remaining>[\d:]+|\?)(?:, *(?P<rate>[^\]\[]{1,24}))?(?P<end>\])?)?)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BarText:
+    """A bar as it was drawn; what the terminal's edge cut off is None."""
+
+    start: int
+    """Where the percentage begins in the line."""
+    end: int
+    """Where the text after the bar begins."""
+    percent: int
+    done: int | None = None
+    total: int | None = None
+    elapsed_seconds: float | None = None
+    remaining_seconds: float | None = None
+    rate: str = ""
+
+    @property
+    def is_complete(self) -> bool | None:
+        """Whether the last item was counted; None when it cannot be told."""
+        if self.done is not None and self.total:
+            return self.done >= self.total
+        return False if self.percent < 99 else None
+
+
+def find_bar(text: str) -> BarText | None:
+    """The first bar of a line, or None."""
+    if "%" not in text:
+        return None
+    match = _BAR.search(text)
+    if match is None:
+        return None
+    done, total, elapsed = match["done"], match["total"], match["elapsed"]
+    if elapsed is None and match.end() == len(text):
+        total = None  # its last digits may be missing
+        done = done if total else None
+    return BarText(
+        start=match.start(),
+        end=match.end(),
+        percent=int(match["percent"]),
+        done=int(done) if done else None,
+        total=int(total) if total else None,
+        elapsed_seconds=seconds(elapsed),
+        remaining_seconds=seconds(match["remaining"]) if match["rate"] else None,
+        rate=(match["rate"] or "").strip() if match["end"] else "",
+    )
+
+
+def seconds(clock: str | None) -> float | None:
+    """`MM:SS` or `H:MM:SS` in seconds; None when it is neither."""
+    if not clock or not re.fullmatch(r"\d+(?::\d{1,2}){1,2}", clock):
+        return None
+    total = 0
+    for part in clock.split(":"):
+        total = total * 60 + int(part)
+    return float(total)

@@ -1,0 +1,112 @@
+"""The parser of a log: bytes in, facts out."""
+
+from dataclasses import asdict
+from typing import Any
+
+from engine.contracts.facts import Fact, Progress
+from engine.logs import foreign, pycocotools, yoloqat_events, yolov7
+from engine.logs.assembler import Assembler, Evaluation, State
+from engine.logs.lines import LineSplitter
+from engine.logs.marks import Mark
+from engine.logs.python_errors import TracebackReader
+from engine.logs.text import MOST_CHARACTERS, decode, without_rank
+
+VERSION = 1
+"""Of the facts and of the stored state. A log that an older parser has read is read again."""
+
+
+class LogParser:
+    """Reads a growing log.
+
+    Feed it the bytes as they come; the facts do not depend on where they are cut, memory is bounded, and nothing is
+    ever raised. `state()` is plain data: stored with the number of bytes that were fed, it lets another process go on.
+    """
+
+    def __init__(self) -> None:
+        self.lines = 0
+        """Lines so far, blank ones not counted; a line that was redrawn counts once."""
+        self.not_understood = 0
+        self._splitter = LineSplitter()
+        self._assembler = Assembler()
+        self._tracebacks = TracebackReader()
+
+    def feed(self, chunk: bytes) -> list[Fact]:
+        """The facts that the next bytes bring. Bars in progress are not among them: see `progress`."""
+        facts: list[Fact] = []
+        for line in self._splitter.feed(chunk):
+            facts += self._read_line(line)
+        return facts
+
+    def finish(self) -> list[Fact]:
+        """The facts of the last line, if it has no line feed and nothing follows any more."""
+        facts: list[Fact] = []
+        for line in self._splitter.finish():
+            facts += self._read_line(line)
+        return facts
+
+    @property
+    def progress(self) -> Progress | None:
+        """Where the newest bar stands, the one of an unfinished line included."""
+        for frame in self._splitter.current():
+            text = without_rank(decode(frame))[:MOST_CHARACTERS]
+            for mark in yolov7.read(text, self._assembler.columns):
+                progress = self._assembler.progress_of(mark)
+                if progress is not None and (progress.rate or progress.done == progress.total):
+                    return progress
+        return self._assembler.progress
+
+    def state(self) -> dict[str, Any]:
+        """Everything that `restore` needs, as JSON values."""
+        return {
+            "version": VERSION,
+            "lines": self.lines,
+            "not_understood": self.not_understood,
+            "splitter": self._splitter.state(),
+            "assembler": asdict(self._assembler.memory),
+            "traceback": self._tracebacks.state(),
+        }
+
+    @classmethod
+    def restore(cls, state: dict[str, Any]) -> "LogParser | None":
+        """The parser that left this state; None when it is one of another version."""
+        if state.get("version") != VERSION:
+            return None
+        parser = cls()
+        parser.lines = state["lines"]
+        parser.not_understood = state["not_understood"]
+        parser._splitter = LineSplitter.restore(state["splitter"])
+        memory = dict(state["assembler"])
+        memory["waiting"] = [Evaluation(**fields) for fields in memory["waiting"]]
+        memory["current"] = Evaluation(**memory["current"]) if memory["current"] else None
+        parser._assembler = Assembler(State(**memory))
+        parser._tracebacks = TracebackReader(state["traceback"])
+        return parser
+
+    def _read_line(self, line: bytes) -> list[Fact]:
+        self.lines += 1
+        text = without_rank(decode(line))
+        event = yoloqat_events.read(text)
+        if event is not None:
+            return self._assembler.take(event) or []
+        text = text[:MOST_CHARACTERS]
+        errors = self._tracebacks.read(text)
+        if errors is not None:
+            return errors
+        facts: list[Fact] | None = None
+        for mark in self._marks(text):
+            taken = self._assembler.take(mark)
+            if taken is not None:
+                facts = [*(facts or []), *taken]
+        if facts is None:
+            self.not_understood += 1
+            return []
+        return facts
+
+    def _marks(self, text: str) -> list[Mark]:
+        """What the first dialect that knows the line reads in it."""
+        marks = yolov7.read(text, self._assembler.columns)
+        if marks:
+            return marks
+        line = text.strip()
+        mark = pycocotools.read(line) or foreign.read(line)
+        return [mark] if mark else []

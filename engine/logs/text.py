@@ -1,0 +1,30 @@
+"""Text of a log line, and the numbers in it."""
+
+import re
+
+NUMBER = r"(?:[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|[-+]?nan|[-+]?inf)"
+"""What `%g` prints."""
+MOST_CHARACTERS = 8192
+"""Of a line that is searched for anything but an event: no trainer prints more, and searching stays cheap."""
+
+_ESCAPE = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movements
+    r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?"  # OSC and the other strings: titles, clipboards, links
+    r"|\x1b[ -/]*[0-~]?"  # two-character sequences
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_RANK = re.compile(r"\[(?:rank ?)?\d+\]: ?|\d{1,4}: ")
+
+
+def decode(line: bytes) -> str:
+    """The line as text: no escape sequences, no control characters but the tab."""
+    text = line.decode("utf-8", errors="replace")
+    if text.isprintable():
+        return text
+    return _CONTROL.sub("", _ESCAPE.sub("", text))
+
+
+def without_rank(text: str) -> str:
+    """The line without what torchrun (`[rank0]: `) and srun (`0: `) put before it."""
+    match = _RANK.match(text)
+    return text[match.end() :] if match else text
