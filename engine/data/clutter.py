@@ -12,7 +12,7 @@ def draw_background(size: int, rng: np.random.Generator) -> np.ndarray:
     pixels = _gradient(size, rng) + _clouds(size, rng)
     pixels = np.ascontiguousarray(pixels.clip(0, 255), dtype=np.float32)
     scale = size / REFERENCE_SIZE
-    for draw, most in ((_line, 6), (_arc, 4), (_scrap, 8)):
+    for draw, most in ((_line, 5), (_arc, 3), (_scrap, 6)):
         for _ in range(int(rng.integers(0, most + 1))):
             draw(pixels, scale, rng)
     return pixels

@@ -15,11 +15,11 @@ from engine.data.outlines import OUTLINES
 NAMES = tuple(OUTLINES)
 REFERENCE_SIZE = 128
 """Lengths below are given for images of this size and grow with it."""
-SMALLEST, LARGEST = 20.0, 64.0
+SMALLEST, LARGEST = 24.0, 68.0
 MAX_SHAPES = 4
 MAX_COVERED = 0.25
 """No shape may be covered by the others by more than this share."""
-MIN_CONTRAST = 70.0
+MIN_CONTRAST = 100.0
 """Distance between a shape's colour and the background's mean under it, in RGB levels."""
 SUBPIXEL_BITS = 4
 JPEG_QUALITY = 95
@@ -82,7 +82,7 @@ def draw_image(size: int, rng: np.random.Generator) -> Drawing:
         _fill(pixels, mask, rng)
         masks.append(mask)
         labels.append((kind, *_box(outline, size)))
-    noisy = pixels + rng.normal(0, rng.uniform(2, 8), pixels.shape)
+    noisy = pixels + rng.normal(0, rng.uniform(2, 7), pixels.shape)
     return Drawing(noisy.clip(0, 255).astype(np.uint8), np.array(labels, np.float64).reshape(-1, 5))
 
 
@@ -122,11 +122,11 @@ def _fill(pixels: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> Non
     y, x = np.mgrid[:size, :size].astype(np.float32)
     angle = rng.uniform(0, 2 * np.pi)
     along = x * np.cos(angle) + y * np.sin(angle)
-    if style < 0.35:
+    if style < 0.3:
         inside = along[mask > 127]
         shade = (along - inside.min()) / max(float(np.ptp(inside)), 1.0) - 0.5
         paint = paint + shade[:, :, None] * rng.uniform(20, 60)
-    elif style < 0.55:
+    elif style < 0.45:
         period = rng.uniform(5, 12) * size / REFERENCE_SIZE
         paint = paint + np.sign(np.sin(2 * np.pi * along / period))[:, :, None] * rng.uniform(10, 25)
     alpha = mask[:, :, None].astype(np.float32) / 255
