@@ -13,6 +13,8 @@ Standard library alone (`dataclasses` and `subprocess` are avoided too, for thei
 | `stage` | starting the stage and collecting its end |
 | `stop` | SIGINT, SIGTERM, SIGKILL to every descendant, with graces |
 | `stopper` | the same for a stage whose runner is dead |
+| `lock` | one runner per attempt, and never a stage twice |
+| `ending` | what the outcome says |
 | `wait` | waiting for the runs that this one needs |
 | `memory` | the kernel's count of out-of-memory kills |
 | `samples` | CPU, memory and console growth into `system.jsonl` |

@@ -7,7 +7,8 @@ import traceback
 from collections.abc import Callable
 
 from engine.runner.children import become_subreaper
-from engine.runner.run import Refused, Run, log, prepare_signals
+from engine.runner.lock import Refused
+from engine.runner.run import Run, log, prepare_signals
 from engine.runner.stopper import stop_orphan
 
 USAGE = """usage: python -P -m engine.runner [--detach] [--stop] ATTEMPT

@@ -17,6 +17,12 @@ def oom_kills() -> int | None:
     return None
 
 
+def oom_kills_since(before: int | None) -> int:
+    """How many since an earlier call of `oom_kills`; 0 where the kernel does not tell."""
+    after = oom_kills()
+    return 0 if before is None or after is None else max(after - before, 0)
+
+
 def _candidates() -> list[tuple[str, str]]:
     """Files that may hold the count: cgroup v1's memory controller, then v2, then what a container sees as its root."""
     paths = []

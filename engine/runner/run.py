@@ -1,7 +1,6 @@
 """The life of one attempt: from `launch.json` to `outcome.json`."""
 
 import contextlib
-import fcntl
 import os
 import signal
 import sys
@@ -9,9 +8,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from engine.runner import children, wait
+from engine.runner import children, lock, wait
+from engine.runner.ending import disk_is_full, end_fields, missing_artifacts, outcome_record
 from engine.runner.identity import Stat, identify
-from engine.runner.memory import oom_kills
+from engine.runner.memory import oom_kills, oom_kills_since
 from engine.runner.records import ReservedRecord, now, read_json, write_json
 from engine.runner.samples import Sampler
 from engine.runner.stage import CouldNotStart, End, HeldStage, hold, reap
@@ -21,10 +21,6 @@ SAMPLE_SECONDS = 5.0
 STOP_SIGNALS = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
 """Each means: stop the run. SIGUSR1 is what `request_stop` sends."""
 AWAITED = (*STOP_SIGNALS, signal.SIGCHLD)
-
-
-class Refused(Exception):
-    """This attempt is not for us to run: it has ended, or another runner has it."""
 
 
 class Cancelled(Exception):
@@ -55,15 +51,15 @@ class Run:
             ready: called once, when the runner's identity is on disk.
 
         Raises:
-            Refused: it has ended already, or somebody else runs it.
+            lock.Refused: it has ended already, or somebody else runs it.
             OSError: there is no `launch.json`, or not even space for the outcome.
         """
         self.attempt = attempt
         self._ready = ready
-        self._lock = self._take_lock()
+        self._lock = lock.take(attempt)
         launch = read_json(self._path("launch.json"))
         if launch is None:
-            raise Refused(f"{self._path('launch.json')} cannot be read")
+            raise lock.Refused(f"{self._path('launch.json')} cannot be read")
         self.launch = launch
         self.grace = {**GRACE, **launch.get("grace", {})}
         self.outcome = ReservedRecord(self._path("outcome.json"))
@@ -96,28 +92,6 @@ class Run:
         self._ready()
 
     # --- before the stage ---
-
-    def _take_lock(self) -> int:
-        """Lock the attempt. The stage inherits the lock: it is held as long as either lives, seen from any container.
-
-        A reader probes the lock by taking it for a moment, so a refusal is tried again.
-        """
-        descriptor = os.open(self._path("launch.json"), os.O_RDONLY | os.O_CLOEXEC)
-        for _ in range(20):
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(0.05)
-            except OSError:  # a file system without locks: go without
-                break
-        else:
-            raise Refused("another runner has this attempt, or something of its stage still lives")
-        if os.path.exists(self._path("outcome.json")):
-            raise Refused("this attempt has ended")
-        if (read_json(self._path("process.json")) or {}).get("stage"):
-            raise Refused("this attempt has been started before")
-        return descriptor
 
     def _wait_for_parents(self) -> None:
         parents = self.launch.get("wait_for", [])
@@ -212,24 +186,12 @@ class Run:
     def _finish(self, end: End, kills: int) -> None:
         seconds, ended_at = time.monotonic() - (self.started_monotonic or 0.0), now()
         leftovers, stuck = self._clear()
-        run_folder = os.path.dirname(os.path.dirname(self.attempt))
-        artifacts = self.launch.get("artifacts", {}).values()
-        missing = sorted(path for path in artifacts if not os.path.isfile(os.path.join(run_folder, path)))
-        killed = end.signal_number == signal.SIGKILL or end.exit_code == 128 + signal.SIGKILL
+        missing = missing_artifacts(self.attempt, self.launch.get("artifacts", {}))
+        fields = end_fields(end, missing, kills, stuck, self.stop_reason)
+        if end.exit_code != 0 and disk_is_full(self.attempt):
+            fields["reason"] += "; the disk is full"
         self._conclude(
-            kind="exited" if end.exit_code is not None else "signaled",
-            exit_code=end.exit_code,
-            signal=end.signal_number,
-            stop_requested=self.stop is not None,
-            missing_artifacts=missing,
-            ended_at=ended_at,
-            seconds=round(seconds, 3),
-            peak_rss_bytes=end.peak_rss_bytes,
-            oom_kill=killed and kills > 0 and self.stop is None,
-            oom_kills=kills,
-            leftovers=leftovers,
-            stuck=stuck,
-            reason=self._describe(end, missing, kills, stuck),
+            **fields, started_at=self.started_at, ended_at=ended_at, seconds=round(seconds, 3), leftovers=leftovers
         )
 
     def _clear(self) -> tuple[int, list[int]]:
@@ -260,46 +222,9 @@ class Run:
         if self.stop and time.monotonic() >= self.stop.deadline:
             self.stop.advance()
 
-    def _describe(self, end: End, missing: list[str], kills: int, stuck: list[int]) -> str:
-        parts = [self.stop_reason] if self.stop_reason else []
-        if end.exit_code is not None:
-            parts.append(f"exit code {end.exit_code}")
-            if end.exit_code == 0 and missing:
-                parts[-1] += f", but {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
-        elif end.signal_number is not None:
-            parts.append(f"signal {end.signal_number} ({signal_name(end.signal_number)})")
-        if kills:
-            parts.append("the kernel killed for lack of memory")
-        if stuck:
-            parts.append(f"processes that cannot be killed: {', '.join(map(str, stuck))}")
-        if end.exit_code != 0 and self._disk_is_full():
-            parts.append("the disk is full")
-        return "; ".join(parts)
-
-    def _disk_is_full(self) -> bool:
-        with contextlib.suppress(OSError):
-            space = os.statvfs(self.attempt)
-            return space.f_bavail * space.f_frsize < 1 << 16
-        return False
-
     def _conclude(self, **fields: Any) -> None:
-        record = {
-            "exit_code": None,
-            "signal": None,
-            "stop_requested": False,
-            "missing_artifacts": [],
-            "started_at": self.started_at,
-            "ended_at": now(),
-            "seconds": None,
-            "peak_rss_bytes": None,
-            "oom_kill": False,
-            "oom_kills": 0,
-            "leftovers": 0,
-            "stuck": [],
-            **fields,
-        }
         try:
-            self.outcome.commit(record)
+            self.outcome.commit(outcome_record(**fields))
         except OSError as error:  # the run folder has been deleted: nobody is left to tell
             log(f"the outcome could not be written: {error}")
 
@@ -310,19 +235,6 @@ class Run:
 
     def _path(self, name: str) -> str:
         return os.path.join(self.attempt, name)
-
-
-def oom_kills_since(before: int | None) -> int:
-    """How many processes of our memory cgroup the kernel has killed since; 0 where it does not tell."""
-    after = oom_kills()
-    return 0 if before is None or after is None else max(after - before, 0)
-
-
-def signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return "real-time signal"
 
 
 def log(text: str) -> None:

@@ -52,12 +52,12 @@ class Sampler:
         self._rhythm = Rhythm(os.fstat(console).st_size)
         self._known: dict[int, Stat] = {}
         self._scan_due = 0.0
-        self._host = _host_ticks()
+        self._host: tuple[int, int] | None = None
         self._moment = time.monotonic()
 
     def sample(self) -> None:
         """Measure and append one line."""
-        with contextlib.suppress(OSError, ValueError, IndexError):
+        with contextlib.suppress(OSError, ValueError, LookupError):
             line = json.dumps(self._measure(), separators=(",", ":")) + "\n"
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
             try:
@@ -73,8 +73,8 @@ class Sampler:
         elapsed = max(moment - self._moment, 1e-3)
         self._moment = moment
         busy, rss = self._measure_processes(moment)
-        host, before = _host_ticks(), self._host
-        self._host = host
+        host = _host_ticks()
+        before, self._host = self._host or host, host
         total = max(host[1] - before[1], 1)
         memory_total, memory_available = _host_memory()
         silent, rhythm = self._rhythm.observe(os.fstat(self._console).st_size)

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable
 
 from engine.runner.children import descendants, marked
+from engine.runner.ending import outcome_record
 from engine.runner.identity import ALIVE, Identity, Stat, from_record, presence, read_stat
-from engine.runner.records import now, read_json, write_json
+from engine.runner.records import read_json, write_json
 from engine.runner.run import STOP_SIGNALS, log, prepare_signals
 from engine.runner.stop import GRACE, Escalation
 
@@ -73,21 +74,12 @@ def _write_outcome(attempt: str, process: dict[str, object]) -> None:
     if os.path.exists(path):
         return
     started = process.get("started_monotonic")
-    record = {
-        "kind": "ended",
-        "exit_code": None,
-        "signal": None,
-        "stop_requested": True,
-        "missing_artifacts": [],
-        "started_at": process.get("started_at"),
-        "ended_at": now(),
-        "seconds": round(time.monotonic() - started, 3) if isinstance(started, int | float) else None,
-        "peak_rss_bytes": None,
-        "oom_kill": False,
-        "oom_kills": 0,
-        "leftovers": 0,
-        "stuck": [],
-        "reason": "stopped after its runner was lost; the exit code is unknown",
-    }
+    record = outcome_record(
+        kind="ended",
+        stop_requested=True,
+        started_at=process.get("started_at"),
+        seconds=round(time.monotonic() - started, 3) if isinstance(started, int | float) else None,
+        reason="stopped after its runner was lost; the exit code is unknown",
+    )
     with contextlib.suppress(OSError):
         write_json(path, record)

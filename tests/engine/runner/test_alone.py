@@ -42,3 +42,12 @@ def test_a_folder_without_a_launch_record_is_refused(tmp_path):
     assert done.returncode == 1
     assert "No such file or directory" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_launch_record_that_cannot_be_read_is_refused(tmp_path):
+    (tmp_path / "launch.json").write_bytes(b"\x00 not json")
+    command = [sys.executable, "-I", "-S", str(RUNNER / "__main__.py"), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "launch.json cannot be read" in done.stderr
+    assert "Traceback" not in done.stderr

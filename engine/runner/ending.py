@@ -1,0 +1,91 @@
+"""What the outcome of an attempt says."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from engine.runner.records import now
+from engine.runner.stage import End
+
+_FULL_BYTES = 1 << 16
+
+
+def outcome_record(**fields: Any) -> dict[str, Any]:
+    """A whole outcome; what is not given is unknown or did not happen."""
+    return {
+        "exit_code": None,
+        "signal": None,
+        "stop_requested": False,
+        "missing_artifacts": [],
+        "started_at": None,
+        "ended_at": now(),
+        "seconds": None,
+        "peak_rss_bytes": None,
+        "oom_kill": False,
+        "oom_kills": 0,
+        "leftovers": 0,
+        "stuck": [],
+        **fields,
+    }
+
+
+def end_fields(end: End, missing: list[str], kills: int, stuck: list[int], stop_reason: str) -> dict[str, Any]:
+    """The fields that follow from how the main process ended.
+
+    Args:
+        missing: promised artifacts that are not there.
+        kills: processes that the kernel killed for lack of memory meanwhile.
+        stuck: pids that cannot be killed.
+        stop_reason: why a stop was in progress; empty when none was.
+    """
+    killed = end.signal_number == signal.SIGKILL or end.exit_code == 128 + signal.SIGKILL
+    parts = [stop_reason] if stop_reason else []
+    parts.append(_describe_exit(end, missing))
+    if kills:
+        parts.append("the kernel killed a process for lack of memory")
+    if stuck:
+        parts.append(f"processes that cannot be killed: {', '.join(map(str, stuck))}")
+    return {
+        "kind": "signaled" if end.exit_code is None else "exited",
+        "exit_code": end.exit_code,
+        "signal": end.signal_number,
+        "stop_requested": bool(stop_reason),
+        "missing_artifacts": missing,
+        "peak_rss_bytes": end.peak_rss_bytes,
+        "oom_kill": killed and kills > 0 and not stop_reason,
+        "oom_kills": kills,
+        "stuck": stuck,
+        "reason": "; ".join(parts),
+    }
+
+
+def _describe_exit(end: End, missing: list[str]) -> str:
+    if end.signal_number is not None:
+        return f"signal {end.signal_number} ({signal_name(end.signal_number)})"
+    if end.exit_code == 0 and missing:
+        return f"exit code 0, but {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+    return f"exit code {end.exit_code}"
+
+
+def signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "real-time signal"
+
+
+def missing_artifacts(attempt: str, artifacts: Mapping[str, str]) -> list[str]:
+    """Promised files that are not there; paths relative to the run folder."""
+    run_folder = os.path.dirname(os.path.dirname(attempt))
+    paths: Iterable[str] = artifacts.values()
+    return sorted(path for path in paths if not os.path.isfile(os.path.join(run_folder, path)))
+
+
+def disk_is_full(folder: str) -> bool:
+    """Whether nothing more can be written; False also when it cannot be told."""
+    with contextlib.suppress(OSError):
+        space = os.statvfs(folder)
+        return space.f_bavail * space.f_frsize < _FULL_BYTES
+    return False
