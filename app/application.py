@@ -1,13 +1,12 @@
 """The Textual app: reads the runs in the background, shows screens, and tells when a run has ended."""
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ClassVar
 
-from textual import on, work
+from textual import constants, on, work
 from textual.app import App, SystemCommand
 from textual.reactive import reactive
 from textual.screen import Screen
@@ -67,6 +66,8 @@ class YoloqatApp(App[None]):
         """`open_backend` finds the workspace; it is called in a thread, after the first picture."""
         super().__init__()
         self.animation_level = "none"
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
         self.guide = PipelineGuide(self)
         self._open_backend = open_backend
         self._backend: Backend | None = None
@@ -85,11 +86,16 @@ class YoloqatApp(App[None]):
             raise YoloqatError("the workspace is still being opened", hint="Try again in a moment.")
         return self._backend
 
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Variables that we use and that the themes of 16 colours lack."""
+        dim = "ansi_bright_black"
+        return {"foreground-disabled": dim, "border": "ansi_blue", "border-blurred": dim}
+
     def on_mount(self) -> None:
         """Show the first screen, and only then look at the world."""
-        self.register_theme(DARK)
-        self.register_theme(LIGHT)
-        self.theme = os.environ.get("TEXTUAL_THEME", DARK.name)
+        self.theme = DARK.name
+        if constants.DEFAULT_THEME in self.available_themes and constants.DEFAULT_THEME != "textual-dark":
+            self.theme = constants.DEFAULT_THEME
         if glyphs().is_ascii:
             self.add_class("-ascii")
             ScrollBar.renderer = PlainScrollBar

@@ -8,6 +8,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.style import Style
 
 from app.keymap import bindings
 from app.widgets.columns import Column, Placement, place
@@ -45,6 +46,8 @@ class Grid(ScrollView, can_focus=True):
         & > .grid--header { color: $foreground-muted; text-style: bold; background: $background; }
         & > .grid--cursor { background: $primary 28%; text-style: bold; }
         & > .grid--cursor-blurred { background: $primary 12%; }
+        &:ansi > .grid--cursor { background: ansi_default; text-style: reverse; }
+        &:ansi > .grid--cursor-blurred { background: ansi_default; }
         &:nocolor > .grid--cursor { text-style: reverse; }
     }
     """
@@ -214,8 +217,13 @@ class Grid(ScrollView, can_focus=True):
         self._drawn[y] = line
         base = self.visual_style
         if self._has_cursor and self._keys and row == self.cursor:
-            base = self.get_visual_style("grid--cursor" if self.has_focus else "grid--cursor-blurred")
+            base = self._cursor_style("grid--cursor" if self.has_focus else "grid--cursor-blurred")
         return strip(line, columns, base)
+
+    def _cursor_style(self, component: str) -> Style:
+        """The component's style; Textual's own lookup loses `reverse`."""
+        is_reverse = self.get_component_styles(component).text_style.reverse
+        return self.get_visual_style(component) + Style(reverse=True if is_reverse else None)
 
     def on_resize(self) -> None:
         """Another width may have room for other columns."""

@@ -10,6 +10,7 @@ import pytest
 from app.application import YoloqatApp
 from app.keymap import KEYMAP
 from app.widgets import glyphs as glyphs_module
+from app.widgets.runs_table import RunsTable
 from tests.app.tui.fakes import FakeBackend, other_runs, pipeline_runs, screen_text, until
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -36,6 +37,32 @@ async def test_without_unicode_every_screen_is_ascii(backend: FakeBackend, monke
     finally:
         monkeypatch.delenv("YOLOQAT_ASCII")
         glyphs_module.glyphs.cache_clear()
+
+
+async def test_every_kind_of_theme_draws_every_screen(backend: FakeBackend) -> None:
+    app = YoloqatApp(lambda: backend)
+    async with app.run_test(size=(180, 45)) as pilot:
+        await until(pilot, lambda: len(app.runs) == 9)
+        chosen = [name for name, theme in app.available_themes.items() if theme.ansi or not theme.dark]
+        for theme in (*chosen, "nord", "yoloqat-dark"):
+            app.theme = theme
+            await pilot.press("down", "enter", "s")
+            await pilot.pause(0.05)
+            await pilot.press("escape", "escape", "c")
+            await pilot.pause(0.05)
+            await pilot.press("escape", "home")
+            assert "relu-int8" in screen_text(app), theme
+
+
+async def test_in_sixteen_colours_the_cursor_is_reversed(backend: FakeBackend) -> None:
+    app = YoloqatApp(lambda: backend)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: len(app.runs) == 9)
+        app.theme = "ansi-dark"
+        await pilot.pause()
+        table = app.screen.query_one(RunsTable)
+        assert all(segment.style and segment.style.reverse for segment in table.render_line(1))
+        assert not any(segment.style and segment.style.reverse for segment in table.render_line(2))
 
 
 async def test_without_colour_the_cursor_is_seen(backend: FakeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
