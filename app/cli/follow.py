@@ -9,6 +9,7 @@ from app.cli.output import columns, say
 from app.services.control import run_status
 from app.services.log_text import LogText, last_frame
 from app.services.words import duration
+from engine.contracts.events import PREFIX
 from engine.contracts.run_folder import Workspace
 from engine.contracts.states import RunState
 from engine.supervise.state import RunStatus
@@ -96,7 +97,7 @@ class Printer:
     """Prints a log as text that commands nothing.
 
     In a terminal a line that is redrawn is shown in one line, cut at the edge; in a pipe a line comes once, when it is
-    whole, as its last redraw.
+    whole, as its last redraw. The `::yoloqat` lines of our stages are left out.
     """
 
     def __init__(self) -> None:
@@ -120,10 +121,12 @@ class Printer:
         *whole, self._line = (self._line + text).split("\n")
         before = f"\r{_CLEAR_TO_END}" if self._live else ""
         for line in whole:
-            sys.stdout.write(f"{before}{last_frame(line).rstrip()}\n")
+            # Our stages' events are for the database; what they tell stands in words beside them.
+            if not line.startswith(PREFIX):
+                sys.stdout.write(f"{before}{last_frame(line).rstrip()}\n")
         # Only the last redraw is of use, and a long-running bar must not be kept whole.
         self._line = self._line[self._line.rfind("\r", 0, len(self._line.rstrip("\r"))) + 1 :]
-        if self._live and self._line:
+        if self._live and self._line and not self._line.startswith(PREFIX):
             sys.stdout.write(before + _in_one_line(last_frame(self._line)))
         sys.stdout.flush()
 

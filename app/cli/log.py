@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from app.cli.output import print_json, say_workspace
+from engine.contracts.events import PREFIX
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,5 +46,6 @@ def call(arguments: argparse.Namespace) -> int:
 
         return follow_run(workspace, folder.id, name, offset=end - len(data))
     for line in tail(attempt.console, arguments.lines):
-        print(line)
+        if not line.startswith(PREFIX):
+            print(line)
     return 0

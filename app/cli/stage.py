@@ -2,6 +2,7 @@
 
 import argparse
 
+from app.cli import original
 from app.cli.output import say, say_workspace
 from app.cli.run import index, tell_launched
 from engine.contracts.options.arguments import add_arguments as add_options
@@ -15,6 +16,7 @@ def add_arguments(stage: str, parser: argparse.ArgumentParser) -> None:
     ours.add_argument("--name", help=f"what to call it; a taken name is counted up (default: {stage})")
     ours.add_argument("-d", "--detach", action="store_true", help="return at once instead of showing its output")
     add_options(parser, STAGES[stage].options)
+    original.add_arguments(stage, parser)
 
 
 def call(stage: str, arguments: argparse.Namespace) -> int:
@@ -26,6 +28,7 @@ def call(stage: str, arguments: argparse.Namespace) -> int:
     options = from_namespace(STAGES[stage].options, arguments)
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)
+    original.say_passed_over(stage, arguments)
     spec = launch_stage(workspace, stage, options, name=arguments.name)
     index(workspace)
     if arguments.detach:

@@ -1,0 +1,131 @@
+"""The command itself: quick, quiet about its insides, and clear about mistakes."""
+
+import subprocess
+import sys
+
+import pytest
+
+from app.cli.main import COMMANDS, build_parser
+from engine.contracts.stages import STAGES
+from tests.app.cli.conftest import Cli
+
+HEAVY = ("torch", "cv2", "onnx", "onnxruntime", "numpy", "textual", "pytorch_quantization", "pycocotools")
+STORE = ("sqlmodel", "sqlalchemy", "alembic")
+
+
+def imported_by(cli: Cli, *arguments: str) -> set[str]:
+    """Top-level modules that a command has imported when it ends."""
+    code = (
+        "import sys; from app.cli.main import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "print('MODULES', *{name.partition('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, *arguments],
+        cwd=cli.directory,
+        env=cli.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.rpartition("MODULES ")[2].split())
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["retrain", "--help"], ["run", "--", "true"], ["stop", "true"], ["log", "true"]]
+)
+def test_commands_that_need_no_database_do_not_load_one(cli: Cli, arguments: list[str]) -> None:
+    if arguments[0] in ("stop", "log"):
+        cli("run", "--", "true")
+    assert not imported_by(cli, *arguments) & {*HEAVY, *STORE}
+
+
+@pytest.mark.parametrize("arguments", [["ls"], ["show", "true"], ["compare", "true"], ["reindex"], ["pipelines"]])
+def test_no_command_imports_what_computes(cli: Cli, arguments: list[str]) -> None:
+    cli("run", "--", "true")
+    assert not imported_by(cli, *arguments) & set(HEAVY)
+
+
+def test_the_help_names_every_command_and_stage(cli: Cli) -> None:
+    answer = cli("--help")
+    assert answer.code == 0
+    for name in (*COMMANDS, *STAGES):
+        assert f"\n    {name} " in answer.out
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, *STAGES])
+def test_every_command_has_its_own_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        build_parser().parse_args([name, "--help"])
+    assert caught.value.code == 0
+    assert f"yoloqat {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["show", "absent"], "there is no run 'absent'"),
+        (["stop", "absent"], "there is no run 'absent'"),
+        (["log", "absent"], "there is no run 'absent'"),
+        (["compare", "absent"], "there is no run 'absent'"),
+        (["run", "--name", "x"], "there is no command to run"),
+        (["run", "--", "no-such-program"], "there is no program 'no-such-program'"),
+        (["run", "--cwd", "absent", "--", "true"], "the working directory is not there"),
+        (["run", "--name", "a/b", "--", "true"], "'a/b' cannot be the name of a run"),
+        (["ls", "--", "true"], "only `yoloqat run` takes a command"),
+        (["pipeline", "absent"], "there is no pipeline 'absent'"),
+        (["pipeline", "absent.yaml"], "absent.yaml"),
+        (["pipeline", "relu-int8"], "inputs are missing: `weights`"),
+        (["pipeline", "demo", "--set", "epochs"], "'epochs' sets nothing"),
+        (["pipeline", "demo", "--set", "epoch=3"], "there is no input `epoch`; did you mean `epochs`?"),
+        (["ptq", "--weights", "x.pt"], "--data is required"),
+        (["ptq", "--weights", "x.pt", "--data", "d.yaml", "--batch-size", "0"], "--batch-size"),
+        (["retrain", "--no-such-option"], "unrecognized arguments: --no-such-option"),
+        (["import", "absent.log"], "absent.log"),
+        ([], "the following arguments are required: COMMAND"),
+        (["lss"], "invalid choice: 'lss'"),
+    ],
+)
+def test_mistakes_end_in_one_message_and_exit_code_2(cli: Cli, arguments: list[str], words: str) -> None:
+    answer = cli(*arguments)
+    assert answer.code == 2
+    assert words in answer.err
+    assert answer.out == ""
+
+
+def test_a_workspace_that_cannot_be_used_is_said_so(cli: Cli) -> None:
+    (cli.directory / "file").touch()
+    answer = cli("--workspace", "file", "ls")
+    assert answer.code == 2
+    assert "the workspace is a file, not a folder" in answer.err
+    assert "from --workspace" in answer.err
+
+
+def test_where_the_workspace_comes_from(cli: Cli) -> None:
+    assert f"workspace: {cli.directory}/mine (from --workspace)" in cli("ls", "--workspace", "mine").err
+    assert f"workspace: {cli.directory}/mine (from --workspace)" in cli("--workspace", "mine", "ls").err
+    assert "(from YOLOQAT_WORKSPACE)" in cli("ls").err
+    assert "/data/yoloqat (the default)" in cli("ls", YOLOQAT_WORKSPACE="").err
+    settings = cli.directory.parent / "config" / "yoloqat" / "settings.yaml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(f"workspace: {cli.directory}/chosen\n")
+    assert f"workspace: {cli.directory}/chosen (from {settings})" in cli("ls", YOLOQAT_WORKSPACE="").err
+    settings.write_text("workspaec: x\n")
+    answer = cli("ls", YOLOQAT_WORKSPACE="")
+    assert (answer.code, "`workspaec`" in answer.err) == (2, True)
+
+
+def test_a_reader_that_has_gone_ends_a_command_quietly(cli: Cli) -> None:
+    cli("run", "-f", "--name", "talk", "--", "seq", "100000")
+    command = " ".join(f"'{word}'" for word in cli.command("log", "-n", "100000", "talk"))
+    done = subprocess.run(
+        ["bash", "-c", f"{command} | head -1; exit ${{PIPESTATUS[0]}}"],
+        env=cli.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (141, "1\n")
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
