@@ -100,7 +100,7 @@ def points_text(value: Number | None, reference: Number | None) -> str:
     difference = points(value, reference)
     if difference is None or value is None or reference is None:
         return ""
-    digits = min(_decimals(value.text), _decimals(reference.text)) - 2
+    digits = min(_decimals(value), _decimals(reference)) - 2
     text = f"{difference:+.{digits}f}"
     return text.replace("-", "−") if float(text) else f"{0:.{digits}f}"
 
@@ -111,13 +111,20 @@ def fraction_text(number: Number | None) -> str:
         return "–"
     if number.value is None:
         return number.text
-    text = f"{number.value:.{_decimals(number.text)}f}"
+    text = f"{number.value:.{_decimals(number)}f}"
     return text[1:] if text.startswith("0.") else text
 
 
-def _decimals(text: str) -> int:
-    """3 or 4: a log prints three significant digits and drops zeros at the end, `result.json` holds all digits."""
-    return 4 if len(text.partition(".")[2]) > 3 else 3
+def _decimals(number: Number) -> int:
+    """3 or 4: a log prints three significant digits and drops zeros at the end; events and results tell all digits."""
+    return 4 if len(number.text.partition(".")[2]) > 3 or number.value != _printed(number.text) else 3
+
+
+def _printed(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _short(value: Any) -> str:

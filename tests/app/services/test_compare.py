@@ -2,7 +2,9 @@
 
 import pytest
 
+from app.services.comparable import fraction_text, points_text
 from app.services.compare import Comparison, Row, compare
+from db.views import Number
 from engine.contracts.errors import YoloqatError
 from tests.app.services.chain_fixtures import SETTINGS, demo_chain, epoch, evaluation, run
 
@@ -94,3 +96,34 @@ def test_a_baseline_that_is_not_there_is_said_so() -> None:
         compare(demo_chain(), baseline="x")
     with pytest.raises(YoloqatError, match="nothing to compare"):
         compare([])
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        (Number("0.478", 0.478), ".478"),
+        (Number("0.48", 0.48), ".480"),
+        (Number("0.478", 0.47812345), ".4781"),
+        (Number("0.4781", 0.4781), ".4781"),
+        (Number("1", 1.0), "1.000"),
+        (Number("nan", None), "nan"),
+        (None, "–"),
+    ],
+)
+def test_a_fraction_has_the_digits_that_are_known(number: Number | None, shown: str) -> None:
+    assert fraction_text(number) == shown
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shown"),
+    [
+        (Number("0.478", 0.47812), Number("0.48", 0.48049), "−0.24"),
+        (Number("0.478", 0.478), Number("0.48", 0.48049), "−0.2"),
+        (Number("0.48", 0.48), Number("0.478", 0.478), "+0.2"),
+        (Number("0.48", 0.48), Number("0.48", 0.48), "0.0"),
+        (Number("0.48", 0.480001), Number("0.48", 0.480002), "0.00"),
+        (Number("nan", None), Number("0.48", 0.48), ""),
+    ],
+)
+def test_a_difference_has_the_digits_that_both_numbers_carry(one: Number, other: Number, shown: str) -> None:
+    assert points_text(one, other) == shown
