@@ -61,6 +61,8 @@ class YoloqatApp(App[None]):
     """All runs, as they were read last."""
     is_read: reactive[bool] = reactive(False)
     """Whether the runs were read at all."""
+    failure: reactive[str] = reactive("")
+    """What went wrong last, for the place where runs would stand."""
 
     def __init__(self, open_backend: Callable[[], Backend], *, demo: bool = False) -> None:
         """`open_backend` finds the workspace; it is called in a thread, after the first picture."""
@@ -73,6 +75,7 @@ class YoloqatApp(App[None]):
         self._backend: Backend | None = None
         self._demo = demo
         self._wake = threading.Event()
+        self._is_over = False
         self._failures: set[str] = set()
 
     @property
@@ -104,6 +107,7 @@ class YoloqatApp(App[None]):
 
     def on_unmount(self) -> None:
         """Let the reading thread go."""
+        self._is_over = True
         self._wake.set()
 
     @property
@@ -122,7 +126,7 @@ class YoloqatApp(App[None]):
         worker = get_current_worker()
         version, recheck, follow = -1, 0.0, 0.0
         shown: tuple[RunView, ...] | None = None
-        while not worker.is_cancelled:
+        while not (worker.is_cancelled or self._is_over):
             try:
                 backend = self._open()
                 now, asked = time.monotonic(), self._wake.is_set()
@@ -140,9 +144,9 @@ class YoloqatApp(App[None]):
                         shown = runs
                         self.post_message(RunsRead(runs))
             except YoloqatError as error:
-                self.post_message(CallFailed(error))
+                self.post_message(CallFailed(error, once=True))
             except Exception as error:
-                self.post_message(CallFailed(unexpected(error)))
+                self.post_message(CallFailed(unexpected(error), once=True))
             self._wake.wait(POLL_SECONDS)
 
     def _open(self) -> Backend:
@@ -188,7 +192,8 @@ class YoloqatApp(App[None]):
         if text in self._failures:
             return
         self._failures.add(text)
-        self.push_screen(ErrorDialog(message.error), lambda _: self._failures.discard(text))
+        self.failure = message.error.what
+        self.push_screen(ErrorDialog(message.error), lambda _: None if message.once else self._failures.discard(text))
 
     def action_help(self) -> None:
         """Show the keys of the screen at hand."""

@@ -54,9 +54,11 @@ class LogRead(Message):
 class CallFailed(Message):
     """Something that was asked for could not be done; the error says what, where, and what to do."""
 
-    def __init__(self, error: YoloqatError) -> None:
+    def __init__(self, error: YoloqatError, *, once: bool = False) -> None:
+        """`once`: nobody asked for it just now, so it is told a single time."""
         super().__init__()
         self.error = error
+        self.once = once
 
 
 class RunEnded(Message):

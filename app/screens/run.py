@@ -57,6 +57,7 @@ class RunScreen(Page):
         self._pane = pane
         self._detail: RunDetail | None = None
         self._wake = threading.Event()
+        self._is_over = False
 
     def body(self) -> ComposeResult:
         yield RunHeader(id="head")
@@ -80,6 +81,7 @@ class RunScreen(Page):
 
     def on_unmount(self) -> None:
         """Let the reading thread go."""
+        self._is_over = True
         self._wake.set()
 
     @property
@@ -93,6 +95,8 @@ class RunScreen(Page):
         if run_id == self.run_id:
             return
         self.run_id, self._detail = run_id, None
+        if not self.is_mounted:
+            return
         self.query_one(LogView).clear()
         self.query_one(RunHeader).detail = None
         self._runs_changed(self.yoloqat.runs)
@@ -105,7 +109,7 @@ class RunScreen(Page):
         seen: tuple[object, ...] = ()
         stamp: tuple[int, int, int] | None = None
         next_detail, began = 0.0, time.monotonic()
-        while not worker.is_cancelled:
+        while not (worker.is_cancelled or self._is_over):
             if self.is_current:
                 now = time.monotonic()
                 try:
@@ -121,9 +125,9 @@ class RunScreen(Page):
                         self._post(worker.is_cancelled, LogRead(run_id, lines))
                 except YoloqatError as error:
                     if now - began > PATIENCE_SECONDS:
-                        self._post(worker.is_cancelled, CallFailed(error))
+                        self._post(worker.is_cancelled, CallFailed(error, once=True))
                 except Exception as error:
-                    self._post(worker.is_cancelled, CallFailed(unexpected(error)))
+                    self._post(worker.is_cancelled, CallFailed(unexpected(error), once=True))
             self._wake.wait(LOG_SECONDS)
             self._wake.clear()
 

@@ -18,6 +18,7 @@ from app.widgets.filter_bar import FilterBar
 from app.widgets.grid import Grid
 from app.widgets.run_summary import RunSummary
 from app.widgets.runs_table import RunsTable
+from app.widgets.spans import clean
 from app.widgets.welcome import Welcome
 from db.views import RunDetail, RunView
 from engine.contracts.errors import YoloqatError
@@ -48,7 +49,8 @@ class RunsScreen(Page):
     def on_mount(self) -> None:
         """Show what the app knows, now and whenever it changes."""
         self.watch(self.app, "runs", self._runs_changed)
-        self.watch(self.app, "is_read", lambda: self._runs_changed(self.yoloqat.runs))
+        for name in ("is_read", "failure"):
+            self.watch(self.app, name, lambda: self._runs_changed(self.yoloqat.runs))
 
     def on_screen_resume(self) -> None:
         """What happened while another screen was on top is shown now."""
@@ -63,10 +65,18 @@ class RunsScreen(Page):
     def _runs_changed(self, runs: tuple[RunView, ...]) -> None:
         if not self.is_current:
             return
-        self.query_one(RunsTable).runs = runs
+        table = self.query_one(RunsTable)
+        table.empty = ((self._nothing(), "muted"),)
+        table.runs = runs
         self.set_class(self.yoloqat.is_read and not runs, "-no-runs")
         self.query_one(Welcome).show(self.yoloqat.is_read, self.yoloqat.workspace)
         self._show_summary()
+
+    def _nothing(self) -> str:
+        """Why no run stands in the table."""
+        if self.yoloqat.is_read:
+            return "No run matches the filter."
+        return clean(self.yoloqat.failure.partition("\n")[0]) or "Reading the runs"
 
     def _show_summary(self) -> None:
         run = self.run_at_hand

@@ -1,6 +1,5 @@
 """Curves as text: braille dots, two by four to a cell, or ASCII where those cannot be shown. No widget."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -57,28 +56,28 @@ class Canvas:
         return [self._row(bits, tones) for bits, tones in zip(self._bits, self._tones, strict=True)]
 
     def _by_column(self, points: Sequence[Point]) -> list[tuple[int, list[int]]]:
+        """Rows of dots by column of dots. Written flat: it sees every point of every curve."""
+        bounds, across, down = self._bounds, self.columns * self._across - 1, self.rows * self._down - 1
+        across_scale = across / (bounds.x1 - bounds.x0) if bounds.x1 > bounds.x0 else 0.0
+        down_scale = down / (bounds.y1 - bounds.y0) if bounds.y1 > bounds.y0 else 0.0
+        x0, y0 = bounds.x0, bounds.y0
         columns: list[tuple[int, list[int]]] = []
+        last, group = -1, [0]
         for px, py in points:
-            if not (math.isfinite(px) and math.isfinite(py)):
+            if px - px or py - py:  # nan and inf differ from themselves
                 continue
-            x, y = self._x(px), self._y(py)
-            if columns and columns[-1][0] == x:
-                columns[-1][1].append(y)
+            x = int((px - x0) * across_scale + 0.5)
+            y = down - int((py - y0) * down_scale + 0.5)
+            if x == last:
+                group.append(y)
             else:
-                columns.append((x, [y]))
+                last, group = x, [y]
+                columns.append((x, group))
         return columns
 
-    def _x(self, value: float) -> int:
-        return self._scale(value, self._bounds.x0, self._bounds.x1, self.columns * self._across)
-
     def _y(self, value: float) -> int:
-        dots = self.rows * self._down
-        return dots - 1 - self._scale(value, self._bounds.y0, self._bounds.y1, dots)
-
-    @staticmethod
-    def _scale(value: float, low: float, high: float, dots: int) -> int:
-        share = 0.5 if high <= low else (value - low) / (high - low)
-        return max(0, min(dots - 1, round(share * (dots - 1))))
+        down, low, high = self.rows * self._down - 1, self._bounds.y0, self._bounds.y1
+        return down - (int((value - low) / (high - low) * down + 0.5) if high > low else 0)
 
     def _connect(self, start: tuple[int, int], end: tuple[int, int], tone: str) -> None:
         (x0, y0), (x1, y1) = start, end

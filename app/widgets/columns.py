@@ -17,10 +17,12 @@ class Column:
     minimum: int | None = None
     """A flexible column may shrink to this, and grows to what its widest cell needs."""
     fills: bool = False
-    """Takes the space that is left over."""
+    """Takes the space that is left over; the last such column that is shown does."""
     justify: str = "left"
     priority: int = 0
     """Columns with the highest number go first when the terminal is narrow; 0 never goes."""
+    is_luxury: bool = False
+    """Goes before any cell of another column is cut."""
     frozen: bool = True
     """A column that isn't frozen can be scrolled away sideways."""
 
@@ -49,8 +51,8 @@ class Placement:
 def place(columns: Sequence[Column], natural: Mapping[str, int], available: int, skipped: int = 0) -> Placement:
     """Fit columns into a width.
 
-    First the gaps shrink, then long titles, then columns go by priority. Columns that are not frozen are a strip that
-    is entered `skipped` columns from its left, and ends where the room does.
+    Columns go by priority until the rest fits tightly; then gaps and titles are as airy as leaves every cell whole.
+    Columns that are not frozen are a strip, entered `skipped` columns from its left, that ends where the room does.
 
     Args:
         natural: width of the widest cell, by column key.
@@ -60,15 +62,18 @@ def place(columns: Sequence[Column], natural: Mapping[str, int], available: int,
     loose = [c for c in columns if not c.frozen]
     skipped = min(skipped, max(0, len(loose) - 1))
     shown = [c for c in columns if c.frozen or c not in loose[:skipped]]
-    gap, short = _tightness(shown, natural, available)
     hidden: list[str] = []
-    while _needed(shown, natural, gap, short) > available:
+    for luxury in [c for c in shown if c.is_luxury and _whole(shown, natural, 1, True) > available]:
+        shown.remove(luxury)
+        hidden.append(luxury.title)
+    while _needed(shown, natural, 1, True) > available:
         droppable = [c for c in shown if c.priority]
         if not droppable:
             break
         last = max(droppable, key=lambda c: (c.priority, shown.index(c)))
         shown.remove(last)
         hidden.append(last.title)
+    gap, short = _tightness(shown, natural, available)
     visible, cut = _cut(shown, natural, available, gap, short)
     return Placement(_stretch(visible, natural, available, gap, short), gap, tuple(hidden), skipped > 0, cut)
 
@@ -76,10 +81,15 @@ def place(columns: Sequence[Column], natural: Mapping[str, int], available: int,
 def _tightness(columns: Sequence[Column], natural: Mapping[str, int], available: int) -> tuple[int, bool]:
     """Gap and whether titles are short: as airy as leaves every cell whole, or failing that, every column."""
     for gap, short in ((2, False), (1, False), (1, True)):
-        cells = sum(max(_least(c, natural, short), natural.get(c.key, 0)) for c in columns if c.frozen)
-        if cells + gap * (sum(c.frozen for c in columns) - 1) <= available:
+        if _whole(columns, natural, gap, short) <= available:
             return gap, short
     return 1, _needed(columns, natural, 1, False) > available
+
+
+def _whole(columns: Sequence[Column], natural: Mapping[str, int], gap: int, short: bool) -> int:
+    """Room in which no cell is cut."""
+    cells = sum(max(_least(c, natural, short), natural.get(c.key, 0)) for c in columns if c.frozen)
+    return cells + gap * (sum(c.frozen for c in columns) - 1)
 
 
 def _title(column: Column, short: bool) -> str:
@@ -128,7 +138,7 @@ def _stretch(
         given = min(wish, max(0, room))
         widths[column.key] += given
         room -= given
-    filling = next((c for c in columns if c.fills), None)
+    filling = next((c for c in reversed(columns) if c.fills), None)
     if filling is not None and room > 0:
         widths[filling.key] += room
     return tuple(Placed(c, _title(c, short), widths[c.key]) for c in columns)

@@ -93,8 +93,7 @@ class Grid(ScrollView, can_focus=True):
         self._natural: Mapping[str, int] = {}
         self._drawn: dict[int, tuple[Span, ...]] = {}
         self._placement = Placement((), 1)
-        self.empty: Cell = ""
-        """What stands in a table without rows."""
+        self._empty: Cell = ""
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -105,6 +104,16 @@ class Grid(ScrollView, can_focus=True):
     def key(self) -> str | None:
         """The row under the cursor."""
         return self._keys[self.cursor] if 0 <= self.cursor < len(self._keys) else None
+
+    @property
+    def empty(self) -> Cell:
+        """What stands in a table without rows."""
+        return self._empty
+
+    @empty.setter
+    def empty(self, cell: Cell) -> None:
+        self._empty = cell
+        self._sync()
 
     @property
     def placement(self) -> Placement:
@@ -183,7 +192,7 @@ class Grid(ScrollView, can_focus=True):
     def _line(self, row: int) -> tuple[Span, ...]:
         """One row as spans, cursor sign included."""
         if row >= len(self._keys):
-            return spans(self.empty) if row == 0 and not self._keys else ()
+            return spans(self._empty) if row == 0 and not self._keys else ()
         cells = self._cells_of(self._keys[row])
         by_key = {c.key: cell for c, cell in zip(self._columns, cells, strict=False)}
         line: list[Span] = []

@@ -16,6 +16,7 @@ _SIGNS = {
     "right_square_bracket": "]",
 }
 _PALETTE = Key("", "ctrl+p", "", "Palette", "")
+GAP = 2
 _OPEN = Key("", "enter", "", "Open", "")
 
 
@@ -38,8 +39,12 @@ def shown_keys(scope: str) -> list[tuple[str, str]]:
     return pairs
 
 
+def _size(pair: tuple[str, str]) -> int:
+    return len(key_sign(pair[0])) + 1 + len(pair[1]) + GAP
+
+
 class KeyBar(Painted):
-    """The keys that matter here, those of the screen first; what has no room is in the help."""
+    """The keys that matter here; what has no room is in the help, which always has."""
 
     DEFAULT_CSS = """
     KeyBar { dock: bottom; height: 1; padding: 0 1; background: $surface; }
@@ -51,22 +56,25 @@ class KeyBar(Painted):
         self._places: list[tuple[int, int, str]] = []
 
     def paint(self, columns: int, rows: int) -> Sequence[Cell]:
-        palette = f"{key_sign(_PALETTE.keys)} {_PALETTE.label}"
+        always = [pair for pair in self._keys if pair[1] == "Help"] + [(_PALETTE.keys, _PALETTE.label)]
+        reserved = sum(_size(pair) for pair in always) - GAP
         line: list[Span] = []
-        self._places = []
-        used = 0
-        for key, label in self._keys:
-            sign = key_sign(key)
-            size = len(sign) + 1 + len(label) + 2
-            if used + size + len(palette) > columns:
+        self._places, used = [], 0
+        for pair in self._keys:
+            if pair in always or used + _size(pair) + reserved > columns:
                 continue
-            self._places.append((used, used + size - 2, key))
-            line += [(sign, "title"), (f" {label}  ", "muted")]
-            used += size
-        sign, label = palette.split(" ")
-        line += [(" " * (columns - used - len(palette)), ""), (sign, "title"), (f" {label}", "muted")]
-        self._places.append((columns - len(palette), columns, _PALETTE.keys))
-        return [tuple(line)]
+            used = self._add(line, pair, used)
+        line.append((" " * (columns - used - reserved), ""))
+        used = columns - reserved
+        for pair in always:
+            used = self._add(line, pair, used)
+        return [(*line[:-1], (line[-1][0].rstrip(), line[-1][1]))]
+
+    def _add(self, line: list[Span], pair: tuple[str, str], x: int) -> int:
+        key, label = pair
+        self._places.append((x, x + _size(pair) - GAP, key))
+        line += [(key_sign(key), "title"), (f" {label}{' ' * GAP}", "muted")]
+        return x + _size(pair)
 
     def on_click(self, event: events.Click) -> None:
         """A click on a key is the key."""

@@ -99,7 +99,7 @@ class RunHeader(Painted):
         lines += [
             progress_line(self.run, columns),
             loss_line(self.run, self.detail),
-            metric_line(self.run, self.detail),
+            metric_line(self.run, self.detail, columns),
         ]
         return lines
 

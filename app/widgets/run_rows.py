@@ -16,10 +16,11 @@ from db.views import RunView
 from engine.contracts.states import RunState
 
 NARROW: tuple[Column, ...] = (
-    Column("name", "  NAME", minimum=16, fills=True),
+    Column("name", "  NAME", minimum=14, fills=True),
     Column("state", "STATE", width=10),
     Column("epoch", "  EPOCH", width=17),
     Column("map", "mAP@.5:.95", width=11, justify="right"),
+    Column("trend", "TREND", minimum=8, fills=True, priority=3, is_luxury=True),
     Column("eta", "ETA", width=7, justify="right", priority=2),
     Column("age", "AGE", width=3, justify="right", priority=1),
 )
@@ -36,7 +37,7 @@ WIDE: tuple[Column, ...] = (
     Column("age", "AGE", width=4, justify="right"),
 )
 
-LONGEST_NAME, LONGEST_STATE, TREND_CELLS = 44, 44, 24
+LONGEST_NAME, LONGEST_STATE = 44, 44
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,20 @@ def _name_width(entry: Entry) -> int:
     )
 
 
-def cells(entry: Entry, columns: Sequence[Column], marked: Collection[str], now: datetime) -> list[Cell]:
-    """One row's cells."""
+def cells(
+    entry: Entry, columns: Sequence[Column], marked: Collection[str], now: datetime, trend: int = 8
+) -> list[Cell]:
+    """One row's cells.
+
+    Args:
+        trend: how much room the trend has.
+    """
     wide = any(column.key == "stage" for column in columns)
-    by_key = _run_cells(entry, entry.run, marked, now, wide) if entry.run else _head_cells(entry, marked, now, wide)
+    if entry.run is not None:
+        by_key = _run_cells(entry, entry.run, marked, now, wide)
+        by_key["trend"] = ((sparkline(entry.run.map_curve, trend), "accent" if entry.run.state.is_live else "muted"),)
+    else:
+        by_key = _head_cells(entry, marked, now)
     return [by_key.get(column.key, "") for column in columns]
 
 
@@ -126,7 +137,6 @@ def _run_cells(entry: Entry, run: RunView, marked: Collection[str], now: datetim
         "state": long_state(run) if wide else short_state(run),
         "epoch": _epoch(run, 22 if wide else 17),
         "map": _best(run),
-        "trend": ((sparkline(run.map_curve, TREND_CELLS), "accent" if run.state.is_live else "muted"),),
         "eta": formats.eta(run.eta_seconds) if run.state.is_live and run.eta_seconds is not None else "",
         "age": ((formats.age(run.started_at or run.created_at, now), "muted"),),
     }
@@ -169,7 +179,7 @@ def group_state(members: Sequence[RunView]) -> tuple[Span, ...]:
     return ((f"{queued.sign} {queued.word}", queued.tone),)
 
 
-def _head_cells(entry: Entry, marked: Collection[str], now: datetime, wide: bool) -> dict[str, Cell]:
+def _head_cells(entry: Entry, marked: Collection[str], now: datetime) -> dict[str, Cell]:
     members, sign = entry.members, glyphs()
     done = sum(run.state is RunState.SUCCEEDED for run in members)
     title = clean(members[0].group or "pipeline")

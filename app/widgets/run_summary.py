@@ -12,7 +12,7 @@ from app.widgets.curves import map_chart
 from app.widgets.lines import Lines
 from app.widgets.plot import Plot
 from app.widgets.run_text import headline, loss_line, metric_line, progress_line
-from app.widgets.spans import Cell, clean, join
+from app.widgets.spans import Cell, clean, join, width
 from db.views import RunDetail, RunView
 
 
@@ -23,7 +23,7 @@ def summary(run: RunView, detail: RunDetail | None, columns: int, with_trend: bo
         headline(run),
         progress_line(run, columns),
         loss_line(run, detail),
-        join([metric_line(run, detail), trend]),
+        join([metric_line(run, detail, columns - width(trend) - 2), trend]),
     ]
     if detail is not None and not with_trend:
         weights = detail.options.get("weights")

@@ -1,11 +1,11 @@
 """What there is to say about a run, as lines: its progress, losses and latest metrics. No widget."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from app.widgets import formats
 from app.widgets.bars import bar
 from app.widgets.glyphs import glyphs
-from app.widgets.spans import Cell, Span, clean, join
+from app.widgets.spans import Cell, Span, clean, join, width
 from app.widgets.state import long_state
 from db.views import EpochView, Number, ProgressView, RunDetail, RunView
 
@@ -99,26 +99,39 @@ def loss_line(run: RunView, detail: RunDetail | None) -> Cell:
     return join([((f"{name} ", "muted"), (clean(values[name]), "")) for name in names])
 
 
-def metric_line(run: RunView, detail: RunDetail | None) -> Cell:
-    """P, R and mAP: of the newest epoch and how they changed while the run is live, of the final evaluation later."""
+def metric_line(run: RunView, detail: RunDetail | None, columns: int = 200) -> Cell:
+    """P, R and mAP: of the newest epoch and how they changed while the run is live, of the final evaluation later.
+
+    P and R go where there is no room.
+    """
     if detail is None:
         return ""
+    label, values, before = _latest(run, detail)
+    line: Cell = ""
+    for names in (METRICS, METRICS[2:]):
+        line = join([((clean(label), "muted"),), *_metrics(names, values, before)])
+        if width(line) <= columns:
+            break
+    return line if values else ""
+
+
+def _latest(run: RunView, detail: RunDetail) -> tuple[str, Mapping[str, Number], Mapping[str, Number]]:
+    """What speaks for the run now: a label, its values, and those that they are compared with."""
     validated = [e for e in detail.epochs if "mAP@.5:.95" in e.values]
     if detail.evaluations and not (run.state.is_live and validated):
         last = detail.evaluations[-1]
-        return join([((clean(last.label or "final"), "muted"),), *_metrics(last.values, {})])
+        return last.label or "final", last.values, {}
     best = best_epoch(detail.epochs)
     if not run.state.is_live and best is not None:
-        return join([((f"best e{best.epoch}", "muted"),), *_metrics(best.values, {})])
+        return f"best e{best.epoch}", best.values, {}
     if not validated:
-        return ""
-    before = validated[-2].values if len(validated) > 1 else {}
-    return join([((f"e{validated[-1].epoch}", "muted"),), *_metrics(validated[-1].values, before)])
+        return "", {}, {}
+    return f"e{validated[-1].epoch}", validated[-1].values, validated[-2].values if len(validated) > 1 else {}
 
 
-def _metrics(values: Mapping[str, Number], before: Mapping[str, Number]) -> list[Cell]:
+def _metrics(names: Sequence[str], values: Mapping[str, Number], before: Mapping[str, Number]) -> list[Cell]:
     cells: list[Cell] = []
-    for name in METRICS:
+    for name in names:
         if name not in values:
             continue
         spans: list[Span] = [(f"{name} ", "muted"), (formats.number(values[name]), "strong")]

@@ -77,7 +77,8 @@ class RunsTable(Grid):
         self.set_class(not entries, "-empty")
 
     def _cells(self, key: str) -> list[Cell]:
-        return cells(self._entries[key], self._columns, self.marked, datetime.now(UTC))
+        trend = next((placed.width for placed in self.placement.columns if placed.column.key == "trend"), 0)
+        return cells(self._entries[key], self._columns, self.marked, datetime.now(UTC), trend)
 
     def mark(self) -> None:
         """Mark or unmark what the cursor is on, and go to the next row."""

@@ -50,7 +50,7 @@ def test_the_filter_takes_names_stages_states_and_exclusions() -> None:
 
 def test_a_row_tells_progress_in_both_widths() -> None:
     entry = next(e for e in arrange(PIPELINE, "", ()) if e.run and e.run.step == "qat")
-    assert line(entry) == "qat ● running 7/10 ━━╸─  67% 0.476 e5 1h 12m 2h"
+    assert line(entry) == "qat ● running 7/10 ━━╸─  67% 0.476 e5 ▁▃▅▆▇█ 1h 12m 2h"
     assert "qat ● running" in line(entry, WIDE)
     assert "▁" in line(entry, WIDE)
     for columns in (NARROW, WIDE):
