@@ -13,7 +13,9 @@ import pytest
 import torch
 
 from engine.contracts.errors import YoloqatError
+from engine.data.collate import QuadCollate
 from engine.data.config import DataConfig, load_data_config
+from engine.data.dataset import Sample
 from engine.data.images import ImageStore
 from engine.data.loader import EpochSampler, train_loader
 from engine.data.scan import scan
@@ -73,7 +75,24 @@ def test_seed_and_epoch_decide_every_pixel_whatever_the_workers(data: DataConfig
     first = pixels(1, 2, 0)
     assert torch.equal(first, pixels(1, 2, 2))
     assert not torch.equal(first, pixels(2, 2, 0))
-    assert not torch.equal(first, pixels(1, 3, 0))
+    dataset = train_loader(data, 64, 4, P5, workers=0).dataset
+    assert torch.equal(dataset[(2, 5)].image, dataset[(2, 5)].image)
+    assert not torch.equal(dataset[(2, 5)].image, dataset[(3, 5)].image)
+
+
+@pytest.mark.parametrize("flip", ["fliplr", "flipud"])
+def test_a_flip_takes_the_labels_along(make_data: MakeData, flip: str) -> None:
+    yaml = make_data({"a": "0 0.2 0.25 0.2 0.3\n"}, size=(100, 100))
+    pixels = np.zeros((100, 100, 3), np.uint8)
+    pixels[10:40, 10:30] = 255
+    cv2.imwrite(str(yaml.parent / "images" / "train" / "a.png"), pixels)
+    images, targets, _, _ = epoch(train_loader(load_data_config(yaml), 100, 1, {flip: 1.0}, workers=0), 0)[0]
+    _, _, cx, cy, w, h = (float(v) for v in targets[0])
+    y, x = np.nonzero(images[0].numpy().min(0) > 128)
+    found = np.array([x.min(), y.min(), x.max() + 1, y.max() + 1]) / 100
+    np.testing.assert_allclose(found, [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], atol=0.02)
+    assert (cx > 0.6) == (flip == "fliplr")
+    assert (cy > 0.6) == (flip == "flipud")
 
 
 def test_the_global_generators_play_no_part(data: DataConfig) -> None:
@@ -100,6 +119,24 @@ def test_quad_batches_join_four_images(data: DataConfig) -> None:
     assert len(paths) == 2
     assert targets[:, 2:].max() <= 1
     assert targets[:, 0].max() <= 1
+
+
+def test_quad_targets_move_with_their_tile() -> None:
+    colours = [torch.full((3, 8, 8), 10 * (i + 1), dtype=torch.uint8) for i in range(4)]
+    target = np.array([[2, 0.5, 0.5, 1.0, 1.0]], np.float32)
+    samples = [Sample(colour, target, str(i), None) for i, colour in enumerate(colours)]
+    kinds = set()
+    for seed in range(8):
+        images, targets, _, _ = QuadCollate(seed)(samples)
+        kinds.add(len(targets))
+        for _, _, cx, cy, w, _ in targets:
+            if len(targets) == 4:
+                assert w == 0.5
+                tile = 2 * int(cy > 0.5) + int(cx > 0.5)
+                assert images[0, 0, int(16 * cy), int(16 * cx)] == 10 * (tile + 1)
+        if len(targets) == 4:
+            assert {(float(t[2]), float(t[3])) for t in targets} == {(x, y) for x in (0.25, 0.75) for y in (0.25, 0.75)}
+    assert kinds == {1, 4}
 
 
 def test_single_cls(data: DataConfig) -> None:
@@ -129,6 +166,7 @@ def test_an_interrupt_reaches_the_parent_alone(data: DataConfig) -> None:
     for worker in multiprocessing.active_children():
         os.kill(worker.pid or 0, signal.SIGINT)
     assert len(list(batches)) == 3
+    assert len(epoch(loader, 1)) == 4, "the workers live on"
 
 
 def test_ranks_share_an_epoch() -> None:

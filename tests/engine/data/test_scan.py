@@ -47,6 +47,7 @@ def test_boxes_backgrounds_and_the_bar(make_data: MakeData, capsys: pytest.Captu
         ("0.5 0.5 0.5 0.1 0.1\n", ":1:", "class must be a whole number"),
         ("\n\n1 0.5 0.5 0.1\n", ":3:", "4 columns"),
         ("1 0.5 0.5 0.1 0.1 0.9\n", ":1:", "6 columns"),
+        ("1 0.1 0.1 0.5 0.1 0.5 0.5 0.1\n", ":1:", "8 columns"),
         ("1 0.5 0.5 x 0.1\n", ":1:", "are numbers"),
         ("1 0.5 0.5 1.2 0.1\n", ":1:", "between 0 and 1"),
         ("1 0.5 -0.5 0.2 0.1\n", ":1:", "between 0 and 1"),

@@ -19,11 +19,11 @@ class Oracle:
     names: Sequence[str] | None = None
     fixed_size: tuple[int, int] | None = None
 
-    def __init__(self, loader: Any, nc: int, score: float = 0.9, shift: float = 0.0) -> None:
+    def __init__(self, loader: Any, nc: int, *, shift: float = 0.0, kind: int | None = None) -> None:
         self.targets = [batch[1] for batch in loader]
         self.nc = nc
-        self.score = score
         self.shift = shift
+        self.kind = kind
         self.calls = 0
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -37,8 +37,8 @@ class Oracle:
             for k, row in enumerate(targets[targets[:, 0] == b]):
                 decoded[b, k, :4] = row[2:] * torch.tensor([width, height, width, height])
                 decoded[b, k, :2] += self.shift * decoded[b, k, 2:4]
-                decoded[b, k, 4] = self.score
-                decoded[b, k, 5 + int(row[1])] = 1.0
+                decoded[b, k, 4] = 0.9
+                decoded[b, k, 5 + (int(row[1]) if self.kind is None else self.kind)] = 1.0
         return decoded
 
 

@@ -129,6 +129,9 @@ def test_pycocotools_follows_with_its_own_text(
     assert rows[0].keys() == {"image_id", "category_id", "bbox", "score"}
     assert {row["image_id"] for row in rows} <= set(range(12))
     assert {row["category_id"] for row in rows} <= set(range(4))
+    sides = [side for row in rows for side in row["bbox"]]
+    assert all(side == round(side, 3) for side in sides)
+    assert any(side != round(side, 2) for side in sides)
 
 
 def test_the_result_says_what_must_agree_for_a_comparison(data: DataConfig) -> None:
@@ -148,7 +151,7 @@ def test_the_result_says_what_must_agree_for_a_comparison(data: DataConfig) -> N
 
 def test_single_cls_ignores_the_class(data: DataConfig) -> None:
     batches = loader(data, single_cls=True)
-    found = validate(Oracle(batches, 4), batches, data, single_cls=True)
+    found = validate(Oracle(batches, 4, kind=3), batches, data, single_cls=True)
     assert found.map50 == pytest.approx(1.0)
     assert list(found.per_class()) == ["item"]
 
