@@ -5,24 +5,35 @@ import json
 import onnx
 from torch import nn
 
-NAMES, STRIDE, IMAGE_SIZE = "names", "stride", "image_size"
+from engine.models.yolo import YoloModel
+
+ACTIVATIONS = {
+    nn.SiLU: "silu",
+    nn.ReLU: "relu",
+    nn.ReLU6: "relu6",
+    nn.LeakyReLU: "leaky",
+    nn.Hardswish: "hardswish",
+}
 
 
-def describe(model: nn.Module, *, image_size: int, activation: str, data: str, source_sha256: str) -> dict[str, str]:
+def describe(model: YoloModel, *, label: str, image_size: int, data: str, source_sha256: str) -> dict[str, str]:
     """The properties to write.
 
     Args:
-        model: a `YoloModel`.
-        activation: what the backbone computes with, such as `relu`.
-        data: the data set that the names come from; empty when unknown.
-        source_sha256: of the checkpoint that was exported.
+        model: the exported model.
+        label: what tables call the file, such as `ONNX Q/DQ`.
+        image_size: height and width of its input.
+        data: the data set that it was evaluated on; empty when unknown.
+        source_sha256: of the checkpoint.
     """
+    kinds = {name for module in model.modules() for kind, name in ACTIVATIONS.items() if type(module) is kind}
     return {
         "producer": "yoloqat",
-        NAMES: json.dumps(list(model.names), ensure_ascii=False),
-        STRIDE: str(int(max(model.stride))),
-        IMAGE_SIZE: str(image_size),
-        "activation": activation,
+        "label": label,
+        "names": json.dumps(list(model.names), ensure_ascii=False),
+        "stride": str(int(model.stride.max())),
+        "image_size": str(image_size),
+        "activation": "+".join(sorted(kinds)) or "none",
         "model": model.config.name,
         "data": data,
         "source_sha256": source_sha256,

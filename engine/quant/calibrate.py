@@ -1,6 +1,6 @@
 """From float weights and calibration images to the range of every quantizer."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -79,14 +79,6 @@ def weight_amax(conv: QuantizedConv2d) -> Tensor:
         scale = conv._input_quantizer.amax / input_top
         floor = torch.maximum(floor, top * conv.bias.detach().abs().view(-1, 1, 1, 1) / (scale * 2**30))
     return torch.maximum(amax, floor)
-
-
-def images_of(batches: Iterable[tuple[Tensor, ...]], progress: Callable[[], None] | None = None) -> Iterable[Tensor]:
-    """The images of a loader's batches (uint8, 0 to 255) as the model takes them: float, 0 to 1."""
-    for images, *_ in batches:
-        yield images.float() / 255
-        if progress:
-            progress()
 
 
 def amax_table(model: nn.Module) -> list[dict[str, object]]:

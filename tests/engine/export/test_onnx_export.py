@@ -52,7 +52,8 @@ def test_a_float_model_exports_without_qdq(shallow: YoloModel, images: Tensor, t
 def test_metadata_names_what_is_needed_to_use_the_file(shallow_ptq: YoloModel, tmp_path: Path) -> None:
     from engine.evaluate.predictors import OnnxPredictor
 
-    properties = describe(shallow_ptq, image_size=64, activation="relu", data="shapes.yaml", source_sha256="ab" * 32)
+    properties = describe(shallow_ptq, label="ONNX Q/DQ", image_size=64, data="shapes.yaml", source_sha256="ab" * 32)
+    assert properties["activation"] == "relu"
     export_onnx(shallow_ptq, tmp_path / "model.onnx", image_size=64, metadata=properties)
     assert read_metadata(onnx.load(tmp_path / "model.onnx")) == properties
     predictor = OnnxPredictor(tmp_path / "model.onnx")

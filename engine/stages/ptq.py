@@ -1,0 +1,143 @@
+"""`ptq`: insert quantizers, calibrate them on training images, evaluate float and PTQ alike."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from engine.contracts.bar import Bar
+from engine.contracts.errors import YoloqatError
+from engine.contracts.events import emit
+from engine.contracts.options.ptq import PtqOptions
+from engine.contracts.result import EvaluationResult, StageResult
+from engine.data.config import DataConfig, load_data_config
+from engine.data.loader import BatchLoader, val_loader
+from engine.evaluate.predictors import TorchPredictor
+from engine.models.checkpoint import Checkpoint, load_checkpoint, model_from_checkpoint, save_checkpoint
+from engine.models.yolo import YoloModel
+from engine.quant.calibrate import amax_table, collect, set_ranges
+from engine.quant.state import QuantSpec, quantize_model, quantized_checkpoint
+from engine.stages.session import Session
+from engine.train.console import say
+from engine.train.epoch import to_network
+from engine.train.final import final_evaluation, fuse_and_say
+
+ROWS_IN_EVENT = 200
+"""The event's table is a log line; `result.json` has every quantizer."""
+
+
+def run(options: PtqOptions, session: Session) -> StageResult:
+    """Evaluate the float model, calibrate, save `weights/ptq.pt`, evaluate that."""
+    device = session.device(options.device)
+    session.seed(options.seed)
+    checkpoint = _float_checkpoint(options)
+    source = session.add_input("weights", options.weights)
+    data = load_data_config(options.data)
+    session.add_input("data", data.path)
+    model = fuse_and_say(model_from_checkpoint(checkpoint).requires_grad_(False)).to(device)
+    evaluations = _Evaluations(options, session, data, model)
+    evaluations.add(model, "float", options.weights)
+    spec = quantize_model(model, options.keep_float)
+    _say_placement(spec)
+    spec = _calibrate(options, model, spec, data, device)
+    path = session.run_dir / "weights" / "ptq.pt"
+    saved = quantized_checkpoint(model, spec, checkpoint)
+    saved.meta |= {"stage": "ptq", "data": str(data.path), "img_size": options.img_size, "float_sha256": source.sha256}
+    save_checkpoint(path, saved)
+    emit("checkpoint", path="weights/ptq.pt", epoch=-1)
+    evaluations.add(model, "PTQ", "weights/ptq.pt")
+    details = {"calibration": spec.calibration, "float_convolutions": list(spec.floating), "ranges": amax_table(model)}
+    return session.finish({"weights": path}, evaluations=evaluations.results, details=details)
+
+
+class _Evaluations:
+    """The same evaluation for each model of this stage, unless `--notest`."""
+
+    def __init__(self, options: PtqOptions, session: Session, data: DataConfig, model: YoloModel) -> None:
+        self.options = options
+        self.session = session
+        self.data = data
+        self.loader = None if options.notest else _loader(options, data, model, "val")
+        self.results: list[EvaluationResult] = []
+
+    def add(self, model: YoloModel, label: str, weights: str) -> None:
+        """Evaluate `model` and print its rows."""
+        if self.loader is None:
+            return
+        result = final_evaluation(
+            TorchPredictor(model),
+            self.loader,
+            self.data,
+            label=label,
+            weights=weights,
+            predictions=self.session.run_dir / f"{label.lower()}_predictions.json",
+            settings={"conf_thres": self.options.conf_thres, "iou_thres": self.options.iou_thres},
+        )
+        self.results.append(result)
+
+
+def _float_checkpoint(options: PtqOptions) -> Checkpoint:
+    checkpoint = load_checkpoint(options.weights)
+    if checkpoint.quant is not None:
+        raise YoloqatError(
+            "these weights are quantized already",
+            where=options.weights,
+            hint="Give `ptq` the float checkpoint; `qat` and `export` take this one.",
+        )
+    return checkpoint
+
+
+def _loader(options: PtqOptions, data: DataConfig, model: YoloModel, split: str) -> BatchLoader:
+    return val_loader(
+        data,
+        split,
+        options.img_size,
+        options.batch_size,
+        letterbox=options.letterbox,
+        workers=options.workers,
+        stride=int(model.stride.max()),
+        limit=options.calib_images if split == "train" else 0,
+        seed=options.seed,
+    )
+
+
+def _calibrate(
+    options: PtqOptions, model: YoloModel, spec: QuantSpec, data: DataConfig, device: torch.device
+) -> QuantSpec:
+    loader = _loader(options, data, model, "train")
+
+    def images() -> Iterator[Tensor]:
+        for batch in Bar(loader, desc="Collect stats for calibrating"):
+            yield to_network(batch[0], device)
+
+    histograms = collect(model, images(), device)
+    set_ranges(model, histograms, options.calibrator, percentile=options.percentile)
+    count = len(loader.dataset)  # type: ignore[arg-type]
+    calibration = {
+        "calibrator": options.calibrator,
+        "percentile": options.percentile,
+        "images": count,
+        "image_size": options.img_size,
+        "letterbox": options.letterbox,
+        "seed": options.seed,
+    }
+    rows = [row for row in amax_table(model) if row["kind"] == "input"]
+    say(f"Calibrated {len(rows)} input quantizers by {options.calibrator} on {count} training images")
+    emit(
+        "calibration",
+        **calibration,
+        quantized=len(spec.quantized),
+        floating=list(spec.floating),
+        quantizers=rows[:ROWS_IN_EVENT],
+        rows=len(rows),
+    )
+    return replace(spec, calibration=calibration)
+
+
+def _say_placement(spec: QuantSpec) -> None:
+    tensors = sum(group.tensors for group in spec.classes)
+    say(
+        f"Quantizing {len(spec.quantized)} convolutions: {tensors} input tensors share {len(spec.classes)} scales; "
+        f"{len(spec.floating)} convolutions stay float: {', '.join(spec.floating) or 'none'}"
+    )

@@ -1,0 +1,251 @@
+"""`qat`: fine-tune a calibrated model with fake quantization, keep the best of PTQ and QAT."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from engine.contracts.errors import YoloqatError
+from engine.contracts.events import emit
+from engine.contracts.options.qat import QatOptions
+from engine.contracts.result import EvaluationResult, StageResult
+from engine.data.config import DataConfig, load_data_config
+from engine.data.loader import BatchLoader, train_loader, val_loader
+from engine.evaluate.predictors import TorchPredictor
+from engine.evaluate.validate import validate
+from engine.evaluate.validation import Validation, evaluation_result
+from engine.losses.loss import ComputeLoss
+from engine.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from engine.models.yolo import YoloModel
+from engine.quant.distill import FeatureDistillation
+from engine.quant.finetune import make_trainable, quantized_snapshot, with_distillation
+from engine.quant.state import QuantSpec, load_quantized
+from engine.stages.session import Session
+from engine.train.console import say
+from engine.train.ema import ModelEMA
+from engine.train.epoch import Training
+from engine.train.final import final_evaluation
+from engine.train.hyp import check_hyp, load_hyp, scale_gains
+from engine.train.loop import Plan, train
+from engine.train.optimizer import build_optimizer
+from engine.train.progress import Progress, restore
+from engine.train.schedule import Schedule
+from engine.train.setup import make_loss
+from engine.train.strip import strip
+
+
+def run(options: QatOptions, session: Session) -> StageResult:
+    """Fine-tune `weights`; `weights/best.pt` is the best epoch, or the PTQ model if no epoch is better."""
+    device = session.device(options.device)
+    session.seed(options.seed)
+    ptq = _ptq_checkpoint(options)
+    source = session.add_input("weights", options.weights)
+    data = load_data_config(options.data)
+    session.add_input("data", data.path)
+    progress = Progress(session.run_dir / "weights")
+    resumed = _resumed(options, progress, source.sha256)
+    hyp = _hyp(options, resumed)
+    say("hyperparameters: " + ", ".join(f"{key}={value}" for key, value in hyp.items()))
+    model = load_quantized(ptq).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    make_trainable(model)
+    setup = _Setup(options, session, data, device, model, hyp)
+    training, plain_loss = setup.training(ptq)
+    evaluations: list[EvaluationResult] = []
+    if resumed is not None:
+        restore(resumed, training, progress)
+        say(f"Resuming training from {progress.last}")
+    else:
+        evaluations.append(_start_from_ptq(setup, ptq, progress))
+    spec = QuantSpec.from_plain(ptq.quant or {})
+    plan = Plan(
+        validate=lambda _: setup.validate(training.ema.model if training.ema else model, plain_loss),
+        hyp=hyp,
+        meta={
+            **ptq.meta,
+            "stage": "qat",
+            "ptq_sha256": source.sha256,
+            "ptq_fitness": _ptq_fitness(progress, resumed),
+        },
+        uninterrupted=session.uninterrupted,
+        snapshot=quantized_snapshot(spec),
+    )
+    hours = train(training, progress, plan)
+    kept = _say_kept(progress, float(plan.meta["ptq_fitness"]))
+    evaluations.append(_final_test(setup, progress))
+    for path in (progress.last, progress.best):
+        strip(path)
+    return session.finish(
+        {"best": progress.best, "last": progress.last},
+        evaluations=evaluations,
+        details={
+            "hours": hours,
+            "kept": kept,
+            "best_epoch": progress.best_epoch,
+            "best_fitness": progress.best_fitness,
+            "ptq_fitness": plan.meta["ptq_fitness"],
+            "float_convolutions": list(spec.floating),
+        },
+    )
+
+
+@dataclass
+class _Setup:
+    """What the pieces of this stage share."""
+
+    options: QatOptions
+    session: Session
+    data: DataConfig
+    device: torch.device
+    model: YoloModel
+    hyp: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        o, stride = self.options, int(self.model.stride.max())
+        self.size = -(-o.img_size // stride) * stride
+        if self.size != o.img_size:
+            say(f"WARNING: --img-size {o.img_size} must be multiple of max stride {stride}, updating to {self.size}")
+        self.pin = self.device.type == "cuda"
+        self.val_loader: BatchLoader = val_loader(
+            self.data,
+            "val",
+            self.size,
+            o.batch_size * 2,
+            letterbox=o.letterbox,
+            workers=o.workers,
+            stride=stride,
+            pin_memory=self.pin,
+        )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"conf_thres": self.options.conf_thres, "iou_thres": self.options.iou_thres}
+
+    def training(self, ptq: Checkpoint) -> tuple[Training, ComputeLoss]:
+        """The loop's parts, and the loss of validation."""
+        o = self.options
+        loader = train_loader(
+            self.data,
+            self.size,
+            o.batch_size,
+            self.hyp,
+            workers=o.workers,
+            seed=o.seed,
+            stride=int(self.model.stride.max()),
+            pin_memory=self.pin,
+        )
+        loss, plain_loss = make_loss(
+            self.model, scale_gains(dict(self.hyp), self.model.head.nl, self.model.nc, self.size, 0.0)
+        )
+        if self.hyp["distill"] > 0:
+            teacher = load_quantized(ptq).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            loss = with_distillation(loss, FeatureDistillation(self.model, teacher), float(self.hyp["distill"]))
+        batch_size = loader.batch_size or 1
+        optimizer = build_optimizer(self.model, self.hyp, batch_size)
+        batches = min(len(loader), o.max_batches or len(loader))
+        training = Training(
+            model=self.model,
+            optimizer=optimizer,
+            schedule=Schedule(optimizer, self.hyp, epochs=o.epochs, batches_per_epoch=batches, batch_size=batch_size),
+            scaler=torch.amp.GradScaler(self.device.type, enabled=self.pin),
+            loss=loss,
+            loader=loader,
+            device=self.device,
+            epochs=o.epochs,
+            ema=self._ema(),
+            max_batches=o.max_batches,
+        )
+        return training, plain_loss
+
+    def validate(self, model: YoloModel, plain_loss: ComputeLoss | None) -> Validation:
+        """Evaluate in fp32, with the settings of the final evaluation, so that PTQ and epochs compare."""
+        return validate(TorchPredictor(model), self.val_loader, self.data, compute_loss=plain_loss, **self.settings)
+
+    def _ema(self) -> ModelEMA | None:
+        decay = float(self.hyp["ema_decay"])
+        return ModelEMA(self.model, decay, float(self.hyp["ema_ramp"])) if decay > 0 else None
+
+
+def _ptq_checkpoint(options: QatOptions) -> Checkpoint:
+    checkpoint = load_checkpoint(options.weights)
+    if checkpoint.quant is None:
+        raise YoloqatError(
+            "this checkpoint holds a float model", where=options.weights, hint="Run `ptq` on it and give its ptq.pt."
+        )
+    return checkpoint
+
+
+def _resumed(options: QatOptions, progress: Progress, ptq_sha256: str) -> Checkpoint | None:
+    if not options.resume:
+        return None
+    if not progress.last.is_file():
+        raise YoloqatError(
+            "there is nothing to resume: no last.pt", where=str(progress.folder), hint="Start the run without --resume."
+        )
+    checkpoint = load_checkpoint(progress.last)
+    if checkpoint.optimizer is None or checkpoint.epoch + 1 >= options.epochs:
+        raise YoloqatError(
+            f"the fine-tuning to {options.epochs} epochs is finished, there is nothing to resume",
+            where=str(progress.last),
+        )
+    if checkpoint.meta.get("ptq_sha256") != ptq_sha256:
+        raise YoloqatError(
+            "last.pt was fine-tuned from another PTQ checkpoint",
+            where=options.weights,
+            hint="Resume with the --weights that the run was started with.",
+        )
+    return checkpoint
+
+
+def _hyp(options: QatOptions, resumed: Checkpoint | None) -> dict[str, Any]:
+    hyp = check_hyp(resumed.hyp, "last.pt") if resumed and resumed.hyp else load_hyp(options.hyp)
+    return hyp if options.lr0 is None else {**hyp, "lr0": options.lr0}
+
+
+def _start_from_ptq(setup: _Setup, ptq: Checkpoint, progress: Progress) -> EvaluationResult:
+    """The PTQ model is the best so far: what fine-tuning has to beat."""
+    weights = setup.options.weights
+    emit("evaluating", label="PTQ", weights=weights)
+    validation = setup.validate(setup.model, None)
+    result = evaluation_result(validation, label="PTQ", weights=weights, backend="pytorch")
+    emit(
+        "evaluation",
+        label="PTQ",
+        weights=weights,
+        backend="pytorch",
+        metrics=result.metrics,
+        settings=result.settings.model_dump(),
+    )
+    progress.best_fitness = validation.fitness
+    best = replace(ptq, best_fitness=validation.fitness, meta={**ptq.meta, "stage": "qat"})
+    save_checkpoint(progress.best, best)
+    return result
+
+
+def _ptq_fitness(progress: Progress, resumed: Checkpoint | None) -> float:
+    return float(resumed.meta["ptq_fitness"]) if resumed is not None else progress.best_fitness
+
+
+def _say_kept(progress: Progress, ptq_fitness: float) -> str:
+    """Which model `best.pt` is."""
+    if progress.best_epoch < 0:
+        say(f"Keeping the PTQ weights: no epoch of fine-tuning is better than their fitness {ptq_fitness:.4f}.")
+        return "PTQ"
+    say(
+        f"Keeping the QAT weights of epoch {progress.best_epoch}: fitness {progress.best_fitness:.4f}, "
+        f"PTQ {ptq_fitness:.4f}."
+    )
+    return "QAT"
+
+
+def _final_test(setup: _Setup, progress: Progress) -> EvaluationResult:
+    model = load_quantized(load_checkpoint(progress.best)).to(setup.device)
+    return final_evaluation(
+        TorchPredictor(model),
+        setup.val_loader,
+        setup.data,
+        label="QAT",
+        weights="weights/best.pt",
+        predictions=setup.session.run_dir / "best_predictions.json",
+        settings=setup.settings,
+    )
