@@ -1,14 +1,14 @@
 """Batches for training and for evaluation."""
 
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 import cv2
 import numpy as np
 import psutil
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
 from engine.contracts.errors import YoloqatError
 from engine.data.augmentation import Augmentation
@@ -17,6 +17,7 @@ from engine.data.config import DataConfig
 from engine.data.dataset import Sample, SampleDataset, TrainDataset, ValDataset
 from engine.data.images import SMALL_BYTES, ImageStore
 from engine.data.labeled import LabeledImages
+from engine.data.sampler import EpochSampler
 from engine.data.scan import scan
 
 SHARE_OF_FREE_MEMORY = 0.5
@@ -51,61 +52,6 @@ class BatchLoader(DataLoader[Sample]):
             if isinstance(batch, YoloqatError):
                 raise batch
             yield batch
-
-
-class EpochSampler(Sampler[tuple[int, int]]):
-    """Says which images an epoch visits, as (epoch, index), so that workers know the epoch without being told.
-
-    Under distributed training each rank visits its share; all ranks visit equally many.
-    """
-
-    def __init__(
-        self, count: int, *, seed: int = 0, shuffle: bool = True, block: int = 1, rank: int = 0, world_size: int = 1
-    ) -> None:
-        """Make a sampler.
-
-        Args:
-            count: images of the data set.
-            seed: seed of the order.
-            shuffle: a new random order each epoch; otherwise the data set's own order.
-            block: so many neighbours stay together (the batch size where batches have shapes of their own).
-            rank: this process.
-            world_size: number of processes.
-        """
-        self.count = count
-        self.seed = seed
-        self.shuffle = shuffle
-        self.block = block
-        self.rank = rank
-        self.world_size = world_size
-        self.epoch = 0
-        self.weights: np.ndarray | None = None
-
-    def set_epoch(self, epoch: int) -> None:
-        """Say which epoch the next iteration is."""
-        self.epoch = epoch
-
-    def set_weights(self, weights: Sequence[float] | np.ndarray | None) -> None:
-        """From the next epoch on draw images with replacement, by these weights; None visits each image once again."""
-        self.weights = None if weights is None else np.asarray(weights, np.float64) / np.sum(weights)
-
-    def __len__(self) -> int:
-        return -(-self.count // self.world_size)
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = self._order()
-        padded = np.resize(order, len(self) * self.world_size)
-        return ((self.epoch, int(i)) for i in padded[self.rank :: self.world_size])
-
-    def _order(self) -> np.ndarray:
-        rng = np.random.default_rng((self.seed, self.epoch))
-        if self.weights is not None:
-            return rng.choice(self.count, self.count, p=self.weights)
-        if not self.shuffle:
-            return np.arange(self.count)
-        whole = self.count // self.block
-        blocks = np.arange(whole * self.block).reshape(whole, self.block)[rng.permutation(whole)]
-        return np.concatenate([blocks.ravel(), np.arange(whole * self.block, self.count)])
 
 
 def train_loader(
@@ -155,26 +101,16 @@ def train_loader(
     images = images if images is not None else scan(data, "train", single_cls=single_cls)
     batch_size = min(batch_size, len(images))
     dataset = TrainDataset(
-        images,
-        img_size,
-        Augmentation.from_hyp(hyp),
-        seed=seed,
-        rect=rect,
-        batch_size=batch_size,
-        stride=stride,
+        images, img_size, Augmentation.from_hyp(hyp), seed=seed, rect=rect, batch_size=batch_size, stride=stride
     )
     workers = min(workers, batch_size if batch_size > 1 else 0)
     _fill(dataset.store, cache_images, workers)
     sampler = EpochSampler(
         len(dataset), seed=seed, shuffle=shuffle, block=batch_size if rect else 1, rank=rank, world_size=world_size
     )
+    join = QuadCollate(seed) if quad else collate
     return BatchLoader(
-        dataset,
-        workers=workers,
-        collate_fn=QuadCollate(seed) if quad else collate,
-        batch_size=batch_size,
-        sampler=sampler,
-        pin_memory=pin_memory,
+        dataset, workers=workers, collate_fn=join, batch_size=batch_size, sampler=sampler, pin_memory=pin_memory
     )
 
 

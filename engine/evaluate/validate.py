@@ -1,7 +1,7 @@
 """The evaluation loop: a predictor on a loader's images, with the lines that the original prints."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -72,27 +72,16 @@ def validate(
     Raises:
         YoloqatError: the model does not fit the data.
     """
-    dataset = loader.dataset
-    assert isinstance(dataset, ValDataset)
     names = ("item",) if single_cls else data.names
     loop = _Loop(predictor, data.nc, single_cls, (conf_thres, iou_thres, max_det), compute_loss)
     for batch in Bar(loader, desc=HEADER):
         loop.step(batch)
-    settings = EvaluationSettings(
-        data=dataset.images.digest,
-        split=split,
-        images=len(loop.images),
-        image_size=dataset.img_size,
-        letterbox=dataset.letterbox,
-        conf_thres=conf_thres,
-        iou_thres=iou_thres,
-        max_det=max_det,
-    )
-    validation = loop.summary(settings, names, v5_metric)
+    validation = loop.summary(loader, split, names, v5_metric)
     printer(validation.all_row())
-    if len(names) > 1 and (verbose or (verbose is None and len(names) < MANY_CLASSES and compute_loss is None)):
-        for row in validation.class_rows():
-            printer(row)
+    if verbose is None:
+        verbose = len(names) < MANY_CLASSES and compute_loss is None
+    for row in validation.class_rows() if verbose and len(names) > 1 else ():
+        printer(row)
     if compute_loss is None:
         printer(validation.speed_line(loader.batch_size or 1))
     if predictions is None:
@@ -136,8 +125,21 @@ class _Loop:
             labels = np.concatenate([own[:, :1], fractions_to_pixels(own[:, 1:], width, height)], 1)
             self._add(detections, labels, paths[i], shapes[i])
 
-    def summary(self, settings: EvaluationSettings, names: tuple[str, ...], v5_metric: bool) -> Validation:
+    def summary(self, loader: BatchLoader, split: str, names: Sequence[str], v5_metric: bool) -> Validation:
         """Put the batches together."""
+        dataset = loader.dataset
+        assert isinstance(dataset, ValDataset)
+        conf, iou, max_det = self.thresholds
+        settings = EvaluationSettings(
+            data=dataset.images.digest,
+            split=split,
+            images=len(self.images),
+            image_size=dataset.img_size,
+            letterbox=dataset.letterbox,
+            conf_thres=conf,
+            iou_thres=iou,
+            max_det=max_det,
+        )
         labels = _joined([image.labels[:, 0] for image in self.images]).astype(np.int64)
         detections = _joined([image.detections for image in self.images], 6)
         correct = _joined(self.correct, len(IOU_THRESHOLDS)).astype(bool)

@@ -17,7 +17,8 @@ from engine.data.collate import QuadCollate
 from engine.data.config import DataConfig, load_data_config
 from engine.data.dataset import Sample
 from engine.data.images import ImageStore
-from engine.data.loader import EpochSampler, train_loader
+from engine.data.loader import train_loader
+from engine.data.sampler import EpochSampler
 from engine.data.scan import scan
 from engine.data.shapes import draw_data_set
 from engine.data.weights import class_weights, image_weights
