@@ -3,6 +3,7 @@
 import hashlib
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -43,6 +44,8 @@ class EvaluationSettings(BaseModel):
     conf_thres: float
     iou_thres: float
     max_det: int = 300
+    ap: Literal["yolov7", "yolov5"] = "yolov7"
+    """Where the recall curve under mAP ends: `yolov5` (at 1) with `--v5-metric`."""
 
 
 class EvaluationResult(BaseModel):

@@ -139,6 +139,7 @@ class _Loop:
             conf_thres=conf,
             iou_thres=iou,
             max_det=max_det,
+            ap="yolov5" if v5_metric else "yolov7",
         )
         labels = _joined([image.labels[:, 0] for image in self.images]).astype(np.int64)
         detections = _joined([image.detections for image in self.images], 6)

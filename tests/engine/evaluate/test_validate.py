@@ -137,13 +137,14 @@ def test_pycocotools_follows_with_its_own_text(
 def test_the_result_says_what_must_agree_for_a_comparison(data: DataConfig) -> None:
     rect, square = loader(data), loader(data, letterbox="square")
     first = validate(Oracle(rect, 4), rect, data, iou_thres=0.6)
-    second = validate(Oracle(square, 4), square, data)
+    second = validate(Oracle(square, 4), square, data, v5_metric=True)
     result = evaluation_result(first, label="float", weights="weights/best.pt", backend="pytorch")
     assert result.settings.letterbox == "rect"
     assert result.settings.iou_thres == 0.6
     assert result.settings.images == 12
     assert (first.settings.image_size, second.settings.letterbox) == (128, "square")
     assert first.settings.data == second.settings.data
+    assert (first.settings.ap, second.settings.ap) == ("yolov7", "yolov5")
     assert result.metrics["mAP@.5"] == first.map50
     assert set(result.per_class) == {"circle", "square", "triangle", "star"}
     assert set(result.milliseconds_per_image) == {"inference", "nms", "total"}
