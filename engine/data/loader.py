@@ -1,5 +1,6 @@
 """Batches for training and for evaluation."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
@@ -103,7 +104,7 @@ def train_loader(
     dataset = TrainDataset(
         images, img_size, Augmentation.from_hyp(hyp), seed=seed, rect=rect, batch_size=batch_size, stride=stride
     )
-    workers = min(workers, batch_size if batch_size > 1 else 0)
+    workers = _useful_workers(workers, batch_size, world_size)
     _fill(dataset.store, cache_images, workers)
     sampler = EpochSampler(
         len(dataset), seed=seed, shuffle=shuffle, block=batch_size if rect else 1, rank=rank, world_size=world_size
@@ -155,8 +156,14 @@ def val_loader(
         images = images.take(np.sort(np.random.default_rng(seed).choice(len(images), limit, replace=False)))
     batch_size = min(batch_size, len(images))
     dataset = ValDataset(images, img_size, letterbox=letterbox, batch_size=batch_size, stride=stride, pad=pad)
-    in_memory = dataset.store.load_all()
-    return BatchLoader(dataset, workers=0 if in_memory else workers, batch_size=batch_size, pin_memory=pin_memory)
+    workers = 0 if dataset.store.load_all() else _useful_workers(workers, batch_size)
+    return BatchLoader(dataset, workers=workers, batch_size=batch_size, pin_memory=pin_memory)
+
+
+def _useful_workers(wanted: int, batch_size: int, world_size: int = 1) -> int:
+    """Not more than there are processors for this process, nor images in a batch; none for batches of one."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(wanted, processors // world_size, batch_size if batch_size > 1 else 0)
 
 
 def _fill(store: ImageStore, cache_images: bool, workers: int) -> None:

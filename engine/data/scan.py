@@ -99,7 +99,7 @@ def _look_at(image: str, label: str, nc: int, findings: _Findings) -> None:
     try:
         with open(label, encoding="utf-8-sig") as file:
             rows = parse_labels(file.read(), nc)
-        findings.empty += not len(rows.labels)
+        findings.empty += not len(rows.labels) and not rows.mistakes
     except FileNotFoundError:
         findings.missing += 1
     except (OSError, UnicodeDecodeError) as error:

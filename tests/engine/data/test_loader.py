@@ -170,6 +170,12 @@ def test_an_interrupt_reaches_the_parent_alone(data: DataConfig) -> None:
     assert len(epoch(loader, 1)) == 4, "the workers live on"
 
 
+def test_more_workers_than_processors_are_not_started(data: DataConfig, recwarn: pytest.WarningsRecorder) -> None:
+    assert train_loader(data, 64, 8, {}, workers=64).num_workers <= min(8, os.cpu_count() or 1)
+    assert train_loader(data, 64, 1, {}, workers=64).num_workers == 0
+    assert not [w for w in recwarn if "worker" in str(w.message)]
+
+
 def test_ranks_share_an_epoch() -> None:
     shares = []
     for rank in range(3):

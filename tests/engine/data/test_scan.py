@@ -62,8 +62,9 @@ def test_a_wrong_row_is_told_with_file_and_line(make_data: MakeData, text: str, 
     assert "data.yaml" in message
 
 
-def test_mistakes_are_told_together_ten_at_most(make_data: MakeData) -> None:
+def test_mistakes_are_told_together_ten_at_most(make_data: MakeData, capsys: pytest.CaptureFixture[str]) -> None:
     message = mistakes(make_data({f"{i:02d}": "9 0.5 0.5 0.1 0.1\n" for i in range(13)}))
+    assert "13 found, 0 missing, 0 empty, 13 corrupted" in capsys.readouterr().err
     assert "13 mistakes" in message
     assert message.count(".txt:1:") == 10
     assert "and 3 more" in message
