@@ -40,7 +40,7 @@ class RunView:
     stage: str
     state: RunState
     reason: str
-    """The state in words: `exit code 3`, `signal 9 (SIGKILL)`, `waits for relu-retrain`, `the artifact weights/best.pt is missing`."""
+    """The state in words: `exit code 3`, `signal 9 (SIGKILL)`, `waits for relu-retrain`."""
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -78,7 +78,11 @@ class EpochView:
     epoch: int
     last_epoch: int
     values: Mapping[str, Number]
-    """gpu_mem, box, obj, cls, total, labels, img_size, P, R, mAP@.5, mAP@.5:.95, by the names of the log; missing ones are absent."""
+    """By the names of the log: gpu_mem, box, obj, cls, total, labels, img_size, P, R, mAP@.5, mAP@.5:.95.
+
+    What the log does not tell is absent. `seconds` is the time that it took, or else that of its training bar; our own
+    stages add `lr/0`, `lr/1`, …, `val/box`, `val/obj`, `val/cls`.
+    """
 
 
 @dataclass(frozen=True)
@@ -131,3 +135,5 @@ class RunDetail:
     events: tuple[EventView, ...]
     artifacts: tuple[ArtifactView, ...]
     imported_from: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """The stage-specific facts of `result.json`: model summary, calibration table, export checks."""

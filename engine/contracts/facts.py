@@ -21,6 +21,8 @@ class EpochRow:
 
     A field that the terminal's edge cut off is absent; without any, the log does not hold the epoch's final numbers.
     """
+    seconds: float | None = None
+    """How long its training bar ran."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,7 +194,12 @@ class Assembler:
         state.era += 1
         state.rows_open = False
         complete = mark.bar.is_complete if mark.bar else None
-        row: dict[str, Any] = {"epoch": mark.epoch, "last_epoch": mark.last_epoch, "values": dict(mark.values)}
+        row: dict[str, Any] = {
+            "epoch": mark.epoch,
+            "last_epoch": mark.last_epoch,
+            "values": dict(mark.values),
+            "seconds": mark.bar.elapsed_seconds if mark.bar else None,
+        }
         if complete:
             state.pending = None
             facts += self._emit_epoch(row)
@@ -212,7 +217,7 @@ class Assembler:
         row, self._state.pending = self._state.pending, None
         if row is None or not (row["cut"] or validated):
             return []
-        return self._emit_epoch(row if row.pop("cut") else row | {"values": {}})
+        return self._emit_epoch(row if row.pop("cut") else row | {"values": {}, "seconds": None})
 
     def _emit_epoch(self, row: dict[str, Any]) -> list[Fact]:
         state = self._state

@@ -1,0 +1,44 @@
+"""How a log ended, in words, where no process can be asked any more."""
+
+import json
+
+from sqlalchemy import Connection
+
+_TELLING = ("training started", "training completed", "crash", "out of memory")
+
+
+def log_ending(connection: Connection, run_id: str) -> str:
+    """What the log of an imported run shows: complete, interrupted, crashed, out of memory, cut off."""
+    rows = connection.exec_driver_sql(
+        f"SELECT kind, payload FROM event WHERE run_id = ? AND kind IN ({', '.join('?' * len(_TELLING))})"
+        " ORDER BY attempt, ordinal",
+        (run_id, *_TELLING),
+    )
+    events = [(kind, json.loads(payload)) for kind, payload in rows]
+    kind, payload = events[-1] if events else ("", {})
+    if kind == "training completed":
+        return f"complete: {payload['epochs']} epochs in {payload['hours']} hours"
+    if kind == "out of memory":
+        return f"out of memory: {payload['message'][:200]}"
+    if kind == "crash" and payload["error"].startswith("KeyboardInterrupt"):
+        return f"interrupted{_where(connection, run_id)}"
+    if kind == "crash":
+        return f"crashed{_where(connection, run_id)}: {payload['error'][:200]}"
+    done, total = _epochs(connection, run_id)
+    if (total is not None and done is not None and done < total) or kind == "training started":
+        return f"cut off{_where(connection, run_id)}"
+    return "no epochs" if done is None else "complete"
+
+
+def _where(connection: Connection, run_id: str) -> str:
+    done, total = _epochs(connection, run_id)
+    if not total:
+        return ""
+    return f" after epoch {done - 1}/{total - 1}" if done else " before the first epoch ended"
+
+
+def _epochs(connection: Connection, run_id: str) -> tuple[int | None, int | None]:
+    row = connection.exec_driver_sql(
+        "SELECT epochs_done, epochs_total FROM run_summary WHERE run_id = ?", (run_id,)
+    ).fetchone()
+    return (row[0], row[1]) if row else (None, None)

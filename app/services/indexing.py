@@ -1,0 +1,149 @@
+"""Run folders → store: one look at each run, as often as it needs one."""
+
+import logging
+import math
+import time
+from dataclasses import dataclass, field
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.services.ending import log_ending
+from app.services.log_follower import LogFollower
+from app.services.run_files import read_user, run_row, stamps, user_tags
+from db.open import Store
+from db.summary import refresh_summary
+from db.tables import Run
+from db.writer import delete_run, write_result, write_run
+from engine.contracts.errors import YoloqatError
+from engine.contracts.result import StageResult
+from engine.contracts.run_folder import RunFolder, Workspace
+from engine.contracts.spec import RunSpec
+from engine.contracts.states import RunState
+from engine.supervise.state import read_state
+
+_LOG = logging.getLogger(__name__)
+_STATE_SECONDS = 0.5
+"""How often a live run's processes are looked at; its log is looked at each time."""
+
+
+@dataclass
+class _Known:
+    """What is remembered of a run between two looks."""
+
+    stamp: str = ""
+    """Its files when everything in them had been read; empty as long as that isn't so."""
+    spec: RunSpec | None = None
+    row: Run | None = None
+    followers: dict[int, LogFollower] = field(default_factory=dict)
+    is_live: bool = True
+    looked_at: float = -math.inf
+    broken: str = ""
+    """Its files when they could not be read: it is not tried again before they change."""
+
+
+class Indexer:
+    """Keeps the store equal to the run folders. There is only one per workspace at a time."""
+
+    def __init__(self, workspace: Workspace, store: Store) -> None:
+        self._workspace = workspace
+        self._store = store
+        self._known: dict[str, _Known] | None = None
+
+    def look(self, *, everywhere: bool) -> int:
+        """Look at the runs that live, are new, or have not been read to their end.
+
+        Args:
+            everywhere: at those that have ended, too: they may have been renamed, resumed or deleted.
+
+        Returns:
+            How many runs live.
+        """
+        if self._known is None:
+            self._known = self._load()
+        known = self._known
+        folders = {folder.id: folder for folder in self._workspace.run_folders()}
+        for run_id in known.keys() - folders.keys():
+            self._forget(run_id)
+        for run_id, folder in sorted(folders.items()):
+            entry = known.setdefault(run_id, _Known())
+            if everywhere or entry.is_live or not entry.stamp:
+                self._look_safely(folder, entry)
+        return sum(entry.is_live for entry in known.values())
+
+    def _load(self) -> dict[str, _Known]:
+        with self._store.reading() as connection:
+            rows = connection.exec_driver_sql("SELECT id, stamps, state FROM run").fetchall()
+        return {run_id: _Known(stamp=stamp, is_live=RunState(state).is_live) for run_id, stamp, state in rows}
+
+    def _forget(self, run_id: str) -> None:
+        """Its folder has been deleted."""
+        assert self._known is not None
+        with self._store.writing() as connection:
+            delete_run(connection, run_id)
+        del self._known[run_id]
+
+    def _look_safely(self, folder: RunFolder, entry: _Known) -> None:
+        """One broken run must not keep the others from being read."""
+        try:
+            self._look_at(folder, entry)
+        except SQLAlchemyError:
+            raise  # the store fails for all of them
+        except Exception as error:
+            entry.followers.clear()
+            entry.is_live = False
+            entry.broken = stamps(folder)
+            if isinstance(error, YoloqatError):
+                _LOG.warning("%s cannot be read: %s", folder.id, error)
+            else:
+                _LOG.exception("%s cannot be read", folder.id)
+
+    def _look_at(self, folder: RunFolder, entry: _Known) -> None:
+        now = time.monotonic()
+        if entry.row is not None and entry.is_live and now - entry.looked_at < _STATE_SECONDS:
+            self._read_logs(folder, entry)
+            return
+        entry.looked_at = now
+        stamp = stamps(folder)
+        if stamp in (entry.stamp, entry.broken):
+            return
+        if entry.spec is None or not entry.is_live:
+            entry.spec = RunSpec.read(folder.spec)
+        user = read_user(folder)
+        status = read_state(folder)
+        entry.is_live = status.state.is_live
+        self._write_row(entry, run_row(entry.spec, user, status, stamp=""), user_tags(user))
+        self._read_logs(folder, entry)
+        if not entry.is_live:
+            self._settle(folder, entry, status.attempt, stamp)
+
+    def _read_logs(self, folder: RunFolder, entry: _Known) -> None:
+        assert entry.row is not None
+        for attempt in folder.attempts():
+            follower = entry.followers.get(attempt.number)
+            if follower is None:
+                follower = entry.followers[attempt.number] = LogFollower(folder.id, attempt.number, attempt.console)
+            follower.catch_up(self._store, finish=not entry.is_live or attempt.number < entry.row.attempt)
+
+    def _write_row(self, entry: _Known, row: Run, tags: list[str]) -> None:
+        assert entry.spec is not None
+        if entry.row == row:
+            return
+        with self._store.writing() as connection:
+            write_run(connection, row, entry.spec.parents, tags)
+        entry.row = row
+
+    def _settle(self, folder: RunFolder, entry: _Known, attempt: int, stamp: str) -> None:
+        """What is known only once a run has ended. After that it is left alone until one of its files changes."""
+        result = StageResult.read(folder.result)
+        assert entry.spec is not None
+        with self._store.writing() as connection:
+            if result is not None and attempt:
+                write_result(connection, folder.id, attempt, result)
+            refresh_summary(connection, folder.id)
+            if entry.spec.source != "launched":
+                reason = log_ending(connection, folder.id)
+                connection.exec_driver_sql("UPDATE run SET reason = ? WHERE id = ?", (reason, folder.id))
+            connection.exec_driver_sql("UPDATE run SET stamps = ? WHERE id = ?", (stamp, folder.id))
+        entry.stamp = stamp
+        entry.row = None
+        entry.followers.clear()

@@ -1,0 +1,157 @@
+"""Following one log into the store: rows and the offset they came from in one transaction."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+from sqlalchemy import Connection
+
+from db.fact_rows import FactRows, to_json
+from db.open import Store
+from db.summary import refresh_progress, refresh_summary
+from db.tables import Attempt
+from db.writer import clear_attempt, write_attempt, write_facts
+from engine.contracts.facts import Fact
+from engine.logs.assembler import progress_fields
+from engine.logs.parser import LogParser
+
+_READ_BYTES = 1 << 20
+_COMMIT_BYTES = 16 << 20
+"""More is never read in one transaction, so that nobody waits long for the write lock."""
+_HEAD_BYTES = 4096
+_TAIL_BYTES = 256
+
+Stamp = tuple[int, int, int]
+"""Inode, size and time of a file."""
+
+
+class LogFollower:
+    """Where the reading of an attempt's log stands."""
+
+    def __init__(self, run_id: str, number: int, path: Path) -> None:
+        self.run_id = run_id
+        self.number = number
+        self._path = path
+        self._loaded = False
+        self._stamp: Stamp | None = None
+        self._parser = LogParser()
+        self._offset = 0
+        self._fingerprint = ""
+        self._events = 0
+        self._finished = False
+
+    def catch_up(self, store: Store, *, finish: bool) -> bool:
+        """Read what is new, and commit it. The run's row must be there.
+
+        Args:
+            finish: nothing will be added any more, so the last line counts even without a line feed.
+
+        Returns:
+            Whether anything was written.
+        """
+        stamp = stamp_of(self._path)
+        if self._loaded and stamp == self._stamp and (self._finished or not finish):
+            return False
+        if not self._loaded:
+            self._load(store)
+        written = False
+        try:
+            with self._path.open("rb") as file:
+                while self._read_some(store, file, finish):
+                    written = True
+        except FileNotFoundError:
+            if self._offset:
+                self._restart(store)
+                written = True
+        self._stamp = stamp
+        return written
+
+    def _load(self, store: Store) -> None:
+        """Go on where the last process committed."""
+        with store.reading() as connection:
+            row = connection.exec_driver_sql(
+                'SELECT "offset", fingerprint, finished, parser, events FROM attempt WHERE run_id = ? AND number = ?',
+                (self.run_id, self.number),
+            ).fetchone()
+        self._loaded = True
+        if row is None:
+            return
+        parser = LogParser.restore(json.loads(row[3]))
+        if parser is None:
+            self._restart(store)
+            return
+        self._parser = parser
+        self._offset, self._fingerprint, self._finished, self._events = int(row[0]), row[1], bool(row[2]), int(row[4])
+
+    def _read_some(self, store: Store, file: BinaryIO, finish: bool) -> bool:
+        """Read and commit at most `_COMMIT_BYTES`; False when there was nothing to do."""
+        size = os.fstat(file.fileno()).st_size
+        grown_after_the_end = self._finished and size != self._offset
+        if grown_after_the_end or size < self._offset or fingerprint(file, self._offset) != self._fingerprint:
+            self._restart(store)
+        file.seek(self._offset)
+        facts: list[Fact] = []
+        read = 0
+        while read < _COMMIT_BYTES and (chunk := file.read(_READ_BYTES)):
+            facts += self._parser.feed(chunk)
+            read += len(chunk)
+        ends = finish and not self._finished and self._offset + read >= size
+        if not read and not ends:
+            return False
+        if ends:
+            facts += self._parser.finish()
+        with store.writing() as connection:
+            self._commit(connection, facts, self._offset + read, fingerprint(file, self._offset + read), ends)
+        return read > 0 and not ends
+
+    def _commit(self, connection: Connection, facts: list[Fact], offset: int, print_: str, finished: bool) -> None:
+        progress = progress_fields(self._parser.progress)
+        rows = FactRows.of(facts)
+        attempt = Attempt(
+            run_id=self.run_id,
+            number=self.number,
+            offset=offset,
+            fingerprint=print_,
+            finished=finished,
+            parser=to_json(self._parser.state()),
+            lines=self._parser.lines,
+            not_understood=self._parser.not_understood,
+            events=self._events + len(rows.events),
+            progress=to_json(progress) if progress else None,
+        )
+        write_attempt(connection, attempt)
+        if rows.is_empty:
+            refresh_progress(connection, self.run_id)
+        else:
+            write_facts(connection, self.run_id, self.number, rows, self._events)
+            refresh_summary(connection, self.run_id)
+        self._offset, self._fingerprint, self._finished, self._events = offset, print_, finished, attempt.events
+
+    def _restart(self, store: Store) -> None:
+        """Forget what was read: the log is another one now, or this program reads logs differently."""
+        with store.writing() as connection:
+            clear_attempt(connection, self.run_id, self.number)
+        self._parser = LogParser()
+        self._offset, self._fingerprint, self._events, self._finished = 0, "", 0, False
+
+
+def fingerprint(file: BinaryIO, offset: int) -> str:
+    """SHA-256 over the first bytes of a log and the last ones before the offset; empty before the first byte."""
+    if offset == 0:
+        return ""
+    file.seek(0)
+    head = file.read(min(offset, _HEAD_BYTES))
+    start = max(offset - _TAIL_BYTES, 0)
+    file.seek(start)
+    return hashlib.sha256(head + file.read(offset - start)).hexdigest()
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """Changes whenever the file does; None when it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns

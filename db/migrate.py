@@ -1,0 +1,76 @@
+"""Making the database, and bringing an old one up to date. Loaded only when there is something to do."""
+
+import fcntl
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+
+import db.migrations
+from db.migrations import HEAD
+from db.open import connect
+from db.revision import stored_revision
+from engine.contracts.errors import YoloqatError
+
+FOLDER = Path(db.migrations.__file__).parent
+
+
+def bring_up_to_date(path: Path) -> None:
+    """Run the migrations that the database lacks, all or none, after keeping a copy of it beside it.
+
+    Raises:
+        YoloqatError: it is no database of ours, a newer version has written it, or it cannot be written.
+    """
+    try:
+        with _alone(path):
+            revision = stored_revision(path)
+            if revision == HEAD:
+                return
+            if revision is not None:
+                copy_to(path, path.with_name(f"{path.name}.before-{HEAD}"))
+            _upgrade(path)
+    except (OSError, sqlite3.Error) as error:
+        raise YoloqatError(f"cannot write the database: {error}", where=str(path)) from error
+
+
+def copy_to(source: Path, target: Path) -> None:
+    """A consistent copy of a database, with what its write-ahead log holds."""
+    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+        old.backup(new)
+
+
+def alembic_config(connection: Connection | None = None) -> Config:
+    """Alembic's configuration, without a file."""
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _upgrade(path: Path) -> None:
+    engine = connect(path)
+    try:
+        with engine.connect() as connection:
+            # Copying a table while another one refers to it must not delete the rows that refer to it.
+            connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                command.upgrade(alembic_config(connection), "head")
+            except BaseException:
+                connection.exec_driver_sql("ROLLBACK")
+                raise
+            connection.exec_driver_sql("COMMIT")
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """While two programs start at once, one migrates and the other waits for it."""
+    with path.with_name(f"{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,63 @@
+"""Putting a freshly built database in the place of the one that is open elsewhere."""
+
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+from db.open import Store
+from db.revision import BUSY_SECONDS, stored_revision
+from engine.contracts.errors import YoloqatError
+
+
+def usable(path: Path) -> bool:
+    """Whether a database of ours is there that can be overwritten in place; False for a file that is none or damaged.
+
+    Raises:
+        YoloqatError: a newer version has written it.
+    """
+    if not path.exists():
+        return False
+    try:
+        stored_revision(path)
+        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as file:
+            return bool(file.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+    except sqlite3.Error:
+        return False
+    except YoloqatError as error:
+        if error.hint and "reindex" in error.hint:
+            return False
+        raise
+
+
+def replace_database(fresh: Path, target: Path, *, in_place: bool) -> Path | None:
+    """Give `target` the content of `fresh`.
+
+    In place, the pages are copied in one transaction, so that whoever has the file open sees the new rows. Swapping the
+    files would leave them on the old one, and its write-ahead log beside the new one.
+
+    Returns:
+        Where the unusable file that was there before lies now; None when there was none.
+    """
+    kept = None
+    if not in_place and target.exists():
+        kept = target.with_name(f"{target.name}.{time.strftime('%Y%m%d-%H%M%S')}.unusable")
+        target.replace(kept)
+        for suffix in ("-wal", "-shm"):
+            target.with_name(target.name + suffix).unlink(missing_ok=True)
+    with (
+        closing(sqlite3.connect(fresh, timeout=BUSY_SECONDS)) as source,
+        closing(sqlite3.connect(target, timeout=BUSY_SECONDS)) as destination,
+    ):
+        source.backup(destination)
+    return kept
+
+
+def count_rows(store: Store) -> tuple[int, int, int]:
+    """Runs, epochs and evaluations."""
+    with store.reading() as connection:
+        counts = [
+            connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one()
+            for table in ("run", "epoch", "evaluation")
+        ]
+    return counts[0], counts[1], counts[2]

@@ -1,0 +1,50 @@
+"""Which version of this program wrote a database; told without loading anything but SQLite."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from db.migrations import REVISIONS
+from engine.contracts.errors import YoloqatError
+
+BUSY_SECONDS = 15.0
+"""How long a statement waits for another process's transaction."""
+
+
+def stored_revision(path: Path) -> str | None:
+    """The revision of the database's tables; None when there are none yet. Changes nothing.
+
+    Raises:
+        YoloqatError: it is no database of ours, or one that a newer version has written.
+    """
+    if not path.exists():
+        return None
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=BUSY_SECONDS)) as file:
+            tables = {name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if not tables:
+                return None
+            if "alembic_version" not in tables:
+                raise _foreign(path, "it holds other tables")
+            row = file.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.Error as error:
+        raise _foreign(path, str(error)) from error
+    revision = str(row[0]) if row else None
+    if revision is None:
+        raise _foreign(path, "it tells no version")
+    if revision not in REVISIONS:
+        raise YoloqatError(
+            f"a newer version of yoloqat has written this database (revision {revision}, known up to {REVISIONS[-1]})",
+            where=str(path),
+            hint="Upgrade yoloqat, or choose another workspace with --workspace. Nothing has been changed.",
+        )
+    return revision
+
+
+def _foreign(path: Path, why: str) -> YoloqatError:
+    return YoloqatError(
+        f"this is not a database of yoloqat: {why}",
+        where=str(path),
+        hint="`yoloqat reindex` builds a new one from the run folders and keeps this file under another name.",
+    )

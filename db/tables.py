@@ -1,0 +1,209 @@
+"""The tables. All of them can be rebuilt from the run folders; nothing else may live only here.
+
+Times are ISO 8601 in UTC, JSON is text with sorted keys: a rebuilt database holds the same bytes in every cell.
+"""
+
+from typing import Any, cast
+
+from sqlalchemy import ForeignKeyConstraint, Table
+from sqlmodel import Field, SQLModel
+
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+_KEYED: dict[str, Any] = {"sqlite_with_rowid": False}
+"""Stored in the order of the primary key: all rows of a run lie together."""
+
+
+def _owned_by(parent: str, *columns: str) -> ForeignKeyConstraint:
+    """Rows that go when the row they belong to goes."""
+    names = {"run": ["id"], "attempt": ["run_id", "number"], "evaluation": ["run_id", "attempt", "number"]}
+    return ForeignKeyConstraint(columns, [f"{parent}.{name}" for name in names[parent]], ondelete="CASCADE")
+
+
+class Run(SQLModel, table=True):
+    """`spec.yaml`, `user.json`, and the state by process identity and `outcome.json`."""
+
+    id: str = Field(primary_key=True)
+    name: str
+    stage: str
+    group: str | None = None
+    pipeline: str | None = None
+    step: str | None = None
+    source: str
+    imported_from: str | None = None
+    created_at: str
+    options: str
+    command: str
+    cwd: str
+    archived: bool
+    notes: str
+    state: str
+    reason: str
+    attempt: int
+    started_at: str | None = None
+    ended_at: str | None = None
+    seconds: float | None = None
+    stalled: bool
+    stopping: str
+    details: str
+    """JSON: the stage-specific facts of `result.json`."""
+    stamps: str
+    """JSON: size and time of the files that this row was read from."""
+
+
+class Parent(SQLModel, table=True):
+    """Runs that had to succeed first."""
+
+    __table_args__ = (_owned_by("run", "run_id"), _KEYED)
+
+    run_id: str = Field(primary_key=True)
+    position: int = Field(primary_key=True)
+    parent_id: str
+
+
+class Tag(SQLModel, table=True):
+    __table_args__ = (_owned_by("run", "run_id"), _KEYED)
+
+    run_id: str = Field(primary_key=True)
+    position: int = Field(primary_key=True)
+    tag: str
+
+
+class Attempt(SQLModel, table=True):
+    """How far the log of an attempt has been read. Written in the transaction of the rows that were read from it."""
+
+    __table_args__ = (_owned_by("run", "run_id"), _KEYED)
+
+    run_id: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    offset: int
+    """Bytes of console.log that all rows come from."""
+    fingerprint: str
+    """Of the log's head and of what stands before `offset`: a log that was replaced or rewritten has another one."""
+    finished: bool
+    """The last line was read, too, since nothing will be added to it."""
+    parser: str
+    """JSON: the parser's state at `offset`."""
+    lines: int
+    not_understood: int
+    events: int
+    """How many rows of `event` there are, which is the next one's ordinal."""
+    progress: str | None = None
+    """JSON: where the last bar stood."""
+
+
+class Epoch(SQLModel, table=True):
+    __table_args__ = (_owned_by("attempt", "run_id", "attempt"), _KEYED)
+
+    run_id: str = Field(primary_key=True)
+    attempt: int = Field(primary_key=True)
+    epoch: int = Field(primary_key=True)
+    last_epoch: int
+
+
+class Metric(SQLModel, table=True):
+    """One number of one epoch."""
+
+    __table_args__ = (_owned_by("attempt", "run_id", "attempt"), _KEYED)
+
+    run_id: str = Field(primary_key=True)
+    attempt: int = Field(primary_key=True)
+    epoch: int = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    text: str
+    """As it was printed."""
+    value: float | None = None
+    """NULL for nan and inf; more precise than the text where an event tells."""
+
+
+class Evaluation(SQLModel, table=True):
+    """An evaluation that is not only the `all` row of an epoch."""
+
+    __table_args__ = (_owned_by("attempt", "run_id", "attempt"), _KEYED)
+
+    run_id: str = Field(primary_key=True)
+    attempt: int = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    epoch: int | None = None
+    label: str | None = None
+    weights: str | None = None
+    images: int | None = None
+    labels: int | None = None
+    backend: str | None = None
+    settings: str | None = None
+    """JSON."""
+
+
+class EvaluationMetric(SQLModel, table=True):
+    __tablename__ = "evaluation_metric"
+    __table_args__ = (_owned_by("evaluation", "run_id", "attempt", "number"), _KEYED)
+
+    run_id: str = Field(primary_key=True)
+    attempt: int = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    class_name: str = Field(primary_key=True)
+    """Empty for all classes together."""
+    key: str = Field(primary_key=True)
+    position: int
+    """In the order of the log."""
+    text: str
+    value: float | None = None
+
+
+class Event(SQLModel, table=True):
+    """Any other fact, in the order of the log."""
+
+    __table_args__ = (_owned_by("attempt", "run_id", "attempt"), _KEYED)
+
+    run_id: str = Field(primary_key=True)
+    attempt: int = Field(primary_key=True)
+    ordinal: int = Field(primary_key=True)
+    kind: str
+    payload: str
+    """JSON."""
+
+
+class Artifact(SQLModel, table=True):
+    """A file that a run read or wrote, by its content."""
+
+    __table_args__ = (_owned_by("run", "run_id"), _KEYED)
+
+    run_id: str = Field(primary_key=True)
+    position: int = Field(primary_key=True)
+    role: str
+    path: str
+    size_bytes: int
+    sha256: str = Field(index=True)
+    is_input: bool
+
+
+class RunSummary(SQLModel, table=True):
+    """What the list of runs shows of its epochs and evaluations, so that a thousand runs are one query."""
+
+    __tablename__ = "run_summary"
+    __table_args__ = (_owned_by("run", "run_id"), _KEYED)
+
+    run_id: str = Field(primary_key=True)
+    epochs_done: int | None = None
+    epochs_total: int | None = None
+    epoch_seconds: float | None = None
+    """Mean of the last epochs."""
+    best_map_text: str | None = None
+    best_map: float | None = None
+    best_epoch: int | None = None
+    map_curve: str
+    """JSON: mAP@.5:.95 by epoch."""
+    lines_not_understood: int
+    log_seconds: float | None = None
+    """Run time by the log's own words."""
+    progress: str | None = None
+    """JSON: the newest attempt's bar."""
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """The table behind a model, for statements without ORM objects."""
+    return cast(Table, model.__table__)  # type: ignore[attr-defined]

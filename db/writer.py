@@ -1,0 +1,187 @@
+"""Rows in, in bulk. Every function writes inside the caller's transaction."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlmodel import SQLModel
+
+from db.fact_rows import FactRows, is_number, precise, to_json
+from db.tables import (
+    Artifact,
+    Attempt,
+    Epoch,
+    Evaluation,
+    EvaluationMetric,
+    Event,
+    Metric,
+    Parent,
+    Run,
+    RunSummary,
+    Tag,
+    table_of,
+)
+from engine.contracts.result import StageResult
+
+RESULT_NUMBERS = 1_000_000
+"""Evaluations of `result.json` that the log does not tell are numbered from here."""
+
+
+def upsert(model: type[SQLModel], *, keep: Sequence[str] = (), fill: bool = False) -> str:
+    """A statement for whole rows, in the order of the columns: inserts, or changes the row of the same key in place.
+
+    Args:
+        keep: columns that stay as they are in a row that is there.
+        fill: NULL leaves what is there.
+    """
+    table = table_of(model)
+    names = [column.name for column in table.columns]
+    keys = [column.name for column in table.primary_key.columns]
+    new = 'coalesce(excluded."{0}", "{0}")' if fill else 'excluded."{0}"'
+    changes = ", ".join(f'"{name}" = {new.format(name)}' for name in names if name not in keys and name not in keep)
+    return (
+        f'INSERT INTO "{table.name}" ({_quoted(names)}) VALUES ({", ".join("?" * len(names))})'
+        f" ON CONFLICT ({_quoted(keys)}) DO UPDATE SET {changes}"
+    )
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+_RUN = upsert(Run, keep=["details"])
+_ATTEMPT = upsert(Attempt)
+_SUMMARY = upsert(RunSummary)
+_EPOCH = upsert(Epoch)
+_METRIC = upsert(Metric)
+_PRECISE = upsert(Metric, keep=["text"])
+_EVENT = upsert(Event)
+_PARENT = upsert(Parent)
+_TAG = upsert(Tag)
+_ARTIFACT = upsert(Artifact)
+_EVALUATION = upsert(Evaluation, fill=True)
+_EVALUATION_METRIC = upsert(EvaluationMetric, keep=["position"])
+_EVALUATION_COLUMNS = [column.name for column in table_of(Evaluation).columns][3:]
+
+
+def execute(connection: Connection, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Run a statement for each row."""
+    listed = list(rows)
+    if listed:
+        connection.exec_driver_sql(statement, listed)
+
+
+def write_run(connection: Connection, run: Run, parents: Sequence[str], tags: Sequence[str]) -> None:
+    """Everything that the run's folder says of it but its logs and results."""
+    execute(connection, _RUN, [_values(run)])
+    for name, statement, values in (("parent", _PARENT, parents), ("tag", _TAG, tags)):
+        connection.exec_driver_sql(f"DELETE FROM {name} WHERE run_id = ?", (run.id,))
+        execute(connection, statement, [(run.id, position, value) for position, value in enumerate(values)])
+
+
+def write_attempt(connection: Connection, attempt: Attempt) -> None:
+    """How far a log has been read."""
+    execute(connection, _ATTEMPT, [_values(attempt)])
+
+
+def write_summary(connection: Connection, summary: RunSummary) -> None:
+    execute(connection, _SUMMARY, [_values(summary)])
+
+
+def clear_attempt(connection: Connection, run_id: str, number: int) -> None:
+    """Forget everything that was read from an attempt's log."""
+    connection.exec_driver_sql("DELETE FROM attempt WHERE run_id = ? AND number = ?", (run_id, number))
+
+
+def delete_run(connection: Connection, run_id: str) -> None:
+    """Forget a run."""
+    connection.exec_driver_sql("DELETE FROM run WHERE id = ?", (run_id,))
+
+
+def write_facts(connection: Connection, run_id: str, attempt: int, rows: FactRows, ordinal: int) -> None:
+    """Rows for the facts of a piece of a log. The attempt's row must be there.
+
+    Args:
+        ordinal: that of the first event.
+    """
+    key = (run_id, attempt)
+    execute(connection, _EPOCH, [(*key, epoch, last) for epoch, last in rows.epochs.items()])
+    execute(connection, _METRIC, [(*key, *place, *number) for place, number in rows.metrics.items()])
+    execute(connection, _PRECISE, [(*key, *place, *number) for place, number in rows.precise.items()])
+    write_evaluations(connection, run_id, attempt, rows)
+    execute(connection, _EVENT, [(*key, ordinal + n, *event) for n, event in enumerate(rows.events)])
+
+
+def write_evaluations(connection: Connection, run_id: str, attempt: int, rows: FactRows) -> None:
+    """Evaluations and their numbers; each number keeps the place where the log first told it."""
+    if not rows.evaluations:
+        return
+    key = (run_id, attempt)
+    execute(
+        connection,
+        _EVALUATION,
+        [(*key, number, *map(row.get, _EVALUATION_COLUMNS)) for number, row in rows.evaluations.items()],
+    )
+    found = connection.exec_driver_sql(
+        "SELECT number, class_name, key FROM evaluation_metric"
+        " WHERE run_id = ? AND attempt = ? AND number BETWEEN ? AND ?",
+        (*key, min(rows.evaluations), max(rows.evaluations)),
+    )
+    known = {(int(number), str(class_name), str(name)) for number, class_name, name in found}
+    counts = Counter(number for number, _, _ in known)
+    listed = []
+    for place, number in rows.evaluation_metrics.items():
+        counts[place[0]] += place not in known
+        listed.append((*key, *place, counts[place[0]], *number))
+    execute(connection, _EVALUATION_METRIC, listed)
+
+
+def write_result(connection: Connection, run_id: str, attempt: int, result: StageResult) -> None:
+    """What `result.json` adds: files by content, details, and evaluations at full precision and by class.
+
+    An evaluation that the log tells, too, is the one of the same label and weights, in the same order.
+    """
+    connection.exec_driver_sql("DELETE FROM artifact WHERE run_id = ?", (run_id,))
+    files = [(file, True) for file in result.inputs] + [(file, False) for file in result.artifacts]
+    execute(
+        connection,
+        _ARTIFACT,
+        [
+            (run_id, position, file.role, file.path, file.size_bytes, file.sha256, is_input)
+            for position, (file, is_input) in enumerate(files)
+        ],
+    )
+    connection.exec_driver_sql("UPDATE run SET details = ? WHERE id = ?", (to_json(result.details), run_id))
+    connection.exec_driver_sql(
+        "DELETE FROM evaluation WHERE run_id = ? AND attempt = ? AND number >= ?", (run_id, attempt, RESULT_NUMBERS)
+    )
+    told = connection.exec_driver_sql(
+        "SELECT number, label, weights FROM evaluation WHERE run_id = ? AND attempt = ? ORDER BY number",
+        (run_id, attempt),
+    ).fetchall()
+    free = [(int(number), (label, weights)) for number, label, weights in told]
+    rows = FactRows()
+    for position, evaluation in enumerate(result.evaluations):
+        name = (evaluation.label, evaluation.weights)
+        number = next((number for number, known in free if known == name), RESULT_NUMBERS + position)
+        free = [entry for entry in free if entry[0] != number]
+        rows.evaluations[number] = {
+            "label": evaluation.label,
+            "weights": evaluation.weights,
+            "backend": evaluation.backend,
+            "images": evaluation.settings.images,
+            "settings": to_json(evaluation.settings.model_dump()),
+        }
+        classes = {"": evaluation.metrics, **evaluation.per_class}
+        for class_name, metrics in classes.items():
+            for key, value in metrics.items():
+                if is_number(value):
+                    rows.evaluation_metrics[number, class_name, key] = precise(value)
+        for key, value in evaluation.milliseconds_per_image.items():
+            rows.evaluation_metrics[number, "", f"ms/{key}"] = precise(value)
+    write_evaluations(connection, run_id, attempt, rows)
+
+
+def _values(row: SQLModel) -> tuple[Any, ...]:
+    return tuple(getattr(row, column.name) for column in table_of(type(row)).columns)
