@@ -131,9 +131,6 @@ class YoloqatApp(App[None]):
                 backend = self._open()
                 now, asked = time.monotonic(), self._wake.is_set()
                 self._wake.clear()
-                if shown and now >= follow and any(run.state.is_live for run in shown):
-                    backend.follow()
-                    follow = now + FOLLOW_SECONDS
                 current = backend.version()
                 if asked or current != version or now >= recheck:
                     runs = backend.runs()
@@ -143,6 +140,9 @@ class YoloqatApp(App[None]):
                     if runs != shown:
                         shown = runs
                         self.post_message(RunsRead(runs))
+                if now >= follow and (not follow or any(run.state.is_live for run in shown or ())):
+                    backend.follow()
+                    follow = now + FOLLOW_SECONDS
             except YoloqatError as error:
                 self.post_message(CallFailed(error, once=True))
             except Exception as error:

@@ -27,16 +27,14 @@ class Backend:
 
     @classmethod
     def open(cls, option: str | None) -> Backend:
-        """Find the workspace and see to its indexer.
+        """Find the workspace.
 
         Raises:
             YoloqatError: the workspace cannot be used.
         """
         from app.services.workspace import resolve_workspace
 
-        backend = cls(resolve_workspace(option))
-        backend.follow()
-        return backend
+        return cls(resolve_workspace(option))
 
     @property
     def path(self) -> Path:

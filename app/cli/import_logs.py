@@ -24,12 +24,13 @@ def call(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"schema": 1, "workspace": workspace.path, "imported": reports})
         return 0
-    headers = ["FILE", "RUN", "EPOCHS", "EVALUATIONS", "LINES", "NOT READ"]
+    headers = ["FILE", "RUN", "EPOCHS", "EVALUATIONS", "LINES", "NOT READ", ""]
     rows = [
         [
-            report.file.name,
-            report.run_id,
-            *(str(count) for count in (report.epochs, report.evaluations, report.lines, report.lines_not_understood)),
+            report.path.name,
+            report.name,
+            *(str(count) for count in (report.epochs, report.evaluations, report.lines, report.not_understood)),
+            "" if report.is_new else "known",
         ]
         for report in reports
     ]

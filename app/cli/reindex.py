@@ -3,6 +3,7 @@
 import argparse
 
 from app.cli.output import say_workspace
+from app.services.words import duration
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,5 +18,7 @@ def call(arguments: argparse.Namespace) -> int:
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)
     report = reindex(workspace)
-    print(report)
+    print(f"{report.runs} runs, {report.epochs} epochs, {report.evaluations} evaluations in {duration(report.seconds)}")
+    if report.kept is not None:
+        print(f"what was there before is kept as {report.kept}")
     return 0

@@ -39,8 +39,8 @@ _WORDS = {
 
 
 def final_evaluation(detail: RunDetail) -> EvaluationView | None:
-    """The evaluation that speaks for a run: the last one that measured anything."""
-    return next((evaluation for evaluation in reversed(detail.evaluations) if evaluation.values), None)
+    """The evaluation that speaks for a run: the last one that measured anything, apart from those of epochs."""
+    return next((e for e in reversed(detail.evaluations) if e.values and e.epoch is None), None)
 
 
 def disagreement(one: EvaluationView, other: EvaluationView) -> str:

@@ -26,6 +26,7 @@ FINAL = "final evaluation"
 BEST_EPOCH = "best epoch"
 FACTS = "run"
 OPTIONS = "options"
+_EVALUATION_OPTIONS = ("data", "img_size", "letterbox", "conf_thres", "single_cls", "v5_metric")
 _EPOCH_METRICS = ("P", "R", "mAP@.5", MAIN_METRIC)
 
 
@@ -114,12 +115,15 @@ def _final_rows(finals: Sequence[EvaluationView | None], base: int) -> Iterator[
 
 
 def _epoch_rows(details: Sequence[RunDetail], finals: Sequence[EvaluationView | None], base: int) -> Iterator[Row]:
-    """The best epoch of each run. Epochs tell no settings: those of the run's final evaluation stand for them."""
+    """The best epoch of each run. Epochs tell no settings: the final evaluation's stand for them, else the options."""
     best = [best_epoch(detail.epochs) for detail in details]
     if not any(best):
         return
     yield Row(BEST_EPOCH, "epoch", tuple(Cell(f"{e.epoch}/{e.last_epoch}" if e else "–") for e in best))
-    reasons = _reasons(finals, base)
+    reasons = [
+        why or ("" if final and finals[base] else _other_options(detail, details[base]))
+        for why, final, detail in zip(_reasons(finals, base), finals, details, strict=True)
+    ]
     for key in _EPOCH_METRICS:
         numbers = [epoch.values.get(key) if epoch else None for epoch in best]
         if any(numbers):
@@ -138,11 +142,18 @@ def _reasons(finals: Sequence[EvaluationView | None], base: int) -> list[str]:
     return [disagreement(final, reference) if final and reference else "" for final in finals]
 
 
+def _other_options(one: RunDetail, other: RunDetail) -> str:
+    """The options that decide an evaluation and differ, in words; empty when none is known to."""
+    keys = [key for key in _EVALUATION_OPTIONS if key in one.options and key in other.options]
+    pairs = [(key, _shown(one.options[key]), _shown(other.options[key])) for key in keys]
+    return ", ".join(f"{key} {here} ≠ {there}" for key, here, there in pairs if here != there)
+
+
 def _metric_cells(numbers: Sequence[Number | None], reasons: Sequence[str], base: int) -> tuple[Cell, ...]:
     rated = [
         value for number, why in zip(numbers, reasons, strict=True) if (value := _value(number)) is not None and not why
     ]
-    best = max(rated) if len(rated) > 1 else None
+    best = max(rated) if len(set(rated)) > 1 else None
     cells = []
     for index, (number, why) in enumerate(zip(numbers, reasons, strict=True)):
         value = _value(number)

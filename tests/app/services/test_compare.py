@@ -59,10 +59,21 @@ def test_nan_is_shown_and_never_the_best() -> None:
     ]
 
 
-def test_equals_are_both_the_best_and_a_single_number_is_not() -> None:
-    runs = [run(str(i), "retrain", evaluations=[evaluation("", 0.5)]) for i in range(2)]
-    assert [cell.is_best for cell in row(compare(runs), "final evaluation", "mAP@.5:.95").cells] == [True, True]
-    assert [cell.is_best for cell in row(compare(runs[:1]), "final evaluation", "mAP@.5:.95").cells] == [False]
+@pytest.mark.parametrize(
+    ("values", "best"), [((0.5, 0.5, 0.4), [True, True, False]), ((0.5, 0.5), [False, False]), ((0.5,), [False])]
+)
+def test_the_best_is_marked_where_there_is_one(values: tuple[float, ...], best: list[bool]) -> None:
+    runs = [run(str(i), "retrain", evaluations=[evaluation("", value)]) for i, value in enumerate(values)]
+    assert [cell.is_best for cell in row(compare(runs), "final evaluation", "mAP@.5:.95").cells] == best
+
+
+def test_epochs_of_other_data_are_not_compared_even_before_the_final_evaluation() -> None:
+    one = run("1", "retrain", epochs=[epoch(0, "0.1")], options={"data": "a.yaml"}, evaluations=[evaluation("", 0.2)])
+    two = run("2", "retrain", epochs=[epoch(0, "0.2")], options={"data": "b.yaml"})
+    three = run("3", "retrain", epochs=[epoch(0, "0.3")], options={"data": "a.yaml"})
+    cells = row(compare([one, two, three]), "best epoch", "mAP@.5:.95").cells
+    assert [cell.delta_text for cell in cells] == ["", "≠eval", "+20.0"]
+    assert cells[1].reason == "data b.yaml ≠ a.yaml"
 
 
 def test_the_best_epoch_is_the_one_with_the_best_map() -> None:

@@ -1,0 +1,135 @@
+"""The screen over the real store: runs that really run, logs that were really imported."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.application import YoloqatApp
+from app.backend import Backend
+from app.screens.run import RunScreen
+from app.widgets.epoch_table import EpochTable
+from app.widgets.runs_table import RunsTable
+from engine.contracts.run_folder import Workspace
+from engine.contracts.states import RunState
+from tests.app.tui.fakes import screen_text, until
+
+TRAINER = Path(__file__).parents[1] / "cli" / "trainer.py"
+SEED = Path(__file__).resolve().parents[2] / "fixtures" / "logs" / "results_act_relu.md"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    """A workspace whose processes are gone after the test."""
+    from app.services.runs import list_runs
+
+    from app.services.control import stop_run
+
+    made = Workspace(tmp_path / "workspace")
+    made.runs.mkdir(parents=True)
+    yield made
+    for view in list_runs(made):
+        if view.state.is_live:
+            stop_run(made, view.id, now=True)
+
+
+def train(workspace: Workspace, name: str, epochs: int, seconds: float) -> str:
+    from app.services.launch import launch_command
+
+    return launch_command(workspace, [sys.executable, str(TRAINER), str(epochs), str(seconds)], name=name).id
+
+
+def app_on(workspace: Workspace) -> YoloqatApp:
+    return YoloqatApp(lambda: Backend.open(str(workspace.path)))
+
+
+async def test_epochs_appear_as_they_are_printed_and_the_end_is_told(workspace: Workspace) -> None:
+    train(workspace, "live", 4, 1.5)
+    app = app_on(workspace)
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await until(pilot, lambda: "● running" in screen_text(app), 20)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        table = app.screen.query_one(EpochTable)
+        await until(pilot, lambda: "1:0" in table.keys and "live" in table.keys, 20)
+        assert "/2" in screen_text(app), "the bar inside the epoch"
+        await until(pilot, lambda: app.runs[0].state is RunState.SUCCEEDED, 30)
+        await until(pilot, lambda: table.keys == ("1:0", "1:1", "1:2", "1:3"), 10)
+        assert "0.2" in next(line for line in screen_text(app).splitlines() if "3/3" in line)
+        await until(pilot, lambda: "live: succeeded" in screen_text(app))
+
+
+async def test_reopening_shows_the_same_run_with_its_progress(workspace: Workspace) -> None:
+    run_id = train(workspace, "long", 30, 0.6)
+    first = app_on(workspace)
+    async with first.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: first.runs and (first.runs[0].epochs_done or 0) >= 1, 20)
+        await pilot.press("q", "q")
+    second = app_on(workspace)
+    async with second.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: second.runs and (second.runs[0].epochs_done or 0) >= 2, 20)
+        assert second.runs[0].id == run_id
+        assert second.runs[0].state is RunState.RUNNING
+        await pilot.press("s", "enter")
+        await until(pilot, lambda: second.runs[0].state is RunState.STOPPED, 30)
+        assert "■ stopped" in screen_text(second)
+
+
+async def test_an_imported_log_is_a_run_with_every_digit(workspace: Workspace) -> None:
+    from app.services.importing import import_logs
+
+    import_logs(workspace, [SEED])
+    app = app_on(workspace)
+    async with app.run_test(size=(200, 50)) as pilot:
+        await until(pilot, lambda: "results_act_relu" in screen_text(app), 20)
+        row = " ".join(next(line for line in screen_text(app).splitlines() if "results_act_relu" in line).split())
+        assert "○ ended" in row
+        assert "0.478 e20" in row
+        await pilot.press("enter")
+        await until(pilot, lambda: "29/29" in screen_text(app), 20)
+        text = screen_text(app)
+        assert "0.006784" in text
+        assert "20/29" in text
+        assert text.count("0.493") == 2, "both evaluations of pycocotools"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a pseudo-terminal and /proc are needed")
+def test_killing_the_screen_leaves_the_run_alone(workspace: Workspace) -> None:
+    import pty
+
+    run_id = train(workspace, "survivor", 12, 0.5)
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ.update(TERM="xterm-256color", PYTHONPATH=str(Path(__file__).resolve().parents[3]))
+        os.execv(sys.executable, [sys.executable, "-P", "-m", "app.tui", "--workspace", str(workspace.path)])
+    seen = b""
+    end = time.monotonic() + 30
+    while b"survivor" not in seen and time.monotonic() < end:
+        seen += os.read(terminal, 65536)
+    assert b"survivor" in seen
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    os.close(terminal)
+    from app.services.control import run_status
+
+    assert run_status(workspace, run_id).state is RunState.RUNNING
+    while run_status(workspace, run_id).state.is_live and time.monotonic() < end + 30:
+        time.sleep(0.2)
+    assert run_status(workspace, run_id).state is RunState.SUCCEEDED
+    log = subprocess.run(["tail", "-n", "3", str(workspace.run(run_id).attempt(1).console)], capture_output=True).stdout
+    assert b"12 epochs completed" in log
+
+
+async def test_the_table_names_every_run_of_the_workspace(workspace: Workspace) -> None:
+    for name in ("one", "two", "one"):
+        train(workspace, name, 1, 0.1)
+    app = app_on(workspace)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: len(app.screen.query_one(RunsTable).keys) == 3, 20)
+        await until(pilot, lambda: all(view.state is RunState.SUCCEEDED for view in app.runs), 30)
+        assert {view.name for view in app.runs} == {"one", "one2", "two"}
