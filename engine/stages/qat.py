@@ -19,7 +19,7 @@ from engine.losses.loss import ComputeLoss
 from engine.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from engine.models.yolo import YoloModel
 from engine.quant.distill import FeatureDistillation
-from engine.quant.finetune import make_trainable, quantized_snapshot, with_distillation
+from engine.quant.finetune import FineTuneSchedule, make_trainable, quantized_snapshot, with_distillation
 from engine.quant.state import QuantSpec, load_quantized
 from engine.stages.session import Session
 from engine.train.console import say
@@ -30,7 +30,6 @@ from engine.train.hyp import check_hyp, load_hyp, scale_gains
 from engine.train.loop import Plan, train
 from engine.train.optimizer import build_optimizer
 from engine.train.progress import Progress, restore
-from engine.train.schedule import Schedule
 from engine.train.setup import make_loss
 from engine.train.strip import strip
 
@@ -141,12 +140,15 @@ class _Setup:
             teacher = load_quantized(ptq).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             loss = with_distillation(loss, FeatureDistillation(self.model, teacher), float(self.hyp["distill"]))
         batch_size = loader.batch_size or 1
-        optimizer = build_optimizer(self.model, self.hyp, batch_size)
+        # Its steps do not grow with the loss, which differs by orders of magnitude between data sets and image sizes.
+        optimizer = build_optimizer(self.model, {**self.hyp, "nominal_batch": batch_size}, batch_size, adam=True)
         batches = min(len(loader), o.max_batches or len(loader))
         training = Training(
             model=self.model,
             optimizer=optimizer,
-            schedule=Schedule(optimizer, self.hyp, epochs=o.epochs, batches_per_epoch=batches, batch_size=batch_size),
+            schedule=FineTuneSchedule(
+                optimizer, self.hyp, epochs=o.epochs, batches_per_epoch=batches, batch_size=batch_size
+            ),
             scaler=torch.amp.GradScaler(self.device.type, enabled=self.pin),
             loss=loss,
             loader=loader,

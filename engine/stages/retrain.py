@@ -218,7 +218,7 @@ def _training(
 ) -> Training:
     batch_size = loader.batch_size or 1
     optimizer = build_optimizer(model, hyp, batch_size, options.adam)
-    say_groups(model, scaled_weight_decay(float(hyp["weight_decay"]), batch_size))
+    say_groups(model, scaled_weight_decay(hyp, batch_size))
     return Training(
         model=model,
         optimizer=optimizer,

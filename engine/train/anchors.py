@@ -25,7 +25,8 @@ def box_sizes(labels: Sequence[np.ndarray], sizes: np.ndarray, img_size: int) ->
 def anchor_fit(anchors_N2: np.ndarray, wh_M2: np.ndarray, anchor_t: float) -> tuple[float, float]:
     """(anchors per target, best possible recall).
 
-    That is: how many anchors lie within `anchor_t` of a label's sides, on average, and for which share of labels any does.
+    That is: how many anchors lie within `anchor_t` of a label's sides, on average, and for which share of labels any
+    does.
     """
     ratio = wh_M2[:, None] / anchors_N2[None]
     fit = np.minimum(ratio, 1 / ratio).min(2)

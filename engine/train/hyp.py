@@ -17,6 +17,7 @@ OPTIONAL: dict[str, float] = {
     "shear": 0.0,
     "perspective": 0.0, "flipud": 0.0, "fliplr": 0.0, "mosaic": 0.0, "mixup": 0.0, "copy_paste": 0.0, "paste_in": 0.0,
     "loss_ota": 1, "warmup_min_iterations": 1000, "ema_decay": 0.9999, "ema_ramp": 2000, "distill": 0.0, "anchors": 0,
+    "nominal_batch": 64,
 }  # fmt: skip
 
 
@@ -65,6 +66,8 @@ def check_hyp(values: dict[Any, Any], where: str) -> dict[str, Any]:
         for what, keys in (("unknown:", unknown), ("missing:", missing), ("not a number:", wrong))
         if keys
     ]
+    if not mistakes and values.get("nominal_batch", 1) < 1:
+        mistakes.append(f"nominal_batch must be at least 1: {values['nominal_batch']!r}")
     if mistakes:
         raise YoloqatError("; ".join(mistakes), where=where, hint="configs/hyp/hyp.scratch.p5.yaml names every key.")
     return {**OPTIONAL, **values}

@@ -8,7 +8,7 @@ from torch import nn
 from torch.optim import SGD, Adam, Optimizer
 
 NOMINAL_BATCH = 64
-"""Gradients are accumulated up to this many images, and weight decay is scaled to it."""
+"""The default of `nominal_batch`: gradients are accumulated up to so many images, weight decay is scaled to them."""
 
 
 @dataclass(frozen=True)
@@ -38,20 +38,26 @@ def parameter_groups(model: nn.Module) -> ParameterGroups:
     return groups
 
 
-def accumulation(batch_size: int) -> int:
+def nominal_batch(hyp: Mapping[str, Any]) -> int:
+    """Images per optimizer step that the hyperparameters were tuned for."""
+    return int(hyp.get("nominal_batch", NOMINAL_BATCH))
+
+
+def accumulation(batch_size: int, nominal: int = NOMINAL_BATCH) -> int:
     """Batches per optimizer step, once warmed up."""
-    return max(round(NOMINAL_BATCH / batch_size), 1)
+    return max(round(nominal / batch_size), 1)
 
 
-def scaled_weight_decay(weight_decay: float, batch_size: int) -> float:
+def scaled_weight_decay(hyp: Mapping[str, Any], batch_size: int) -> float:
     """Weight decay for the number of images that a step really sees."""
-    return weight_decay * batch_size * accumulation(batch_size) / NOMINAL_BATCH
+    nominal = nominal_batch(hyp)
+    return float(hyp["weight_decay"]) * batch_size * accumulation(batch_size, nominal) / nominal
 
 
 def build_optimizer(model: nn.Module, hyp: Mapping[str, Any], batch_size: int, adam: bool = False) -> Optimizer:
     """SGD with Nesterov momentum, or Adam, over three groups: scales, weights, biases."""
     groups = parameter_groups(model)
-    decay = scaled_weight_decay(float(hyp["weight_decay"]), batch_size)
+    decay = scaled_weight_decay(hyp, batch_size)
     parameters = [
         {"params": list(groups.scales.values()), "weight_decay": 0.0},
         {"params": list(groups.weights.values()), "weight_decay": decay},

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch.optim import Optimizer
 
-from engine.train.optimizer import NOMINAL_BATCH
+from engine.train.optimizer import accumulation, nominal_batch
 
 BIAS_GROUP = 2
 
@@ -44,7 +44,8 @@ class Schedule:
         self.factor = (linear if linear_lr else cosine)(epochs, float(hyp["lrf"]))
         least = int(hyp.get("warmup_min_iterations", 1000))
         self.warmup_iterations = max(round(float(hyp["warmup_epochs"]) * batches_per_epoch), least)
-        self.accumulate = max(round(NOMINAL_BATCH / batch_size), 1)
+        self.nominal = nominal_batch(hyp)
+        self.accumulate = accumulation(batch_size, self.nominal)
         """Batches per optimizer step at this iteration."""
 
     def start_epoch(self, epoch: int) -> None:
@@ -57,7 +58,7 @@ class Schedule:
         if iteration > self.warmup_iterations:
             return
         share = iteration / self.warmup_iterations if self.warmup_iterations else 1.0
-        self.accumulate = max(1, round(1 + share * (NOMINAL_BATCH / self.batch_size - 1)))
+        self.accumulate = max(1, round(1 + share * (self.nominal / self.batch_size - 1)))
         for index, group in enumerate(self.optimizer.param_groups):
             start = float(self.hyp["warmup_bias_lr"]) if index == BIAS_GROUP else 0.0
             group["lr"] = start + share * (group["initial_lr"] * self.factor(epoch) - start)

@@ -34,9 +34,7 @@ def test_learning_rates_momentum_and_steps(golden: Path, name: str) -> None:
         linear_lr=name.startswith("linear"),
     )
     assert schedule.warmup_iterations == info["warmup_iterations"]
-    assert scaled_weight_decay(info["hyp_values"]["weight_decay"], info["batch"]) == pytest.approx(
-        info["scaled_weight_decay"]
-    )
+    assert scaled_weight_decay(info["hyp_values"], info["batch"]) == pytest.approx(info["scaled_weight_decay"])
     rates, momenta, accumulates, steps = [], [], [], []
     for epoch in range(info["epochs"]):
         schedule.start_epoch(epoch)
