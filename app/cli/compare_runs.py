@@ -15,7 +15,7 @@ _KEY_CELLS, _RUN_CELLS = 20, 18
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("references", metavar="RUN", nargs="+", help="runs, or the name of a pipeline's group")
-    parser.add_argument("--baseline", metavar="RUN", help="measure against this run (default: the first)")
+    parser.add_argument("--baseline", metavar="RUN", help="measure against this run (default: the first that measured anything)")
     parser.add_argument("-a", "--all", action="store_true", help="options that are the same everywhere, too")
     parser.add_argument("--json", action="store_true", help="everything as JSON")
 

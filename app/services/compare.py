@@ -82,14 +82,15 @@ def compare(details: Sequence[RunDetail], baseline: str | None = None) -> Compar
     """Put runs side by side.
 
     Args:
-        details: the runs, in the order of their columns.
-        baseline: id of the run to measure against; the first one when None.
+        details: the runs, in the order of their columns; those that measured nothing come last.
+        baseline: id of the run to measure against; the first one that measured something when None.
 
     Raises:
         YoloqatError: there are no runs, or the baseline is not among them.
     """
     if not details:
         raise YoloqatError("there is nothing to compare", hint="Name at least one run.")
+    details = sorted(details, key=lambda detail: final_evaluation(detail) is None and not detail.epochs)
     ids = [detail.run.id for detail in details]
     if baseline is not None and baseline not in ids:
         raise YoloqatError(f"the baseline {baseline} is not among the compared runs", hint="Name it as a run, too.")

@@ -138,3 +138,10 @@ def test_a_fraction_has_the_digits_that_are_known(number: Number | None, shown: 
 )
 def test_a_difference_has_the_digits_that_both_numbers_carry(one: Number, other: Number, shown: str) -> None:
     assert points_text(one, other) == shown
+
+
+def test_a_run_that_measured_nothing_is_no_baseline() -> None:
+    runs = [run("1", "shapes"), run("2", "retrain", evaluations=[evaluation("", 0.5)])]
+    made = compare(runs)
+    assert [view.id for view in made.runs] == ["2", "1"]
+    assert made.baseline == "2"
