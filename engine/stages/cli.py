@@ -16,7 +16,6 @@ from engine.stages.session import Interrupted, Session
 Run = Callable[[StageOptions, Session], StageResult]
 """What each stage module has as `run`."""
 
-EXIT_BAD_INPUT = 2
 EXIT_FAILED = 1
 
 
@@ -37,13 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     info = STAGES[namespace.stage]
     try:
         options = from_namespace(info.options, namespace)
-        # Imported here: torch takes seconds, and --help needs none of it.
-        run: Run = importlib.import_module(f"engine.stages.{info.name}").run
         with Session(info.name, namespace.run_dir, options) as session:
+            # Imported here: torch takes seconds, --help needs none of it, and a stop meanwhile is a stop.
+            run: Run = importlib.import_module(f"engine.stages.{info.name}").run
             run(options, session)
         return 0
     except YoloqatError as error:
-        return _say(str(error), EXIT_BAD_INPUT)
+        return _say(str(error), error.exit_code)
     except Interrupted as stop:
         return _say(f"Stopped by {stop.signal_name}; what was saved stays.", 128 + stop.signal_number)
     except (MemoryError, RuntimeError) as error:

@@ -8,16 +8,18 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
-
-import numpy as np
-import torch
+from typing import TYPE_CHECKING
 
 from engine.contracts.errors import YoloqatError
 from engine.contracts.events import emit
 from engine.contracts.options.base import StageOptions
 from engine.contracts.result import Artifact, EvaluationResult, StageResult
 
+if TYPE_CHECKING:
+    import torch
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+ONE_DEVICE = "a stage runs as one process on one device; training on several is not built"
 
 
 class Interrupted(BaseException):
@@ -47,6 +49,7 @@ class Session:
         self._previous: dict[int, object] = {}
 
     def __enter__(self) -> "Session":
+        _refuse_launchers()
         try:
             self.run_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -69,24 +72,26 @@ class Session:
         """`with session.uninterrupted:` a stop waits for the end of the block."""
         return _Uninterrupted(self)
 
-    def device(self, wanted: str) -> torch.device:
+    def device(self, wanted: str) -> "torch.device":
         """The device for `--device`, and the original's line about it.
 
         Args:
-            wanted: `cpu`, an index such as `0`, `cuda:0`; empty takes a GPU if there is one. Under torchrun the local
-                rank decides.
+            wanted: `cpu`, an index such as `0`, `cuda:0`; empty takes a GPU if there is one.
 
         Raises:
-            YoloqatError: a CUDA device that is not there.
+            YoloqatError: a CUDA device that is not there, or several.
         """
+        import torch
+
         text = wanted.strip().lower().removeprefix("cuda:").removeprefix("cuda")
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if text == "cpu" or (not wanted and not count):
             device = torch.device("cpu")
             about = "CPU"
         else:
-            indices = [part.strip() for part in text.split(",") if part.strip()] or ["0"]
-            index = indices[int(os.environ.get("LOCAL_RANK", "0")) % len(indices)]
+            index = text.strip() or "0"
+            if "," in index:
+                raise YoloqatError(f"--device {wanted}: {ONE_DEVICE}", hint="Name one, such as --device 0.")
             if not index.isdigit() or int(index) >= count:
                 there = f"this machine has {count} CUDA device(s)" if count else "this machine has no CUDA device"
                 raise YoloqatError(
@@ -101,6 +106,9 @@ class Session:
 
     def seed(self, seed: int) -> None:
         """Seed Python, NumPy and PyTorch."""
+        import numpy as np
+        import torch
+
         random.seed(seed)
         np.random.seed(seed)
         torch.manual_seed(seed)
@@ -148,6 +156,16 @@ class Session:
         if self._held == 0 and self._pending is not None:
             number, self._pending = self._pending, None
             raise Interrupted(number)
+
+
+def _refuse_launchers() -> None:
+    """Several processes in one run folder would overwrite each other's checkpoints."""
+    count = os.environ.get("WORLD_SIZE", "")
+    if count.isdecimal() and int(count) > 1:
+        raise YoloqatError(
+            f"WORLD_SIZE={count}: {ONE_DEVICE}",
+            hint="Start it without torchrun, or unset WORLD_SIZE; --device chooses the GPU.",
+        )
 
 
 class _Uninterrupted:

@@ -100,7 +100,7 @@ def _step(t: Training, epoch: int, batch: int, images: Tensor, targets: Tensor) 
         loss, items = t.loss(raws, targets, images)
     if not torch.isfinite(loss):
         raise NotFinite(
-            f"the loss is {loss.item():g} in epoch {epoch}, batch {batch}; the weights before it are kept in last.pt",
+            f"the loss is {loss.item():g} in epoch {epoch}, batch {batch}; what earlier epochs saved stays",
             hint="Try a lower lr0, more warm-up epochs, or --hyp with loss_ota: 0; check the labels of this batch.",
         )
     t.scaler.scale(loss).backward()
