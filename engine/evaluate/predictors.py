@@ -47,7 +47,8 @@ class TorchPredictor:
         """
         here = next(model.parameters()).device
         self.device = torch.device(device) if device is not None else here
-        self.model = model if self.device == here else model.to(self.device)
+        # One memory format for all: sums are rounded in another order in another one, and that flips quantized values.
+        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.half = half and self.device.type == "cuda"
         self.names = getattr(model, "names", None)
 
