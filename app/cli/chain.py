@@ -2,19 +2,23 @@
 
 from collections.abc import Sequence
 
-from app.cli.output import table
+from app.cli.output import columns, table, table_width
 from app.services.comparable import fraction_text, settings_words
 from app.services.lineage import ChainStep
 from app.services.words import megabytes
 from engine.contracts.states import RunState
 
 _HEADERS = ("STEP", "P", "R", "mAP@.5", "mAP@.5:.95", "AP", "Δparent", "Δfloat", "MB", "TIME")
+_SPARED = ("P", "R")
+"""Left out where the terminal is too narrow for all."""
 
 
 def chain_table(steps: Sequence[ChainStep]) -> str:
     """The chain with the drops of mAP@.5:.95 in points, and how it was evaluated. AP is pycocotools'."""
-    rows = [_row(step) for step in steps]
-    lines = [table(_HEADERS, rows, right=range(1, len(_HEADERS)))]
+    rows = [list(_HEADERS), *(_row(step) for step in steps)]
+    if table_width(rows) > columns():
+        rows = [[cell for header, cell in zip(_HEADERS, row, strict=True) if header not in _SPARED] for row in rows]
+    lines = [table(rows[0], rows[1:], right=range(1, len(rows[0])))]
     settings = list(dict.fromkeys(settings_words(step.settings) for step in steps if step.settings is not None))
     if len(settings) == 1:
         lines.append(f"all evaluated on {settings[0]}; Δ: mAP@.5:.95 in points; AP: pycocotools")

@@ -8,6 +8,7 @@ from app.cli.chain import chain_table
 from app.cli.output import columns, fit, print_json, say_workspace
 from app.services.compare import Cell, Comparison, Row, compare
 from app.services.lineage import ChainStep, lineage
+from app.services.words import ABSENT
 
 _KEY_CELLS, _RUN_CELLS = 20, 18
 
@@ -15,7 +16,9 @@ _KEY_CELLS, _RUN_CELLS = 20, 18
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("references", metavar="RUN", nargs="+", help="runs, or the name of a pipeline's group")
-    parser.add_argument("--baseline", metavar="RUN", help="measure against this run (default: the first that measured anything)")
+    parser.add_argument(
+        "--baseline", metavar="RUN", help="measure against this run (default: the first that measured anything)"
+    )
     parser.add_argument("-a", "--all", action="store_true", help="options that are the same everywhere, too")
     parser.add_argument("--json", action="store_true", help="everything as JSON")
 
@@ -73,7 +76,8 @@ def _block(comparison: Comparison, block: Sequence[int], everything: bool) -> st
 def _section(comparison: Comparison, section: str, rows: Sequence[Row], block: Sequence[int]) -> str:
     """Columns of fixed widths, so that the sections stand under one another."""
     lines = [[section.upper(), *(comparison.runs[index].name for index in block)]]
-    lines += [[row.key, *(_text(row.cells[index]) for index in block)] for row in rows]
+    shown = [row for row in rows if any(row.cells[index].text != ABSENT for index in block)]
+    lines += [[row.key, *(_text(row.cells[index]) for index in block)] for row in shown]
     return "\n".join(
         "  ".join(fit(cell, _RUN_CELLS if i else _KEY_CELLS) for i, cell in enumerate(line)).rstrip() for line in lines
     )

@@ -65,6 +65,16 @@ def plain(value: Any) -> Any:
     return value
 
 
+def table_width(rows: Sequence[Sequence[str]]) -> int:
+    """The columns of the terminal that a table with these rows, its headers among them, would like to have."""
+    widths = _column_widths(rows)
+    return sum(widths) + 2 * (len(widths) - 1)
+
+
+def _column_widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(width(row[column]) for row in rows) for column in range(len(rows[0]))]
+
+
 def table(
     headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), flexible: int = 0
 ) -> str:
@@ -75,8 +85,8 @@ def table(
         flexible: index of the column that gives way when there is not enough room.
     """
     cells = [[_CONTROL.sub("", cell) for cell in row] for row in (headers, *rows)]
-    widths = [max(width(row[column]) for row in cells) for column in range(len(headers))]
-    excess = sum(widths) + 2 * (len(widths) - 1) - columns()
+    widths = _column_widths(cells)
+    excess = table_width(cells) - columns()
     if excess > 0:
         widths[flexible] = max(widths[flexible] - excess, 4)
     lines = []

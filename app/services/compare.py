@@ -16,7 +16,7 @@ from app.services.comparable import (
     points_text,
 )
 from app.services.lineage import ChainStep, lineage
-from app.services.words import duration
+from app.services.words import ABSENT, duration
 from db.views import EpochView, EvaluationView, Number, RunDetail, RunView
 from engine.contracts.errors import YoloqatError
 
@@ -120,7 +120,7 @@ def _epoch_rows(details: Sequence[RunDetail], finals: Sequence[EvaluationView | 
     best = [best_epoch(detail.epochs) for detail in details]
     if not any(best):
         return
-    yield Row(BEST_EPOCH, "epoch", tuple(Cell(f"{e.epoch}/{e.last_epoch}" if e else "–") for e in best))
+    yield Row(BEST_EPOCH, "epoch", tuple(Cell(f"{e.epoch}/{e.last_epoch}" if e else ABSENT) for e in best))
     reasons = [
         why or ("" if final and finals[base] else _other_options(detail, details[base]))
         for why, final, detail in zip(_reasons(finals, base), finals, details, strict=True)
@@ -185,7 +185,7 @@ def _fact_rows(details: Sequence[RunDetail]) -> Iterator[Row]:
     yield Row(FACTS, "time", tuple(Cell(duration(run.seconds), run.seconds) for run in runs))
     sizes = [_size(detail) for detail in details]
     if any(sizes):
-        cells = tuple(Cell(f"{size / 1e6:.2f} MB" if size else "–", size) for size in sizes)
+        cells = tuple(Cell(f"{size / 1e6:.2f} MB" if size else ABSENT, size) for size in sizes)
         yield Row(FACTS, "size", cells)
 
 
@@ -194,9 +194,9 @@ def _option_rows(details: Sequence[RunDetail]) -> Iterator[Row]:
     flat = [dict(_flatten(detail.options)) for detail in details]
     commands = [" ".join(detail.command) if detail.run.stage == "command" else "" for detail in details]
     if any(commands):
-        yield Row(OPTIONS, "command", tuple(Cell(command or "–") for command in commands))
+        yield Row(OPTIONS, "command", tuple(Cell(command or ABSENT) for command in commands))
     for key in dict.fromkeys(key for options in flat for key in options):
-        cells = (Cell(_named(_shown(options[key]), details) if key in options else "–") for options in flat)
+        cells = (Cell(_named(_shown(options[key]), details) if key in options else ABSENT) for options in flat)
         yield Row(OPTIONS, key, tuple(cells))
 
 
@@ -213,7 +213,7 @@ def _shown(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return " ".join(str(item) for item in value)
-    return "–" if value in (None, "") else str(value)
+    return ABSENT if value in (None, "") else str(value)
 
 
 def _named(text: str, details: Sequence[RunDetail]) -> str:
@@ -236,7 +236,7 @@ def _size(detail: RunDetail) -> int | None:
 
 
 def _epochs(run: RunView) -> str:
-    return "–" if not run.epochs_total else f"{run.epochs_done or 0}/{run.epochs_total}"
+    return ABSENT if not run.epochs_total else f"{run.epochs_done or 0}/{run.epochs_total}"
 
 
 def _value(number: Number | None) -> float | None:

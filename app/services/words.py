@@ -2,11 +2,14 @@
 
 from datetime import UTC, datetime
 
+ABSENT = "–"
+"""Where there is nothing to show."""
+
 
 def duration(seconds: float | None) -> str:
     """`0.4 s`, `48 s`, `4 m 12 s`, `3 h 05 m`, `2 d 04 h`; `–` when unknown."""
     if seconds is None:
-        return "–"
+        return ABSENT
     if 0 <= seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = max(round(seconds), 0)
@@ -23,7 +26,7 @@ def duration(seconds: float | None) -> str:
 def age(moment: datetime | None, now: datetime | None = None) -> str:
     """How long ago, in one unit: `12s`, `5m`, `3h`, `2d`; a moment that is still to come by the clock counts as now."""
     if moment is None:
-        return "–"
+        return ABSENT
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     seconds = max(((now or datetime.now(UTC)) - moment).total_seconds(), 0)
@@ -35,4 +38,4 @@ def age(moment: datetime | None, now: datetime | None = None) -> str:
 
 def megabytes(size_bytes: int | None) -> str:
     """`1.32`, in millions of bytes as YOLOv7 counts them; `–` when unknown."""
-    return "–" if size_bytes is None else f"{size_bytes / 1e6:.2f}"
+    return ABSENT if size_bytes is None else f"{size_bytes / 1e6:.2f}"

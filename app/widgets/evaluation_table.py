@@ -30,6 +30,12 @@ YOLO = ("P", "R", "mAP@.5", "mAP@.5:.95")
 TITLE = "title:"
 
 
+def in_order(evaluations: Sequence[EvaluationView]) -> list[EvaluationView]:
+    """Those of the finished model, then those of epochs, the newest first."""
+    final = [evaluation for evaluation in evaluations if evaluation.epoch is None]
+    return final + [evaluation for evaluation in reversed(evaluations) if evaluation.epoch is not None]
+
+
 def titles(evaluations: Sequence[EvaluationView]) -> list[str]:
     """A short name for each: its label; its file where a label is missing, or stands there twice."""
     labels = [evaluation.label for evaluation in evaluations]
@@ -91,10 +97,9 @@ class EvaluationTable(Grid):
             self.set_columns((Column("metric", "", minimum=20),))
             self.set_rows((), lambda key: ())
             return
-        columns = [
-            Column(str(i), title, justify="right", frozen=False) for i, title in enumerate(titles(detail.evaluations))
-        ]
-        table = rows(detail.evaluations)
+        evaluations = in_order(detail.evaluations)
+        columns = [Column(str(i), title, justify="right", frozen=False) for i, title in enumerate(titles(evaluations))]
+        table = rows(evaluations)
         self.set_columns((Column("metric", ""), *columns))
         self.set_rows(list(table), table.__getitem__)
         placement = self.placement
