@@ -23,6 +23,8 @@ COMMANDS = {
     "compare": "metrics and options of runs side by side",
     "log": "the console log of a run",
     "stop": "stop a run: SIGINT, SIGTERM, SIGKILL",
+    "pause": "end a run where it can be resumed: a training after the epoch it is in",
+    "resume": "start the next attempt of a run, from its last checkpoint",
     "import": "bring logs in as finished runs",
     "reindex": "rebuild the database from the run folders",
 }

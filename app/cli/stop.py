@@ -11,6 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("reference", metavar="RUN", help="a run, or the name of a pipeline's group for all of its runs")
     parser.add_argument("--now", action="store_true", help="skip to the next signal instead of waiting out the grace")
+    parser.add_argument("--after-epoch", action="store_true", help="let a training of ours finish the epoch it is in")
     parser.add_argument("--json", action="store_true", help="the answer as JSON")
 
 
@@ -22,12 +23,34 @@ def call(arguments: argparse.Namespace) -> int:
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)
     # Children first: one that waits would else end as `dependency failed`, and nobody asked for that.
-    answers = [_stop(workspace, run_id, arguments.now) for run_id in reversed(find_ids(workspace, arguments.reference))]
+    ids = find_ids(workspace, arguments.reference)
+    if arguments.after_epoch:
+        return _end_after_epoch(workspace, ids, arguments.json)
+    answers = [_stop(workspace, run_id, arguments.now) for run_id in reversed(ids)]
     if arguments.json:
         print_json({"schema": 1, "runs": answers})
         return 0
     for answer in answers:
         print(f"{answer['name']}: {_words(answer)}")
+    return 0
+
+
+def _end_after_epoch(workspace: Workspace, ids: list[str], as_json: bool) -> int:
+    """Of a group, the runs that are at work are asked; those that wait for them are told by their outcome."""
+    from app.services.control import end_after_epoch, run_status
+    from app.services.names import read_name
+    from engine.contracts.states import RunState
+
+    if len(ids) > 1:
+        ids = [run_id for run_id in ids if run_status(workspace, run_id).state is RunState.RUNNING]
+    for run_id in ids:
+        end_after_epoch(workspace, run_id)
+    names = [read_name(workspace.run(run_id)).name for run_id in ids]
+    if as_json:
+        runs = [{"id": run_id, "name": name, "asked": True} for run_id, name in zip(ids, names, strict=True)]
+        print_json({"schema": 1, "runs": runs})
+    else:
+        print("\n".join(f"{name}: ends after this epoch" for name in names) or "nothing is at work")
     return 0
 
 

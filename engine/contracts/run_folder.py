@@ -75,6 +75,11 @@ class RunFolder:
         return self.path / "result.json"
 
     @property
+    def stop_after_epoch(self) -> Path:
+        """There while one of our trainings is asked to end after the epoch that it is in."""
+        return self.path / "stop-after-epoch"
+
+    @property
     def weights(self) -> Path:
         return self.path / "weights"
 

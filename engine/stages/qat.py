@@ -67,6 +67,7 @@ def run(options: QatOptions, session: Session) -> StageResult:
             "ptq_fitness": _ptq_fitness(progress, resumed),
         },
         uninterrupted=session.uninterrupted,
+        after_epoch=session.end_if_asked,
         snapshot=quantized_snapshot(spec),
     )
     hours = train(training, progress, plan)

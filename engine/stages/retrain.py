@@ -71,6 +71,7 @@ def run(options: RetrainOptions, session: Session) -> StageResult:
         hyp=hyp,
         meta={"stage": "retrain", "img_size": [train_size, test_size], "data": str(data.path)},
         uninterrupted=session.uninterrupted,
+        after_epoch=session.end_if_asked,
         validate_always=not options.notest,
         save_always=not options.nosave,
         save_period=options.save_period,

@@ -14,6 +14,7 @@ from engine.contracts.errors import YoloqatError
 from engine.contracts.events import emit
 from engine.contracts.options.base import StageOptions
 from engine.contracts.result import Artifact, EvaluationResult, StageResult
+from engine.contracts.run_folder import RunFolder
 
 if TYPE_CHECKING:
     import torch
@@ -71,6 +72,12 @@ class Session:
     def uninterrupted(self) -> "_Uninterrupted":
         """`with session.uninterrupted:` a stop waits for the end of the block."""
         return _Uninterrupted(self)
+
+    def end_if_asked(self, epoch: int) -> None:
+        """End after an epoch (0-based) as a stop signal would, if somebody has asked for it."""
+        if RunFolder(self.run_dir).stop_after_epoch.exists():
+            print(f"Ending after epoch {epoch}, as asked. Resume it to go on.", flush=True)
+            raise Interrupted(signal.SIGINT)
 
     def device(self, wanted: str) -> "torch.device":
         """The device for `--device`, and the original's line about it.

@@ -40,6 +40,8 @@ class Evidence:
     waiting: str | None = None
     stop_asked: bool = False
     stopping: StoppingRecord | None = None
+    asked_after_epoch: bool = False
+    """Somebody asked for the end after an epoch."""
     finished: bool = False
     """One of our stages has left its `result.json`, which it writes last."""
     missing: tuple[str, ...] = ()
@@ -57,12 +59,13 @@ def gather(folder: RunFolder, attempt: AttemptFolder) -> Evidence:
     if outcome is not None and (outcome.exit_code == 0 or outcome.stop_requested):
         return Evidence(outcome=outcome, finished=folder.result.exists())
     if outcome is not None:
-        return Evidence(outcome=outcome, ending=read_ending(attempt.console))
+        asked = folder.stop_after_epoch.exists()
+        return Evidence(outcome=outcome, ending=read_ending(attempt.console), asked_after_epoch=asked)
     process = ProcessRecord.read(attempt.process)
     runner = _presence(process.runner, attempt) if process else None
     stage = _presence(process.stage, attempt) if process and process.stage else None
     if ALIVE in (runner, stage):
-        return _of_the_living(attempt, process, runner, stage)
+        return _of_the_living(folder, attempt, process, runner, stage)
     # Both may have gone, and written the outcome, between the first look and the second.
     outcome = Outcome.read(attempt.outcome)
     if outcome is not None:
@@ -85,7 +88,7 @@ def gather(folder: RunFolder, attempt: AttemptFolder) -> Evidence:
 
 
 def _of_the_living(
-    attempt: AttemptFolder, process: ProcessRecord | None, runner: str | None, stage: str | None
+    folder: RunFolder, attempt: AttemptFolder, process: ProcessRecord | None, runner: str | None, stage: str | None
 ) -> Evidence:
     waiting = WaitingRecord.read(attempt.waiting) if stage is None else None
     seen = process.runner if process else None
@@ -96,6 +99,7 @@ def _of_the_living(
         waiting=waiting.reason if waiting else None,
         stop_asked=attempt.stop_request.exists(),
         stopping=StoppingRecord.read(attempt.stopping),
+        asked_after_epoch=folder.stop_after_epoch.exists(),
         silence=measure_silence(attempt) if stage == ALIVE else None,
         host=seen.host if seen and presence(identity_of(seen)) == ELSEWHERE else None,
     )

@@ -60,6 +60,7 @@ def launch(
     try:
         _make_folder(folder, target)
         _set_result_aside(folder, attempt)
+        folder.stop_after_epoch.unlink(missing_ok=True)
         record = LaunchRecord(
             run_id=spec.id,
             stage=spec.stage,

@@ -1,5 +1,6 @@
 """The state of a run: decided by process identity and `outcome.json`, never by silence."""
 
+import signal
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from engine.supervise.evidence import Evidence, Silence, gather
 
 START_SECONDS = 600.0
 """A runner that has not told who it is by then never will."""
+_INTERRUPTED = 128 + signal.SIGINT
 STALL_SECONDS = 600.0
 """No run counts as stalled before this much silence."""
 STALL_FACTOR = 5.0
@@ -70,7 +72,7 @@ def read_state(
         ended_at=outcome.ended_at if outcome else None,
         seconds=outcome.seconds if outcome else _seconds_so_far(evidence) if running else None,
         stalled=running and is_stalled(evidence.silence, rhythm_seconds),
-        stopping=describe_stop(evidence.stopping, evidence.stop_asked) if state.is_live else "",
+        stopping=_stop_in_progress(evidence) if state.is_live else "",
         runner_alive=evidence.runner == ALIVE,
         stage_alive=evidence.stage == ALIVE,
         peak_rss_bytes=outcome.peak_rss_bytes if outcome else None,
@@ -113,6 +115,8 @@ def _decide_by_exit(outcome: Outcome, evidence: Evidence) -> tuple[RunState, str
         return RunState.SUCCEEDED, ""
     if outcome.exit_code == 0:
         return RunState.FAILED, outcome.reason
+    if outcome.exit_code == _INTERRUPTED and evidence.asked_after_epoch:
+        return RunState.STOPPED, "after an epoch, as asked"
     if outcome.oom_kill:
         return RunState.OUT_OF_MEMORY, f"killed by the kernel: {outcome.reason}"
     if evidence.ending is not None and evidence.ending.out_of_memory:
@@ -178,6 +182,11 @@ def _what_the_log_shows(evidence: Evidence) -> str:
 
 def _are_missing(paths: tuple[str, ...]) -> str:
     return f"{', '.join(paths)} {'is' if len(paths) == 1 else 'are'} missing"
+
+
+def _stop_in_progress(evidence: Evidence) -> str:
+    words = describe_stop(evidence.stopping, evidence.stop_asked)
+    return words or ("ends after this epoch" if evidence.asked_after_epoch else "")
 
 
 def describe_stop(stopping: StoppingRecord | None, asked: bool) -> str:

@@ -30,6 +30,8 @@ class Plan:
     save_always: bool = True
     save_period: int = -1
     before_epoch: Callable[[int], None] | None = None
+    after_epoch: Callable[[int], None] | None = None
+    """Called once an epoch is saved, if it is not the final one; may raise to end the training there."""
     snapshot: Callable[[Training, Progress, int, dict[str, Any], dict[str, Any]], Any] = snapshot
 
 
@@ -73,6 +75,8 @@ def train(training: Training, progress: Progress, plan: Plan) -> float:
                 is_best=is_best,
                 seconds=round(time.monotonic() - epoch_began, 3),
             )
+        if plan.after_epoch is not None and not is_final:
+            plan.after_epoch(epoch)
     hours = (time.monotonic() - began) / 3600
     say(f"{training.epochs - progress.start_epoch} epochs completed in {hours:.3f} hours.\n")
     return hours

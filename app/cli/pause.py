@@ -1,0 +1,24 @@
+"""`yoloqat pause RUN`"""
+
+import argparse
+
+from app.cli.output import say_workspace
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("reference", metavar="RUN", help="the run")
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Ask for an end from which the run can be resumed; returns at once."""
+    from app.services.control import pause_run
+    from app.services.names import find_id, read_name
+    from app.services.workspace import resolve_workspace
+
+    workspace = resolve_workspace(arguments.workspace)
+    say_workspace(workspace)
+    run_id = find_id(workspace, arguments.reference)
+    name = read_name(workspace.run(run_id)).name
+    print(f"{name}: {pause_run(workspace, run_id)}; `yoloqat resume {name}` goes on")
+    return 0
