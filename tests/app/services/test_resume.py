@@ -109,7 +109,7 @@ def test_a_training_without_a_checkpoint_says_which_file_is_missing(
     stop_run(workspace, foreign, now=True)
     ended(workspace, foreign)
     (tmp_path / "yolov7" / "runs" / "train" / "exp" / "weights" / "last.pt").unlink(missing_ok=True)
-    with pytest.raises(YoloqatError, match="left no last.pt"):
+    with pytest.raises(YoloqatError, match=r"left no last\.pt"):
         resume_run(workspace, foreign)
 
 
