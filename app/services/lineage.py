@@ -14,6 +14,8 @@ _MODEL_ROLES = ("onnx", "best", "weights", "last")
 """Roles of outputs; the first that is there is the step's file."""
 _LABELS = {"retrain": "float", "ptq": "PTQ", "qat": "QAT", "export": "ONNX", "evaluate": "evaluation"}
 
+_CHANGING = ("ptq", "qat", "export")
+
 
 @dataclass(frozen=True)
 class ChainStep:
@@ -80,6 +82,10 @@ class _Node:
 
     @property
     def own(self) -> EvaluationView | None:
+        """The evaluation of this node's model. A step that changes its input's evaluates its own last of all."""
+        run = self.detail.run
+        if run.stage in _CHANGING and run.state is not RunState.SUCCEEDED:
+            return None
         return final_evaluation(self.detail)
 
     @property

@@ -112,3 +112,15 @@ def test_runs_that_have_nothing_in_common_form_no_chain() -> None:
     one = run("1", "retrain", evaluations=[evaluation("best", 0.4)], artifacts=[read("data", "0"), made("best", "a")])
     two = run("2", "retrain", evaluations=[evaluation("best", 0.4)], artifacts=[read("data", "0"), made("best", "b")])
     assert lineage([one, two]) == []
+
+
+def test_a_step_at_work_is_not_told_by_the_evaluation_of_its_input() -> None:
+    shapes, trained, calibrated, tuned, *_ = demo_chain()
+    working = replace(
+        tuned,
+        run=replace(tuned.run, state=RunState.RUNNING),
+        evaluations=(evaluation("PTQ", 0.5),),
+        artifacts=tuple(artifact for artifact in tuned.artifacts if artifact.is_input),
+    )
+    step = lineage([shapes, trained, calibrated, working])[-1]
+    assert (step.label, step.metrics, step.delta_parent_text()) == ("QAT", {}, "–")
