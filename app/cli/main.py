@@ -27,6 +27,7 @@ COMMANDS = {
     "resume": "start the next attempt of a run, from its last checkpoint",
     "import": "bring logs in as finished runs",
     "reindex": "rebuild the database from the run folders",
+    "doctor": "what on this machine would kill runs or lose data, and what to do",
 }
 """Subcommands besides the stages, and the line of `--help`; each is a module of this folder."""
 

@@ -1,0 +1,31 @@
+"""`yoloqat doctor`"""
+
+import argparse
+
+from app.cli.output import print_json, say_workspace
+
+_EXIT_PROBLEM = 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--json", action="store_true", help="the findings as JSON")
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Print what was found; exit code 1 where something would kill runs or lose data."""
+    from app.services.doctor.examine import examine
+    from app.services.doctor.finding import Level
+    from app.services.workspace import resolve_workspace
+
+    workspace = resolve_workspace(arguments.workspace)
+    say_workspace(workspace)
+    findings = list(examine(workspace))
+    if arguments.json:
+        print_json({"schema": 1, "workspace": workspace.path, "findings": findings})
+    else:
+        for finding in findings:
+            print(f"{finding.level.value:<8} {finding.check}: {finding.text}")
+            if finding.hint:
+                print(f"{'':<8} → {finding.hint}")
+    return _EXIT_PROBLEM if any(finding.level is Level.PROBLEM for finding in findings) else 0
