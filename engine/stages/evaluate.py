@@ -11,7 +11,6 @@ from engine.data.config import load_data_config
 from engine.data.loader import val_loader
 from engine.evaluate.predictors import OnnxPredictor, Predictor, TorchPredictor
 from engine.models.checkpoint import load_checkpoint, model_from_checkpoint
-from engine.quant.state import load_quantized
 from engine.stages.session import Session
 from engine.train.final import final_evaluation, fuse_and_say
 
@@ -69,9 +68,12 @@ def _predictor(options: EvaluateOptions, device: torch.device) -> tuple[Predicto
     """The model, ready to evaluate, and what to call it."""
     if Path(options.weights).suffix == ".onnx":
         onnx = OnnxPredictor(options.weights, threads=options.threads)
-        return onnx, onnx.label
+        return onnx, onnx.session.get_modelmeta().custom_metadata_map.get("label") or "ONNX"
     checkpoint = load_checkpoint(options.weights)
     if checkpoint.quant is not None:
+        # Imported here: the quantization library takes a second, and most checkpoints are float.
+        from engine.quant.state import load_quantized
+
         stage = str(checkpoint.meta.get("stage", "ptq"))
         return TorchPredictor(load_quantized(checkpoint).to(device)), stage.upper()
     model = fuse_and_say(model_from_checkpoint(checkpoint).requires_grad_(False)).to(device)

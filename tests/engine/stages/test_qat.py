@@ -1,0 +1,65 @@
+"""`qat`, run as its own process on real files."""
+
+from pathlib import Path
+
+import torch
+
+from engine.contracts.facts import CheckpointStripped, CocoLine, ValidationRow
+from engine.models.checkpoint import load_checkpoint
+from engine.quant.state import QuantSpec, load_quantized
+from tests.engine.stages.toy import SIZE, Done, epochs_of, refusal
+
+
+def test_each_epoch_is_evaluated(tuned: Done) -> None:
+    epochs = epochs_of(tuned.facts)
+    assert [(row.epoch, row.last_epoch) for row, _ in epochs] == [(0, 1), (1, 1)]
+    assert [set(event["metrics"]) >= {"P", "R", "mAP@.5", "mAP@.5:.95"} for event in tuned.events("epoch")] == [
+        True
+    ] * 2  # type: ignore[call-overload]
+    assert "2 epochs completed in" in tuned.log
+    assert len([fact for fact in tuned.facts if isinstance(fact, CheckpointStripped)]) == 2
+
+
+def test_ptq_and_the_kept_model_are_evaluated_alike(tuned: Done, calibrated: Done) -> None:
+    ptq, qat = tuned.result.evaluations
+    assert (ptq.label, qat.label, qat.weights) == ("PTQ", "QAT", "weights/best.pt")
+    assert ptq.settings == qat.settings == calibrated.result.evaluations[-1].settings
+    assert abs(ptq.metrics["mAP@.5"] - calibrated.result.evaluations[-1].metrics["mAP@.5"]) < 1e-6
+    finals = [fact for fact in tuned.facts if isinstance(fact, ValidationRow) and fact.epoch is None]
+    assert [(f.label, f.weights) for f in finals if f.class_name == "all"][-1] == ("QAT", "weights/best.pt")
+    assert len([fact for fact in tuned.facts if isinstance(fact, CocoLine)]) == 12
+
+
+def test_the_best_of_ptq_and_qat_is_kept(tuned: Done) -> None:
+    details = tuned.result.details
+    fitness = {-1: details["ptq_fitness"]} | {n: fitness_of(event) for n, event in enumerate(tuned.events("epoch"))}
+    best = max(fitness, key=lambda n: fitness[n])  # type: ignore[arg-type,return-value]
+    assert details["best_epoch"] == best
+    assert details["kept"] == ("PTQ" if best < 0 else "QAT")
+    assert f"Keeping the {details['kept']} weights" in tuned.log
+
+
+def test_the_checkpoints_are_quantized_and_fine_tuned(tuned: Done, toy_ptq: Path) -> None:
+    before = load_checkpoint(toy_ptq)
+    for name in ("last", "best"):
+        path = tuned.folder / "weights" / f"{name}.pt"
+        torch.load(path, weights_only=True)
+        after = load_checkpoint(path)
+        assert after.optimizer is None
+        assert after.quant is not None
+        assert QuantSpec.from_plain(after.quant) == QuantSpec.from_plain(before.quant or {})
+        load_quantized(after)
+    last = load_checkpoint(tuned.folder / "weights" / "last.pt")
+    changed = [key for key, value in before.state.items() if not torch.equal(value, last.state[key])]
+    assert len([key for key in changed if key.endswith("weight")]) > 40
+
+
+def test_float_weights_are_refused(toy_float: Path, toy_data: Path, tmp_path: Path) -> None:
+    message = refusal("qat", tmp_path / "run", "--weights", toy_float, "--data", toy_data, "--img-size", SIZE)
+    assert message == f"{toy_float}: this checkpoint holds a float model\n  Run `ptq` on it and give its ptq.pt."
+
+
+def fitness_of(event: dict[str, object]) -> float:
+    metrics = event["metrics"]
+    assert isinstance(metrics, dict)
+    return float(0.1 * metrics["mAP@.5"] + 0.9 * metrics["mAP@.5:.95"])
