@@ -21,9 +21,9 @@ def run(options: EvaluateOptions, session: Session) -> StageResult:
     if options.threads:
         torch.set_num_threads(options.threads)
     data = load_data_config(options.data, splits=(options.task,))
+    predictor, label = _predictor(options, device)
     session.add_input("weights", options.weights)
     session.add_input("data", data.path)
-    predictor, label = _predictor(options, device)
     letterbox = options.letterbox
     if predictor.fixed_size is not None and letterbox == "rect":
         height, width = predictor.fixed_size

@@ -36,6 +36,7 @@ from engine.train.strip import strip
 EPOCH_IOU_THRES = 0.6
 """NMS threshold of the evaluation after each epoch, as in the original."""
 SINGLE_CLASS = "item"
+SMALLEST_IMAGE_PX = 32
 
 
 def run(options: RetrainOptions, session: Session) -> StageResult:
@@ -136,6 +137,12 @@ def _model(options: RetrainOptions, session: Session, data: DataConfig, resumed:
     checkpoint = None
     if options.weights:
         checkpoint = load_checkpoint(options.weights)
+        if checkpoint.quant is not None:
+            raise YoloqatError(
+                "these weights are quantized, and `retrain` trains float models",
+                where=options.weights,
+                hint="Give the float checkpoint, or fine-tune this one with `qat`.",
+            )
         session.add_input("weights", options.weights)
     names = (SINGLE_CLASS,) if options.single_cls else data.names
     return make_model(options.cfg, checkpoint, options.weights, names, options.act, options.width)
@@ -158,6 +165,8 @@ def _resumed(options: RetrainOptions, progress: Progress) -> Checkpoint | None:
 
 def _sizes(options: RetrainOptions, stride: int) -> tuple[int, int]:
     given = [options.img_size[0], options.img_size[-1]]
+    if min(given) < SMALLEST_IMAGE_PX:
+        raise YoloqatError(f"--img-size {min(given)}: images have at least {SMALLEST_IMAGE_PX} pixels a side")
     sizes = [-(-size // max(stride, 32)) * max(stride, 32) for size in given]
     for old, new in zip(given, sizes, strict=True):
         if old != new:

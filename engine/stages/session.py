@@ -121,8 +121,17 @@ class Session:
         torch.manual_seed(seed)
 
     def add_input(self, role: str, path: str | Path) -> Artifact:
-        """Remember a file that this run reads, by its content."""
-        artifact = Artifact.of(role, Path(path))
+        """Remember a file that this run reads, by its content.
+
+        Raises:
+            YoloqatError: it cannot be read.
+        """
+        try:
+            artifact = Artifact.of(role, Path(path))
+        except OSError as error:
+            raise YoloqatError(
+                f"cannot read this file: {error.strerror}", where=str(path), hint=f"Check the path given to --{role}."
+            ) from error
         self.inputs.append(artifact)
         return artifact
 

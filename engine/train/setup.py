@@ -57,12 +57,21 @@ def make_model(
 
 
 def freeze(model: YoloModel, layers: Sequence[int]) -> None:
-    """Stop the gradients of whole layers: several numbers name them, one N means 0 to N − 1."""
+    """Stop the gradients of whole layers: several numbers name them, one N means 0 to N − 1.
+
+    Raises:
+        YoloqatError: nothing is left to train.
+    """
     frozen = set(layers) if len(layers) > 1 else set(range(layers[0] if layers else 0))
     for name, parameter in model.named_parameters():
         if any(name.startswith(f"model.{index}.") for index in frozen):
             print(f"freezing {name}", flush=True)
             parameter.requires_grad_(False)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise YoloqatError(
+            f"--freeze {' '.join(map(str, layers))} leaves nothing to train",
+            hint=f"The model has the layers 0 to {len(model.model) - 1}.",
+        )
 
 
 def say_groups(model: nn.Module, decay: float) -> None:

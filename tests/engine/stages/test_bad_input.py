@@ -101,6 +101,22 @@ def test_a_hyperparameter_that_does_not_exist(train: Refuse, tmp_path: Path) -> 
     )
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "what"),
+    [
+        ("--img-size", 0, "--img-size 0: images have at least 32 pixels a side"),
+        ("--freeze", 78, "--freeze 78 leaves nothing to train\n  The model has the layers 0 to 77."),
+    ],
+)
+def test_a_training_that_cannot_be(option: str, value: int, what: str, train: Refuse) -> None:
+    assert train(**{option: value}) == what
+
+
+def test_quantized_weights_are_not_retrained(train: Refuse, toy_ptq: Path) -> None:
+    message = train(**{"--weights": toy_ptq})
+    assert message.startswith(f"{toy_ptq}: these weights are quantized, and `retrain` trains float models\n  Give the")
+
+
 def test_weights_that_were_left_at_the_server(evaluate: Refuse, tmp_path: Path) -> None:
     weights = tmp_path / "yolov7.pt"
     weights.write_text(POINTER)
@@ -109,6 +125,13 @@ def test_weights_that_were_left_at_the_server(evaluate: Refuse, tmp_path: Path) 
         f"{weights}: this is a Git LFS pointer of {len(POINTER)} bytes, not the weights\n"
         "  Run `git lfs pull`, or download the file itself."
     )
+
+
+@pytest.mark.parametrize("name", ["missing.pt", "missing.onnx"])
+def test_weights_that_are_not_there(name: str, evaluate: Refuse, tmp_path: Path) -> None:
+    message = evaluate(tmp_path / name)
+    assert message.startswith(f"{tmp_path / name}: ")
+    assert "\n  " in message
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".onnx"])

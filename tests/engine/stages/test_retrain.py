@@ -7,7 +7,10 @@ import pytest
 import torch
 import yaml
 
+from app.cli.main import build_parser
 from engine.contracts.facts import CheckpointStripped, CocoLine, TrainingCompleted, TrainingStarted, ValidationRow
+from engine.contracts.options.arguments import from_namespace, to_argv
+from engine.contracts.options.retrain import RetrainOptions
 from engine.contracts.result import Artifact
 from engine.models.checkpoint import load_checkpoint, model_from_checkpoint
 from engine.train.hyp import load_hyp
@@ -92,6 +95,16 @@ def test_the_result_has_the_numbers_of_the_log(trained: Done, toy_data: Path) ->
     assert best.metrics["mAP@.5"] > 0.02
     epochs = trained.events("epoch")
     assert result.details["best_epoch"] == max(range(EPOCHS), key=lambda n: _fitness(epochs[n]))
+
+
+def test_a_command_line_of_the_original_is_taken_as_it_is() -> None:
+    parsed = build_parser().parse_args(["retrain", *ORIGINAL.split(), "--name", "yolov7"])
+    options = from_namespace(RetrainOptions, parsed)
+    assert parsed.name == "yolov7"
+    assert " ".join(to_argv(options)) == (
+        "--weights yolov7.pt --cfg cfg/training/yolov7.yaml --data data/coco.yaml --hyp data/hyp.relu-tune.yaml "
+        "--epochs 30 --batch-size 12 --device 0 --workers 4"
+    )
 
 
 def test_a_command_line_of_the_original_falls_back_to_our_files(toy_data: Path, tmp_path: Path) -> None:
