@@ -187,6 +187,19 @@ def _fact_rows(details: Sequence[RunDetail]) -> Iterator[Row]:
     if any(sizes):
         cells = tuple(Cell(f"{size / 1e6:.2f} MB" if size else ABSENT, size) for size in sizes)
         yield Row(FACTS, "size", cells)
+    latencies = [_latency(detail) for detail in details]
+    if any(cell.value is not None for cell in latencies):
+        yield Row(FACTS, "latency", tuple(latencies))
+
+
+def _latency(detail: RunDetail) -> Cell:
+    """Median time of one image in ONNX Runtime, and how much faster than the same weights in float that is."""
+    evaluation = final_evaluation(detail)
+    files = detail.details.get("latency", {}).get("files", {})
+    own, reference = files.get(evaluation.label if evaluation else "ONNX INT8"), files.get("float")
+    if not own or not reference:
+        return Cell(ABSENT)
+    return Cell(f"{own['median']:.2f} ms, {reference['median'] / own['median']:.2f}× float", own["median"])
 
 
 def _option_rows(details: Sequence[RunDetail]) -> Iterator[Row]:

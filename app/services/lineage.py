@@ -12,9 +12,16 @@ _NO_MODEL = ("data", "cfg", "hyp")
 """Roles of inputs that make no run the child of another."""
 _MODEL_ROLES = ("onnx", "best", "weights", "last")
 """Roles of outputs; the first that is there is the step's file."""
-_LABELS = {"retrain": "float", "ptq": "PTQ", "qat": "QAT", "export": "ONNX", "evaluate": "evaluation"}
+_LABELS = {
+    "retrain": "float",
+    "ptq": "PTQ",
+    "qat": "QAT",
+    "export": "ONNX",
+    "int8": "ONNX INT8",
+    "evaluate": "evaluation",
+}
 
-_CHANGING = ("ptq", "qat", "export")
+_CHANGING = ("ptq", "qat", "export", "int8")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from engine.contracts.errors import YoloqatError
 from engine.contracts.options.base import StageOptions
 from engine.contracts.options.evaluate import EvaluateOptions
 from engine.contracts.options.export import ExportOptions
+from engine.contracts.options.int8 import Int8Options
 from engine.contracts.options.ptq import PtqOptions
 from engine.contracts.options.qat import QatOptions
 from engine.contracts.options.retrain import RetrainOptions
@@ -46,6 +47,12 @@ STAGES: Mapping[str, StageInfo] = {
             "Write ONNX, with Q/DQ nodes where the model is quantized",
             ExportOptions,
             {"onnx": "export/model.onnx"},
+        ),
+        StageInfo(
+            "int8",
+            "Rewrite ONNX Q/DQ so that ONNX Runtime runs it in int8",
+            Int8Options,
+            {"onnx": "export/model.int8.onnx"},
         ),
         StageInfo("evaluate", "Evaluate a .pt or .onnx: P, R, mAP and pycocotools", EvaluateOptions),
     )

@@ -1,5 +1,6 @@
 """Reading and tidying an ONNX graph."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -102,10 +103,11 @@ def _rename(graph: GraphProto, old: str, new: str) -> None:
     for tensor in graph.initializer:
         if tensor.name == old:
             tensor.name = new
-    _redirect(graph, old, new)
+    redirect(graph, old, new)
 
 
-def _redirect(graph: GraphProto, old: str, new: str) -> None:
+def redirect(graph: GraphProto, old: str, new: str) -> None:
+    """Let the readers of one tensor read another."""
     for node in graph.node:
         for i, name in enumerate(node.input):
             if name == old:
@@ -148,5 +150,40 @@ def _merge_equal_nodes(graph: GraphProto, operators: set[str]) -> None:
         attributes = tuple(sorted(attribute.SerializeToString() for attribute in node.attribute))
         kept = first.setdefault((node.op_type, tuple(node.input), attributes), node)
         if kept is not node:
-            _redirect(graph, node.output[0], kept.output[0])
+            redirect(graph, node.output[0], kept.output[0])
             graph.node.remove(node)
+
+
+def drop_unused(graph: GraphProto) -> None:
+    """Remove nodes and constants that lead to no output."""
+    makers = {name: node for node in graph.node for name in node.output}
+    wanted = {output.name for output in graph.output}
+    open_ends = list(wanted)
+    while open_ends:
+        node = makers.get(open_ends.pop())
+        new = [name for name in node.input if name not in wanted] if node is not None else []
+        wanted.update(new)
+        open_ends += new
+    for node in [node for node in graph.node if wanted.isdisjoint(node.output)]:
+        graph.node.remove(node)
+    for tensor in [tensor for tensor in graph.initializer if tensor.name not in wanted]:
+        graph.initializer.remove(tensor)
+    del graph.value_info[:]
+
+
+def sort(graph: GraphProto) -> None:
+    """Put each node after those that it reads from, as ONNX demands."""
+    made = {tensor.name for tensor in graph.initializer} | {value.name for value in graph.input} | {""}
+    waiting = list(graph.node)
+    ordered: list[NodeProto] = []
+    while waiting:
+        ready = [node for node in waiting if made.issuperset(node.input)]
+        if not ready:
+            raise ValueError(f"{waiting[0].name} reads what nothing makes")
+        made.update(name for node in ready for name in node.output)
+        ordered += ready
+        done = {id(node) for node in ready}
+        waiting = [node for node in waiting if id(node) not in done]
+    copies = [copy.deepcopy(node) for node in ordered]
+    del graph.node[:]
+    graph.node.extend(copies)

@@ -59,8 +59,7 @@ def launch(
         additions.update(engine_environment({**os.environ, **additions}))
     try:
         _make_folder(folder, target)
-        _set_result_aside(folder, attempt)
-        folder.stop_after_epoch.unlink(missing_ok=True)
+        _set_aside(folder, attempt)
         record = LaunchRecord(
             run_id=spec.id,
             stage=spec.stage,
@@ -165,8 +164,9 @@ def _make_folder(folder: RunFolder, attempt: AttemptFolder) -> None:
         ) from None
 
 
-def _set_result_aside(folder: RunFolder, attempt: int) -> None:
-    """An earlier attempt's `result.json` must not speak for this one."""
+def _set_aside(folder: RunFolder, attempt: int) -> None:
+    """An earlier attempt's `result.json` must not speak for this one, nor what was asked of that attempt."""
+    folder.stop_after_epoch.unlink(missing_ok=True)
     if attempt > 1 and folder.result.exists():
         shutil.move(folder.result, folder.attempt(attempt - 1).path / folder.result.name)
 

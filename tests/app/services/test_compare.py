@@ -1,5 +1,7 @@
 """Side by side: the best is marked, differences are told in points, and only where they mean something."""
 
+from dataclasses import replace
+
 import pytest
 
 from app.services.comparable import fraction_text, points_text
@@ -145,3 +147,10 @@ def test_a_run_that_measured_nothing_is_no_baseline() -> None:
     made = compare(runs)
     assert [view.id for view in made.runs] == ["2", "1"]
     assert made.baseline == "2"
+
+
+def test_latency_is_told_with_the_speed_against_float() -> None:
+    files = {"float": {"median": 71.2}, "ONNX Q/DQ": {"median": 95.0}, "ONNX INT8": {"median": 29.3}}
+    fast = replace(run("2", "int8", evaluations=[evaluation("ONNX INT8", 0.5)]), details={"latency": {"files": files}})
+    cells = row(compare([run("1", "retrain", evaluations=[evaluation("", 0.5)]), fast]), "run", "latency").cells
+    assert [cell.text for cell in cells] == ["–", "29.30 ms, 2.43× float"]

@@ -1,0 +1,159 @@
+"""`int8`: an ONNX file that ONNX Runtime runs in int8, equal to the Q/DQ file, evaluated and timed."""
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from engine.contracts.errors import YoloqatError
+from engine.contracts.events import emit
+from engine.contracts.options.int8 import Int8Options
+from engine.contracts.result import EvaluationResult, StageResult
+from engine.data.config import DataConfig, load_data_config
+from engine.data.loader import val_loader
+from engine.evaluate.predictors import OnnxPredictor
+from engine.export.agreement import session as open_file
+from engine.export.coverage import int8_coverage
+from engine.export.graph import QUANTIZE
+from engine.export.int8 import to_runtime_int8, without_quantization
+from engine.export.latency import Latency, measure
+from engine.export.metadata import read_metadata, write_metadata
+from engine.export.onnx_export import INPUT
+from engine.stages.session import Session
+from engine.train.console import say
+from engine.train.final import final_evaluation
+
+LABEL = "ONNX INT8"
+COMPARED_IMAGES = 2
+
+
+def run(options: Int8Options, session: Session) -> StageResult:
+    """Rewrite `weights` to `export/model.int8.onnx`."""
+    session.device("cpu")
+    if options.letterbox != "square":
+        raise YoloqatError(
+            "--letterbox rect: an exported file takes square images only", hint="Leave --letterbox at square."
+        )
+    given = OnnxPredictor(options.weights)
+    session.add_input("weights", options.weights)
+    data = load_data_config(options.data) if options.data else None
+    if data is not None:
+        session.add_input("data", data.path)
+    source = _load(options.weights)
+    size = _image_size(given, options.weights)
+    path = session.run_dir / "export" / "model.int8.onnx"
+    images = _images(data, size, 1 if given.fixed_batch else COMPARED_IMAGES)
+    _write(source, path, images, Path(options.weights))
+    coverage = int8_coverage(path)
+    say(
+        f"ONNX: saved as {path} ({path.stat().st_size / 1e6:.1f} MB), equal to {options.weights} bit for bit\n"
+        f"int8 in ONNX Runtime: {coverage.int8} of {coverage.convolutions} convolutions"
+    )
+    emit("export", label=LABEL, path="export/model.int8.onnx", size_bytes=path.stat().st_size, **asdict(coverage))
+    details: dict[str, Any] = {"coverage": asdict(coverage), "image_size": size}
+    if options.rounds:
+        details["latency"] = _time(options, source, path, images[:1])
+    evaluations = [] if data is None or options.notest else [_evaluate(options, session, data, size, path)]
+    return session.finish({"onnx": path}, evaluations=evaluations, details=details)
+
+
+def _load(weights: str) -> onnx.ModelProto:
+    model = onnx.load(weights)
+    metadata = read_metadata(model)
+    if metadata.get("producer") != "yoloqat" or not any(node.op_type == QUANTIZE for node in model.graph.node):
+        raise YoloqatError(
+            "this is no Q/DQ file that `export` has written",
+            where=weights,
+            hint="Run `yoloqat export` on a PTQ or QAT checkpoint and give its export/model.onnx.",
+        )
+    if metadata.get("label") == LABEL:
+        raise YoloqatError("this file has been rewritten already", where=weights)
+    return model
+
+
+def _image_size(predictor: OnnxPredictor, weights: str) -> int:
+    if predictor.fixed_size is None or len(set(predictor.fixed_size)) != 1:
+        raise YoloqatError("the file takes no fixed square images", where=weights)
+    return predictor.fixed_size[0]
+
+
+def _images(data: DataConfig | None, size: int, count: int) -> np.ndarray:
+    """(B, 3, H, W) float32, 0 to 1: of the validation split, or drawn at random with a fixed seed."""
+    if data is None:
+        return np.random.default_rng(0).random((count, 3, size, size), dtype=np.float32)
+    loader = val_loader(data, "val", size, count, letterbox="square", workers=0, limit=count)
+    batch = next(iter(loader))[0]
+    return np.ascontiguousarray(batch.numpy().astype(np.float32) / 255)
+
+
+def _write(source: onnx.ModelProto, path: Path, images: np.ndarray, given: Path) -> None:
+    """Write the file under its name once it is whole, valid and computes the same."""
+    rewritten = to_runtime_int8(source)
+    write_metadata(rewritten, {**read_metadata(source), "label": LABEL})
+    onnx.checker.check_model(rewritten, full_check=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.tmp")
+    try:
+        onnx.save(rewritten, temporary)
+        feeds = {INPUT: images}
+        expected, got = (open_file(file, optimize=False).run(None, feeds)[0] for file in (given, temporary))
+        if not np.array_equal(expected, got):
+            raise YoloqatError(
+                f"the rewritten file computes something else, by up to {np.abs(expected - got).max():.3g}",
+                where=str(given),
+                hint="This ONNX Runtime computes differently than the tested ones (see pyproject.toml).",
+            )
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _time(options: Int8Options, source: onnx.ModelProto, path: Path, images: np.ndarray) -> dict[str, Any]:
+    """The file against the Q/DQ file and the same weights in float."""
+    twin = path.with_name("float.tmp.onnx")
+    try:
+        onnx.save(without_quantization(source), twin)
+        files = {"float": twin, "ONNX Q/DQ": Path(options.weights), LABEL: path}
+        latencies = measure(files, images, rounds=options.rounds, threads=options.threads)
+    finally:
+        twin.unlink(missing_ok=True)
+    say(_table(latencies, options.threads))
+    facts = {
+        label: {**asdict(latency), "images_per_second": latency.images_per_second}
+        for label, latency in latencies.items()
+    }
+    emit("benchmark", provider="CPUExecutionProvider", threads=options.threads, unit="ms", files=facts)
+    return {"threads": options.threads, "provider": "CPUExecutionProvider", "files": facts}
+
+
+def _table(latencies: dict[str, Latency], threads: int) -> str:
+    reference = latencies["float"].median
+    rows = [
+        f"  {label:<10} {took.median:8.2f} {took.least:8.2f} {took.p90:8.2f} {reference / took.median:7.2f}x"
+        for label, took in latencies.items()
+    ]
+    rounds = latencies["float"].rounds
+    return "\n".join(
+        [
+            f"Latency of one image in ONNX Runtime, CPU, {threads} thread{'s' * (threads > 1)}, "
+            f"{rounds} runs taking turns, ms:",
+            f"  {'':<10} {'median':>8} {'least':>8} {'p90':>8} {'speed':>8}",
+            *rows,
+        ]
+    )
+
+
+def _evaluate(options: Int8Options, session: Session, data: DataConfig, size: int, path: Path) -> EvaluationResult:
+    loader = val_loader(data, "val", size, options.batch_size, letterbox="square", workers=options.workers)
+    return final_evaluation(
+        OnnxPredictor(path),
+        loader,
+        data,
+        label=LABEL,
+        weights="export/model.int8.onnx",
+        predictions=session.run_dir / "int8_predictions.json",
+        settings={"conf_thres": options.conf_thres, "iou_thres": options.iou_thres},
+    )
