@@ -2,7 +2,9 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
 from typing import Any, Literal
 
 import cv2
@@ -184,5 +186,12 @@ def _start_worker(_: int) -> None:
     """A stop is the parent's to handle: it finishes its batch, and ends the workers with SIGTERM."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    sys.excepthook = _not_of_a_parent_that_stopped
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+
+
+def _not_of_a_parent_that_stopped(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A stop may reach the parent while it takes over a batch; the thread that hands it over then finds nobody."""
+    if not isinstance(error, EOFError | ConnectionError):
+        sys.__excepthook__(kind, error, trace)
