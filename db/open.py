@@ -9,6 +9,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from db.migrations import HEAD
 from db.revision import BUSY_SECONDS, stored_revision
+from engine.contracts.mounts import NETWORK, Mount, mount_of
 
 
 class Store:
@@ -66,11 +67,23 @@ def connect(path: Path) -> Engine:
         isolation_level="AUTOCOMMIT",
         connect_args={"timeout": BUSY_SECONDS},
     )
-    event.listen(engine, "connect", _configure)
+    pragmas = (*durability(mount_of(path)), "foreign_keys = ON")
+
+    def configure(connection: Any, _record: Any) -> None:
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+
+    event.listen(engine, "connect", configure)
     return engine
 
 
-def _configure(connection: Any, _record: Any) -> None:
-    """Readers never wait for the writer, and a crash of the machine loses the last transactions but breaks nothing."""
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
-        connection.execute(f"PRAGMA {pragma}")
+def durability(mount: Mount | None) -> tuple[str, str]:
+    """The pragmas for a file system.
+
+    With a write-ahead log readers never wait for the writer, and a crash of the machine loses the last transactions but
+    breaks nothing. Its shared memory does not reach other machines, so on a network file system there is none
+    (sqlite.org/wal.html).
+    """
+    if mount is not None and mount.kind in NETWORK:
+        return "journal_mode = DELETE", "synchronous = FULL"
+    return "journal_mode = WAL", "synchronous = NORMAL"

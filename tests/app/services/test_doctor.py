@@ -150,3 +150,16 @@ def test_the_command_tells_a_limit_that_kills(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     assert "killed after 3600 s of CPU time" in done.stdout
     assert "ulimit -t unlimited" in done.stdout
+
+
+def test_the_database_has_no_write_ahead_log_on_a_network_file_system(tmp_path: Path) -> None:
+    from db.open import durability, open_store
+    from engine.contracts.mounts import mount_of
+
+    remote = mount_of(tmp_path, mounts(tmp_path, "nfs4"))
+    assert durability(remote)[0] == "journal_mode = DELETE"
+    assert durability(mount_of(tmp_path, mounts(tmp_path, "ext4")))[0] == "journal_mode = WAL"
+    store = open_store(tmp_path / "yoloqat.db")
+    with store.reading() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+    store.close()
