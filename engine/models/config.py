@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,8 @@ class ModelConfig:
     layers: tuple[LayerRow, ...]
     depth_multiple: float = 1.0
     width_multiple: float = 1.0
+    origin: str = field(default="", compare=False)
+    """Where it was read, for messages."""
 
     def with_head(self, module: str) -> "ModelConfig":
         """The same model with another detection head (`Detect`, `IDetect`)."""
@@ -118,7 +120,7 @@ def parse_model_config(data: Any, name: str, where: str) -> ModelConfig:
         width = float(data.get("width_multiple", 1.0))
     except (TypeError, ValueError) as error:
         raise YoloqatError(f"nc, depth_multiple and width_multiple are numbers: {error}", where=where) from error
-    return ModelConfig(str(data.get("name", name)), nc, anchors, layers, depth, width)
+    return ModelConfig(str(data.get("name", name)), nc, anchors, layers, depth, width, where)
 
 
 def scale_channels(channels: int, width: float) -> int:

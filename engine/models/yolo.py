@@ -35,7 +35,7 @@ class YoloModel(nn.Module):
         channels: list[int] = []
         self.sources: list[tuple[int, ...]] = []
         for index, row in enumerate(config.layers):
-            where = f"{config.name}, layer {index}"
+            where = f"{config.origin or config.name}, layer {index}"
             sources = tuple(s if s >= 0 else index + s for s in row.sources)
             c_in = [3 if s < 0 else channels[s] for s in sources]
             if act != "model":

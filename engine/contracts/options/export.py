@@ -10,7 +10,7 @@ class ExportOptions(EvaluationOptions):
     weights: str = option(..., "checkpoint (.pt): float, PTQ or QAT")
     data: str = option("", "data set YAML; with it, the exported file is evaluated in ONNX Runtime")
     img_size: int = option(640, "image size in pixels; fixed in the file", flags=("--img", "--imgsz"), ge=32)
-    opset: int = option(13, "ONNX opset; TensorRT 8 reads 13", ge=13)
+    opset: int = option(13, "ONNX opset; TensorRT 8 reads 13", ge=13, le=20)
     dynamic_batch: bool = option(True, "leave the batch size open")
     batch_size: int = option(8, "images per batch of the evaluation", ge=1)
     letterbox: Letterbox = option("square", "an exported file takes square images; `rect` is refused")

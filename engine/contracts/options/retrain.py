@@ -18,7 +18,9 @@ class RetrainOptions(EvaluationOptions):
     )
     epochs: int = option(300, "epochs", ge=1)
     batch_size: int = option(16, "images per batch, over all GPUs", ge=1)
-    img_size: list[int] = option([640, 640], "image size of training and of testing", flags=("--img", "--imgsz"))
+    img_size: list[int] = option(
+        [640, 640], "image size of training and of testing", flags=("--img", "--imgsz"), min_length=1, max_length=2
+    )
     width: float = option(1.0, "multiply every channel count", gt=0)
     rect: bool = option(False, "rectangular training batches")
     resume: bool = option(False, "go on from this run's weights/last.pt")

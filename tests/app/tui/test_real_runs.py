@@ -26,9 +26,8 @@ SEED = Path(__file__).resolve().parents[2] / "fixtures" / "logs" / "results_act_
 @pytest.fixture
 def workspace(tmp_path: Path) -> Iterator[Workspace]:
     """A workspace whose processes are gone after the test."""
-    from app.services.runs import list_runs
-
     from app.services.control import stop_run
+    from app.services.runs import list_runs
 
     made = Workspace(tmp_path / "workspace")
     made.runs.mkdir(parents=True)

@@ -88,7 +88,7 @@ def test_a_model_file_with_an_unknown_module(train: Refuse, tmp_path: Path) -> N
     cfg = tmp_path / "mine.yaml"
     cfg.write_text((SHIPPED / "yolov7-tiny.yaml").read_text().replace("Concat", "os.getcwd", 1))
     message = train(**{"--cfg": cfg})
-    assert message.startswith("mine, layer ")
+    assert message.startswith(f"{cfg}, layer ")
     assert "unknown module 'os.getcwd'\n  Known modules: Conv, " in message
 
 
