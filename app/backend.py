@@ -96,6 +96,20 @@ class Backend:
 
         stop_run(self.workspace, run_id, now=now)
 
+    def end_after_epoch(self, run_id: str) -> None:
+        """Ask a training of ours to end once the epoch that it is in is saved."""
+        from app.services.control import end_after_epoch
+
+        end_after_epoch(self.workspace, run_id)
+
+    def resume(self, run_id: str) -> str:
+        """Start the next attempt of a run; says where it goes on."""
+        from app.services.resume import resume_run
+
+        resumed = resume_run(self.workspace, run_id)
+        where = f"goes on from {resumed.checkpoint.name}" if resumed.checkpoint else "begins anew"
+        return f"{resumed.name}: attempt {resumed.attempt} {where}"
+
     def pipelines(self) -> list[PipelineSummary]:
         """The pipelines that can be launched."""
         from app.services.pipelines import list_pipelines

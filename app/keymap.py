@@ -46,6 +46,7 @@ KEYMAP: Mapping[str, Scope] = {
             Key("runs.mark", "space", "mark", "Mark", "Mark the run, or all runs of the pipeline.", show=True),
             Key("runs.compare", "c", "compare", "Compare", "Compare the marked runs side by side.", show=True),
             Key("runs.stop", "s", "stop", "Stop", "Stop the run.", show=True),
+            Key("runs.resume", "r", "resume", "Resume", "Start the next attempt, from the last checkpoint."),
             Key("runs.filter", "slash", "filter", "Filter", "Filter: words all of which match; -word excludes.", True),
             Key("runs.fold", "left,right,z", "fold", "Fold", "Fold or unfold the pipeline."),
             Key("runs.clear", "escape", "clear", "Clear", "Clear the filter, then the marks."),
@@ -56,6 +57,7 @@ KEYMAP: Mapping[str, Scope] = {
         (
             Key("run.back", "escape,backspace", "back", "Back", "Back to where you came from.", show=True),
             Key("run.stop", "s", "stop", "Stop", "Stop the run.", show=True),
+            Key("run.resume", "r", "resume", "Resume", "Start the next attempt, from the last checkpoint."),
             Key("run.follow", "f", "follow", "Follow", "Follow the pipeline: show each step as it starts.", show=True),
             Key("run.compare", "c", "compare", "Compare", "Compare the runs of this pipeline.", show=True),
             Key("run.previous", "left_square_bracket", "sibling(-1)", "Previous", "The step before, in its pipeline."),

@@ -10,6 +10,7 @@ from app.screens.compare import CompareScreen
 from app.screens.errors import unexpected
 from app.screens.launch import LaunchScreen
 from app.screens.run import RunScreen, siblings
+from app.widgets.spans import clean
 from db.views import RunView
 from engine.contracts.errors import YoloqatError
 from engine.contracts.states import RunState
@@ -70,6 +71,23 @@ class PipelineGuide:
     def stop(self, run_id: str, now: bool) -> None:
         """Ask a run's runner to stop it."""
         self.in_background(lambda: self._app.backend.stop(run_id, now), "stop")
+
+    def end_after_epoch(self, run_id: str) -> None:
+        """Ask a training of ours to end once the epoch that it is in is saved."""
+        self.in_background(lambda: self._app.backend.end_after_epoch(run_id), "end after epoch")
+
+    def resume(self, run: RunView) -> None:
+        """Start the next attempt of a run."""
+        if run.state.is_live or run.state is RunState.SUCCEEDED:
+            text = f"{run.name}: {run.state.value}, nothing to resume"
+            self._app.notify(clean(text), severity="warning", markup=False)
+            return
+
+        def call() -> None:
+            text = clean(self._app.backend.resume(run.id))
+            self._app.call_from_thread(lambda: self._app.notify(text, markup=False))
+
+        self.in_background(call, "resume")
 
     def launched(self, specs: Sequence[RunSpec]) -> None:
         """Show the first step of a pipeline that was just launched, and follow it."""

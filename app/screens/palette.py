@@ -14,6 +14,7 @@ from textual.markup import escape
 from app.screens.stop import ask_to_stop
 from app.widgets.spans import clean
 from app.widgets.state import look
+from engine.contracts.states import RunState
 
 if TYPE_CHECKING:
     from app.application import YoloqatApp
@@ -37,6 +38,8 @@ class RunCommands(Provider):
             yield f"Open {name}", about, partial(app.guide.open_run, run.id)
             if run.state.is_live:
                 yield f"Stop {name}", about, partial(ask_to_stop, app, run)
+            elif run.state is not RunState.SUCCEEDED and run.source == "launched":
+                yield f"Resume {name}", about, partial(app.guide.resume, run)
         for group in dict.fromkeys(run.group for run in runs if run.group):
             yield f"Compare pipeline {clean(group)}", "its runs as a chain", partial(app.guide.compare_group, group)
 

@@ -200,6 +200,12 @@ class RunScreen(Page):
         if run is not None:
             ask_to_stop(self.yoloqat, run)
 
+    def action_resume(self) -> None:
+        """Start the next attempt of the run."""
+        run = self.run_at_hand
+        if run is not None:
+            self.yoloqat.guide.resume(run)
+
     def action_follow(self) -> None:
         """Follow the pipeline, or stay with this run."""
         run = self.run_at_hand

@@ -156,6 +156,12 @@ class RunsScreen(Page):
         if run is not None:
             ask_to_stop(self.yoloqat, run)
 
+    def action_resume(self) -> None:
+        """Start the next attempt of the run."""
+        run = self.run_at_hand
+        if run is not None:
+            self.yoloqat.guide.resume(run)
+
     def action_filter(self) -> None:
         """Type a filter."""
         self.query_one(FilterBar).open()

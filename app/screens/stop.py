@@ -9,10 +9,13 @@ from app.widgets.glyphs import glyphs
 from app.widgets.spans import Cell, clean
 from app.widgets.state import long_state
 from db.views import RunView
-from engine.contracts.states import RunState
+from engine.contracts.states import AFTER_EPOCH, RunState
 
 if TYPE_CHECKING:
     from app.application import YoloqatApp
+
+TRAININGS = ("retrain", "qat")
+"""Our stages that have epochs."""
 
 
 def consequences(run: RunView) -> list[Cell]:
@@ -21,7 +24,7 @@ def consequences(run: RunView) -> list[Cell]:
     name: Cell = ((clean(run.name), "title"), ("  ", ""), *long_state(run))
     if run.state is RunState.QUEUED:
         return [name, "", "It has not begun: it is taken out of the queue.", "Runs that wait for it will not start."]
-    if run.stopping:
+    if run.stopping and run.stopping != AFTER_EPOCH:
         return [
             name,
             "",
@@ -42,11 +45,14 @@ def consequences(run: RunView) -> list[Cell]:
 
 
 class StopDialog(Dialog[str]):
-    """Answers `stop`, `now` (skip to the next signal) or nothing."""
+    """Answers `stop`, `now` (skip to the next signal), `epoch` (once the epoch is saved) or nothing."""
 
     def __init__(self, run: RunView) -> None:
-        go = ("Next signal now", "now", "error") if run.stopping else ("Stop", "stop", "error")
-        super().__init__("Stop this run?", consequences(run), [go, ("Let it run", "", "default")])
+        by_signals = run.stopping not in ("", AFTER_EPOCH)
+        answers = [("Next signal now", "now", "error") if by_signals else ("Stop", "stop", "error")]
+        if run.stage in TRAININGS and run.state is RunState.RUNNING and not run.stopping:
+            answers.append(("After this epoch", "epoch", "warning"))
+        super().__init__("Stop this run?", consequences(run), [*answers, ("Let it run", "", "default")])
 
 
 def ask_to_stop(app: YoloqatApp, run: RunView) -> None:
@@ -54,4 +60,11 @@ def ask_to_stop(app: YoloqatApp, run: RunView) -> None:
     if not run.state.is_live:
         app.notify(clean(f"{run.name} is not at work: {run.state.value}."), severity="warning", markup=False)
         return
-    app.push_screen(StopDialog(run), lambda answer: app.guide.stop(run.id, answer == "now") if answer else None)
+
+    def take(answer: str | None) -> None:
+        if answer == "epoch":
+            app.guide.end_after_epoch(run.id)
+        elif answer:
+            app.guide.stop(run.id, answer == "now")
+
+    app.push_screen(StopDialog(run), take)

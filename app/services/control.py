@@ -4,7 +4,7 @@ from app.services.names import find_id
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import RunSpec
-from engine.contracts.states import RunState
+from engine.contracts.states import AFTER_EPOCH, RunState
 from engine.supervise.state import RunStatus, read_state
 from engine.supervise.stop import request_stop
 
@@ -66,7 +66,7 @@ def pause_run(workspace: Workspace, reference: str) -> str:
     running = read_state(folder).state is RunState.RUNNING
     if running and can_end_after_epoch(RunSpec.read(folder.spec)):
         end_after_epoch(workspace, folder.id)
-        return "ends after this epoch"
+        return AFTER_EPOCH
     return "asked to stop" if stop_run(workspace, folder.id) else "nothing to pause"
 
 

@@ -26,3 +26,6 @@ class RunState(StrEnum):
 
 
 _LIVE = frozenset({RunState.QUEUED, RunState.STARTING, RunState.RUNNING})
+
+AFTER_EPOCH = "ends after this epoch"
+"""A stop in progress, in words: one that sends no signal."""

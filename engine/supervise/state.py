@@ -9,7 +9,7 @@ from engine.contracts.outcome import Outcome, OutcomeKind
 from engine.contracts.process import StoppingRecord
 from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.contracts.spec import COMMAND
-from engine.contracts.states import RunState
+from engine.contracts.states import AFTER_EPOCH, RunState
 from engine.runner.identity import ALIVE, REBOOTED
 from engine.supervise.evidence import Evidence, Silence, gather
 
@@ -186,7 +186,7 @@ def _are_missing(paths: tuple[str, ...]) -> str:
 
 def _stop_in_progress(evidence: Evidence) -> str:
     words = describe_stop(evidence.stopping, evidence.stop_asked)
-    return words or ("ends after this epoch" if evidence.asked_after_epoch else "")
+    return words or (AFTER_EPOCH if evidence.asked_after_epoch else "")
 
 
 def describe_stop(stopping: StoppingRecord | None, asked: bool) -> str:

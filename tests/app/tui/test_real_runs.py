@@ -20,6 +20,7 @@ from engine.contracts.states import RunState
 from tests.app.tui.fakes import screen_text, until
 
 TRAINER = Path(__file__).parents[1] / "cli" / "trainer.py"
+FOREIGN = Path(__file__).parents[1] / "services" / "foreign_trainer.py"
 SEED = Path(__file__).resolve().parents[2] / "fixtures" / "logs" / "results_act_relu.txt"
 
 
@@ -134,3 +135,27 @@ async def test_the_table_names_every_run_of_the_workspace(workspace: Workspace) 
         await until(pilot, lambda: len(app.screen.query_one(RunsTable).keys) == 3, 20)
         await until(pilot, lambda: all(view.state is RunState.SUCCEEDED for view in app.runs), 30)
         assert {view.name for view in app.runs} == {"one", "one2", "two"}
+
+
+async def test_r_resumes_what_was_killed(workspace: Workspace, tmp_path: Path) -> None:
+    from app.services.control import run_status
+    from app.services.launch import launch_command
+    from engine.contracts.process import ProcessRecord
+
+    (tmp_path / "train.py").write_bytes(FOREIGN.read_bytes())
+    spec = launch_command(workspace, [sys.executable, "train.py"], name="relu", cwd=tmp_path)
+    first = workspace.run(spec.id).attempt(1)
+    app = app_on(workspace)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(pilot, lambda: first.console.exists() and b"2/5" in first.console.read_bytes(), 20)
+        process = ProcessRecord.read(first.process)
+        assert process is not None
+        assert process.stage is not None
+        os.kill(process.stage.pid, signal.SIGKILL)
+        await until(pilot, lambda: app.runs and app.runs[0].state is RunState.KILLED, 20)
+        await pilot.press("r")
+        await until(pilot, lambda: "attempt 2 goes on from last.pt" in screen_text(app), 20)
+        await until(pilot, lambda: app.runs[0].state is RunState.SUCCEEDED, 30)
+        await pilot.press("r")
+        await until(pilot, lambda: "nothing to resume" in " ".join(screen_text(app).split()), 10)
+    assert run_status(workspace, spec.id).attempt == 2
