@@ -22,8 +22,8 @@ def refresh_summary(connection: Connection, run_id: str) -> None:
     epochs = newest_epochs(connection, run_id)
     metrics = _metrics_by_epoch(connection, run_id, epochs)
     best_epoch, best = _best_epoch(metrics)
-    if best is None:
-        best = _last_evaluation(connection, run_id)
+    if best is None or _kept_its_input(connection, run_id):
+        best_epoch, best = None, _last_evaluation(connection, run_id) or best
     times = [row["seconds"][1] for row in metrics.values() if "seconds" in row][-_RECENT:]
     newest = max(epochs, key=lambda epoch: (epochs[epoch][0], epoch), default=None)
     total = _epochs_total(connection, run_id)
@@ -89,6 +89,14 @@ def _best_epoch(metrics: Mapping[int, Mapping[str, tuple[str, Any]]]) -> tuple[i
     rated = {epoch: row[MAIN_METRIC] for epoch, row in metrics.items() if _is_rated(row)}
     best = max(rated, key=lambda epoch: rated[epoch][1], default=None)
     return best, rated[best] if best is not None else None
+
+
+def _kept_its_input(connection: Connection, run_id: str) -> bool:
+    """Whether fine-tuning ended with the model that it began with, because no epoch was better."""
+    kept = connection.exec_driver_sql(
+        "SELECT json_extract(details, '$.kept') FROM run WHERE id = ?", (run_id,)
+    ).scalar_one_or_none()
+    return kept == "PTQ"
 
 
 def _last_evaluation(connection: Connection, run_id: str) -> tuple[str, Any] | None:
