@@ -11,6 +11,7 @@ from engine.contracts.options.int8 import Int8Options
 from engine.contracts.options.ptq import PtqOptions
 from engine.contracts.options.qat import QatOptions
 from engine.contracts.options.retrain import RetrainOptions
+from engine.contracts.options.sensitivity import SensitivityOptions
 from engine.contracts.options.shapes import ShapesOptions
 
 
@@ -53,6 +54,12 @@ STAGES: Mapping[str, StageInfo] = {
             "Rewrite ONNX Q/DQ so that ONNX Runtime runs it in int8",
             Int8Options,
             {"onnx": "export/model.int8.onnx"},
+        ),
+        StageInfo(
+            "sensitivity",
+            "Rank the layers by what quantizing them costs; plan what stays float",
+            SensitivityOptions,
+            {"policy": "policy.txt"},
         ),
         StageInfo("evaluate", "Evaluate a .pt or .onnx: P, R, mAP and pycocotools", EvaluateOptions),
     )

@@ -1,8 +1,9 @@
 """Which convolutions stay float."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import nn
 
@@ -17,7 +18,7 @@ class Policy:
     """A decision for every convolution of one model."""
 
     patterns: tuple[str, ...]
-    """Regular expressions, `default` resolved. One that matches a module's path keeps everything inside it float."""
+    """Regular expressions, `default` and files resolved. One that matches a module's path keeps all inside it float."""
     quantized: tuple[str, ...]
     floating: tuple[str, ...]
 
@@ -34,7 +35,7 @@ def resolve_policy(model: nn.Module, keep_float: Sequence[str]) -> Policy:
     """
     convs = [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
     patterns: list[str] = []
-    for pattern in keep_float:
+    for pattern in _read_files(keep_float):
         if pattern == DEFAULT:
             patterns += default_patterns(model)
         elif pattern != NONE:
@@ -52,6 +53,18 @@ def resolve_policy(model: nn.Module, keep_float: Sequence[str]) -> Policy:
     if not quantized:
         raise YoloqatError("--keep-float leaves no convolution to quantize", hint="Take fewer patterns.")
     return Policy(tuple(dict.fromkeys(patterns)), quantized, tuple(name for name in convs if name in floating))
+
+
+def _read_files(keep_float: Sequence[str]) -> Iterator[str]:
+    for pattern in keep_float:
+        if not pattern.startswith("@"):
+            yield pattern
+            continue
+        try:
+            lines = Path(pattern[1:]).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise YoloqatError(f"cannot read the policy: {error}", where=pattern[1:]) from error
+        yield from (line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))
 
 
 def default_patterns(model: nn.Module) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +18,9 @@ from engine.evaluate.predictors import TorchPredictor
 from engine.models.checkpoint import Checkpoint, load_checkpoint, model_from_checkpoint, save_checkpoint
 from engine.models.yolo import YoloModel
 from engine.quant.calibrate import amax_table, collect, set_ranges
+from engine.quant.histogram import ActivationHistogram
+from engine.quant.proxy import HeadError
+from engine.quant.search import choose_calibrator, correct_biases
 from engine.quant.state import QuantSpec, quantize_model, quantized_checkpoint
 from engine.stages.session import Session
 from engine.train.console import say
@@ -38,7 +42,7 @@ def run(options: PtqOptions, session: Session) -> StageResult:
     model = fuse_and_say(model_from_checkpoint(checkpoint).requires_grad_(False)).to(device)
     evaluations = _Evaluations(options, session, data, model)
     evaluations.add(model, "float", options.weights)
-    spec = quantize_model(model, options.keep_float)
+    spec = quantize_model(model, options.keep_float, bits=options.bits, weight_bits=options.weight_bits)
     _say_placement(spec)
     spec = _calibrate(options, model, spec, data, device)
     path = session.run_dir / "weights" / "ptq.pt"
@@ -112,18 +116,17 @@ def _calibrate(
             yield to_network(batch[0], device)
 
     histograms = collect(model, images(), device)
-    set_ranges(model, histograms, options.calibrator, percentile=options.percentile)
+    found = _choose_ranges(options, model, histograms, loader, device)
     count = len(loader.dataset)  # type: ignore[arg-type]
     calibration = {
-        "calibrator": options.calibrator,
-        "percentile": options.percentile,
+        **found,
         "images": count,
         "image_size": options.img_size,
         "letterbox": options.letterbox,
         "seed": options.seed,
     }
     rows = [row for row in amax_table(model) if row["kind"] == "input"]
-    say(f"Calibrated {len(rows)} input quantizers by {options.calibrator} on {count} training images")
+    say(f"Calibrated {len(rows)} input quantizers by {found['calibrator']} on {count} training images")
     emit(
         "calibration",
         **calibration,
@@ -133,6 +136,46 @@ def _calibrate(
         rows=len(rows),
     )
     return replace(spec, calibration=calibration)
+
+
+def _choose_ranges(
+    options: PtqOptions,
+    model: YoloModel,
+    histograms: dict[str, ActivationHistogram],
+    loader: BatchLoader,
+    device: torch.device,
+) -> dict[str, Any]:
+    """Set the ranges, and correct biases where that was asked for; what was done, for the checkpoint and the log."""
+    found: dict[str, Any] = {"calibrator": options.calibrator, "percentile": options.percentile}
+    set_ranges(
+        model, histograms, "mse" if options.calibrator == "auto" else options.calibrator, percentile=options.percentile
+    )
+    if options.calibrator != "auto" and not options.bias_correction:
+        return found
+    batches = list(_first(loader, options.proxy_images, device))
+    error = HeadError(model, batches)
+    if options.calibrator == "auto":
+        best, tried = choose_calibrator(model, histograms, error)
+        found |= {"calibrator": best.method, "percentile": best.percentile or options.percentile}
+        found["tried"] = {candidate.name: candidate.error for candidate in tried}
+        say(f"Calibrators by the head's error on {options.proxy_images} images:")
+        for candidate in tried:
+            say(f"  {candidate.name:<18} {candidate.error:.5g}{'  kept' if candidate is best else ''}")
+    if options.bias_correction:
+        before, after, kept = correct_biases(model, batches, error)
+        found["bias_correction"] = {"before": before, "after": after, "kept": kept}
+        say(f"Bias correction: the head's error {before:.5g} -> {after:.5g}, {'kept' if kept else 'taken back'}")
+    return found
+
+
+def _first(loader: BatchLoader, count: int, device: torch.device) -> Iterator[Tensor]:
+    """The first images of a loader, in its batches."""
+    left = count
+    for batch in loader:
+        if left <= 0:
+            return
+        yield to_network(batch[0][:left], device)
+        left -= len(batch[0])
 
 
 def _say_placement(spec: QuantSpec) -> None:
