@@ -38,6 +38,8 @@ _MOST_NOTES = 500
 """Of one log: a warning per image must not fill the store."""
 _FINAL_ORDER = ("last", "best")
 """YOLOv7's order of its final tests."""
+_COCO_LINES = 12
+"""Of one evaluation by pycocotools."""
 
 
 @dataclass
@@ -295,7 +297,8 @@ class Assembler:
         state = self._state
         state.rows_open = False
         current = state.current
-        if current is None or mark.key in current.coco or (current.epoch is not None and state.completed):
+        is_other = current is not None and (mark.key in current.coco or len(current.coco) == _COCO_LINES)
+        if current is None or is_other or (current.epoch is not None and state.completed):
             state.current = current = self._new_evaluation()
             current.number = state.evaluations
             state.evaluations += 1

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 _BAR = re.compile(
     r"(?P<percent>\d{1,3})%"
     r"(?:\|[^|\r\n]{0,300}(?:\||$)| )"  # cells, or none where the width is 0
-    r"(?: ?(?P<done>\d+)/(?P<total>\d+)"
+    r"(?: ?(?P<done>\d{1,15})/(?P<total>\d{1,15})(?!\d)"
     r"(?: \[(?P<elapsed>[\d:]+)<(?P<remaining>[\d:]+|\?)(?:, *(?P<rate>[^\]\[]{1,24}))?(?P<end>\])?)?)?"
 )
 
@@ -59,7 +59,7 @@ def find_bar(text: str) -> BarText | None:
 
 def seconds(clock: str | None) -> float | None:
     """`MM:SS` or `H:MM:SS` in seconds; None when it is neither."""
-    if not clock or not re.fullmatch(r"\d+(?::\d{1,2}){1,2}", clock):
+    if not clock or not re.fullmatch(r"\d{1,9}(?::\d{1,2}){1,2}", clock):
         return None
     total = 0
     for part in clock.split(":"):

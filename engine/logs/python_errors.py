@@ -9,7 +9,7 @@ _BEGIN = "Traceback (most recent call last):"
 _ERROR = re.compile(r"[A-Za-z_][\w.]*(?:: .*|:)?$")
 _OUT_OF_MEMORY = re.compile(
     r"(?:torch\.(?:cuda\.)?)?OutOfMemoryError: |RuntimeError: CUDA (?:error: )?out of memory|CUDA out of memory\. Tried"
-    r"|RuntimeError: \[enforce fail at alloc_cpu|MemoryError\b|(?:\w+\.)*ArrayMemoryError: "
+    r"|RuntimeError: \[enforce fail at alloc_cpu|MemoryError\b|(?:\w+\.)*_?ArrayMemoryError: "
 )
 _MOST_LINES = 200
 _MOST_CHARACTERS = 1000

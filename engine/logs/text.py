@@ -4,6 +4,9 @@ import re
 
 NUMBER = r"(?:[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|[-+]?nan|[-+]?inf)"
 """What `%g` prints."""
+COUNT = r"(\d{1,15})"
+"""A whole number, as a group. Python refuses to read numbers of thousands of digits."""
+DECIMAL = r"\d{1,15}(?:\.\d{1,15})?"
 MOST_CHARACTERS = 8192
 """Of a line that is searched for anything but an event: no trainer prints more, and searching stays cheap."""
 
@@ -13,7 +16,7 @@ _ESCAPE = re.compile(
     r"|\x1b[ -/]*[0-~]?"  # two-character sequences
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_RANK = re.compile(r"\[(?:rank ?)?\d+\]: ?|\d{1,4}: ")
+_RANK = re.compile(r"\[(?:rank ?|default)?\d+\]: ?|\d{1,4}: ")
 
 
 def decode(line: bytes) -> str:
@@ -25,6 +28,6 @@ def decode(line: bytes) -> str:
 
 
 def without_rank(text: str) -> str:
-    """The line without what torchrun (`[rank0]: `) and srun (`0: `) put before it."""
+    """The line without what torchrun (`[rank0]: `, `[default0]:`) and srun (`0: `) put before it."""
     match = _RANK.match(text)
     return text[match.end() :] if match else text

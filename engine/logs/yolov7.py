@@ -16,7 +16,7 @@ from engine.logs.marks import (
     Understood,
     ValidationBar,
 )
-from engine.logs.text import NUMBER
+from engine.logs.text import COUNT, DECIMAL, NUMBER
 
 NAME = "yolov7"
 COLUMNS = ("gpu_mem", "box", "obj", "cls", "total", "labels", "img_size")
@@ -33,10 +33,10 @@ _VALIDATION = re.compile(r"Class\s+Images\s+Labels\s+P\s+R(?:\s+mAP@\S*|\s+mA?P?
 _METRICS_ROW = re.compile(
     rf"(?P<name>\S(?:.{{0,200}}\S)?)\s+(?P<images>\d{{1,12}})\s+(?P<labels>\d{{1,12}})(?P<rest>(?:\s+{NUMBER}){{4}})\s*$"
 )
-_SUMMARY = re.compile(r"Model Summary: (\d+) layers, (\d+) parameters, (\d+) gradients(?:, (\d+(?:\.\d+)?) GFLOPS)?")
-_STARTED = re.compile(r"Starting training for (\d+) epochs\.\.\.")
-_COMPLETED = re.compile(r"(\d+) epochs completed in (\d+(?:\.\d+)?) hours\.")
-_STRIPPED = re.compile(r"Optimizer stripped from (.+?),(?: saved as (.+?),)? (\d+(?:\.\d+)?)MB")
+_SUMMARY = re.compile(rf"Model Summary: {COUNT} layers, {COUNT} parameters, {COUNT} gradients(?:, ({DECIMAL}) GFLOPS)?")
+_STARTED = re.compile(rf"Starting training for {COUNT} epochs\.\.\.")
+_COMPLETED = re.compile(rf"{COUNT} epochs completed in ({DECIMAL}) hours\.")
+_STRIPPED = re.compile(rf"Optimizer stripped from (.+?),(?: saved as (.+?),)? ({DECIMAL})MB")
 _BANNER = re.compile(r"(?:YOLOR\s+(?:🚀 )?\S*|yoloqat)\s+torch \S+ (?:CPU|CUDA:)")
 _WEIGHTS = re.compile(r"\bweights=\[?['\"]([^'\"]*)['\"]")
 _WORKERS = re.compile(r"Using \d+ dataloader workers")
