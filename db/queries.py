@@ -24,9 +24,9 @@ from engine.contracts.states import RunState
 _RUNS = """
 SELECT run.*, epochs_done, epochs_total, epoch_seconds, best_map_text, best_map, best_epoch, map_curve,
        lines_not_understood, log_seconds, progress,
-       (SELECT json_group_array(parent_id) FROM (SELECT * FROM parent ORDER BY position) WHERE run_id = run.id)
-           AS parents,
-       (SELECT json_group_array(tag) FROM (SELECT * FROM tag ORDER BY position) WHERE run_id = run.id) AS tags
+       (SELECT json_group_array(parent_id)
+        FROM (SELECT parent_id FROM parent WHERE run_id = run.id ORDER BY position)) AS parents,
+       (SELECT json_group_array(tag) FROM (SELECT tag FROM tag WHERE run_id = run.id ORDER BY position)) AS tags
 FROM run LEFT JOIN run_summary ON run_summary.run_id = run.id
 """
 

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from db.open import Store
-from db.revision import BUSY_SECONDS, stored_revision
+from db.revision import BUSY_SECONDS, stored_revision, unreadable
 from engine.contracts.errors import YoloqatError
 
 
@@ -14,7 +14,7 @@ def usable(path: Path) -> bool:
     """Whether a database of ours is there that can be overwritten in place; False for a file that is none or damaged.
 
     Raises:
-        YoloqatError: a newer version has written it.
+        YoloqatError: a newer version has written it, or it cannot be read at present.
     """
     if not path.exists():
         return False
@@ -22,6 +22,8 @@ def usable(path: Path) -> bool:
         stored_revision(path)
         with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as file:
             return bool(file.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+    except sqlite3.OperationalError as error:
+        raise unreadable(path, error) from error
     except sqlite3.Error:
         return False
     except YoloqatError as error:

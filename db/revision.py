@@ -16,7 +16,7 @@ def stored_revision(path: Path) -> str | None:
     """The revision of the database's tables; None when there are none yet. Changes nothing.
 
     Raises:
-        YoloqatError: it is no database of ours, or one that a newer version has written.
+        YoloqatError: it is no database of ours, one that a newer version has written, or cannot be read at present.
     """
     if not path.exists():
         return None
@@ -28,6 +28,8 @@ def stored_revision(path: Path) -> str | None:
             if "alembic_version" not in tables:
                 raise _foreign(path, "it holds other tables")
             row = file.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.OperationalError as error:
+        raise unreadable(path, error) from error
     except sqlite3.Error as error:
         raise _foreign(path, str(error)) from error
     revision = str(row[0]) if row else None
@@ -40,6 +42,15 @@ def stored_revision(path: Path) -> str | None:
             hint="Upgrade yoloqat, or choose another workspace with --workspace. Nothing has been changed.",
         )
     return revision
+
+
+def unreadable(path: Path, error: sqlite3.OperationalError) -> YoloqatError:
+    """Another process holds the database, or the disk or a permission fails: nothing is said about what it holds."""
+    return YoloqatError(
+        f"the database cannot be read: {error}",
+        where=str(path),
+        hint="Try again in a minute; if that does not help, look at the disk and at the file's permissions.",
+    )
 
 
 def _foreign(path: Path, why: str) -> YoloqatError:
