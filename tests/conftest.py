@@ -1,10 +1,25 @@
 """Fixtures that every test folder shares."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True, scope="session")
+def leases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Leases of their own: what the tests start waits for no run of the user's, and no run of the user's for them."""
+    folder = tmp_path_factory.mktemp("leases")
+    before = os.environ.get("YOLOQAT_LEASES")
+    os.environ["YOLOQAT_LEASES"] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ["YOLOQAT_LEASES"]
+    else:
+        os.environ["YOLOQAT_LEASES"] = before
 
 
 @pytest.fixture

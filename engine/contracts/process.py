@@ -1,10 +1,12 @@
-"""Records of an attempt while it lives: `launch.json`, `process.json`, `waiting.json`, `stop.json`, `stopping.json`."""
+"""Records of an attempt while it lives: `launch`, `queue`, `process`, `waiting`, `stop` and `stopping.json`."""
 
 from datetime import datetime
 from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from engine.contracts.spec import Resources
 
 
 class Record(BaseModel):
@@ -89,6 +91,8 @@ class LaunchRecord(Record):
     """`launch.json`: what the runner is to do. Written before it starts."""
 
     run_id: str
+    name: str = ""
+    """What the run was called at the launch, for those that wait for it."""
     stage: str
     argv: list[str]
     cwd: str
@@ -97,6 +101,13 @@ class LaunchRecord(Record):
     artifacts: dict[str, str] = Field(default_factory=dict)
     """Role → path relative to the run folder, of every file that a success must leave."""
     wait_for: list[Parent] = Field(default_factory=list)
+    resources: Resources = Resources()
+    leases: str = ""
+    """The folder of this user's leases on this machine, whatever the workspace."""
+    cpu_lane: int = 0
+    """Width of the CPU lane: how many runs may have it at a time; 0 for any number."""
+    gpu_query: list[str] = Field(default_factory=list)
+    """argv of the helper that tells who uses the GPUs."""
     grace: Grace = Grace()
     sample_seconds: float = 5.0
     launcher: ProcessIdentity | None = None
@@ -113,7 +124,20 @@ class ProcessRecord(Record):
     started_at: datetime | None = None
     started_monotonic: float | None = None
     """The stage's start on the machine's monotonic clock, which all its processes share until it reboots."""
+    leases: list[str] = Field(default_factory=list)
+    """What it has to itself: `gpu-0`, `cpu-1`."""
     provenance: Provenance = Provenance()
+
+
+class QueueRecord(Record):
+    """`queue.json`: where a run stands in line. Read by its runner again and again while it waits."""
+
+    priority: int = Field(default=0, ge=-999, le=999)
+    """The higher, the earlier."""
+    position: float
+    """Among those of the same priority, the lower, the earlier: the time of the launch, unless it was moved."""
+    held: bool = False
+    """It does not start before it is released."""
 
 
 class WaitingRecord(Record):

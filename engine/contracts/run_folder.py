@@ -38,6 +38,11 @@ class AttemptFolder:
         return self.path / "waiting.json"
 
     @property
+    def queue(self) -> Path:
+        """Where the run stands in line, and whether it is held; may change as long as it waits."""
+        return self.path / "queue.json"
+
+    @property
     def stop_request(self) -> Path:
         return self.path / "stop.json"
 
@@ -120,6 +125,11 @@ class Workspace:
     @property
     def runs(self) -> Path:
         return self.path / "runs"
+
+    @property
+    def boot_id(self) -> Path:
+        """The boot of the machine in which the queue was last seen."""
+        return self.path / "boot-id"
 
     @property
     def indexer_lock(self) -> Path:

@@ -13,6 +13,26 @@ COMMAND = "command"
 """The `stage` of a run that is any command, not one of our stages."""
 
 
+class Resources(BaseModel):
+    """What a run needs to itself while it computes; it waits in line for it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    gpus: int | list[str] = 0
+    """How many, whichever are free; or which, by index as nvidia-smi counts or by UUID."""
+    among: list[str] | None = None
+    """Which of them it may have; None for all."""
+    memory: int = Field(default=0, ge=0)
+    """Bytes on each GPU. With it the GPU is shared with other runs that say how much they need; 0 is all of it."""
+    cpu: bool = False
+    """A slot of the CPU lane."""
+    restrict: bool = True
+    """Show the run its own GPUs alone. False where it picks one by its number among all."""
+
+    def __bool__(self) -> bool:
+        return bool(self.gpus) or self.cpu
+
+
 class RunSpec(BaseModel):
     """One run as it was asked for. Written once, before the first attempt starts."""
 
@@ -40,6 +60,7 @@ class RunSpec(BaseModel):
     """Ids of the runs that must succeed before this one starts."""
     artifacts: dict[str, str] = Field(default_factory=dict)
     """Role → path relative to the run folder, of every file that a success must leave."""
+    resources: Resources = Resources()
     source: Literal["launched", "imported", "watched"] = "launched"
     imported_from: str | None = None
     created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))

@@ -16,6 +16,10 @@ Standard library alone (`dataclasses` and `subprocess` are avoided too, for thei
 | `lock` | one runner per attempt, and never a stage twice |
 | `ending` | what the outcome says |
 | `wait` | waiting for the runs that this one needs |
+| `turn` | waiting for one's turn: in line, then with the leases in hand |
+| `decision` | who may start: pure, from the queue and from what is free |
+| `leases` | locks on files: GPUs, slots of the CPU lane, places in line |
+| `ask` | the short-lived helper that asks who uses the GPUs |
 | `memory` | the kernel's count of out-of-memory kills |
 | `samples` | CPU, memory and console growth into `system.jsonl` |
 """

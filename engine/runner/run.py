@@ -16,6 +16,7 @@ from engine.runner.records import ReservedRecord, now, read_json, write_json
 from engine.runner.samples import Sampler
 from engine.runner.stage import CouldNotStart, End, HeldStage, hold, reap
 from engine.runner.stop import GRACE, STUCK_SECONDS, Escalation, clear_leftovers
+from engine.runner.turn import CannotEverStart, Turn
 
 SAMPLE_SECONDS = 5.0
 STOP_SIGNALS = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
@@ -64,17 +65,18 @@ class Run:
         self.grace = {**GRACE, **launch.get("grace", {})}
         self.outcome = ReservedRecord(self._path("outcome.json"))
         self.console = os.open(self._path("console.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self.turn = Turn(launch, attempt)
         self.started_at: str | None = None
         self.started_monotonic: float | None = None
         self.stop: Escalation | None = None
         self.stop_reason = ""
 
     def execute(self) -> None:
-        """Wait for the parents, start the stage, see it to its end, write the outcome."""
+        """Wait for the parents and for a lease, start the stage, see it to its end, write the outcome."""
         try:
             self._write_process(None)
             self._ready()
-            self._wait_for_parents()
+            self._wait()
             kills = oom_kills()
             stage = self._start()
         except Cancelled:
@@ -83,7 +85,7 @@ class Run:
             self.outcome.withdraw()  # without an outcome it can be queued again
         except wait.DependencyFailed as failure:
             self._conclude(kind="dependency failed", reason=str(failure))
-        except (CouldNotStart, OSError) as error:
+        except (CouldNotStart, CannotEverStart, OSError) as error:
             self._say(f"could not start: {error}")
             self._conclude(kind="could not start", reason=str(error))
         else:
@@ -93,29 +95,40 @@ class Run:
 
     # --- before the stage ---
 
-    def _wait_for_parents(self) -> None:
+    def _wait(self) -> None:
+        """Wait for the parents, then for the turn. A parent that is tried again meanwhile is waited for again."""
         parents = self.launch.get("wait_for", [])
         told = ""
         since = now()
-        while True:
-            self._check_for_stop()
-            fate, reason = wait.judge(parents)
-            if fate == wait.FAILED:
-                raise wait.DependencyFailed(reason)
-            if fate == wait.SUCCEEDED:
-                break
-            if reason != told:
-                told = reason
-                with contextlib.suppress(OSError):
-                    write_json(self._path("waiting.json"), {"reason": reason, "since": since}, durable=False)
-            received = signal.sigtimedwait(AWAITED, wait.POLL_SECONDS)
-            if received is not None and received.si_signo == signal.SIGUSR1:
-                raise Cancelled
-            if received is not None and received.si_signo in STOP_SIGNALS:
+        try:
+            while True:
                 self._check_for_stop()
-                raise Interrupted
+                fate, reason = wait.judge(parents)
+                if fate == wait.FAILED:
+                    raise wait.DependencyFailed(reason)
+                if fate == wait.SUCCEEDED:
+                    reason = self.turn.poll()
+                else:
+                    self.turn.step_back()
+                if not reason:
+                    break
+                if reason != told:
+                    told = reason
+                    with contextlib.suppress(OSError):
+                        write_json(self._path("waiting.json"), {"reason": reason, "since": since}, durable=False)
+                self._pause()
+        finally:
+            self.turn.step_back()
         with contextlib.suppress(OSError):
             os.unlink(self._path("waiting.json"))
+
+    def _pause(self) -> None:
+        received = signal.sigtimedwait(AWAITED, wait.POLL_SECONDS)
+        if received is not None and received.si_signo == signal.SIGUSR1:
+            raise Cancelled
+        if received is not None and received.si_signo in STOP_SIGNALS:
+            self._check_for_stop()
+            raise Interrupted
 
     def _check_for_stop(self) -> None:
         """A stop may have been asked for before anybody could know whom to signal."""
@@ -126,11 +139,14 @@ class Run:
         environment = dict(os.environ)
         environment.update(PYTHONUNBUFFERED="1")
         environment.update(self.launch.get("env", {}))
+        environment.update(self.turn.environment)
         environment[children.MARK] = self.attempt
-        stage = hold(self.launch["argv"], self.launch["cwd"], environment, self.console, (self._lock,))
+        inherited = (self._lock, *self.turn.descriptors)
+        stage = hold(self.launch["argv"], self.launch["cwd"], environment, self.console, inherited)
         try:
             self.started_at, self.started_monotonic = now(), time.monotonic()
             self._write_process(stage)
+            self.turn.tell(stage.identity.pid)
             self._check_for_stop()
         except BaseException:
             stage.abandon()
@@ -148,6 +164,7 @@ class Run:
             "cwd": self.launch["cwd"],
             "started_at": self.started_at,
             "started_monotonic": self.started_monotonic,
+            "leases": self.turn.devices,
             "provenance": self.launch.get("provenance", {}),
         }
         write_json(self._path("process.json"), record)

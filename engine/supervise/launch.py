@@ -5,18 +5,21 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from engine.contracts.errors import YoloqatError
 from engine.contracts.outcome import Outcome, OutcomeKind
-from engine.contracts.process import Grace, LaunchRecord, Parent, ProcessIdentity
+from engine.contracts.process import Grace, LaunchRecord, Parent, ProcessIdentity, QueueRecord
 from engine.contracts.run_folder import AttemptFolder, RunFolder, Workspace
 from engine.contracts.spec import COMMAND, RunSpec
 from engine.runner.children import MARK
 from engine.runner.identity import identify
 from engine.runner.records import write_json
 from engine.supervise.commands import PACKAGE_ROOT, engine_environment
+from engine.supervise.gpus import query_command
+from engine.supervise.lanes import lane_width, lease_folder
 from engine.supervise.provenance import collect
 
 _START_SECONDS = 30.0
@@ -33,8 +36,10 @@ def launch(
     env: Mapping[str, str] | None = None,
     grace: Grace | None = None,
     sample_seconds: float = 5.0,
+    cpu_lane: int | None = None,
+    priority: int = 0,
 ) -> AttemptFolder:
-    """Start an attempt of a run, detached from this process, and return as soon as its runner is there.
+    """Start an attempt of a run, detached, and return as soon as its runner is there.
 
     Args:
         spec: written as the run's `spec.yaml` with the first attempt; its parents are waited for.
@@ -42,6 +47,8 @@ def launch(
         argv: in the place of the specification's command, as a resumed training needs it.
         env: variables on top of the specification's, for this attempt alone.
         grace: seconds between the steps of a stop.
+        cpu_lane: how many runs may have the CPU lane at a time; as in the attempt before when None.
+        priority: the higher, the earlier it gets what it needs.
 
     Raises:
         YoloqatError: the run or attempt exists already, a parent does not, the workspace cannot be written, or the
@@ -53,26 +60,36 @@ def launch(
     folder = workspace.run(spec.id)
     target = folder.attempt(attempt)
     parents = [_parent(workspace, run_id) for run_id in spec.parents]
-    cwd = Path(spec.cwd or os.getcwd())
-    additions = {**spec.env, **(env or {})}
-    if spec.stage != COMMAND:
-        additions.update(engine_environment({**os.environ, **additions}))
+    record = LaunchRecord(
+        run_id=spec.id,
+        name=spec.name,
+        stage=spec.stage,
+        argv=command,
+        cwd=spec.cwd or os.getcwd(),
+        env=_additions(spec, env or {}),
+        artifacts=spec.artifacts,
+        wait_for=parents,
+        resources=spec.resources,
+        leases=str(lease_folder()),
+        cpu_lane=_width(folder, attempt) if cpu_lane is None else cpu_lane,
+        gpu_query=query_command(),
+        grace=grace or Grace(),
+        sample_seconds=sample_seconds,
+        launcher=_own_identity(),
+    )
+    _write(folder, target, record, spec, QueueRecord(position=time.time(), priority=priority))
+    start_runner(target)
+    return target
+
+
+def _write(folder: RunFolder, target: AttemptFolder, record: LaunchRecord, spec: RunSpec, place: QueueRecord) -> None:
+    """Everything that the runner needs, and last the specification, which makes the folder a run."""
     try:
         _make_folder(folder, target)
-        _set_aside(folder, attempt)
-        record = LaunchRecord(
-            run_id=spec.id,
-            stage=spec.stage,
-            argv=command,
-            cwd=str(cwd),
-            env=additions,
-            artifacts=spec.artifacts,
-            wait_for=parents,
-            grace=grace or Grace(),
-            sample_seconds=sample_seconds,
-            launcher=_own_identity(),
-            provenance=collect(cwd, target.path / "git.diff"),
-        )
+        _set_aside(folder, target.number)
+        provenance = collect(Path(record.cwd), target.path / "git.diff")
+        record = record.model_copy(update={"provenance": provenance})
+        write_json(str(target.queue), place.model_dump(mode="json"))
         write_json(str(target.launch), record.model_dump(mode="json"))
         if not folder.spec.exists():
             _write_spec(spec, folder.spec)
@@ -82,8 +99,6 @@ def launch(
             where=str(error.filename or target.path),
             hint="Free some disk space or choose another workspace with --workspace.",
         ) from error
-    start_runner(target)
-    return target
 
 
 def start_runner(attempt: AttemptFolder) -> None:
@@ -162,6 +177,19 @@ def _make_folder(folder: RunFolder, attempt: AttemptFolder) -> None:
             where=str(attempt.path),
             hint="Launch it under a new id, or as the next attempt.",
         ) from None
+
+
+def _additions(spec: RunSpec, env: Mapping[str, str]) -> dict[str, str]:
+    """What the stage's environment has on top of the launcher's."""
+    additions = {**spec.env, **env}
+    if spec.stage != COMMAND:
+        additions.update(engine_environment({**os.environ, **additions}))
+    return additions
+
+
+def _width(folder: RunFolder, attempt: int) -> int:
+    before = LaunchRecord.read(folder.attempt(attempt - 1).launch)
+    return lane_width(before.cpu_lane if before else None)
 
 
 def _set_aside(folder: RunFolder, attempt: int) -> None:

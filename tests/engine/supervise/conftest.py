@@ -15,7 +15,7 @@ import pytest
 from engine.contracts.outcome import Outcome
 from engine.contracts.process import Grace, ProcessRecord
 from engine.contracts.run_folder import AttemptFolder, RunFolder, Workspace
-from engine.contracts.spec import COMMAND, RunSpec
+from engine.contracts.spec import COMMAND, Resources, RunSpec
 from engine.contracts.states import RunState
 from engine.runner.children import marked
 from engine.supervise.ids import new_run_id
@@ -25,6 +25,7 @@ from engine.supervise.state import RunStatus, read_state
 REPOSITORY = Path(__file__).resolve().parents[3]
 GATE = "until [ -e go ]; do sleep 0.03; done; "
 """Shell: wait until the test opens the gate."""
+NOTHING = Resources()
 SHORT = Grace(sigint=0.4, sigterm=0.4, leftovers=0.6)
 
 
@@ -145,6 +146,9 @@ class Lab:
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
         sample_seconds: float = 5.0,
+        resources: Resources = NOTHING,
+        workspace: Workspace | None = None,
+        **queue: int,
     ) -> Launched:
         spec = RunSpec(
             id=new_run_id(),
@@ -155,13 +159,15 @@ class Lab:
             env=dict(env or {}),
             artifacts=dict(artifacts or {}),
             parents=[parent.folder.id for parent in parents],
+            resources=resources,
         )
-        attempt = launch(self.workspace, spec, grace=grace, sample_seconds=sample_seconds)
-        return self.adopt(spec.id, attempt.number)
+        workspace = workspace or self.workspace
+        attempt = launch(workspace, spec, grace=grace, sample_seconds=sample_seconds, **queue)
+        return self.adopt(spec.id, attempt.number, workspace)
 
-    def adopt(self, run_id: str, attempt: int = 1) -> Launched:
+    def adopt(self, run_id: str, attempt: int = 1, workspace: Workspace | None = None) -> Launched:
         """Take care of a run that was launched by another process."""
-        folder = self.workspace.run(run_id)
+        folder = (workspace or self.workspace).run(run_id)
         launched = Launched(folder, folder.attempt(attempt))
         self.runs.append(launched)
         return launched
