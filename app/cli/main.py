@@ -22,6 +22,11 @@ COMMANDS = {
     "show": "everything about one run",
     "compare": "metrics and options of runs side by side",
     "log": "the console log of a run",
+    "queue": "what waits and why, and who has the GPUs and the CPU lane",
+    "hold": "keep a run that waits from starting",
+    "release": "let a held run take its turn",
+    "move": "change the order of what waits",
+    "cancel": "take a run that waits out of the queue",
     "stop": "stop a run: SIGINT, SIGTERM, SIGKILL",
     "pause": "end a run where it can be resumed: a training after the epoch it is in",
     "resume": "start the next attempt of a run, from its last checkpoint",
@@ -31,7 +36,15 @@ COMMANDS = {
 }
 """Subcommands besides the stages, and the line of `--help`; each is a module of this folder."""
 
-_MODULES = {"import": "import_logs", "ls": "list_runs", "compare": "compare_runs"}
+_MODULES = {
+    "import": "import_logs",
+    "ls": "list_runs",
+    "compare": "compare_runs",
+    "hold": "queue_hold",
+    "release": "queue_release",
+    "move": "queue_move",
+    "cancel": "queue_cancel",
+}
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 

@@ -11,10 +11,18 @@ from engine.contracts.spec import RunSpec
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.usage = "yoloqat run [--workspace DIR] [--name NAME] [--cwd DIR] [-f] -- COMMAND [ARGUMENT ...]"
+    parser.usage = "yoloqat run [OPTION ...] -- COMMAND [ARGUMENT ...]"
     parser.add_argument("--name", help="what to call the run; a taken name is counted up (default: the script's)")
     parser.add_argument("--cwd", metavar="DIR", help="working directory of the command (default: this one)")
     parser.add_argument("-f", "--follow", action="store_true", help="show its output until it ends; Ctrl-C detaches")
+    needs = parser.add_argument_group("what it needs to itself, and waits for (default: nothing)")
+    needs.add_argument("--gpu", metavar="N|any", help="which GPU, as nvidia-smi counts; several with commas")
+    needs.add_argument("--gpus", metavar="COUNT", type=int, help="how many GPUs, whichever are free")
+    needs.add_argument(
+        "--gpu-memory", metavar="GB", type=float, help="share the GPU with runs that say how much they need, too"
+    )
+    needs.add_argument("--cpu-lane", action="store_true", help="a slot of the CPU lane, as our stages take it")
+    add_priority(needs)
 
 
 def call(arguments: argparse.Namespace) -> int:
@@ -22,21 +30,41 @@ def call(arguments: argparse.Namespace) -> int:
     from app.cli.follow import follow_run
     from app.services.launch import launch_command
     from app.services.workspace import resolve_workspace
+    from engine.supervise.resources import asked_resources
 
     if not arguments.rest:
         raise YoloqatError(
             "there is no command to run", hint="Write it after `--`: yoloqat run --name relu -- python train.py …"
         )
+    resources = asked_resources(
+        gpu=arguments.gpu, gpus=arguments.gpus, memory_gb=arguments.gpu_memory, cpu_lane=arguments.cpu_lane
+    )
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)
     cwd = Path(arguments.cwd).expanduser() if arguments.cwd else None
-    spec = launch_command(workspace, arguments.rest, name=arguments.name, cwd=cwd)
+    spec = launch_command(
+        workspace, arguments.rest, name=arguments.name, cwd=cwd, resources=resources, priority=arguments.priority
+    )
     index(workspace)
     if arguments.follow:
         say(f"{spec.name} is run {spec.id}; Ctrl-C detaches")
         return follow_run(workspace, spec.id, spec.name)
     tell_launched(spec)
     return 0
+
+
+def add_priority(parser: argparse._ActionsContainer) -> None:
+    """`--priority N`"""
+    parser.add_argument(
+        "--priority", metavar="N", type=_priority, default=0, help="the higher, the earlier its turn (default: 0)"
+    )
+
+
+def _priority(text: str) -> int:
+    number = int(text)
+    if not -999 <= number <= 999:
+        raise argparse.ArgumentTypeError("it has to lie between -999 and 999")
+    return number
 
 
 def tell_launched(spec: RunSpec) -> None:

@@ -4,7 +4,7 @@ import argparse
 
 from app.cli import original
 from app.cli.output import say, say_workspace
-from app.cli.run import index, tell_launched
+from app.cli.run import add_priority, index, tell_launched
 from engine.contracts.options.arguments import add_arguments as add_options
 from engine.contracts.options.arguments import from_namespace
 from engine.contracts.stages import STAGES
@@ -15,6 +15,7 @@ def add_arguments(stage: str, parser: argparse.ArgumentParser) -> None:
     ours = parser.add_argument_group("the run")
     ours.add_argument("--name", help=f"what to call it; a taken name is counted up (default: {stage})")
     ours.add_argument("-d", "--detach", action="store_true", help="return at once instead of showing its output")
+    add_priority(ours)
     add_options(parser, STAGES[stage].options)
     original.add_arguments(stage, parser)
 
@@ -29,7 +30,7 @@ def call(stage: str, arguments: argparse.Namespace) -> int:
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)
     original.say_passed_over(stage, arguments)
-    spec = launch_stage(workspace, stage, options, name=arguments.name)
+    spec = launch_stage(workspace, stage, options, name=arguments.name, priority=arguments.priority)
     index(workspace)
     if arguments.detach:
         tell_launched(spec)

@@ -6,14 +6,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app.services.names import check_name, free_name, naming
+from app.services.settings import load_settings
 from engine.contracts.errors import YoloqatError
 from engine.contracts.options.base import StageOptions
 from engine.contracts.run_folder import Workspace
-from engine.contracts.spec import COMMAND, RunSpec
+from engine.contracts.spec import COMMAND, Resources, RunSpec
 from engine.contracts.stages import stage_info
 from engine.supervise.commands import engine_command
 from engine.supervise.ids import new_run_id
+from engine.supervise.lanes import lane_width
 from engine.supervise.launch import launch
+from engine.supervise.resources import resources_of_stage
+
+_NOTHING = Resources()
 
 
 def launch_stage(
@@ -24,6 +29,7 @@ def launch_stage(
     name: str | None = None,
     parents: Sequence[str] = (),
     cwd: Path | None = None,
+    priority: int = 0,
 ) -> RunSpec:
     """Launch one of our stages, detached. Relative paths in its options are relative to `cwd`.
 
@@ -31,6 +37,7 @@ def launch_stage(
         name: counted up where it is taken; the stage's name when None.
         parents: ids of the runs that must succeed first.
         cwd: the caller's working directory when None.
+        priority: the higher, the earlier it gets the GPU or the CPU lane.
 
     Raises:
         YoloqatError: it cannot be launched.
@@ -47,13 +54,20 @@ def launch_stage(
             cwd=str(_directory(cwd)),
             parents=list(parents),
             artifacts=dict(info.artifacts),
+            resources=resources_of_stage(stage, options),
         )
 
-    return _launch_named(workspace, name or stage, specify)
+    return _launch_named(workspace, name or stage, specify, priority)
 
 
 def launch_command(
-    workspace: Workspace, argv: Sequence[str], *, name: str | None = None, cwd: Path | None = None
+    workspace: Workspace,
+    argv: Sequence[str],
+    *,
+    name: str | None = None,
+    cwd: Path | None = None,
+    resources: Resources = _NOTHING,
+    priority: int = 0,
 ) -> RunSpec:
     """Launch any command, detached.
 
@@ -61,6 +75,8 @@ def launch_command(
         argv: program and arguments; no shell reads them.
         name: counted up where it is taken; made from the command when None.
         cwd: the caller's working directory when None.
+        resources: what it needs to itself.
+        priority: the higher, the earlier it gets them.
 
     Raises:
         YoloqatError: the program isn't there, or it cannot be launched.
@@ -69,9 +85,9 @@ def launch_command(
     check_program(argv, directory)
 
     def specify(run_id: str, free: str) -> RunSpec:
-        return RunSpec(id=run_id, name=free, stage=COMMAND, command=list(argv), cwd=str(directory))
+        return RunSpec(id=run_id, name=free, stage=COMMAND, command=list(argv), cwd=str(directory), resources=resources)
 
-    return _launch_named(workspace, name or name_of_command(argv), specify)
+    return _launch_named(workspace, name or name_of_command(argv), specify, priority)
 
 
 def name_of_command(argv: Sequence[str]) -> str:
@@ -98,11 +114,21 @@ def check_program(argv: Sequence[str], cwd: Path) -> None:
         )
 
 
-def _launch_named(workspace: Workspace, wanted: str, specify: Callable[[str, str], RunSpec]) -> RunSpec:
+def cpu_lane() -> int:
+    """How many runs may have the CPU lane at a time; 0 for any number.
+
+    Raises:
+        YoloqatError: the settings or YOLOQAT_CPU_LANE cannot be used.
+    """
+    return lane_width(load_settings().cpu_lane)
+
+
+def _launch_named(workspace: Workspace, wanted: str, specify: Callable[[str, str], RunSpec], priority: int) -> RunSpec:
     check_name(wanted)
+    width = cpu_lane()
     with naming(workspace) as taken:
         spec = specify(new_run_id(), free_name(wanted, taken))
-        launch(workspace, spec)
+        launch(workspace, spec, cpu_lane=width, priority=priority)
     return spec
 
 

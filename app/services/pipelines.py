@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.services.launch import check_program
+from app.services.launch import check_program, cpu_lane
 from app.services.names import check_name, free_name, naming, taken_names
 from engine.contracts.errors import YoloqatError
 from engine.contracts.pipeline import INPUTS, Pipeline, PipelineStep, Reference, adapt, references_in, substitute
 from engine.contracts.pipeline_check import near, option_mistakes
 from engine.contracts.pipeline_file import Mistake, PipelineError, read_pipeline
 from engine.contracts.run_folder import Workspace
-from engine.contracts.spec import COMMAND, RunSpec
+from engine.contracts.spec import COMMAND, Resources, RunSpec
 from engine.contracts.stages import stage_info
 from engine.supervise.commands import PACKAGE_ROOT, engine_command
 from engine.supervise.ids import new_run_id
 from engine.supervise.launch import launch
+from engine.supervise.resources import resources_of_stage
 from engine.supervise.stop import request_stop
 
 CONFIGS = PACKAGE_ROOT / "configs"
@@ -98,12 +99,13 @@ def launch_pipeline(
     Raises:
         YoloqatError: as `plan_pipeline`, or a run cannot be launched.
     """
+    width = cpu_lane()
     with naming(workspace) as taken:
         specs = _plan(workspace, pipeline, overrides or {}, name, cwd, taken)
         launched = []
         try:
             for spec in specs:
-                launched.append(launch(workspace, spec))
+                launched.append(launch(workspace, spec, cpu_lane=width))
         except YoloqatError:
             for attempt in reversed(launched):
                 request_stop(attempt)
@@ -129,7 +131,7 @@ def _plan(
         step = pipeline.stages[step_name]
         resolve = _Resolver(workspace, pipeline, inputs, ids, run_id)
         try:
-            stage, options, command = _resolved(pipeline, step_name, resolve, directory)
+            stage, options, command, resources = _resolved(pipeline, step_name, resolve, directory)
         except PipelineError as error:
             mistakes += error.mistakes
             continue
@@ -146,6 +148,7 @@ def _plan(
                 step=step_name,
                 parents=[ids[parent] for parent in step.parents()],
                 artifacts=dict(step.roles),
+                resources=resources,
             )
         )
     if mistakes:
@@ -205,8 +208,10 @@ class _Resolver:
         return str(self.workspace.run(self.run_id).path)
 
 
-def _resolved(pipeline: Pipeline, name: str, resolve: _Resolver, cwd: Path) -> tuple[str, dict[str, Any], list[str]]:
-    """Stage, options and command line of a step.
+def _resolved(
+    pipeline: Pipeline, name: str, resolve: _Resolver, cwd: Path
+) -> tuple[str, dict[str, Any], list[str], Resources]:
+    """Stage, options and command line of a step, and what it needs to itself.
 
     Raises:
         PipelineError: with every mistake.
@@ -215,7 +220,7 @@ def _resolved(pipeline: Pipeline, name: str, resolve: _Resolver, cwd: Path) -> t
     if step.uses is None:
         command = [str(word) for word in substitute(list(step.command), resolve)]
         _check_command(pipeline, name, command, cwd)
-        return COMMAND, {}, command
+        return COMMAND, {}, command, Resources()
     model = stage_info(step.uses).options
     values = {
         key: adapt(model, key, value)
@@ -233,7 +238,7 @@ def _resolved(pipeline: Pipeline, name: str, resolve: _Resolver, cwd: Path) -> t
         )
     options = model.model_validate(values)
     command = engine_command(step.uses, options, resolve.workspace.run(resolve.run_id).path)
-    return step.uses, options.model_dump(mode="json"), command
+    return step.uses, options.model_dump(mode="json"), command, resources_of_stage(step.uses, options)
 
 
 def _check_command(pipeline: Pipeline, name: str, command: list[str], cwd: Path) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.contracts.errors import YoloqatError
 
@@ -14,6 +14,8 @@ class Settings(BaseModel):
 
     workspace: Path | None = None
     """The workspace where neither `--workspace` nor YOLOQAT_WORKSPACE says another one."""
+    cpu_lane: int | None = Field(default=None, ge=0)
+    """How many stages may compute on the CPU at a time, where YOLOQAT_CPU_LANE says nothing else; 0 for any number."""
 
 
 def settings_path() -> Path:

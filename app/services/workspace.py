@@ -6,6 +6,7 @@ from pathlib import Path
 from app.services.settings import load_settings, settings_path
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
+from engine.runner.identity import boot_id
 
 VARIABLE = "YOLOQAT_WORKSPACE"
 
@@ -13,7 +14,7 @@ VARIABLE = "YOLOQAT_WORKSPACE"
 def resolve_workspace(option: str | None = None) -> Workspace:
     """The workspace of `--workspace`, else of YOLOQAT_WORKSPACE, else of the settings, else one per user.
 
-    The folder is made when it isn't there.
+    The folder is made when it isn't there. What waited in it when the machine went down is queued again.
 
     Raises:
         YoloqatError: it is no folder, or cannot be made or written.
@@ -31,7 +32,19 @@ def resolve_workspace(option: str | None = None) -> Workspace:
         raise _unusable(workspace, error.strerror or str(error)) from error
     if not os.access(workspace.runs, os.W_OK | os.X_OK):
         raise _unusable(workspace, "no permission to write")
+    if queue_was_seen_in(workspace) != boot_id():
+        from app.services.queue import requeue_after_reboot
+
+        requeue_after_reboot(workspace)
     return workspace
+
+
+def queue_was_seen_in(workspace: Workspace) -> str:
+    """The boot of the machine in which what waited was last looked after; empty when it never was."""
+    try:
+        return workspace.boot_id.read_text()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _choose(option: str | None) -> Workspace:

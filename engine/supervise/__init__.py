@@ -6,6 +6,10 @@
 | `commands` | the command line and the environment of our own stages |
 | `provenance` | git commit and diff, package versions, environment without secrets |
 | `launch` | run folder, `spec.yaml`, `launch.json`, a detached runner |
+| `lanes` | where the leases lie, how wide the CPU lane is |
+| `gpus` | the helper that asks NVML or nvidia-smi who uses the GPUs |
+| `resources` | what a run needs to itself |
+| `requeue` | queued again after a reboot, or when a parent is tried again |
 | `stop` | ask the runner to stop; stop in its place when it is dead |
 | `evidence` | what lies in an attempt's folder, and which of its processes are there |
 | `state` | the state of a run, decided from that evidence alone |

@@ -101,13 +101,16 @@ def _write(folder: RunFolder, target: AttemptFolder, record: LaunchRecord, spec:
         ) from error
 
 
-def start_runner(attempt: AttemptFolder) -> None:
+def start_runner(attempt: AttemptFolder, environment: Mapping[str, str] | None = None) -> None:
     """Start a detached runner on an attempt that has its `launch.json`.
+
+    Args:
+        environment: on top of this process's, for one that was launched from another.
 
     Raises:
         YoloqatError: it gave up at once; what it said is in the message, and the attempt is `could not start`.
     """
-    failure = run_detached(attempt, environment={**os.environ, MARK: str(attempt.path)})
+    failure = run_detached(attempt, environment={**os.environ, **(environment or {}), MARK: str(attempt.path)})
     if failure is None:
         return
     outcome = Outcome(kind=OutcomeKind.COULD_NOT_START, reason=failure)

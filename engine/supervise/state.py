@@ -16,6 +16,8 @@ from engine.supervise.evidence import Evidence, Silence, gather
 START_SECONDS = 600.0
 """A runner that has not told who it is by then never will."""
 _INTERRUPTED = 128 + signal.SIGINT
+AFTER_REBOOT = "after reboot"
+"""Why a run is queued whose runner the reboot took while it waited: it is queued again by the next command."""
 STALL_SECONDS = 600.0
 """No run counts as stalled before this much silence."""
 STALL_FACTOR = 5.0
@@ -153,6 +155,8 @@ def _decide_without_outcome(evidence: Evidence) -> tuple[RunState, str]:
         return RunState.SUCCEEDED, "it finished; its runner was lost before"
     if evidence.finished:
         return RunState.FAILED, f"it finished, but {_are_missing(evidence.missing)}"
+    if rebooted and evidence.stage is None and evidence.launch is not None and not evidence.stop_asked:
+        return RunState.QUEUED, AFTER_REBOOT
     if rebooted:
         return RunState.LOST, "the machine restarted" + ("" if evidence.stage else " before it had started")
     if evidence.stage is None:

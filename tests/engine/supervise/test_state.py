@@ -48,6 +48,7 @@ def ended(**fields):
         (Evidence(process=PROCESS, runner=GONE, stage=ALIVE), RunState.RUNNING),
         (Evidence(process=PROCESS, runner=GONE), RunState.LOST),
         (Evidence(process=PROCESS, runner=REBOOTED), RunState.LOST),
+        (Evidence(process=PROCESS, launch=FOREIGN, runner=REBOOTED), RunState.QUEUED),
         (Evidence(process=PROCESS, runner=REBOOTED, stage=REBOOTED, finished=True), RunState.SUCCEEDED),
         (Evidence(process=PROCESS, runner=REBOOTED, stage=REBOOTED), RunState.LOST),
         (Evidence(process=PROCESS, runner=GONE, stage=GONE, stop_asked=True), RunState.STOPPED),

@@ -1,0 +1,22 @@
+"""`yoloqat hold RUN`"""
+
+import argparse
+
+from app.cli.output import say_workspace
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("reference", metavar="RUN", help="a run that waits, or a group for all of it that waits")
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Keep what waits from starting."""
+    from app.services.queue import hold_runs
+    from app.services.workspace import resolve_workspace
+
+    workspace = resolve_workspace(arguments.workspace)
+    say_workspace(workspace)
+    for name in hold_runs(workspace, arguments.reference):
+        print(f"{name}: held; `yoloqat release {name}` lets it go")
+    return 0

@@ -1,0 +1,22 @@
+"""`yoloqat release RUN`"""
+
+import argparse
+
+from app.cli.output import say_workspace
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("reference", metavar="RUN", help="a run that is held, or a group for all of it that is")
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Let what is held take its turn."""
+    from app.services.queue import release_runs
+    from app.services.workspace import resolve_workspace
+
+    workspace = resolve_workspace(arguments.workspace)
+    say_workspace(workspace)
+    for name in release_runs(workspace, arguments.reference):
+        print(f"{name}: released")
+    return 0

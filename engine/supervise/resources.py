@@ -1,0 +1,109 @@
+"""What a run needs to itself: what our stages need by their options, and what a person asks for."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from engine.contracts.errors import YoloqatError
+from engine.contracts.options.base import StageOptions
+from engine.contracts.spec import Resources
+from engine.supervise.gpus import gpus_here
+
+VISIBLE_VARIABLE = "CUDA_VISIBLE_DEVICES"
+_LIGHT = frozenset({"shapes"})
+"""Stages that need nothing to themselves."""
+
+
+def resources_of_stage(stage: str, options: StageOptions, environment: Mapping[str, str] = os.environ) -> Resources:
+    """What one of our stages needs, by its `--device`, which counts as PyTorch does: among the visible GPUs.
+
+    `cpu`, or no GPU here: the CPU lane. Empty: any GPU. A number: that one. A device that isn't there needs nothing,
+    and the stage refuses it in its own words. What has no `--device` computes on the CPU.
+    """
+    if stage in _LIGHT:
+        return Resources()
+    device = getattr(options, "device", "cpu").strip().lower()
+    if device == "cpu" or Path(getattr(options, "weights", None) or "").suffix == ".onnx":
+        return Resources(cpu=True)
+    visible = visible_gpus(environment)
+    if not device:
+        if not visible:
+            return Resources(cpu=True)
+        return Resources(gpus=1, among=visible if VISIBLE_VARIABLE in environment else None)
+    number = device.removeprefix("cuda:").removeprefix("cuda").strip() or "0"
+    if not number.isdecimal() or int(number) >= len(visible):
+        return Resources()
+    # The stage counts among what it sees: the first is the first of one GPU as it is of all.
+    return Resources(gpus=[visible[int(number)]], restrict=int(number) == 0)
+
+
+def asked_resources(
+    *,
+    gpu: str | None = None,
+    gpus: int | None = None,
+    memory_gb: float | None = None,
+    cpu_lane: bool = False,
+    environment: Mapping[str, str] = os.environ,
+) -> Resources:
+    """What a person asks for on the command line of any program.
+
+    Args:
+        gpu: `any`, or indices as nvidia-smi counts or UUIDs, with commas.
+        gpus: how many, whichever are free.
+        memory_gb: on each of them; they may then be shared.
+
+    Raises:
+        YoloqatError: there is no GPU, fewer than asked for, or not the one that is named.
+    """
+    if gpu is None and gpus is None:
+        if memory_gb is not None:
+            raise YoloqatError("memory of which GPU?", where="--gpu-memory", hint="Add --gpu any, --gpu 0 or --gpus N.")
+        return Resources(cpu=cpu_lane)
+    if gpu is not None and gpus is not None:
+        raise YoloqatError("give --gpu or --gpus, not both", hint="--gpu says which, --gpus how many.")
+    if memory_gb is not None and memory_gb <= 0:
+        raise YoloqatError(f"{memory_gb:g} GB is no amount of memory", where="--gpu-memory")
+    memory = round((memory_gb or 0) * 1e9)
+    there = [str(seen["index"]) for seen in gpus_here()]
+    if not there:
+        raise YoloqatError(
+            "this machine has no GPU", where="--gpu", hint="`nvidia-smi` shows what the driver sees. Leave --gpu out."
+        )
+    if gpu is not None and gpu != "any":
+        named = [name.strip() for name in gpu.split(",") if name.strip()]
+        _check_named(named, there)
+        return Resources(gpus=named, memory=memory, cpu=cpu_lane)
+    visible = visible_gpus(environment)
+    number = 1 if gpus is None else gpus
+    if not 1 <= number <= len(visible):
+        raise YoloqatError(f"there are {len(visible)} GPUs to choose from, not {number}", where="--gpus")
+    among = visible if VISIBLE_VARIABLE in environment else None
+    return Resources(gpus=number, among=among, memory=memory, cpu=cpu_lane)
+
+
+def visible_gpus(environment: Mapping[str, str]) -> list[str]:
+    """The GPUs that CUDA_VISIBLE_DEVICES leaves, in its order, by index where they are told so; all without it."""
+    there = gpus_here()
+    if VISIBLE_VARIABLE not in environment:
+        return [str(gpu["index"]) for gpu in there]
+    visible: list[str] = []
+    for name in environment[VISIBLE_VARIABLE].split(","):
+        found = [str(gpu["index"]) for gpu in there if _is_called(gpu, name.strip())]
+        if not found:  # as CUDA does it: nothing after the first that isn't there
+            break
+        visible.append(found[0])
+    return visible
+
+
+def _is_called(gpu: Mapping[str, object], name: str) -> bool:
+    return name == str(gpu["index"]) or (name.startswith("GPU-") and str(gpu["uuid"]).startswith(name))
+
+
+def _check_named(named: Sequence[str], there: Sequence[str]) -> None:
+    absent = [name for name in named if not name.startswith("GPU-") and name not in there]
+    if absent or not named:
+        raise YoloqatError(
+            f"there is no GPU {', '.join(absent) or 'of that name'}",
+            where="--gpu",
+            hint=f"There {'is' if len(there) == 1 else 'are'}: {', '.join(there)}. `any` takes one that is free.",
+        )
