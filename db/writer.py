@@ -77,7 +77,7 @@ def write_run(connection: Connection, run: Run, parents: Sequence[str], tags: Se
     execute(connection, _RUN, [_values(run)])
     for name, statement, values in (("parent", _PARENT, parents), ("tag", _TAG, tags)):
         connection.exec_driver_sql(f"DELETE FROM {name} WHERE run_id = ?", (run.id,))
-        execute(connection, statement, [(run.id, position, value) for position, value in enumerate(values)])
+        execute(connection, statement, [(run.id, position, _storable(value)) for position, value in enumerate(values)])
 
 
 def write_attempt(connection: Connection, attempt: Attempt) -> None:
@@ -184,4 +184,11 @@ def write_result(connection: Connection, run_id: str, attempt: int, result: Stag
 
 
 def _values(row: SQLModel) -> tuple[Any, ...]:
-    return tuple(getattr(row, column.name) for column in table_of(type(row)).columns)
+    return tuple(_storable(getattr(row, column.name)) for column in table_of(type(row)).columns)
+
+
+def _storable(value: Any) -> Any:
+    """Text that SQLite takes: what is no UTF-8 in a file name or a command is written as an escape."""
+    if isinstance(value, str) and not value.isascii():
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    return value

@@ -94,6 +94,8 @@ def _examine(path: Path) -> _Found:
     """Read a file through, without keeping it."""
     if path.is_dir():
         raise YoloqatError("this is a folder", where=str(path), hint="Name the log files in it.")
+    if path.exists() and not path.is_file():
+        raise YoloqatError("this is no regular file", where=str(path), hint="Write the log into a file first.")
     parser = LogParser()
     digest = hashlib.sha256()
     size = 0

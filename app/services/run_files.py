@@ -10,18 +10,22 @@ from db.fact_rows import to_json
 from db.tables import Run
 from engine.contracts.run_folder import RunFolder
 from engine.contracts.spec import RunSpec
+from engine.logs import parser
 from engine.supervise.state import RunStatus
 
 
 def stamps(folder: RunFolder) -> str:
-    """What tells that a run must be looked at again: the stamps of its files and of its newest attempt's, as JSON."""
+    """What tells that a run must be looked at again: the stamps of its files and of its newest attempt's, as JSON.
+
+    A log that another version of the parser has read is read again, too.
+    """
     attempts = folder.attempts()
     files: dict[str, Path] = {"spec": folder.spec, "user": folder.user, "result": folder.result}
     if attempts:
         newest = attempts[-1]
         files |= {"process": newest.process, "outcome": newest.outcome, "console": newest.console}
     found: dict[str, Any] = {name: stamp_of(path) for name, path in files.items()}
-    return to_json(found | {"attempt": attempts[-1].number if attempts else 0})
+    return to_json(found | {"attempt": attempts[-1].number if attempts else 0, "parser": parser.VERSION})
 
 
 def read_user(folder: RunFolder) -> dict[str, Any]:

@@ -64,8 +64,8 @@ def get_detail(workspace: Workspace, reference: str) -> RunDetail:
 
     with _store(workspace) as store:
         detail = queries.get_detail(store, folder.id)
-    if detail is None:
-        catch_up(workspace)
+    if detail is None or not _has_ended(detail.run, folder):
+        catch_up(workspace)  # an indexer follows live runs, but it may have been killed
         with _store(workspace) as store:
             detail = queries.get_detail(store, folder.id)
     view = _checked(detail.run if detail else None, folder)
@@ -118,7 +118,7 @@ def _store(workspace: Workspace) -> Iterator["Store"]:
 
 def _checked(view: RunView | None, folder: RunFolder) -> RunView | None:
     """The row with the state as it is now; a row made from the folder where the store has none yet."""
-    if view is not None and not view.state.is_live:
+    if view is not None and _has_ended(view, folder):
         return view
     if view is None:
         view = _from_folder(folder)
@@ -138,6 +138,11 @@ def _checked(view: RunView | None, folder: RunFolder) -> RunView | None:
         eta_seconds=view.eta_seconds if status.state.is_live else None,
         progress=view.progress if status.state.is_live else None,
     )
+
+
+def _has_ended(view: RunView, folder: RunFolder) -> bool:
+    """Whether a row is the last word on its run: it has ended, and no attempt has been started since."""
+    return not view.state.is_live and not folder.attempt(view.attempt + 1).path.exists()
 
 
 def _from_folder(folder: RunFolder) -> RunView | None:
