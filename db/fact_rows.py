@@ -12,6 +12,7 @@ from engine.contracts.facts import (
     Crash,
     EpochRow,
     Fact,
+    LogFormat,
     ModelSummary,
     Note,
     OutOfMemory,
@@ -22,6 +23,7 @@ from engine.contracts.facts import (
 )
 
 _KINDS: Mapping[type, str] = {
+    LogFormat: "log format",
     ModelSummary: "model summary",
     TrainingStarted: "training started",
     TrainingCompleted: "training completed",
@@ -99,7 +101,7 @@ class FactRows:
         is_all = row.class_name == "all"
         if is_all:
             evaluation |= {"images": row.images, "labels": row.labels}
-        else:
+        elif row.labels is not None:
             self.evaluation_metrics[row.evaluation, row.class_name, "labels"] = printed(str(row.labels))
         for key, text in row.values.items():
             self.evaluation_metrics[row.evaluation, "" if is_all else row.class_name, key] = printed(text)

@@ -14,8 +14,8 @@ from db.summary import refresh_progress, refresh_summary
 from db.tables import Attempt
 from db.writer import clear_attempt, write_attempt, write_facts
 from engine.contracts.facts import Fact
-from engine.logs.assembler import progress_fields
 from engine.logs.parser import LogParser
+from engine.logs.progress import progress_fields
 
 _READ_BYTES = 1 << 20
 _COMMIT_BYTES = 16 << 20

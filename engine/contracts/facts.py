@@ -13,11 +13,11 @@ class EpochRow:
     """The finished training line of one epoch."""
 
     epoch: int
-    """As printed: 0-based for YOLOv7."""
+    """As printed: 0-based for YOLOv7. `LogFormat` tells of logs that count from 1."""
     last_epoch: int
-    """The number after the slash, as printed."""
+    """The number after the slash, as printed. A results.csv does not tell it: there it is the row's own epoch."""
     values: Mapping[str, str]
-    """gpu_mem, box, obj, cls, total, labels, img_size in YOLOv7's dialect.
+    """gpu_mem, box, obj, cls, total, labels, img_size in YOLOv7's dialect; losses have the names of their own columns.
 
     A field that the terminal's edge cut off is absent; without any, the log does not hold the epoch's final numbers.
     """
@@ -48,10 +48,11 @@ class ValidationRow:
     """One `all` or per-class row."""
 
     class_name: str
-    images: int
-    labels: int
+    images: int | None
+    """None where the log does not count."""
+    labels: int | None
     values: Mapping[str, str]
-    """P, R, mAP@.5, mAP@.5:.95."""
+    """P, R, mAP@.5, mAP@.5:.95; those of masks and of poses end in `(M)` and `(P)`."""
     evaluation: int
     """Which evaluation of this log the row belongs to, counted from 0."""
     epoch: int | None = None
@@ -87,6 +88,15 @@ class ModelSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class LogFormat:
+    """Told before the first epoch of a log that is not in YOLOv7's format, or once it can be known."""
+
+    dialect: str
+    first_epoch: int
+    """The number of the first epoch: 0, or 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingStarted:
     """`Starting training for N epochs...`."""
 
@@ -97,7 +107,8 @@ class TrainingStarted:
 class TrainingCompleted:
     """`N epochs completed in H hours.`."""
 
-    epochs: int
+    epochs: int | None
+    """None where the log does not say it."""
     hours: str
 
 
@@ -152,6 +163,7 @@ Fact = (
     | ValidationRow
     | CocoLine
     | ModelSummary
+    | LogFormat
     | TrainingStarted
     | TrainingCompleted
     | CheckpointStripped

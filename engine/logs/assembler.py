@@ -5,18 +5,20 @@ after the header of the next epoch. So a row is tied to the oldest validation ba
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from engine.contracts.facts import (
     CocoLine,
     EpochRow,
     Fact,
+    LogFormat,
     ModelSummary,
     Note,
     Progress,
     StageEvent,
     TrainingCompleted,
+    TrainingStarted,
     ValidationRow,
 )
 from engine.logs.bars import BarText
@@ -24,15 +26,21 @@ from engine.logs.marks import (
     CocoNumber,
     EpochBar,
     EpochHeader,
+    EpochMetrics,
+    Evaluating,
     HeadMissing,
     LayersFused,
     Mark,
     MetricsRow,
     NewProcess,
     OtherBar,
+    ResultsRow,
     Understood,
     ValidationBar,
 )
+from engine.logs.progress import progress_fields, progress_of_bar
+from engine.logs.state import Evaluation, State
+from engine.logs.titles import Titles
 
 _MOST_NOTES = 500
 """Of one log: a warning per image must not fill the store."""
@@ -42,59 +50,32 @@ _COCO_LINES = 12
 """Of one evaluation by pycocotools."""
 
 
-@dataclass
-class Evaluation:
-    """An evaluation that a validation bar or an event has announced, or that rows belong to."""
-
-    epoch: int | None = None
-    weights: str | None = None
-    label: str | None = None
-    number: int = -1
-    era: int = -1
-    is_over: bool = False
-    """Its bar has reached the end."""
-    coco: list[str] = field(default_factory=list)
-    """The keys that have been printed."""
-
-
-@dataclass
-class State:
-    """What is remembered between lines. Plain data, except for the evaluations, which are made of it."""
-
-    columns: list[str] | None = None
-    epoch: int | None = None
-    """The newest whose row was seen."""
-    last_epoch: int | None = None
-    validated: int | None = None
-    """The newest epoch whose validation was seen."""
-    pending: dict[str, Any] | None = None
-    """A row that the terminal's edge has cut, or whose bar has not reached its end: not known to be finished yet."""
-    emitted: list[Any] | None = None
-    era: int = 0
-    """Counts lines that separate two validation bars; redraws of one bar are of one era."""
-    waiting: list[Evaluation] = field(default_factory=list)
-    current: Evaluation | None = None
-    """The one whose rows came last."""
-    rows_open: bool = False
-    """Rows of classes may follow."""
-    evaluations: int = 0
-    announced: list[str | None] | None = None
-    """Label and weights of our own event before an evaluation."""
-    tested_weights: str | None = None
-    completed: bool = False
-    final_tests: int = 0
-    fused: bool = False
-    head_missing: bool = False
-    notes: int = 0
-    last_note: str = ""
-    progress: dict[str, Any] | None = None
-
-
 class Assembler:
     """Takes the marks of a log in their order."""
 
     def __init__(self, state: State | None = None) -> None:
         self._state = state or State()
+        self._titles = self._current_titles()
+        self._takers: dict[type, Callable[[Any], list[Fact] | None]] = {
+            EpochHeader: self._take_header,
+            EpochBar: self._take_epoch,
+            ValidationBar: self._take_validation_bar,
+            MetricsRow: self._take_metrics,
+            EpochMetrics: self._take_epoch_metrics,
+            ResultsRow: self._take_result,
+            Evaluating: self._take_evaluating,
+            CocoNumber: self._take_coco,
+            OtherBar: self._take_other_bar,
+            Note: self._take_note,
+            StageEvent: self._take_event,
+            ModelSummary: self._take_summary,
+            TrainingStarted: self._take_started,
+            TrainingCompleted: self._take_completed,
+            NewProcess: self._take_new_process,
+            LayersFused: self._take_fused,
+            HeadMissing: self._take_head_missing,
+            Understood: lambda _: [],
+        }
 
     @property
     def memory(self) -> State:
@@ -102,29 +83,18 @@ class Assembler:
         return self._state
 
     @property
-    def columns(self) -> tuple[str, ...] | None:
-        columns = self._state.columns
-        return None if columns is None else tuple(columns)
+    def titles(self) -> Titles:
+        """The last ones."""
+        return self._titles
+
+    def _current_titles(self) -> Titles:
+        state = self._state
+        columns = None if state.columns is None else tuple(state.columns)
+        return Titles(state.dialect, columns, None if state.metrics is None else tuple(state.metrics))
 
     def take(self, mark: Mark) -> list[Fact] | None:
         """The facts that a mark brings; None when the line was not understood after all."""
-        takers: dict[type, Callable[[Any], list[Fact] | None]] = {
-            EpochHeader: self._take_header,
-            EpochBar: self._take_epoch,
-            ValidationBar: self._take_validation_bar,
-            MetricsRow: self._take_metrics,
-            CocoNumber: self._take_coco,
-            OtherBar: self._take_other_bar,
-            Note: self._take_note,
-            StageEvent: self._take_event,
-            ModelSummary: self._take_summary,
-            TrainingCompleted: self._take_completed,
-            NewProcess: self._take_new_process,
-            LayersFused: self._take_fused,
-            HeadMissing: self._take_head_missing,
-            Understood: lambda _: [],
-        }
-        taker = takers.get(type(mark))
+        taker = self._takers.get(type(mark))
         return taker(mark) if taker else [mark]  # type: ignore[list-item]
 
     def progress_of(self, mark: Mark) -> Progress | None:
@@ -132,12 +102,12 @@ class Assembler:
         state = self._state
         match mark:
             case EpochBar(bar=BarText(done=int(), total=int()) as bar):
-                return _progress("train", bar, mark.epoch, mark.last_epoch, dict(mark.values))
+                return progress_of_bar("train", bar, mark.epoch, mark.last_epoch, dict(mark.values))
             case ValidationBar(bar=BarText(done=int(), total=int()) as bar):
                 epoch = None if state.completed or state.announced else state.epoch
-                return _progress("val", bar, epoch, state.last_epoch if epoch is not None else None)
+                return progress_of_bar("val", bar, epoch, state.last_epoch if epoch is not None else None)
             case OtherBar(phase=phase, bar=bar):
-                return _progress(phase, bar)
+                return progress_of_bar(phase, bar)
         return None
 
     @property
@@ -153,8 +123,12 @@ class Assembler:
     def _take_summary(self, summary: ModelSummary) -> list[Fact]:
         state = self._state
         state.era += 1
-        fused, state.fused = state.fused or state.completed, False
+        fused, state.fused = summary.fused or state.fused or state.completed, False
         return [replace(summary, fused=fused)]
+
+    def _take_started(self, fact: TrainingStarted) -> list[Fact]:
+        self._state.planned = fact.epochs
+        return [fact]
 
     def _take_completed(self, fact: TrainingCompleted) -> list[Fact]:
         state = self._state
@@ -164,10 +138,16 @@ class Assembler:
         return [*facts, fact]
 
     def _take_new_process(self, mark: NewProcess) -> list[Fact]:
-        self._forget_process()
+        if not (mark.is_repeated and self._state.announced):
+            self._forget_process()
         if mark.note.kind == "options":
             self._state.tested_weights = mark.weights
         return self._take_note(mark.note)
+
+    def _take_evaluating(self, mark: Evaluating) -> list[Fact]:
+        self._state.announced = [None, mark.weights]
+        self._state.era += 1
+        return []
 
     def _take_fused(self, mark: LayersFused) -> list[Fact]:
         self._state.fused = True
@@ -180,7 +160,13 @@ class Assembler:
     def _take_header(self, mark: EpochHeader) -> list[Fact]:
         state = self._state
         facts = self._close_epoch(validated=False)
-        state.columns = list(mark.columns)
+        if state.dialect != mark.dialect:
+            state.metrics = state.first_epoch = None
+        if mark.first_epoch is not None:
+            state.first_epoch = mark.first_epoch
+        if state.dialect != mark.dialect or state.columns != list(mark.columns):
+            state.dialect, state.columns = mark.dialect, list(mark.columns)
+            self._titles = self._current_titles()
         state.era += 1
         state.completed = False
         return facts
@@ -229,11 +215,46 @@ class Assembler:
         if state.emitted is None or state.emitted[0] != row["epoch"]:
             state.validated = None
         state.emitted = key
-        return [EpochRow(**row)]
+        return [*self._tell_format(row["epoch"], row["last_epoch"]), EpochRow(**row)]
+
+    def _tell_format(self, epoch: int, last_epoch: int) -> list[Fact]:
+        """Where the log is not YOLOv7's: whose it is and what it counts epochs from, as soon as both are known."""
+        state = self._state
+        if state.first_epoch is None and epoch == 0:
+            state.first_epoch = 0
+        elif state.first_epoch is None and state.planned is not None and 0 <= state.planned - last_epoch <= 1:
+            state.first_epoch = 1 + last_epoch - state.planned
+        told = [state.dialect, state.first_epoch]
+        is_usual = state.told is None and state.dialect in (None, "yolov7")
+        if is_usual or state.first_epoch is None or state.told == told or state.notes >= _MOST_NOTES:
+            return []
+        state.notes += 1
+        state.told = told
+        return [LogFormat(state.dialect or "yolov7", state.first_epoch)]
+
+    def _take_result(self, mark: ResultsRow) -> list[Fact] | None:
+        state = self._state
+        if state.dialect not in (None, mark.dialect):
+            return None
+        if state.dialect is None:
+            state.dialect, state.first_epoch = mark.dialect, 0
+            self._titles = self._current_titles()
+        if state.first_epoch is None:
+            state.first_epoch = min(mark.epoch, 1)
+        trained = {key: text for key, text in mark.values.items() if not key.startswith("val/")}
+        # After the last epoch YOLOv5 evaluates the best model, and adds a row with that epoch's training losses.
+        is_final, state.result = state.result == [mark.epoch, trained], [mark.epoch, trained]
+        number = state.evaluations
+        state.evaluations += 1
+        row = ValidationRow("all", None, None, mark.metrics, number, None if is_final else mark.epoch)
+        if is_final:
+            return [row]
+        told = self._tell_format(mark.epoch, mark.last_epoch)
+        return [*told, EpochRow(mark.epoch, mark.last_epoch, mark.values), *([row] if mark.metrics else [])]
 
     def _take_validation_bar(self, mark: ValidationBar) -> list[Fact]:
         state = self._state
-        facts = self._close_epoch(validated=True)
+        facts = self._close_epoch(validated=True) + self._take_validation_titles(mark)
         state.progress = progress_fields(self.progress_of(mark)) or state.progress
         is_over = mark.bar is None or mark.bar.is_complete is not False
         newest = state.waiting[-1] if state.waiting else None
@@ -242,12 +263,28 @@ class Assembler:
             return facts
         if newest is not None and not newest.is_over:
             state.waiting.pop()  # it was given up
+        if mark.is_in_order:
+            state.waiting.clear()
         state.rows_open = False
         evaluation = self._new_evaluation()
         evaluation.is_over = is_over
         state.waiting.append(evaluation)
         del state.waiting[:-100]
         return facts
+
+    def _take_validation_titles(self, mark: ValidationBar) -> list[Fact]:
+        state = self._state
+        metrics = None if mark.metrics is None else list(mark.metrics)
+        if state.dialect != mark.dialect:
+            state.columns = state.first_epoch = None
+        elif state.metrics == metrics:
+            return []
+        state.dialect, state.metrics = mark.dialect, metrics
+        self._titles = self._current_titles()
+        if state.first_epoch is None and mark.first_epoch is not None and state.epoch is not None:
+            state.first_epoch = mark.first_epoch
+            return self._tell_format(state.epoch, state.last_epoch or 0)
+        return []
 
     def _new_evaluation(self) -> Evaluation:
         """What is evaluated next, by all that was said before."""
@@ -256,7 +293,7 @@ class Assembler:
         if state.announced is not None:
             (evaluation.label, evaluation.weights), state.announced = state.announced, None
         elif state.completed:
-            if state.final_tests < len(_FINAL_ORDER):
+            if state.final_tests < len(_FINAL_ORDER) and state.dialect in (None, "yolov7"):
                 evaluation.weights = _FINAL_ORDER[state.final_tests]
             state.final_tests += 1
         elif state.epoch is not None and state.validated != state.epoch:
@@ -279,6 +316,15 @@ class Assembler:
         state.evaluations += 1
         state.rows_open = True
         return [self._row(mark, state.current)]
+
+    def _take_epoch_metrics(self, mark: EpochMetrics) -> list[Fact]:
+        state = self._state
+        evaluation, state.current = state.current, None
+        if evaluation is None or evaluation.epoch != mark.epoch:
+            evaluation = Evaluation(mark.epoch, number=state.evaluations)
+            state.evaluations += 1
+        state.validated = mark.epoch if mark.epoch == state.epoch else state.validated
+        return [ValidationRow("all", None, None, mark.values, evaluation.number, mark.epoch)]
 
     @staticmethod
     def _row(mark: MetricsRow, evaluation: Evaluation) -> ValidationRow:
@@ -345,33 +391,3 @@ class Assembler:
         state.waiting.clear()
         state.completed = state.fused = state.rows_open = False
         state.era += 1
-
-
-def _progress(
-    phase: str,
-    bar: BarText,
-    epoch: int | None = None,
-    last_epoch: int | None = None,
-    values: dict[str, str] | None = None,
-) -> Progress | None:
-    if bar.done is None or bar.total is None:
-        return None
-    return Progress(
-        phase=phase,
-        done=bar.done,
-        total=bar.total,
-        epoch=epoch,
-        last_epoch=last_epoch,
-        elapsed_seconds=bar.elapsed_seconds,
-        remaining_seconds=bar.remaining_seconds,
-        rate=bar.rate,
-        values=values or {},
-    )
-
-
-def progress_fields(progress: Progress | None) -> dict[str, Any] | None:
-    """A progress as plain data."""
-    if progress is None:
-        return None
-    fields = {name: getattr(progress, name) for name in Progress.__slots__}
-    return fields | {"values": dict(progress.values)}

@@ -1,12 +1,13 @@
-"""Headers of trainers whose rows are not read here: their numbers must not be taken for YOLOv7's."""
+"""Titles of trainers whose rows are not read here: their numbers must not be taken for those of others."""
 
 import re
 
 from engine.logs.marks import EpochHeader
 
-_HEADER = re.compile(r"Epoch\s+(?:gpu_mem|GPU_mem|iou_loss|lr)\b")
+NAME = "unknown"
+_TITLES = re.compile(r"Epoch\s+(?:gpu_mem|GPU_mem|iou_loss|lr)\b|Class\s+Images\s|classes\s+top1_acc\b")
 
 
 def read(line: str) -> EpochHeader | None:
-    """The header of an unknown table of epochs."""
-    return EpochHeader("unknown", ()) if line.startswith("Epoch") and _HEADER.match(line) else None
+    """The titles of an unknown table."""
+    return EpochHeader(NAME, ()) if _TITLES.match(line) else None

@@ -21,6 +21,8 @@ class EpochHeader:
     dialect: str
     columns: tuple[str, ...]
     """Names of the fields after `Epoch`."""
+    first_epoch: int | None = 0
+    """What the dialect counts epochs from, None where the titles do not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,13 @@ class ValidationBar:
     """The titles of a validation, which are the description of its bar."""
 
     bar: BarText | None = None
+    dialect: str = "yolov7"
+    metrics: tuple[str, ...] | None = None
+    """Names of the fields after the counts, None where the dialect has but one order."""
+    first_epoch: int | None = None
+    """What a dialect with such titles counts epochs from, where they tell."""
+    is_in_order: bool = False
+    """Whether the dialect writes rows right after their bar, never after the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,32 @@ class MetricsRow:
     images: int
     labels: int
     values: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class EpochMetrics:
+    """An evaluation in a line that names its epoch."""
+
+    epoch: int
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsRow:
+    """A row of a results file: an epoch and its validation."""
+
+    dialect: str
+    epoch: int
+    last_epoch: int
+    values: Mapping[str, str]
+    metrics: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluating:
+    """What the next evaluation, which is not an epoch's, evaluates."""
+
+    weights: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +109,8 @@ class NewProcess:
     note: Note
     weights: str | None = None
     """What a stand-alone evaluation was asked to evaluate."""
+    is_repeated: bool = False
+    """Printed between the announcement of an evaluation and the evaluation, too, where it says nothing new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +133,9 @@ Mark = (
     | EpochBar
     | ValidationBar
     | MetricsRow
+    | EpochMetrics
+    | ResultsRow
+    | Evaluating
     | CocoNumber
     | OtherBar
     | NewProcess

@@ -4,14 +4,19 @@ from dataclasses import asdict
 from typing import Any
 
 from engine.contracts.facts import Fact, Progress
-from engine.logs import foreign, pycocotools, yoloqat_events, yolov7
-from engine.logs.assembler import Assembler, Evaluation, State
+from engine.logs import foreign, pycocotools, yoloqat_events, yolov5, yolov7
+from engine.logs.assembler import Assembler
 from engine.logs.lines import LineSplitter
-from engine.logs.marks import Mark
+from engine.logs.marks import EpochHeader, Mark
 from engine.logs.python_errors import TracebackReader
-from engine.logs.text import MOST_CHARACTERS, decode, without_rank
+from engine.logs.state import Evaluation, State
+from engine.logs.text import MOST_CHARACTERS, decode, without_prefix
+from engine.logs.titles import Dialect
 
-VERSION = 1
+DIALECTS: tuple[Dialect, ...] = (yolov7, yolov5)
+"""In the order in which they are asked whether a line is theirs. Before any titles, a log is taken for YOLOv7's."""
+_BY_NAME = {dialect.NAME: dialect for dialect in DIALECTS}
+VERSION = 2
 """Of the facts and of the stored state. A log that an older parser has read is read again."""
 
 
@@ -48,8 +53,8 @@ class LogParser:
     def progress(self) -> Progress | None:
         """Where the newest bar stands, the one of an unfinished line included."""
         for frame in self._splitter.current():
-            text = without_rank(decode(frame))[:MOST_CHARACTERS]
-            for mark in yolov7.read(text, self._assembler.columns):
+            text = without_prefix(decode(frame))[:MOST_CHARACTERS]
+            for mark in self._marks(text):
                 progress = self._assembler.progress_of(mark)
                 if progress is not None and (progress.rate or progress.done == progress.total):
                     return progress
@@ -84,11 +89,13 @@ class LogParser:
 
     def _read_line(self, line: bytes) -> list[Fact]:
         self.lines += 1
-        text = without_rank(decode(line))
+        text = without_prefix(decode(line))
         event = yoloqat_events.read(text)
         if event is not None:
             return self._assembler.take(event) or []
         text = text[:MOST_CHARACTERS]
+        if not text:
+            return []
         errors = self._tracebacks.read(text)
         if errors is not None:
             return errors
@@ -103,10 +110,16 @@ class LogParser:
         return facts
 
     def _marks(self, text: str) -> list[Mark]:
-        """What the first dialect that knows the line reads in it."""
-        marks = yolov7.read(text, self._assembler.columns)
+        """What the dialect of the last titles reads in the line, or else the first one for which it is titles."""
+        titles = self._assembler.titles
+        current = _BY_NAME.get(titles.dialect or yolov7.NAME)
+        marks = current.read(text, titles) if current else []
         if marks:
             return marks
+        for dialect in DIALECTS:
+            if dialect is not current and (marks := dialect.read_titles(text)):
+                # After titles of an epoch that nobody knows, only those of another one tell whose epochs follow.
+                return marks if current or isinstance(marks[0], EpochHeader) else []
         line = text.strip()
         mark = pycocotools.read(line) or foreign.read(line)
         return [mark] if mark else []

@@ -16,7 +16,7 @@ _ESCAPE = re.compile(
     r"|\x1b[ -/]*[0-~]?"  # two-character sequences
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_RANK = re.compile(r"\[(?:rank ?|default)?\d+\]: ?|\d{1,4}: ")
+_PREFIX = re.compile(r"\[(?:rank ?|default)?\d+\]: ?|\d{1,4}: |\d{13} \S{1,100} (?:debug|info|warning|error)(?: |$)")
 
 
 def decode(line: bytes) -> str:
@@ -27,7 +27,7 @@ def decode(line: bytes) -> str:
     return _CONTROL.sub("", _ESCAPE.sub("", text))
 
 
-def without_rank(text: str) -> str:
-    """The line without what torchrun (`[rank0]: `, `[default0]:`) and srun (`0: `) put before it."""
-    match = _RANK.match(text)
+def without_prefix(text: str) -> str:
+    """The line without what torchrun (`[rank0]: `), srun (`0: `) and ClearML (`<ms> <host> info `) put before it."""
+    match = _PREFIX.match(text)
     return text[match.end() :] if match else text

@@ -1,22 +1,21 @@
 """The dialect of YOLOv7, which our own stages print, too."""
 
+import math
 import re
 
-from engine.contracts.facts import CheckpointStripped, ModelSummary, Note, TrainingCompleted, TrainingStarted
+from engine.contracts.facts import Note
+from engine.logs import words
 from engine.logs.bars import BarText, find_bar
 from engine.logs.marks import (
     EpochBar,
     EpochHeader,
-    HeadMissing,
-    LayersFused,
     Mark,
     MetricsRow,
-    NewProcess,
     OtherBar,
-    Understood,
     ValidationBar,
 )
-from engine.logs.text import COUNT, DECIMAL, NUMBER
+from engine.logs.text import NUMBER
+from engine.logs.titles import Titles
 
 NAME = "yolov7"
 COLUMNS = ("gpu_mem", "box", "obj", "cls", "total", "labels", "img_size")
@@ -33,69 +32,33 @@ _VALIDATION = re.compile(r"Class\s+Images\s+Labels\s+P\s+R(?:\s+mAP@\S*|\s+mA?P?
 _METRICS_ROW = re.compile(
     rf"(?P<name>\S(?:.{{0,200}}\S)?)\s+(?P<images>\d{{1,12}})\s+(?P<labels>\d{{1,12}})(?P<rest>(?:\s+{NUMBER}){{4}})\s*$"
 )
-_SUMMARY = re.compile(rf"Model Summary: {COUNT} layers, {COUNT} parameters, {COUNT} gradients(?:, ({DECIMAL}) GFLOPS)?")
-_STARTED = re.compile(rf"Starting training for {COUNT} epochs\.\.\.")
-_COMPLETED = re.compile(rf"{COUNT} epochs completed in ({DECIMAL}) hours\.")
-_STRIPPED = re.compile(rf"Optimizer stripped from (.+?),(?: saved as (.+?),)? ({DECIMAL})MB")
-_BANNER = re.compile(r"(?:YOLOR\s+(?:🚀 )?\S*|yoloqat)\s+torch \S+ (?:CPU|CUDA:)")
-_WEIGHTS = re.compile(r"\bweights=\[?['\"]([^'\"]*)['\"]")
-_WORKERS = re.compile(r"Using \d+ dataloader workers")
-_LAYER = re.compile(r"\s*\d+\s*(?:-?\d+|\[[-\d, ]+\])\s+\d+\s+\d+\s{2}[\w.]+\s+\[")
-
-_NOTES = (
-    ("hyperparameters: ", "hyperparameters"),
-    ("Transferred ", "transferred"),
-    ("Scaled weight_decay", "optimizer"),
-    ("Optimizer groups:", "optimizer"),
-    ("Using SyncBatchNorm", "optimizer"),
-    ("autoanchor: ", "autoanchor"),
-    ("Image sizes ", "image sizes"),
-    ("Logging results to ", "folder"),
-    ("Results saved to ", "folder"),
-    ("Resuming training from ", "resumed"),
-    ("Overriding model.yaml ", "model"),
-    ("Speed: ", "speed"),
-    ("pycocotools unable to run", "warning"),
-    ("WARNING", "warning"),
-    ("train: WARNING", "warning"),
-    ("val: WARNING", "warning"),
-    ("Loss is NaN", "warning"),
-)
-_KNOWN = (
-    "tensorboard: ",
-    "wandb: ",
-    "RepConv.fuse_repvgg_block",
-    "IDetect.fuse",
-    "Evaluating pycocotools mAP",
-    "train: New cache created",
-    "val: New cache created",
-    "Convert model to Traced-model",
-    "traced_script_module saved",
-    "model is traced",
-    "from  n    params  module",
-)
 
 
-def read(text: str, columns: tuple[str, ...] | None) -> list[Mark]:
+def read(text: str, titles: Titles) -> list[Mark]:
     """The marks of a line, in their order; empty when it is not of this dialect.
 
     Args:
         text: the line without escape sequences.
-        columns: those of the last epoch header of any dialect, None before the first one. After another trainer's
-            header nothing is read here: much of what it prints looks alike and means something else.
+        titles: the last ones, none before the first of a log.
     """
-    if columns not in (None, COLUMNS):
-        return []
     line = text.strip()
     bar = find_bar(line)
-    mark = _read_description(line if bar is None else line[: bar.start], bar, text, columns)
+    mark = _read_description(line if bar is None else line[: bar.start], bar, text, titles.columns)
     if bar is None or mark is None:
-        mark = mark or _read_words(line) or _read_metrics(line)
+        mark = mark or words.read(line) or _read_metrics(line)
         return [mark] if mark else []
     # What another stream wrote before the bar's line was closed stands behind it.
     glued = line[bar.end :].strip()
-    behind = _read_words(glued) or _read_metrics(glued) if glued else None
+    behind = words.read(glued) or _read_metrics(glued) if glued else None
     return [mark, behind] if behind else [mark]
+
+
+def read_titles(text: str) -> list[Mark]:
+    """The marks of a line of titles, after those of another dialect."""
+    if "Class" not in text and "Epoch" not in text:
+        return []
+    marks = read(text, Titles(NAME, COLUMNS))
+    return marks if marks and isinstance(marks[0], EpochHeader | ValidationBar) else []
 
 
 def _read_description(line: str, bar: BarText | None, text: str, columns: tuple[str, ...] | None) -> Mark | None:
@@ -112,7 +75,7 @@ def _read_description(line: str, bar: BarText | None, text: str, columns: tuple[
         if bar is None or bar.is_complete is not False:
             return Note("data", line.rstrip(": "))
         return OtherBar("scan", bar)
-    if bar is not None and bar.total is not None:
+    if bar is not None and bar.total is not None and not line.startswith("Class "):
         return OtherBar(" ".join(line.rstrip(": ").split())[:60], bar)
     return None
 
@@ -122,7 +85,7 @@ def _epoch_bar(row: re.Match[str], bar: BarText | None, text: str, columns: tupl
     whole = row["after"] == ":" and bar is not None
     if columns is None:
         # Another trainer's rows look alike; without titles only a whole row of just this width is one of ours.
-        if not whole or len(numbers) != len(COLUMNS):
+        if not whole or len(numbers) != len(COLUMNS) or not _adds_up(numbers):
             return None
     elif row["after"] not in ("", ":"):
         return None
@@ -136,6 +99,12 @@ def _epoch_bar(row: re.Match[str], bar: BarText | None, text: str, columns: tupl
     )
 
 
+def _adds_up(numbers: list[str]) -> bool:
+    """Whether the fourth loss is the sum of the others, as it is in no other trainer's row of this width."""
+    *losses, total = map(float, numbers[1:5])
+    return math.isclose(sum(losses), total, rel_tol=2e-3)
+
+
 def _ends_with_a_whole_field(text: str) -> bool:
     """Whether the last field of a row without a bar is certainly not cut: all eight stand where they are printed."""
     text = text.rstrip()
@@ -143,40 +112,6 @@ def _ends_with_a_whole_field(text: str) -> bool:
         return False
     fields = [text[at : at + _FIELD] for at in range(0, len(text), _FIELD)]
     return all(field.startswith(" ") and not field.endswith(" ") and len(field.split()) == 1 for field in fields)
-
-
-def _read_words(line: str) -> Mark | None:
-    """Lines known by what they begin with."""
-    if match := _SUMMARY.search(line):
-        layers, parameters, gradients, gflops = match.groups()
-        return ModelSummary(int(layers), int(parameters), int(gradients), gflops, fused=False)
-    if match := _STARTED.match(line):
-        return TrainingStarted(int(match[1]))
-    if match := _COMPLETED.match(line):
-        return TrainingCompleted(int(match[1]), match[2])
-    if match := _STRIPPED.match(line):
-        return CheckpointStripped(match[1], match[3], match[2])
-    if line.startswith("Fusing layers..."):
-        return LayersFused()
-    if _BANNER.match(line):
-        return NewProcess(Note("device", line))
-    if line.startswith("Namespace("):
-        weights = _WEIGHTS.search(line) if "task=" in line else None
-        return NewProcess(Note("options", line), weights[1] if weights else None)
-    if line.startswith("Streaming output truncated to the last"):
-        return HeadMissing()
-    for beginning, kind in _NOTES:
-        if line.startswith(beginning):
-            return Note(kind, line)
-    if (
-        line.startswith(_KNOWN)
-        or _LAYER.match(line)
-        or _WORKERS.match(line)
-        or "UserWarning: " in line
-        or line.startswith("return _VF.")
-    ):
-        return Understood()
-    return None
 
 
 def _read_metrics(line: str) -> Mark | None:

@@ -184,9 +184,9 @@ def test_a_run_that_was_resumed_in_the_same_file_starts_anew() -> None:
     "header",
     [
         "     Epoch    GPU_mem   box_loss   obj_loss   cls_loss  Instances       Size",
-        "     Epoch   gpu_mem      GIoU       obj       cls     total   targets  img_size",
+        "     Epoch   gpu_mem      loss       obj       cls     total   targets  img_size",
         "     Epoch  iou_loss  dfl_loss  cls_loss",
-        "Epoch gpu_mem box obj cls total targets img_size",
+        "Epoch gpu_mem box obj cls total objects img_size",
     ],
 )
 def test_rows_below_another_trainers_titles_are_not_read(header: str) -> None:

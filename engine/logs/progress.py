@@ -1,0 +1,37 @@
+"""Where a bar stands."""
+
+from typing import Any
+
+from engine.contracts.facts import Progress
+from engine.logs.bars import BarText
+
+
+def progress_of_bar(
+    phase: str,
+    bar: BarText,
+    epoch: int | None = None,
+    last_epoch: int | None = None,
+    values: dict[str, str] | None = None,
+) -> Progress | None:
+    """A bar as progress; None when it does not tell how far it is."""
+    if bar.done is None or bar.total is None:
+        return None
+    return Progress(
+        phase=phase,
+        done=bar.done,
+        total=bar.total,
+        epoch=epoch,
+        last_epoch=last_epoch,
+        elapsed_seconds=bar.elapsed_seconds,
+        remaining_seconds=bar.remaining_seconds,
+        rate=bar.rate,
+        values=values or {},
+    )
+
+
+def progress_fields(progress: Progress | None) -> dict[str, Any] | None:
+    """A progress as plain data."""
+    if progress is None:
+        return None
+    fields = {name: getattr(progress, name) for name in Progress.__slots__}
+    return fields | {"values": dict(progress.values)}

@@ -1,0 +1,121 @@
+"""Lines outside of tables, known by what they begin with. YOLOv5 and what stems from it print them alike."""
+
+import re
+
+from engine.contracts.facts import CheckpointStripped, ModelSummary, Note, TrainingCompleted, TrainingStarted
+from engine.logs.marks import Evaluating, HeadMissing, LayersFused, Mark, NewProcess, Understood
+from engine.logs.text import COUNT, DECIMAL
+
+_GROUPED = r"(\d{1,3}(?:,\d{3}){1,4}|\d{1,15})"
+"""A whole number, with commas between thousands or without."""
+_SUMMARY = re.compile(
+    rf"[\w.-]{{1,60}} [Ss]ummary(?P<fused> \(fused\))?: {COUNT} layers, {_GROUPED} parameters, {_GROUPED} gradients"
+    rf"(?:, ({DECIMAL}) GFLOP[Ss])?"
+)
+_ROUNDED_SUMMARY = re.compile(r"Model Summary: \d+ layers, [\d.]+e\+\d+ parameters")
+_STARTED = re.compile(rf"Starting training for {COUNT} epochs\.\.\.")
+_COMPLETED = re.compile(rf"{COUNT} epochs completed in ({DECIMAL}) hours\.")
+_STRIPPED = re.compile(rf"Optimizer stripped from (.+?),(?: saved as (.+?),)? ({DECIMAL})MB")
+_VALIDATING = re.compile(r"Validating (\S.{0,1000}?)\.\.\.$")
+_BANNER = re.compile(
+    r"(?:YOLOR\s+(?:🚀 )?\S*|yoloqat|YOLO(?:v5)?\s+(?:🚀 )?\S+(?: Python-\S+)?)\s+torch[ -]\S+ (?:CPU|CUDA:|MPS)"
+)
+_ULTRALYTICS = re.compile(r"Ultralytics (?:YOLOv)?\d[\w.]*\s+(?:🚀 )?Python-\S+ torch-\S+")
+_OPTIONS = re.compile(
+    r"Namespace\(|(?:\w+[/\\])?(?:train|val)\w*: (?:weights|data)=|(?:yolo[/\\])?engine[/\\]trainer: \w+="
+)
+_WEIGHTS = re.compile(r"\bweights=\[?['\"]([^'\"]*)['\"]")
+_WORKERS = re.compile(r"Using \d+ dataloader workers")
+_LAYER = re.compile(r"\s*\d+\s*(?:-?\d+|\[[-\d, ]+\])\s+\d+\s+\d+\s{2}[\w.]+\s+\[")
+
+_NOTES = (
+    ("hyperparameters: ", "hyperparameters"),
+    ("Transferred ", "transferred"),
+    ("Scaled weight_decay", "optimizer"),
+    ("Optimizer groups:", "optimizer"),
+    ("optimizer: ", "optimizer"),
+    ("Using SyncBatchNorm", "optimizer"),
+    ("autoanchor: ", "autoanchor"),
+    ("AutoAnchor: ", "autoanchor"),
+    ("Image sizes ", "image sizes"),
+    ("Logging results to ", "folder"),
+    ("Results saved to ", "folder"),
+    ("Resuming training from ", "resumed"),
+    ("Overriding model.yaml ", "model"),
+    ("Using CUDA device", "device"),
+    ("Stopping training early ", "early stop"),
+    ("EarlyStopping: Training stopped early ", "early stop"),
+    ("Speed: ", "speed"),
+    ("pycocotools unable to run", "warning"),
+    ("WARNING", "warning"),
+    ("train: WARNING", "warning"),
+    ("val: WARNING", "warning"),
+    ("Loss is NaN", "warning"),
+)
+_KNOWN = (
+    "tensorboard: ",
+    "TensorBoard: ",
+    "wandb: ",
+    "ClearML: ",
+    "Comet: ",
+    "github: ",
+    "albumentations: ",
+    "AMP: ",
+    "RepConv.fuse_repvgg_block",
+    "IDetect.fuse",
+    "Evaluating pycocotools mAP",
+    "train: New cache created",
+    "val: New cache created",
+    "train: Fast image access",
+    "val: Fast image access",
+    "Convert model to Traced-model",
+    "traced_script_module saved",
+    "model is traced",
+    "from  n    params  module",
+    "Plotting labels to ",
+    "Freezing layer ",
+    "Closing dataloader mosaic",
+    "Optimizer stripped from ",
+    "nohup: ignoring input",
+    "To update EarlyStopping(",
+)
+
+
+def read(line: str) -> Mark | None:
+    """The mark of a line without white space at its ends; None when it is none of these."""
+    if "ummary" in line and (match := _SUMMARY.search(line)):
+        fused, layers, parameters, gradients, gflops = match.groups()
+        parameters, gradients = parameters.replace(",", ""), gradients.replace(",", "")
+        return ModelSummary(int(layers), int(parameters), int(gradients), gflops, fused=fused is not None)
+    if match := _STARTED.match(line):
+        return TrainingStarted(int(match[1]))
+    if match := _COMPLETED.match(line):
+        return TrainingCompleted(int(match[1]), match[2])
+    if match := _STRIPPED.match(line):
+        return CheckpointStripped(match[1], match[3], match[2])
+    if match := _VALIDATING.match(line):
+        return Evaluating(match[1])
+    if line.startswith("Fusing layers..."):
+        return LayersFused()
+    return _read_start(line) or _read_note(line)
+
+
+def _read_start(line: str) -> NewProcess | None:
+    if _BANNER.match(line):
+        return NewProcess(Note("device", line))
+    if _ULTRALYTICS.match(line):
+        return NewProcess(Note("device", line), is_repeated=True)
+    if _OPTIONS.match(line):
+        weights = _WEIGHTS.search(line) if "task=" in line else None
+        return NewProcess(Note("options", line), weights[1] if weights else None)
+    return None
+
+
+def _read_note(line: str) -> Mark | None:
+    if line.startswith("Streaming output truncated to the last"):
+        return HeadMissing()
+    for beginning, kind in _NOTES:
+        if line.startswith(beginning):
+            return Note(kind, line)
+    is_known = line.startswith(_KNOWN) or _LAYER.match(line) or _WORKERS.match(line) or _ROUNDED_SUMMARY.match(line)
+    return Understood() if is_known or "UserWarning: " in line or line.startswith("return _VF.") else None

@@ -1,0 +1,42 @@
+"""The dialect of YOLOv5, from the GIoU column of 2020 to 7.0, with its segmentation."""
+
+from engine.logs import tables
+from engine.logs.marks import EpochHeader, Mark
+from engine.logs.titles import Titles
+
+NAME = "yolov5"
+_TITLES = (
+    ("gpu_mem", "GIoU", "obj", "cls", "total", "targets", "img_size"),
+    ("gpu_mem", "box", "obj", "cls", "total", "targets", "img_size"),
+    ("gpu_mem", "box", "obj", "cls", "labels", "img_size"),
+    ("gpu_mem", "box", "seg", "obj", "cls", "labels", "img_size"),
+    ("GPU_mem", "box_loss", "obj_loss", "cls_loss", "Instances", "Size"),
+    ("GPU_mem", "box_loss", "seg_loss", "obj_loss", "cls_loss", "Instances", "Size"),
+)
+"""After `Epoch`. Releases 4.0 and 5.0 print just what YOLOv7 prints."""
+
+
+def read_titles(text: str) -> list[Mark]:
+    line = text.strip()
+    if line.startswith("Epoch") and (columns := _columns(line)):
+        return [EpochHeader(NAME, columns)]
+    return tables.read_validation_titles(line, NAME) if line.startswith("Class ") else []
+
+
+def read(text: str, titles: Titles) -> list[Mark]:
+    return read_titles(text) if text.lstrip().startswith("Epoch") else tables.read(text, titles, NAME)
+
+
+def _columns(line: str) -> tuple[str, ...] | None:
+    """The columns of the only titles that a line, which the terminal's edge may have cut, can be."""
+    names = line.split()[1:]
+    fitting = [titles for titles in _TITLES if _fits(names, titles)]
+    if len(fitting) != 1:
+        return None
+    return tuple(tables.RENAMED.get(name, name) for name in fitting[0])
+
+
+def _fits(names: list[str], titles: tuple[str, ...]) -> bool:
+    if len(names) < 4 or len(names) > len(titles):
+        return False
+    return tuple(names[:-1]) == titles[: len(names) - 1] and titles[len(names) - 1].startswith(names[-1])
