@@ -95,7 +95,7 @@ def _run_view(row: Mapping[Any, Any]) -> RunView:
         epochs_done=row["epochs_done"],
         epochs_total=row["epochs_total"],
         eta_seconds=eta_seconds(row, progress) if state.is_live else None,
-        progress=ProgressView(**progress) if progress else None,
+        progress=ProgressView(**progress) if progress and state.is_live else None,
         best_map=Number(best, row["best_map"]) if best is not None else None,
         best_epoch=row["best_epoch"],
         map_curve=tuple(json.loads(row["map_curve"] or "[]")),

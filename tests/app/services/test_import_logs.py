@@ -208,5 +208,3 @@ def test_real_logs_of_yolov7_are_imported(workspace: Workspace) -> None:
         assert len(detail.epochs) == epochs
         assert all("mAP@.5:.95" in epoch.values for epoch in detail.epochs)
         assert detail.run.reason.startswith("complete: ")
-    with pytest.raises(YoloqatError, match="no log that is known"):
-        import_logs(workspace, [REAL / "yolov7-results-100ep.txt"])
