@@ -142,6 +142,8 @@ class Leases:
     def earlier(self, key: str) -> Iterator[Waiter]:
         """Those that stand before a place, first in line first. A dead runner's place is removed."""
         for name in sorted(os.listdir(self.queue)):
+            if name.startswith("."):  # somebody is just getting in line
+                continue
             if name >= key:
                 return
             record = self._read_if_locked(os.path.join(self.queue, name))

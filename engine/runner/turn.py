@@ -37,7 +37,8 @@ class Turn:
         self._leases: Leases | None = None
         self._ticket: Ticket | None = None
         self._held: dict[str, list[Holder]] = {}
-        self._reason = ""
+        self._reason = "about to look at the queue"
+        self._is_granted = False
         self._taken: dict[str, list[int]] = {}
         self.environment: dict[str, str] = {}
         """What tells the stage which GPUs it has."""
@@ -78,9 +79,10 @@ class Turn:
         with self._leases.locked() as is_ours:
             if is_ours:
                 self._reason = self._try(self._leases, fresh)
-        if not self._reason:
-            self.step_back()
-        return self._reason or ""
+        if not self._is_granted:
+            return self._reason
+        self.step_back()
+        return ""
 
     def tell(self, pid: int) -> None:
         """Say in the leases which process computes."""
@@ -137,7 +139,7 @@ class Turn:
             if not fresh:
                 self._asker.ask()
                 error = self._asker.error
-                return f"the GPUs cannot be asked: {error}" if error else self._reason or "asks who uses the GPUs"
+                return f"the GPUs cannot be asked: {error}" if error else self._reason
             foreign = {name: _strangers(gpu, held[f"gpu-{name}"]) for name, gpu in gpus.items()}
             rooms = {name: room._replace(closed=room.closed or foreign[name]) for name, room in machine.gpus.items()}
             machine = Machine(rooms, len(free))
@@ -159,6 +161,7 @@ class Turn:
             if self._restrict:
                 visible = ",".join(self._gpus[name].uuid or name for name in gpus)
                 self.environment["CUDA_VISIBLE_DEVICES"] = visible
+        self._is_granted = True
         return ""
 
     def _give_up(self) -> None:
@@ -180,16 +183,21 @@ class Turn:
         if self._wants.cpu and machine.lanes < 1:
             holders = [holder for slot, held in self._held.items() if slot.startswith("cpu-") for holder in held]
             parts.append(f"CPU lane full ({self._width} of {self._width}): {_names(holders)}")
-        busy = []
-        for name in self._wants.candidates(machine.gpus):
-            room = machine.gpus[name]
-            if not room.takes(self._wants.memory):
-                how = f"has {gigabytes(room.left)} left" if self._wants.memory else "busy"
-                words = f"{how}: {_names(self._held[f'gpu-{name}'])}"
-                busy.append(f"GPU {name} {room.closed or words}")
+        busy = [words for name in self._wants.candidates(machine.gpus) if (words := self._busy(name, machine))]
         if len(busy) > _MOST_NAMED:
             busy[_MOST_NAMED:] = [f"and {len(busy) - _MOST_NAMED} more"]
-        return "; ".join([*parts, *busy])
+        return "; ".join([*parts, *busy]) or "too few of the GPUs are left"
+
+    def _busy(self, name: str, machine: Machine) -> str:
+        room = machine.gpus.get(name)
+        if room is None:
+            return f"GPU {name} is gone"
+        if room.takes(self._wants.memory):
+            return ""
+        if room.closed:
+            return f"GPU {name} {room.closed}"
+        left = f"has {gigabytes(room.left)} left" if self._wants.memory else "busy"
+        return f"GPU {name} {left}: {_names(self._held[f'gpu-{name}'])}"
 
 
 def _room(gpu: GpuSeen, holders: Sequence[Holder]) -> Room:

@@ -1,6 +1,9 @@
 """Runs that wait for a GPU or for the CPU lane: real processes, and a nvidia-smi that says what the test wants."""
 
+import contextlib
+import fcntl
 import os
+import random
 import signal
 import stat
 import time
@@ -79,6 +82,15 @@ def test_one_run_at_a_time_has_the_cpu_lane(lab):
     lab.open_gate()
     second.until_state(RunState.SUCCEEDED)
     assert second.outcome.started_at >= first.outcome.ended_at
+
+
+def test_nobody_takes_anything_while_somebody_else_looks(lab, own_leases):
+    (own_leases / "queue").mkdir(parents=True)
+    with (own_leases / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        run = lab.shell("true", resources=CPU)
+        until_waits(run, "about to look at the queue")
+    run.until_state(RunState.SUCCEEDED)
 
 
 def test_the_lane_is_as_wide_as_it_is_set(lab):
@@ -269,3 +281,50 @@ def test_a_killed_runner_frees_no_gpu(lab, driver):
     until_waits(second, "GPU 0 busy: run first")
     os.kill(first.stage_pid, signal.SIGKILL)
     second.until_state(RunState.SUCCEEDED)
+
+
+VISITOR = """
+cd {folder}
+for device in $(echo {devices} | tr , ' '); do
+    mkdir -p $device
+    trap 'rm -f $device/$$; exit 1' INT TERM
+    for other in $(ls $device); do echo together on $device; done
+    touch $device/$$
+    sleep 0.{pause}
+    rm $device/$$
+done
+"""
+"""Leaves a sign where it computes, and says whose signs it finds there."""
+
+
+def crowd(lab, seed, number):
+    """Many runs on two GPUs and the lane, while runners are killed and runs stopped. Returns their states."""
+    chance = random.Random(seed)
+    kinds = [
+        (CPU, "lane"),
+        *((resources, "$CUDA_VISIBLE_DEVICES") for resources in (GPU, Resources(gpus=1), Resources(gpus=2))),
+    ]
+    runs = []
+    for n in range(number):
+        resources, devices = chance.choice(kinds)
+        script = VISITOR.format(folder=lab.cwd, devices=devices, pause=chance.randint(0, 3))
+        runs.append(lab.shell(script, name=f"run{n}", resources=resources, cpu_lane=1))
+        if chance.random() < 0.25:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(chance.choice(runs).process.runner.pid, signal.SIGKILL)
+        if chance.random() < 0.1:
+            request_stop(chance.choice(runs).attempt)
+    for run in runs:
+        run.until(lambda run=run: not run.state().state.is_live, 30 + number)
+    assert not [line for run in runs for line in run.log().splitlines() if line.startswith("together")]
+    return [run.state().state for run in runs]
+
+
+def test_no_two_of_a_crowd_have_the_same_device(lab, driver):
+    assert crowd(lab, 1, 16).count(RunState.SUCCEEDED) > 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_no_two_of_a_great_crowd_have_the_same_device(lab, driver, seed):
+    assert crowd(lab, seed, 60).count(RunState.SUCCEEDED) > 15
