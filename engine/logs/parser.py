@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from engine.contracts.facts import Fact, Progress
-from engine.logs import foreign, pycocotools, yoloqat_events, yolov5, yolov7
+from engine.logs import foreign, pycocotools, ultralytics, yoloqat_events, yolov5, yolov7
 from engine.logs.assembler import Assembler
 from engine.logs.lines import LineSplitter
 from engine.logs.marks import EpochHeader, Mark
@@ -13,7 +13,7 @@ from engine.logs.state import Evaluation, State
 from engine.logs.text import MOST_CHARACTERS, decode, without_prefix
 from engine.logs.titles import Dialect
 
-DIALECTS: tuple[Dialect, ...] = (yolov7, yolov5)
+DIALECTS: tuple[Dialect, ...] = (yolov7, yolov5, ultralytics)
 """In the order in which they are asked whether a line is theirs. Before any titles, a log is taken for YOLOv7's."""
 _BY_NAME = {dialect.NAME: dialect for dialect in DIALECTS}
 VERSION = 2

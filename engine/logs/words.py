@@ -40,7 +40,7 @@ _NOTES = (
     ("Image sizes ", "image sizes"),
     ("Logging results to ", "folder"),
     ("Results saved to ", "folder"),
-    ("Resuming training from ", "resumed"),
+    ("Resuming training ", "resumed"),
     ("Overriding model.yaml ", "model"),
     ("Using CUDA device", "device"),
     ("Stopping training early ", "early stop"),
