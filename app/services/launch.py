@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app.services.names import check_name, free_name, naming
+from app.services.notify import notify_file
 from app.services.settings import load_settings
 from engine.contracts.errors import YoloqatError
 from engine.contracts.options.base import StageOptions
@@ -125,10 +126,10 @@ def cpu_lane() -> int:
 
 def _launch_named(workspace: Workspace, wanted: str, specify: Callable[[str, str], RunSpec], priority: int) -> RunSpec:
     check_name(wanted)
-    width = cpu_lane()
+    width, told = cpu_lane(), notify_file()
     with naming(workspace) as taken:
         spec = specify(new_run_id(), free_name(wanted, taken))
-        launch(workspace, spec, cpu_lane=width, priority=priority)
+        launch(workspace, spec, cpu_lane=width, priority=priority, notify=told)
     return spec
 
 

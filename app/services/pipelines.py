@@ -8,6 +8,7 @@ from typing import Any
 
 from app.services.launch import check_program, cpu_lane
 from app.services.names import check_name, free_name, naming, taken_names
+from app.services.notify import notify_file
 from engine.contracts.errors import YoloqatError
 from engine.contracts.pipeline import INPUTS, Pipeline, PipelineStep, Reference, adapt, references_in, substitute
 from engine.contracts.pipeline_check import near, option_mistakes
@@ -99,13 +100,13 @@ def launch_pipeline(
     Raises:
         YoloqatError: as `plan_pipeline`, or a run cannot be launched.
     """
-    width = cpu_lane()
+    width, told = cpu_lane(), notify_file()
     with naming(workspace) as taken:
         specs = _plan(workspace, pipeline, overrides or {}, name, cwd, taken)
         launched = []
         try:
             for spec in specs:
-                launched.append(launch(workspace, spec, cpu_lane=width))
+                launched.append(launch(workspace, spec, cpu_lane=width, notify=told))
         except YoloqatError:
             for attempt in reversed(launched):
                 request_stop(attempt)

@@ -13,6 +13,7 @@ from engine.contracts.stages import stage_info
 from engine.contracts.states import RunState
 from engine.supervise.commands import engine_command
 from engine.supervise.launch import launch
+from engine.supervise.requeue import release_children
 from engine.supervise.state import read_state
 
 
@@ -29,6 +30,8 @@ class Resumed:
 
 def resume_run(workspace: Workspace, reference: str, *, anew: bool = False) -> Resumed:
     """Start the next attempt of a run: from its last checkpoint, or from the beginning where its stage keeps none.
+
+    Runs that could not run because of this one wait for it again.
 
     Args:
         reference: name, id or a prefix of the id.
@@ -49,6 +52,7 @@ def resume_run(workspace: Workspace, reference: str, *, anew: bool = False) -> R
         raise YoloqatError(f"{name} has succeeded: there is nothing to resume")
     argv, checkpoint = (None, None) if anew else _command(folder, spec)
     attempt = launch(workspace, spec, attempt=status.attempt + 1, argv=argv)
+    release_children(workspace, folder.id)
     return Resumed(folder.id, name, attempt.number, checkpoint)
 
 
@@ -64,7 +68,11 @@ def resume_group(workspace: Workspace, reference: str, *, anew: bool = False) ->
         ids = [run_id for run_id in ids if not (states[run_id].is_live or states[run_id] is RunState.SUCCEEDED)]
         if not ids:
             raise YoloqatError(f"every run of {reference} is at work or has succeeded: there is nothing to resume")
-    return [resume_run(workspace, run_id, anew=anew) for run_id in ids]
+    resumed = []
+    for run_id in ids:
+        if not read_state(workspace.run(run_id)).state.is_live:  # else its parent has released it
+            resumed.append(resume_run(workspace, run_id, anew=anew))
+    return resumed
 
 
 def _command(folder: RunFolder, spec: RunSpec) -> tuple[list[str] | None, Path | None]:

@@ -1,10 +1,25 @@
 """The settings file: what a user decides once, for all commands."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.contracts.errors import YoloqatError
+
+
+class Notify(BaseModel):
+    """Whom to tell when a run ends or falls silent. The runner does it, also with nothing else alive."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    command: str | None = None
+    """For the shell; YOLOQAT_TEXT, YOLOQAT_RUN, YOLOQAT_EVENT … say what has happened."""
+    webhook: str | None = Field(default=None, pattern=r"^https?://")
+    """Gets a POST of JSON with `text`, `run`, `event` …"""
+    terminal: bool = False
+    """Bell and desktop notification (OSC 9) on the terminal that the run was launched from."""
+    on: list[Literal["success", "failure", "stall"]] = ["success", "failure", "stall"]
 
 
 class Settings(BaseModel):
@@ -14,6 +29,7 @@ class Settings(BaseModel):
 
     workspace: Path | None = None
     """The workspace where neither `--workspace` nor YOLOQAT_WORKSPACE says another one."""
+    notify: Notify = Notify()
     cpu_lane: int | None = Field(default=None, ge=0)
     """How many stages may compute on the CPU at a time, where YOLOQAT_CPU_LANE says nothing else; 0 for any number."""
 

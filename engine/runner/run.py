@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from engine.runner import children, lock, wait
+from engine.runner import children, lock, notify, wait
 from engine.runner.ending import disk_is_full, end_fields, missing_artifacts, outcome_record
 from engine.runner.identity import Stat, identify
 from engine.runner.memory import oom_kills, oom_kills_since
@@ -184,6 +184,8 @@ class Run:
             if time.monotonic() >= sample_due:
                 sampler.sample()
                 sample_due = time.monotonic() + interval
+                if sampler.rhythm.has_just_stalled():
+                    notify.start(self.attempt, self.launch, "stall", f"silent for {sampler.rhythm.silent:.0f} s")
 
     def _on_stop(self, received: signal.struct_siginfo) -> None:
         request = read_json(self._path("stop.json"))
@@ -240,10 +242,15 @@ class Run:
             self.stop.advance()
 
     def _conclude(self, **fields: Any) -> None:
+        record = outcome_record(**fields)
         try:
-            self.outcome.commit(outcome_record(**fields))
+            self.outcome.commit(record)
         except OSError as error:  # the run folder has been deleted: nobody is left to tell
             log(f"the outcome could not be written: {error}")
+            return
+        if not record["stop_requested"]:  # whoever stopped it knows
+            done = record["exit_code"] == 0 and not record["missing_artifacts"]
+            notify.start(self.attempt, self.launch, "success" if done else "failure", str(record["reason"]))
 
     def _say(self, text: str) -> None:
         """Append a line of ours to the console log, as far as the disk lets us."""

@@ -14,6 +14,10 @@ from engine.runner.children import descendants
 from engine.runner.identity import Stat, read_stat
 
 LIMIT_BYTES = 4 << 20
+STALL_SECONDS = 600.0
+"""No run counts as stalled before this much silence."""
+STALL_FACTOR = 5.0
+"""… nor before this many times its usual silence."""
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGESIZE")
 _SCAN_SHARE = 0.0003
@@ -24,6 +28,10 @@ class Rhythm:
     """How long the console is usually silent, by the monotonic clock: the wall clock may jump."""
 
     def __init__(self, size: int) -> None:
+        self.silent = 0.0
+        """Seconds of silence at the last look."""
+        self._usual: float | None = None
+        self._told = False
         self._size = size
         self._grew_at = time.monotonic()
         self._gaps: deque[float] = deque(maxlen=65)
@@ -38,8 +46,16 @@ class Rhythm:
         if size != self._size:
             self._gaps.append(moment - self._grew_at)
             self._size, self._grew_at = size, moment
-        usual = sorted(self._gaps)[len(self._gaps) // 2] if self._gaps else None
-        return moment - self._grew_at, usual
+            self._told = False
+        self._usual = sorted(self._gaps)[len(self._gaps) // 2] if self._gaps else None
+        self.silent = moment - self._grew_at
+        return self.silent, self._usual
+
+    def has_just_stalled(self) -> bool:
+        """Whether it is silent for longer than its rhythm allows; once for each silence."""
+        stalled = self.silent > max(STALL_SECONDS, STALL_FACTOR * (self._usual or 0.0))
+        is_news, self._told = stalled and not self._told, self._told or stalled
+        return is_news
 
 
 class Sampler:
@@ -49,7 +65,7 @@ class Sampler:
         self._path = path
         self._console = console
         self._mark = mark
-        self._rhythm = Rhythm(os.fstat(console).st_size)
+        self.rhythm = Rhythm(os.fstat(console).st_size)
         self._known: dict[int, Stat] = {}
         self._scan_due = 0.0
         self._host: tuple[int, int] | None = None
@@ -77,7 +93,7 @@ class Sampler:
         before, self._host = self._host or host, host
         total = max(host[1] - before[1], 1)
         memory_total, memory_available = _host_memory()
-        silent, rhythm = self._rhythm.observe(os.fstat(self._console).st_size)
+        silent, rhythm = self.rhythm.observe(os.fstat(self._console).st_size)
         space = os.statvfs(os.path.dirname(self._path))
         return {
             "time": round(time.time(), 3),

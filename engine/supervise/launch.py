@@ -38,6 +38,7 @@ def launch(
     sample_seconds: float = 5.0,
     cpu_lane: int | None = None,
     priority: int = 0,
+    notify: str | None = None,
 ) -> AttemptFolder:
     """Start an attempt of a run, detached, and return as soon as its runner is there.
 
@@ -49,6 +50,7 @@ def launch(
         grace: seconds between the steps of a stop.
         cpu_lane: how many runs may have the CPU lane at a time; as in the attempt before when None.
         priority: the higher, the earlier it gets what it needs.
+        notify: the file that says whom to tell of its end; as in the attempt before when None.
 
     Raises:
         YoloqatError: the run or attempt exists already, a parent does not, the workspace cannot be written, or the
@@ -73,6 +75,8 @@ def launch(
         leases=str(lease_folder()),
         cpu_lane=_width(folder, attempt) if cpu_lane is None else cpu_lane,
         gpu_query=query_command(),
+        notify=_told_before(folder, attempt) if notify is None else notify,
+        terminal=_terminal(),
         grace=grace or Grace(),
         sample_seconds=sample_seconds,
         launcher=_own_identity(),
@@ -193,6 +197,19 @@ def _additions(spec: RunSpec, env: Mapping[str, str]) -> dict[str, str]:
 def _width(folder: RunFolder, attempt: int) -> int:
     before = LaunchRecord.read(folder.attempt(attempt - 1).launch)
     return lane_width(before.cpu_lane if before else None)
+
+
+def _told_before(folder: RunFolder, attempt: int) -> str:
+    before = LaunchRecord.read(folder.attempt(attempt - 1).launch)
+    return before.notify if before else ""
+
+
+def _terminal() -> str:
+    """The terminal of this process; empty when there is none."""
+    for descriptor in (2, 1, 0):
+        with contextlib.suppress(OSError):
+            return os.ttyname(descriptor)
+    return ""
 
 
 def _set_aside(folder: RunFolder, attempt: int) -> None:

@@ -11,6 +11,7 @@ from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.contracts.spec import COMMAND
 from engine.contracts.states import AFTER_EPOCH, RunState
 from engine.runner.identity import ALIVE, REBOOTED
+from engine.runner.samples import STALL_FACTOR, STALL_SECONDS
 from engine.supervise.evidence import Evidence, Silence, gather
 
 START_SECONDS = 600.0
@@ -18,10 +19,6 @@ START_SECONDS = 600.0
 _INTERRUPTED = 128 + signal.SIGINT
 AFTER_REBOOT = "after reboot"
 """Why a run is queued whose runner the reboot took while it waited: it is queued again by the next command."""
-STALL_SECONDS = 600.0
-"""No run counts as stalled before this much silence."""
-STALL_FACTOR = 5.0
-"""… nor before this many times its usual silence."""
 
 
 @dataclass(frozen=True, slots=True)
