@@ -12,7 +12,6 @@ from engine.contracts.facts import (
     CocoLine,
     EpochRow,
     Fact,
-    LogFormat,
     ModelSummary,
     Note,
     Progress,
@@ -22,6 +21,7 @@ from engine.contracts.facts import (
     ValidationRow,
 )
 from engine.logs.bars import BarText
+from engine.logs.counting import facts_of_result, tell_format
 from engine.logs.marks import (
     CocoNumber,
     EpochBar,
@@ -39,11 +39,9 @@ from engine.logs.marks import (
     ValidationBar,
 )
 from engine.logs.progress import progress_fields, progress_of_bar
-from engine.logs.state import Evaluation, State
+from engine.logs.state import MOST_NOTES, Evaluation, State
 from engine.logs.titles import Titles
 
-_MOST_NOTES = 500
-"""Of one log: a warning per image must not fill the store."""
 _FINAL_ORDER = ("last", "best")
 """YOLOv7's order of its final tests."""
 _COCO_LINES = 12
@@ -176,6 +174,9 @@ class Assembler:
         facts: list[Fact] = []
         if state.pending is not None and state.pending["epoch"] != mark.epoch:
             facts += self._close_epoch(validated=state.pending["epoch"] == mark.epoch - 1)
+        if mark.dialect not in (None, state.dialect):
+            state.dialect, state.first_epoch, state.columns = mark.dialect, mark.first_epoch, None
+            self._titles = self._current_titles()
         state.progress = progress_fields(self.progress_of(mark)) or state.progress
         state.epoch, state.last_epoch = mark.epoch, mark.last_epoch
         state.completed = False
@@ -215,42 +216,12 @@ class Assembler:
         if state.emitted is None or state.emitted[0] != row["epoch"]:
             state.validated = None
         state.emitted = key
-        return [*self._tell_format(row["epoch"], row["last_epoch"]), EpochRow(**row)]
-
-    def _tell_format(self, epoch: int, last_epoch: int) -> list[Fact]:
-        """Where the log is not YOLOv7's: whose it is and what it counts epochs from, as soon as both are known."""
-        state = self._state
-        if state.first_epoch is None and epoch == 0:
-            state.first_epoch = 0
-        elif state.first_epoch is None and state.planned is not None and 0 <= state.planned - last_epoch <= 1:
-            state.first_epoch = 1 + last_epoch - state.planned
-        told = [state.dialect, state.first_epoch]
-        is_usual = state.told is None and state.dialect in (None, "yolov7")
-        if is_usual or state.first_epoch is None or state.told == told or state.notes >= _MOST_NOTES:
-            return []
-        state.notes += 1
-        state.told = told
-        return [LogFormat(state.dialect or "yolov7", state.first_epoch)]
+        return [*tell_format(state, row["epoch"], row["last_epoch"]), EpochRow(**row)]
 
     def _take_result(self, mark: ResultsRow) -> list[Fact] | None:
-        state = self._state
-        if state.dialect not in (None, mark.dialect):
-            return None
-        if state.dialect is None:
-            state.dialect, state.first_epoch = mark.dialect, 0
-            self._titles = self._current_titles()
-        if state.first_epoch is None:
-            state.first_epoch = min(mark.epoch, 1)
-        trained = {key: text for key, text in mark.values.items() if not key.startswith("val/")}
-        # After the last epoch YOLOv5 evaluates the best model, and adds a row with that epoch's training losses.
-        is_final, state.result = state.result == [mark.epoch, trained], [mark.epoch, trained]
-        number = state.evaluations
-        state.evaluations += 1
-        row = ValidationRow("all", None, None, mark.metrics, number, None if is_final else mark.epoch)
-        if is_final:
-            return [row]
-        told = self._tell_format(mark.epoch, mark.last_epoch)
-        return [*told, EpochRow(mark.epoch, mark.last_epoch, mark.values), *([row] if mark.metrics else [])]
+        facts = facts_of_result(self._state, mark)
+        self._titles = self._current_titles()
+        return facts
 
     def _take_validation_bar(self, mark: ValidationBar) -> list[Fact]:
         state = self._state
@@ -283,7 +254,7 @@ class Assembler:
         self._titles = self._current_titles()
         if state.first_epoch is None and mark.first_epoch is not None and state.epoch is not None:
             state.first_epoch = mark.first_epoch
-            return self._tell_format(state.epoch, state.last_epoch or 0)
+            return tell_format(state, state.epoch, state.last_epoch or 0)
         return []
 
     def _new_evaluation(self) -> Evaluation:
@@ -353,7 +324,7 @@ class Assembler:
 
     def _take_note(self, note: Note) -> list[Fact]:
         state = self._state
-        if state.last_note == note.text or state.notes >= _MOST_NOTES:
+        if state.last_note == note.text or state.notes >= MOST_NOTES:
             return []
         state.notes += 1
         state.last_note = note.text

@@ -34,6 +34,10 @@ class EpochBar:
     values: Mapping[str, str]
     bar: BarText | None = None
     """None when it is cut away."""
+    dialect: str | None = None
+    """Told by a dialect that prints no titles."""
+    first_epoch: int = 0
+    """What that dialect counts epochs from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,9 @@ class ResultsRow:
     last_epoch: int
     values: Mapping[str, str]
     metrics: Mapping[str, str]
+    counts_from: int
+    """What the trainer counts epochs from, if the first row is a later one."""
+    last_column: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,20 @@ from dataclasses import asdict
 from typing import Any
 
 from engine.contracts.facts import Fact, Progress
-from engine.logs import foreign, pycocotools, ultralytics, yoloqat_events, yolov5, yolov7
+from engine.logs import (
+    foreign,
+    nvidia_qat,
+    pycocotools,
+    results_csv,
+    results_txt,
+    ultralytics,
+    yoloqat_events,
+    yolov5,
+    yolov6,
+    yolov7,
+)
 from engine.logs.assembler import Assembler
+from engine.logs.cut import without_last_number
 from engine.logs.lines import LineSplitter
 from engine.logs.marks import EpochHeader, Mark
 from engine.logs.python_errors import TracebackReader
@@ -13,7 +25,9 @@ from engine.logs.state import Evaluation, State
 from engine.logs.text import MOST_CHARACTERS, decode, without_prefix
 from engine.logs.titles import Dialect
 
-DIALECTS: tuple[Dialect, ...] = (yolov7, yolov5, ultralytics)
+_FILES: tuple[Dialect, ...] = (results_txt, results_csv)
+"""Files of their own: in the midst of a log their rows would only repeat it."""
+DIALECTS: tuple[Dialect, ...] = (yolov7, yolov5, ultralytics, yolov6, nvidia_qat, *_FILES)
 """In the order in which they are asked whether a line is theirs. Before any titles, a log is taken for YOLOv7's."""
 _BY_NAME = {dialect.NAME: dialect for dialect in DIALECTS}
 VERSION = 2
@@ -46,7 +60,7 @@ class LogParser:
         """The facts of the last line, if it has no line feed and nothing follows any more."""
         facts: list[Fact] = []
         for line in self._splitter.finish():
-            facts += self._read_line(line)
+            facts += self._read_line(line, is_whole=False)
         return facts
 
     @property
@@ -87,7 +101,7 @@ class LogParser:
         parser._tracebacks = TracebackReader(state["traceback"])
         return parser
 
-    def _read_line(self, line: bytes) -> list[Fact]:
+    def _read_line(self, line: bytes, *, is_whole: bool = True) -> list[Fact]:
         self.lines += 1
         text = without_prefix(decode(line))
         event = yoloqat_events.read(text)
@@ -101,7 +115,8 @@ class LogParser:
             return errors
         facts: list[Fact] | None = None
         for mark in self._marks(text):
-            taken = self._assembler.take(mark)
+            believed = mark if is_whole else without_last_number(mark)
+            taken = None if believed is None else self._assembler.take(believed)
             if taken is not None:
                 facts = [*(facts or []), *taken]
         if facts is None:
@@ -112,12 +127,16 @@ class LogParser:
     def _marks(self, text: str) -> list[Mark]:
         """What the dialect of the last titles reads in the line, or else the first one for which it is titles."""
         titles = self._assembler.titles
+        if titles.dialect is None and (marks := results_txt.read_titles(text)):
+            return marks
         current = _BY_NAME.get(titles.dialect or yolov7.NAME)
         marks = current.read(text, titles) if current else []
         if marks:
             return marks
         for dialect in DIALECTS:
-            if dialect is not current and (marks := dialect.read_titles(text)):
+            if dialect is current or (titles.dialect is not None and dialect in _FILES):
+                continue
+            if marks := dialect.read_titles(text):
                 # After titles of an epoch that nobody knows, only those of another one tell whose epochs follow.
                 return marks if current or isinstance(marks[0], EpochHeader) else []
         line = text.strip()

@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+MOST_NOTES = 500
+"""Of one log: a warning per image must not fill the store."""
+
 
 @dataclass
 class Evaluation:

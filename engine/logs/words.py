@@ -22,7 +22,8 @@ _BANNER = re.compile(
 )
 _ULTRALYTICS = re.compile(r"Ultralytics (?:YOLOv)?\d[\w.]*\s+(?:🚀 )?Python-\S+ torch-\S+")
 _OPTIONS = re.compile(
-    r"Namespace\(|(?:\w+[/\\])?(?:train|val)\w*: (?:weights|data)=|(?:yolo[/\\])?engine[/\\]trainer: \w+="
+    r"(?:training args are: )?Namespace\(|(?:\w+[/\\])?(?:train|val)\w*: (?:weights|data)="
+    r"|(?:yolo[/\\])?engine[/\\]trainer: \w+="
 )
 _WEIGHTS = re.compile(r"\bweights=\[?['\"]([^'\"]*)['\"]")
 _WORKERS = re.compile(r"Using \d+ dataloader workers")

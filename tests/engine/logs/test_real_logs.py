@@ -84,12 +84,6 @@ def test_classes_with_long_names_belong_to_the_last_epoch() -> None:
     assert classes[-1].values["mAP@.5:.95"] == "0.218"
 
 
-def test_quantization_with_another_tool_tells_its_evaluations() -> None:
-    facts, _ = facts_of("yolov7-qat.log")
-    assert only(EpochRow, facts) == []
-    assert [row.values["mAP@.5:.95"] for row in rated(facts)][-3:] == ["0.487", "0.486", "0.486"]
-
-
 @pytest.mark.parametrize("name", ["foreign-yolox.log", "foreign-openmmlab.json"])
 def test_other_trainers_are_left_alone(name: str) -> None:
     """Much of what they print looks alike and means something else, so no epoch at all is better than a wrong one."""

@@ -1,0 +1,41 @@
+"""The dialect of NVIDIA's quantization-aware training of YOLOv7, which evaluates with YOLOv7's own table.
+
+It prints the loss of single iterations and never an epoch's, so an epoch's row holds no loss.
+"""
+
+import re
+from dataclasses import replace
+
+from engine.contracts.facts import Note
+from engine.logs import yolov7
+from engine.logs.bars import find_bar
+from engine.logs.marks import EpochBar, Mark, Understood, ValidationBar
+from engine.logs.text import NUMBER
+from engine.logs.titles import Titles
+
+NAME = "nvidia-qat"
+_ITERATION = re.compile(
+    rf"QAT Finetuning (?P<epoch>\d{{1,7}}) / (?P<last>\d{{1,7}}), Loss: {NUMBER}, "
+    r"LR: (?P<rate>\d{1,9}(?:\.\d{1,20})?(?:e[-+]\d\d)?)(?=$|[: ])"
+)
+_KNOWN = ("QAT Finished", "Supervision: ", "Rules: ", "Quantization : ")
+
+
+def read_titles(text: str) -> list[Mark]:
+    match = _ITERATION.match(text.strip())
+    if match is None:
+        return []
+    rate = {"lr/0": match["rate"]}
+    return [EpochBar(int(match["epoch"]), int(match["last"]), rate, find_bar(text), dialect=NAME, first_epoch=1)]
+
+
+def read(text: str, titles: Titles) -> list[Mark]:
+    line = text.strip()
+    if line.startswith("QAT Finetuning"):
+        return read_titles(line)
+    if line.startswith("Save qat model to "):
+        return [Note("checkpoint", line)]
+    if line.startswith(_KNOWN):
+        return [Understood()]
+    marks = yolov7.read(text, Titles(yolov7.NAME))
+    return [replace(mark, dialect=NAME) if isinstance(mark, ValidationBar) else mark for mark in marks]
