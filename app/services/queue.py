@@ -13,6 +13,7 @@ from datetime import datetime
 from app.services.names import find_ids, read_name
 from app.services.workspace import queue_was_seen_in
 from engine.contracts.errors import YoloqatError
+from engine.contracts.outcome import Outcome, OutcomeKind
 from engine.contracts.process import LaunchRecord, ProcessRecord, QueueRecord, WaitingRecord
 from engine.contracts.run_folder import AttemptFolder, Workspace
 from engine.contracts.spec import Resources
@@ -23,7 +24,7 @@ from engine.runner.records import write_json
 from engine.supervise.evidence import identity_of
 from engine.supervise.lanes import lease_folder
 from engine.supervise.requeue import queued_before_reboot, relaunch
-from engine.supervise.state import read_state
+from engine.supervise.state import AFTER_REBOOT, read_state
 from engine.supervise.stop import request_stop
 
 _SECONDS = 3.0
@@ -135,7 +136,9 @@ def cancel_runs(workspace: Workspace, reference: str) -> list[str]:
     waiting = _waiting(workspace, reference, "cancelled")
     # Children first: one that waits would else end as `dependency failed`.
     for run in sorted(waiting, key=lambda run: run.id, reverse=True):
-        request_stop(workspace.run(run.id).attempt(run.attempt))
+        attempt = workspace.run(run.id).attempt(run.attempt)
+        if not request_stop(attempt) and run.reason == AFTER_REBOOT:  # no runner could be started for it
+            _conclude(attempt)
     return [run.name for run in waiting]
 
 
@@ -266,6 +269,15 @@ def _write(attempt: AttemptFolder, place: QueueRecord) -> None:
     if process is not None:
         # The runner wakes for the end of a child, finds that there is none, and looks at its place: no second is lost.
         send_signal(identity_of(process.runner), signal.SIGCHLD)
+
+
+def _conclude(attempt: AttemptFolder) -> None:
+    """Write the outcome that a runner would have written."""
+    outcome = Outcome(kind=OutcomeKind.CANCELLED, stop_requested=True, reason="stopped before it started")
+    try:
+        write_json(str(attempt.outcome), outcome.model_dump(mode="json"))
+    except OSError as error:
+        raise YoloqatError(f"it cannot be cancelled: {error.strerror}", where=str(attempt.outcome)) from error
 
 
 def _await_hold(workspace: Workspace, run: QueuedRun) -> None:

@@ -162,6 +162,20 @@ def test_after_a_reboot_any_command_queues_again_what_was_queued(cli: Cli, launc
     assert run_status(cli.workspace, second).state is RunState.SUCCEEDED
 
 
+def test_what_cannot_be_started_again_after_a_reboot_can_be_cancelled(cli: Cli, launch: Callable[..., str]) -> None:
+    first = launch("first")
+    until(lambda: run_status(cli.workspace, first).state is RunState.RUNNING)
+    second = launch("second")
+    waits(cli, second, "CPU lane full (1 of 1): run first")
+    pretend_reboot(cli, first, second)
+    attempt = cli.workspace.run(second).attempt(1)
+    (attempt.path / "outcome.json.reserved").unlink(missing_ok=True)
+    (attempt.path / "outcome.json.reserved").mkdir()  # no runner can reserve its outcome
+    assert "after reboot" in cli("queue").out
+    assert cli("cancel", "second").code == 0
+    assert run_status(cli.workspace, second).state is RunState.STOPPED
+
+
 def pretend_reboot(cli: Cli, *run_ids: str) -> None:
     """Kill all processes of runs and write another boot into their records."""
     for run_id in run_ids:
