@@ -60,6 +60,8 @@ class PipelineStep(BaseModel):
     """`retrain`, `ptq`, …"""
     options: dict[str, Any] = Field(default_factory=dict)
     """Options of the stage by field name; the others keep their defaults."""
+    grid: dict[str, list[Any]] = Field(default_factory=dict)
+    """Option → values: a run of the step for each combination, and of each step that builds on it."""
     command: list[Word] = Field(default_factory=list)
     """argv of any other program."""
     artifacts: dict[str, str] = Field(default_factory=dict)
@@ -77,6 +79,7 @@ class PipelineStep(BaseModel):
     def references(self) -> Iterator[Reference]:
         """Every reference in the options and in the command."""
         yield from references_in(self.options)
+        yield from references_in(list(self.grid.values()))
         yield from references_in(self.command)
 
     def parents(self) -> list[str]:
@@ -97,6 +100,7 @@ class Pipeline(BaseModel):
     path: Path = Path()
     """The file that it was read from."""
     _lines: Mapping[tuple[str | int, ...], int] = PrivateAttr(default_factory=dict)
+    _origin: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
     def with_lines(self, lines: Mapping[tuple[str | int, ...], int]) -> "Pipeline":
         """Remember where everything stands in the file."""
@@ -105,11 +109,25 @@ class Pipeline(BaseModel):
 
     def line_of(self, *location: str | int) -> int:
         """The line of a part such as `stages`, `ptq`, `options`, `weights`, or of the nearest one above it."""
+        location = self._in_file(location)
         for end in range(len(location), 0, -1):
             line = self._lines.get(location[:end])
             if line is not None:
                 return line
         return 1
+
+    def with_origin(self, origin: Mapping[str, str]) -> "Pipeline":
+        """Remember which step of the file each step was made of, where grids were multiplied out."""
+        self._origin = origin
+        return self
+
+    def _in_file(self, location: tuple[str | int, ...]) -> tuple[str | int, ...]:
+        if len(location) > 1 and location[0] == "stages":
+            made = self._origin.get(str(location[1]), location[1])
+            in_grid = ("stages", made, "grid", *location[3:])
+            is_option = len(location) > 3 and location[2] == "options"
+            return in_grid if is_option and in_grid in self._lines else ("stages", made, *location[2:])
+        return location
 
     def order(self) -> list[str]:
         """The steps, each after its parents, otherwise as they stand in the file. A cycle leaves its steps out."""

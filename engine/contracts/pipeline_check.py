@@ -48,6 +48,23 @@ def check(pipeline: Pipeline) -> list[Finding]:
     return list(dict.fromkeys(findings))
 
 
+def check_grids(pipeline: Pipeline) -> list[Finding]:
+    """What keeps grids from being multiplied out."""
+    findings = []
+    for name, step in pipeline.stages.items():
+        here: Location = ("stages", name, "grid")
+        if step.grid and step.uses is None:
+            findings.append(Finding(here, f"step `{name}` is a command: a grid gives values to a stage's options"))
+        for key, values in step.grid.items():
+            if not values:
+                findings.append(Finding((*here, key), f"the grid of `{key}` has no values"))
+            if any(value in values[:index] for index, value in enumerate(values)):
+                findings.append(Finding((*here, key), f"the grid of `{key}` has a value twice"))
+            if key in step.options:
+                findings.append(Finding((*here, key), f"`{key}` stands in `options`, too"))
+    return findings
+
+
 def near(name: str, known: Iterable[str]) -> str:
     """`; did you mean …?`, or which there are."""
     known = list(known)

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from engine.contracts.errors import YoloqatError
 from engine.contracts.pipeline import Pipeline, PipelineInput, PipelineStep
-from engine.contracts.pipeline_check import Finding, check, near
+from engine.contracts.pipeline_check import Finding, check, check_grids, near
+from engine.contracts.pipeline_grid import MOST_RUNS, TooLarge, expand_grids
 from engine.contracts.yaml_lines import LinedYaml, read_lined_yaml
 
 
@@ -45,13 +46,34 @@ def read_pipeline(path: Path) -> Pipeline:
     """
     document = read_lined_yaml(path)
     pipeline, findings = _shape(document, path)
+    mistakes: list[Mistake] = []
     if pipeline is not None:
-        findings += check(pipeline)
-    mistakes = [Mistake(document.line(finding.location), finding.text) for finding in findings]
+        findings += check_grids(pipeline)
+        pipeline, more = _expanded(pipeline) if not findings else (pipeline, [])
+        mistakes += more
+    mistakes += [Mistake(document.line(finding.location), finding.text) for finding in findings]
     mistakes += [Mistake(line, f"`{location[-1]}` is here a second time") for location, line in document.duplicates]
     if mistakes or pipeline is None:
         raise PipelineError(path, mistakes)
     return pipeline
+
+
+def _expanded(pipeline: Pipeline) -> tuple[Pipeline, list[Mistake]]:
+    """The pipeline with its grids multiplied out, and all that is wrong in it, each mistake once."""
+    try:
+        expanded, origin = expand_grids(pipeline)
+    except TooLarge:
+        text = f"the grids multiply to more than {MOST_RUNS} runs"
+        return pipeline, [Mistake(pipeline.line_of("stages"), text)]
+    expanded = expanded.with_origin(origin)
+    found: dict[tuple[int, str], Mistake] = {}
+    for finding in check(expanded):
+        line = expanded.line_of(*finding.location)
+        text = finding.text
+        for made, name in origin.items():
+            text = text.replace(f"`{made}`", f"`{name}`").replace(f"${{{made}.", f"${{{name}.")
+        found.setdefault((line, text), Mistake(line, text))
+    return expanded, list(found.values())
 
 
 def _shape(document: LinedYaml, path: Path) -> tuple[Pipeline | None, list[Finding]]:

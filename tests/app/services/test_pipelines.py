@@ -7,7 +7,7 @@ import pytest
 from app.services.pipelines import load_pipeline, plan_pipeline
 from engine.contracts.errors import YoloqatError
 from engine.contracts.pipeline import Pipeline
-from engine.contracts.pipeline_file import PipelineError
+from engine.contracts.pipeline_file import PipelineError, read_pipeline
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import RunSpec
 
@@ -122,3 +122,19 @@ def test_a_name_that_is_no_pipeline_lists_those_there_are() -> None:
     with pytest.raises(YoloqatError) as caught:
         load_pipeline("relu-int9")
     assert "did you mean `relu-int8`?" in str(caught.value)
+
+
+def test_a_grid_is_planned_as_runs_of_one_group(tmp_path: Path) -> None:
+    for name in ("float.pt", "d.yaml"):
+        (tmp_path / name).write_text("x")
+    path = tmp_path / "grid.yaml"
+    path.write_text(
+        "name: grid\nstages:\n"
+        "  ptq: {uses: ptq, grid: {calibrator: [max, mse]}, options: {weights: float.pt, data: d.yaml}}\n"
+        '  export: {uses: export, options: {weights: "${ptq.weights}"}}\n'
+    )
+    specs = plan_pipeline(Workspace(tmp_path / "w"), read_pipeline(path), cwd=tmp_path)
+    assert [spec.name for spec in specs] == ["grid-ptq-max", "grid-ptq-mse", "grid-export-max", "grid-export-mse"]
+    assert specs[3].parents == [specs[1].id]
+    assert specs[1].id in specs[3].options["weights"]
+    assert {spec.group for spec in specs} == {"grid"}
