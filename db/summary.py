@@ -26,12 +26,13 @@ def refresh_summary(connection: Connection, run_id: str) -> None:
         best_epoch, best = None, _last_evaluation(connection, run_id) or best
     times = [row["seconds"][1] for row in metrics.values() if "seconds" in row][-_RECENT:]
     newest = max(epochs, key=lambda epoch: (epochs[epoch][0], epoch), default=None)
+    first = first_epoch(connection, run_id)
     total = _epochs_total(connection, run_id)
     if newest is not None:
-        total = epochs[newest][1] + 1
+        total = epochs[newest][1] + 1 - first
     summary = RunSummary(
         run_id=run_id,
-        epochs_done=newest + 1 if newest is not None else 0 if total else None,
+        epochs_done=newest + 1 - first if newest is not None else 0 if total else None,
         epochs_total=total,
         epoch_seconds=sum(times) / len(times) if times else None,
         best_map_text=best[0] if best else None,
@@ -122,6 +123,11 @@ def _epochs_total(connection: Connection, run_id: str) -> int | None:
     return next((int(payload["epochs"]) for payload in _events(connection, run_id, "training started")), None)
 
 
+def first_epoch(connection: Connection, run_id: str) -> int:
+    """What the log counts epochs from: 0 as YOLOv7 does, or 1."""
+    return next((int(payload["first_epoch"]) for payload in _events(connection, run_id, "log format")), 0)
+
+
 def _seconds_by_log(connection: Connection, run_id: str) -> float | None:
     hours = next((payload["hours"] for payload in _events(connection, run_id, "training completed")), None)
     return round(float(hours) * 3600, 3) if hours is not None else None
@@ -144,6 +150,7 @@ def eta_seconds(summary: Mapping[str, Any], progress: Mapping[str, Any] | None) 
         per_epoch = elapsed + progress["remaining_seconds"]
     if per_epoch is None:
         return None
-    running = training and progress is not None and progress["epoch"] == done
+    first = (progress["last_epoch"] or 0) + 1 - total if progress is not None else 0  # 1 where epochs count from 1
+    running = training and progress is not None and progress["epoch"] == done + max(0, min(1, first))
     left: float = per_epoch * (total - (done or 0)) - (elapsed if running else 0.0)
     return max(left, 0.0)

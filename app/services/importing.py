@@ -113,7 +113,7 @@ def _examine(path: Path) -> _Found:
         raise YoloqatError(
             "this is no log that is known here: it holds neither epochs nor evaluations nor an error",
             where=str(path),
-            hint="Give the console log of YOLOv7 or of yoloqat: what the program printed, redirected into a file.",
+            hint="Give what a YOLO trainer or yoloqat printed, redirected into a file, or results.txt or results.csv.",
         )
     return _Found(
         path=path.absolute(),

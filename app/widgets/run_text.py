@@ -20,7 +20,7 @@ def epoch_count(run: RunView) -> str:
         return ""
     done = run.epochs_done or 0
     if run.state.is_live and run.progress is not None and run.progress.epoch is not None:
-        done = run.progress.epoch + 1
+        done = run.progress.epoch + 1 - _first_epoch(run)
     return f"{done}/{total}" if total is not None else str(done)
 
 
@@ -31,9 +31,15 @@ def fraction(run: RunView) -> float | None:
         return inside
     whole = float(run.epochs_done or 0)
     progress = run.progress
-    if progress is not None and progress.epoch is not None and progress.epoch >= whole:
-        whole = progress.epoch + (inside or 0.0 if progress.phase == "train" else 1.0)
+    if progress is not None and progress.epoch is not None and progress.epoch - _first_epoch(run) >= whole:
+        whole = progress.epoch - _first_epoch(run) + (inside or 0.0 if progress.phase == "train" else 1.0)
     return min(1.0, whole / run.epochs_total)
+
+
+def _first_epoch(run: RunView) -> int:
+    """What the bar counts epochs from: 1 where the last one has the number of all."""
+    last = run.progress.last_epoch if run.progress is not None else None
+    return int(last is not None and last == run.epochs_total)
 
 
 def share(progress: ProgressView) -> float | None:

@@ -1,0 +1,92 @@
+"""Logs and results files of other trainers, imported: numbers as printed, epochs counted from what the trainer says."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.services.importing import import_logs
+from app.services.runs import find_run, get_detail, list_runs
+from app.widgets.run_text import epoch_count, fraction
+from db.views import Number, ProgressView
+from engine.contracts.run_folder import Workspace
+from engine.contracts.states import RunState
+from tests.app.services.index_fixtures import workspace
+from tests.engine.logs.printed import bar
+from tests.engine.logs.reading import FIXTURES
+
+__all__ = ["workspace"]
+TITLES = "Epoch GPU_mem box_loss cls_loss dfl_loss Instances Size"
+
+
+@pytest.mark.parametrize(
+    ("name", "done", "total", "best", "reason"),
+    [
+        ("yolov5_giou.txt", 3, 3, (2, "0.117"), "complete: 3 epochs in 0.004 hours"),
+        ("yolov5.txt", 5, 50, (1, "0.213"), "stopped early: 5 epochs in 0.005 hours"),
+        ("yolov5_seg.txt", 2, 2, (1, "0.498"), "complete: 2 epochs in 0.006 hours"),
+        ("yolov6.txt", 4, 4, (3, "1.2940117e-02"), "complete: 4 epochs in 0.012 hours"),
+        ("yolov9.txt", 3, 3, (2, "0.0151"), "complete: 3 epochs in 0.011 hours"),
+        ("ultralytics.txt", 4, 40, (2, "0.341"), "stopped early: 4 epochs in 0.019 hours"),
+        ("ultralytics_tqdm.txt", 3, 3, (3, "0.503"), "complete: 3 epochs in 0.004 hours"),
+        ("nvidia_qat.txt", 3, 3, (2, "0.467"), "complete"),
+        ("results.txt", 4, 5, (2, "0.2222"), "cut off after epoch 3/4"),
+        ("results_yolov5.csv", 3, 3, (1, "0.21311"), "3 epochs; how many were planned is not told"),
+        ("results_ultralytics.csv", 3, 3, (2, "0.341"), "3 epochs; how many were planned is not told"),
+    ],
+)
+def test_in_the_list_of_runs(
+    workspace: Workspace, name: str, done: int, total: int, best: tuple[int, str], reason: str
+) -> None:
+    (report,) = import_logs(workspace, [FIXTURES / name])
+    (run,) = list_runs(workspace)
+    assert report.epochs == run.epochs_done == done
+    assert run.epochs_total == total
+    assert (run.best_epoch, run.best_map) == (best[0], Number(best[1], float(best[1])))
+    assert (run.state, run.reason) == (RunState.ENDED, reason)
+
+
+def test_losses_keep_the_names_of_their_columns(workspace: Workspace) -> None:
+    import_logs(workspace, [FIXTURES / "yolov5_seg.txt", FIXTURES / "results_ultralytics.csv"])
+    first, second = get_detail(workspace, "yolov5_seg").epochs
+    assert first.values["seg_loss"] == Number("0.07211", 0.07211)
+    assert second.values["cls_loss"] == Number("inf", None)
+    assert second.values["mAP@.5:.95(M)"].text == "0.0117"
+    last = get_detail(workspace, "results_ultralytics").epochs[-1]
+    assert (last.epoch, last.last_epoch) == (3, 3)
+    assert last.values["val/box_loss"] == Number("nan", None)
+    assert last.values["lr/0"].text == "0.00163"
+
+
+def test_the_final_evaluation_speaks_for_the_run(workspace: Workspace) -> None:
+    import_logs(workspace, [FIXTURES / "ultralytics.txt", FIXTURES / "results_yolov5.csv"])
+    (found,) = get_detail(workspace, "ultralytics").evaluations
+    assert (found.weights, found.epoch, found.images, found.labels) == (
+        "runs/detect/train3/weights/best.pt",
+        None,
+        8,
+        21,
+    )
+    assert found.values["mAP@.5:.95"].text == "0.343"
+    assert found.per_class["blood orange"]["mAP@.5"].text == "0.52"
+    (added,) = get_detail(workspace, "results_yolov5").evaluations
+    assert (added.images, added.labels, added.values["mAP@.5"].text) == (None, None, "0.46811")
+
+
+def test_a_training_that_counts_from_1_and_was_cut_off(workspace: Workspace, tmp_path: Path) -> None:
+    rows = [f"{epoch}/9 2G 1.5 2.5 0.5 12 640: {bar(3, 3)}" for epoch in (1, 2, 3)]
+    path = tmp_path / "train.log"
+    path.write_text("\n".join(["Starting training for 9 epochs...", TITLES, *rows, ""]))
+    import_logs(workspace, [path])
+    run = find_run(workspace, "train")
+    assert (run.epochs_done, run.epochs_total, run.reason) == (3, 9, "cut off after epoch 3/9")
+
+
+@pytest.mark.parametrize(("epoch", "last"), [(1, 8), (2, 9)], ids=["from 0", "from 1"])
+def test_the_epoch_at_work_is_the_second_whatever_is_counted_from(workspace: Workspace, epoch: int, last: int) -> None:
+    import_logs(workspace, [FIXTURES / "yolov9.txt"])
+    (run,) = list_runs(workspace)
+    bar_of_two = ProgressView("train", 1, 2, epoch, last, 1.0, 1.0, "1it/s", {})
+    run = replace(run, state=RunState.RUNNING, epochs_done=1, epochs_total=9, progress=bar_of_two)
+    assert epoch_count(run) == "2/9"
+    assert fraction(run) == pytest.approx(1.5 / 9)
