@@ -11,8 +11,8 @@ from alembic.config import Config
 from sqlalchemy import Connection
 
 import db.migrations
+from db.connect import connect
 from db.migrations import HEAD
-from db.open import connect
 from db.revision import stored_revision
 from engine.contracts.errors import YoloqatError
 

@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine
 
+from db.connect import connect
 from db.migrations import HEAD
-from db.revision import BUSY_SECONDS, stored_revision
-from engine.contracts.mounts import NETWORK, Mount, mount_of
+from db.revision import stored_revision
 
 
 class Store:
@@ -58,32 +57,3 @@ def open_store(path: Path) -> Store:
 
         bring_up_to_date(path)
     return Store(path, connect(path))
-
-
-def connect(path: Path) -> Engine:
-    """An engine on the file, as it is. Transactions are begun by hand: SQLAlchemy's own begin too late for reading."""
-    engine = create_engine(
-        URL.create("sqlite", database=str(path)),
-        isolation_level="AUTOCOMMIT",
-        connect_args={"timeout": BUSY_SECONDS},
-    )
-    pragmas = (*durability(mount_of(path)), "foreign_keys = ON")
-
-    def configure(connection: Any, _record: Any) -> None:
-        for pragma in pragmas:
-            connection.execute(f"PRAGMA {pragma}")
-
-    event.listen(engine, "connect", configure)
-    return engine
-
-
-def durability(mount: Mount | None) -> tuple[str, str]:
-    """The pragmas for a file system.
-
-    With a write-ahead log readers never wait for the writer, and a crash of the machine loses the last transactions but
-    breaks nothing. Its shared memory does not reach other machines, so on a network file system there is none
-    (sqlite.org/wal.html).
-    """
-    if mount is not None and mount.kind in NETWORK:
-        return "journal_mode = DELETE", "synchronous = FULL"
-    return "journal_mode = WAL", "synchronous = NORMAL"

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.services.boot import queue_was_seen_in
 from app.services.names import find_ids, read_name
-from app.services.workspace import queue_was_seen_in
 from engine.contracts.errors import YoloqatError
 from engine.contracts.outcome import Outcome, OutcomeKind
 from engine.contracts.process import LaunchRecord, ProcessRecord, QueueRecord, WaitingRecord

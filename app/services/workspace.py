@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from app.services.boot import queue_was_seen_in
 from app.services.settings import load_settings, settings_path
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
@@ -37,14 +38,6 @@ def resolve_workspace(option: str | None = None) -> Workspace:
 
         requeue_after_reboot(workspace)
     return workspace
-
-
-def queue_was_seen_in(workspace: Workspace) -> str:
-    """The boot of the machine in which what waited was last looked after; empty when it never was."""
-    try:
-        return workspace.boot_id.read_text()
-    except (OSError, UnicodeDecodeError):
-        return ""
 
 
 def _choose(option: str | None) -> Workspace:

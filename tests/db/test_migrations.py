@@ -15,9 +15,10 @@ from alembic.script import ScriptDirectory
 from sqlmodel import SQLModel
 
 import db.tables  # noqa: F401 – fills the metadata
+from db.connect import connect
 from db.migrate import alembic_config
 from db.migrations import HEAD, REVISIONS
-from db.open import Store, connect, open_store
+from db.open import Store, open_store
 from db.queries import list_runs
 from engine.contracts.errors import YoloqatError
 from tests.conftest import REPOSITORY

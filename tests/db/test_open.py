@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from db.open import Store, durability, open_store
+from db.connect import durability
+from db.open import Store, open_store
 from db.writer import write_run
 from engine.contracts.mounts import Mount
 from tests.db.rows import a_run, add_run

@@ -153,7 +153,8 @@ def test_the_command_tells_a_limit_that_kills(tmp_path: Path) -> None:
 
 
 def test_the_database_has_no_write_ahead_log_on_a_network_file_system(tmp_path: Path) -> None:
-    from db.open import durability, open_store
+    from db.connect import durability
+    from db.open import open_store
     from engine.contracts.mounts import mount_of
 
     remote = mount_of(tmp_path, mounts(tmp_path, "nfs4"))
