@@ -8,7 +8,9 @@ from app.cli.output import print_json, say_workspace, table
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("files", metavar="FILE", nargs="+", help="console logs of YOLO trainers or of ours, results.txt, results.csv")
+    parser.add_argument(
+        "files", metavar="FILE", nargs="+", help="console logs of YOLO trainers or of ours, results.txt, results.csv"
+    )
     parser.add_argument("--name", help="what to call the run (default: the file's name); a taken name is counted up")
     parser.add_argument("--json", action="store_true", help="what was read of each file as JSON")
 

@@ -165,6 +165,7 @@ class Assembler:
         if state.dialect != mark.dialect or state.columns != list(mark.columns):
             state.dialect, state.columns = mark.dialect, list(mark.columns)
             self._titles = self._current_titles()
+        state.is_headed = True
         state.era += 1
         state.completed = False
         return facts
@@ -174,9 +175,14 @@ class Assembler:
         facts: list[Fact] = []
         if state.pending is not None and state.pending["epoch"] != mark.epoch:
             facts += self._close_epoch(validated=state.pending["epoch"] == mark.epoch - 1)
+        if mark.dialect is not None:
+            state.first_epoch = mark.first_epoch
         if mark.dialect not in (None, state.dialect):
-            state.dialect, state.first_epoch, state.columns = mark.dialect, mark.first_epoch, None
+            state.dialect, state.columns = mark.dialect, None
             self._titles = self._current_titles()
+        if state.is_headed and state.validated == mark.epoch:
+            state.validated = state.emitted = None  # it is run again
+        state.is_headed = False
         state.progress = progress_fields(self.progress_of(mark)) or state.progress
         state.epoch, state.last_epoch = mark.epoch, mark.last_epoch
         state.completed = False
@@ -279,14 +285,25 @@ class Assembler:
             if not state.rows_open or state.current is None:
                 return None
             return [self._row(mark, state.current)]
-        if not state.waiting and state.head_missing and state.epoch is None:
-            return []  # it belongs to an epoch whose row has been thrown away
+        if self._is_of_a_lost_epoch():
+            state.waiting.clear()
+            return []
         state.era += 1
         state.current = state.waiting.pop(0) if state.waiting else self._new_evaluation()
         state.current.number = state.evaluations
         state.evaluations += 1
         state.rows_open = True
         return [self._row(mark, state.current)]
+
+    def _is_of_a_lost_epoch(self) -> bool:
+        """Whether the row is that of an epoch whose own row has been thrown away with the head of the log."""
+        state = self._state
+        if not state.head_missing or state.epoch is not None or state.completed:
+            return False
+        if not state.waiting:
+            return True
+        is_named = state.waiting[0].weights is not None or state.waiting[0].label is not None
+        return not is_named and state.dialect not in (None, "yolov7")
 
     def _take_epoch_metrics(self, mark: EpochMetrics) -> list[Fact]:
         state = self._state
@@ -358,7 +375,8 @@ class Assembler:
         """Nothing that the process before was in the middle of will be finished."""
         state = self._state
         state.pending = state.announced = state.current = state.emitted = state.progress = None
-        state.epoch = state.last_epoch = state.validated = None
+        state.epoch = state.last_epoch = state.validated = state.first_epoch = state.planned = None
+        state.head_missing = state.is_headed = False
         state.waiting.clear()
         state.completed = state.fused = state.rows_open = False
         state.era += 1

@@ -5,7 +5,9 @@ import re
 from engine.logs.marks import EpochHeader
 
 NAME = "unknown"
-_TITLES = re.compile(r"Epoch\s+(?:gpu_mem|GPU_mem|iou_loss|lr)\b|Class\s+Images\s|classes\s+top1_acc\b")
+_TITLES = re.compile(
+    r"Epoch\s+(?:gpu_mem|GPU_mem|iou_loss|lr)\b|Class\s+Images\s+\S+\s+\S+\s+\S+\s+[^\s\d]|classes\s+top1_acc\b"
+)
 
 
 def read(line: str) -> EpochHeader | None:

@@ -24,7 +24,7 @@ _MOST_COLUMNS = 64
 
 
 def read_titles(text: str) -> list[Mark]:
-    names = [name.strip() for name in text.split(",")]
+    names = [name.strip() for name in text.removeprefix("\ufeff").split(",")]
     if names[0] != "epoch" or len(names) > _MOST_COLUMNS:
         return []
     columns = tuple(_stored(name) for name in names[1:])

@@ -41,6 +41,8 @@ class State:
     epoch: int | None = None
     """The newest whose row was seen."""
     last_epoch: int | None = None
+    is_headed: bool = False
+    """Titles of an epoch stand above what comes next."""
     validated: int | None = None
     """The newest epoch whose validation was seen."""
     pending: dict[str, Any] | None = None

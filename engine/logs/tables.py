@@ -90,7 +90,7 @@ def read_row(line: str, bar: BarText | None, columns: tuple[str, ...]) -> EpochB
     epoch = _EPOCH.fullmatch(fields[0]) if fields else None
     if epoch is None:
         return None
-    is_whole = bar is not None and fields[-1].endswith(":")
+    is_whole = fields[-1].endswith(":")
     numbers = [*fields[1:-1], fields[-1].removesuffix(":")] if is_whole else fields[1:]
     if len(numbers) > len(columns) or (is_whole and len(numbers) < len(columns)):
         return None

@@ -182,3 +182,35 @@ def test_the_banner_before_the_final_validation_starts_no_new_process() -> None:
     ended = ["Validating best.pt...", BANNER, f"{VALIDATION}: {bar(2, 2)}", ALL]
     facts = read(log(BANNER, *training, f"{VALIDATION}: {bar(2, 2)}", ALL, *ended))
     assert [(row.epoch, row.weights) for row in only(ValidationRow, facts)] == [(12, None), (None, "best.pt")]
+
+
+def test_the_validation_of_an_epoch_whose_row_was_thrown_away_is_not_read() -> None:
+    head = "Streaming output truncated to the last 5000 lines."
+    row = f"{ROW}: {bar(3, 3)}"
+    lines = [head, row, f"{VALIDATION}: {bar(2, 2)}", ALL, TITLES, row.replace("12/40", "13/40")]
+    facts = read(log(*lines, f"{VALIDATION}: {bar(2, 2)}", ALL.replace("0.341", "0.342")))
+    assert [fact.epoch for fact in only(EpochRow, facts)] == [13]
+    assert [(row.epoch, row.values["mAP@.5:.95"]) for row in only(ValidationRow, facts)] == [(13, "0.342")]
+
+
+def test_an_epoch_that_is_run_again_is_validated_again() -> None:
+    once = [TITLES, f"{ROW}: {bar(3, 3)}", f"{VALIDATION}: {bar(2, 2)}", ALL]
+    again = [line.replace("1.812", "1.7").replace("0.341", "0.35") for line in once]
+    facts = read(log(*once, "WARNING: NaN, going back to last.pt", *again))
+    assert [row.values["box_loss"] for row in only(EpochRow, facts)] == ["1.812", "1.7"]
+    assert [(row.epoch, row.values["mAP@.5:.95"]) for row in only(ValidationRow, facts)] == [
+        (12, "0.341"),
+        (12, "0.35"),
+    ]
+
+
+def test_trainers_that_count_from_0_and_from_1_in_one_file() -> None:
+    nine = ["Starting training for 2 epochs...", TITLES, f"{ROW.replace('12/40', ' 0/1 ')}: {bar(3, 3)}"]
+    eight = [
+        BANNER,
+        OPTIONS,
+        "Starting training for 2 epochs...",
+        TITLES,
+        f"{ROW.replace('12/40', ' 1/2 ')}: {bar(3, 3)}",
+    ]
+    assert [fact.first_epoch for fact in only(LogFormat, read(log(*nine, *eight)))] == [0, 1]

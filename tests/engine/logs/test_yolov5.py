@@ -166,3 +166,20 @@ def test_a_stand_alone_validation_tells_its_weights() -> None:
     options = "val: data=coco.yaml, weights=['yolov5s.pt'], batch_size=32, imgsz=640, task=val, verbose=False"
     (row,) = only(ValidationRow, read(log(options, f"{VALIDATION}: {bar(2, 2)}", ALL)))
     assert (row.epoch, row.weights) == (None, "yolov5s.pt")
+
+
+def test_a_row_without_its_bar_lacks_the_last_number_that_may_be_cut() -> None:
+    facts = read(log(TITLES, ROW.rstrip()[:-2], TITLES))
+    (row,) = only(EpochRow, facts)
+    assert list(row.values) == ["gpu_mem", "box_loss", "obj_loss", "cls_loss", "labels"]
+    (row,) = only(EpochRow, read(log(TITLES, f"{ROW}:", TITLES)))
+    assert row.values["img_size"] == "640"
+    assert only(EpochRow, read(log(TITLES, "        0/2", TITLES))) == []
+
+
+def test_titles_that_the_terminal_has_cut() -> None:
+    facts = read(log(TITLES, f"{ROW}: {bar(3, 3)}", VALIDATION[: VALIDATION.index("mAP50-95") + 3], ALL))
+    (row,) = only(ValidationRow, facts)
+    assert (row.epoch, tuple(row.values)) == (0, METRICS)
+    facts = read(log(TITLES, f"{ROW}: {bar(3, 3)}", f"{VALIDATION}: {bar(2, 2)}", VALIDATION[:50], ALL))
+    assert len(only(ValidationRow, facts)) == 1
