@@ -127,6 +127,11 @@ class Workspace:
         return self.path / "runs"
 
     @property
+    def trash(self) -> Path:
+        """Folders of deleted runs, until the trash is emptied."""
+        return self.path / "trash"
+
+    @property
     def boot_id(self) -> Path:
         """The boot of the machine in which the queue was last seen."""
         return self.path / "boot-id"
