@@ -179,6 +179,7 @@ class Assembler:
             state.first_epoch = mark.first_epoch
         if mark.dialect not in (None, state.dialect):
             state.dialect, state.columns = mark.dialect, None
+            state.validated = state.emitted = None
             self._titles = self._current_titles()
         if state.is_headed and state.validated == mark.epoch:
             state.validated = state.emitted = None  # it is run again

@@ -135,7 +135,7 @@ def read_metrics(line: str, metrics: tuple[str, ...] | None) -> MetricsRow | Non
     if not metrics:
         return None
     fields = line.rsplit(None, len(metrics) + 2)
-    if len(fields) != len(metrics) + 3 or len(fields[0]) > 200:
+    if len(fields) != len(metrics) + 3 or len(fields[0]) > 200 or _EPOCH.match(fields[0]):
         return None
     name, images, labels, *numbers = fields
     if not (_COUNT.fullmatch(images) and _COUNT.fullmatch(labels) and all(map(_NUMBER.fullmatch, numbers))):

@@ -28,9 +28,11 @@ _ROW = re.compile(
     rf"(?<!\S)(?P<epoch>\d{{1,7}})/(?P<last>\d{{1,7}})\s+(?P<gpu_mem>\d[\d.e+]*G)(?P<rest>(?:\s+{NUMBER}){{0,6}})"
     r"(?P<after>\S*)"
 )
+_MORE_NUMBERS = re.compile(rf"\s+{NUMBER}(?!\S)")
+"""Behind a row: it is one of a results file, which another program has printed."""
 _VALIDATION = re.compile(r"Class\s+Images\s+Labels\s+P\s+R(?:\s+mAP@\S*|\s+mA?P?@?$|$)")
 _METRICS_ROW = re.compile(
-    rf"(?P<name>\S(?:.{{0,200}}\S)?)\s+(?P<images>\d{{1,12}})\s+(?P<labels>\d{{1,12}})(?P<rest>(?:\s+{NUMBER}){{4}})\s*$"
+    rf"(?P<name>(?!\d+/\d+\s)\S(?:.{{0,200}}\S)?)\s+(?P<images>\d{{1,12}})\s+(?P<labels>\d{{1,12}})(?P<rest>(?:\s+{NUMBER}){{4}})\s*$"
 )
 
 
@@ -87,7 +89,7 @@ def _epoch_bar(row: re.Match[str], bar: BarText | None, text: str, columns: tupl
         # Another trainer's rows look alike; without titles only a whole row of just this width is one of ours.
         if not whole or len(numbers) != len(COLUMNS) or not _adds_up(numbers):
             return None
-    elif row["after"] not in ("", ":"):
+    elif row["after"] not in ("", ":") or _MORE_NUMBERS.match(row.string, row.end()):
         return None
     if not whole and not _ends_with_a_whole_field(text):
         numbers.pop()

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.contracts.facts import EpochRow
+from engine.contracts.facts import EpochRow, Fact, ValidationRow
 from engine.logs.parser import DIALECTS, LogParser
 from tests.engine.logs.printed import only, read
 from tests.engine.logs.reading import FIXTURES
 from tests.engine.logs.test_any_cut import seen
 
 LOGS = sorted(FIXTURES.iterdir())
+CONSOLES = [path for path in LOGS if path.stem not in ("results", "results_yolov5", "results_ultralytics")]
 places = st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=4)), max_size=20)
 
 
@@ -49,6 +50,27 @@ def test_read_twice_in_one_file(path: Path) -> None:
     data = path.read_bytes()
     once, twice = only(EpochRow, read(data)), only(EpochRow, read(data + b"\n" + data))
     assert {row.epoch for row in twice} == {row.epoch for row in once}
+
+
+@pytest.mark.parametrize("first", CONSOLES, ids=lambda path: path.name)
+def test_one_after_the_other_in_one_file(first: Path) -> None:
+    for second in CONSOLES:
+        whole = read(first.read_bytes() + b"\n" + second.read_bytes())
+        assert rows(whole) == rows(read(first.read_bytes())) + rows(read(second.read_bytes())), second.name
+
+
+@pytest.mark.parametrize("first", CONSOLES, ids=lambda path: path.name)
+def test_a_results_file_behind_a_log_is_not_read(first: Path) -> None:
+    for second in set(LOGS) - set(CONSOLES):
+        assert rows(read(first.read_bytes() + b"\n" + second.read_bytes())) == rows(read(first.read_bytes())), (
+            second.name
+        )
+
+
+def rows(facts: list[Fact]) -> list[tuple[str, int | None, dict[str, str]]]:
+    """What the facts say of epochs and evaluations."""
+    kinds = (EpochRow, ValidationRow)
+    return [(type(fact).__name__, fact.epoch, dict(fact.values)) for fact in facts if isinstance(fact, kinds)]
 
 
 def test_every_dialect_has_a_fixture() -> None:
