@@ -152,7 +152,11 @@ class Assembler:
         return []
 
     def _take_head_missing(self, mark: HeadMissing) -> list[Fact]:
-        self._state.head_missing = True
+        state = self._state
+        self._forget_process()  # the line is the first of an output, whose titles may be others
+        state.head_missing = True
+        state.dialect = state.columns = state.metrics = None
+        self._titles = self._current_titles()
         return []
 
     def _take_header(self, mark: EpochHeader) -> list[Fact]:

@@ -42,7 +42,7 @@ def read(text: str, titles: Titles, dialect: str) -> list[Mark]:
     bar = find_any_bar(line)
     mark = _read_description(line if bar is None else line[: bar.start], bar, titles.columns)
     if bar is None or mark is None:
-        mark = mark or words.read(line) or read_metrics(line, titles.metrics)
+        mark = mark or read_metrics(line, titles.metrics) or words.read(line)
         return [mark] if mark else []
     return [mark, *_behind(line, bar, titles.metrics)]
 
@@ -66,7 +66,7 @@ def read_validation_titles(line: str, dialect: str) -> list[Mark]:
 def _behind(line: str, bar: BarText, metrics: tuple[str, ...] | None) -> list[Mark]:
     """What another stream wrote before the bar's line was closed."""
     glued = line[bar.end :].strip()
-    mark = words.read(glued) or read_metrics(glued, metrics) if glued else None
+    mark = read_metrics(glued, metrics) or words.read(glued) if glued else None
     return [mark] if mark else []
 
 

@@ -47,11 +47,11 @@ def read(text: str, titles: Titles) -> list[Mark]:
     bar = find_bar(line)
     mark = _read_description(line if bar is None else line[: bar.start], bar, text, titles.columns)
     if bar is None or mark is None:
-        mark = mark or words.read(line) or _read_metrics(line)
+        mark = mark or _read_metrics(line) or words.read(line)
         return [mark] if mark else []
     # What another stream wrote before the bar's line was closed stands behind it.
     glued = line[bar.end :].strip()
-    behind = words.read(glued) or _read_metrics(glued) if glued else None
+    behind = _read_metrics(glued) or words.read(glued) if glued else None
     return [mark, behind] if behind else [mark]
 
 

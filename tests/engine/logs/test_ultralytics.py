@@ -187,9 +187,10 @@ def test_the_banner_before_the_final_validation_starts_no_new_process() -> None:
 def test_the_validation_of_an_epoch_whose_row_was_thrown_away_is_not_read() -> None:
     head = "Streaming output truncated to the last 5000 lines."
     row = f"{ROW}: {bar(3, 3)}"
-    lines = [head, row, f"{VALIDATION}: {bar(2, 2)}", ALL, TITLES, row.replace("12/40", "13/40")]
+    before = [TITLES, row]  # of another output in the same file, whose last epoch was not validated
+    lines = [*before, head, row, f"{VALIDATION}: {bar(2, 2)}", ALL, TITLES, row.replace("12/40", "13/40")]
     facts = read(log(*lines, f"{VALIDATION}: {bar(2, 2)}", ALL.replace("0.341", "0.342")))
-    assert [fact.epoch for fact in only(EpochRow, facts)] == [13]
+    assert [fact.epoch for fact in only(EpochRow, facts)] == [12, 13]
     assert [(row.epoch, row.values["mAP@.5:.95"]) for row in only(ValidationRow, facts)] == [(13, "0.342")]
 
 
