@@ -74,6 +74,8 @@ class YoloqatApp(App[None]):
         self._open_backend = open_backend
         self._backend: Backend | None = None
         self._demo = demo
+        self.show_archived = False
+        """Whether the list has archived runs, too."""
         self._wake = threading.Event()
         self._is_over = False
         self._failures: set[str] = set()
@@ -133,7 +135,7 @@ class YoloqatApp(App[None]):
                 self._wake.clear()
                 current = backend.version()
                 if asked or current != version or now >= recheck:
-                    runs = backend.runs()
+                    runs = backend.runs(archived=self.show_archived)
                     version = current
                     live = any(run.state.is_live for run in runs)
                     recheck = time.monotonic() + (RECHECK_LIVE_SECONDS if live else RECHECK_IDLE_SECONDS)

@@ -53,11 +53,11 @@ class Backend:
 
         return data_version(self.workspace)
 
-    def runs(self) -> tuple[RunView, ...]:
-        """All runs that aren't archived, their states checked."""
+    def runs(self, *, archived: bool = False) -> tuple[RunView, ...]:
+        """All runs, their states checked; archived ones only where asked for."""
         from app.services.runs import list_runs
 
-        return tuple(list_runs(self.workspace))
+        return tuple(list_runs(self.workspace, archived=archived))
 
     def detail(self, run_id: str) -> RunDetail:
         """Everything about one run."""
@@ -95,6 +95,35 @@ class Backend:
         from app.services.control import stop_run
 
         stop_run(self.workspace, run_id, now=now)
+
+    def mark(self, run: RunView, name: str, tags: Sequence[str], notes: str) -> None:
+        """Write what has changed of a run's name, tags and note."""
+        from app.services.marks import note_run, rename_run, tag_run
+
+        if name != run.name:
+            rename_run(self.workspace, run.id, name)
+        if tuple(tags) != run.tags:
+            tag_run(self.workspace, run.id, tags, [tag for tag in run.tags if tag not in tags])
+        if notes != run.notes:
+            note_run(self.workspace, run.id, notes)
+
+    def archive(self, run_id: str, archived: bool) -> None:
+        """Take a run out of the list, or put it back."""
+        from app.services.marks import archive_run
+
+        archive_run(self.workspace, run_id, archived)
+
+    def delete(self, run_id: str) -> None:
+        """Move a run into the trash."""
+        from app.services.trash import delete_runs
+
+        delete_runs(self.workspace, [run_id])
+
+    def undelete(self) -> str:
+        """Bring back the run that was deleted last; its name."""
+        from app.services.trash import undelete_runs
+
+        return undelete_runs(self.workspace)[0].name
 
     def end_after_epoch(self, run_id: str) -> None:
         """Ask a training of ours to end once the epoch that it is in is saved."""

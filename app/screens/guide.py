@@ -89,6 +89,44 @@ class PipelineGuide:
 
         self.in_background(call, "resume")
 
+    def mark(self, run: RunView, name: str, tags: Sequence[str], notes: str) -> None:
+        """Write a run's name, tags and note."""
+        self.in_background(lambda: self._app.backend.mark(run, name, tags, notes), "mark")
+
+    def archive(self, run: RunView) -> None:
+        """Take a run out of the list, or put it back."""
+
+        def call() -> None:
+            self._app.backend.archive(run.id, not run.archived)
+            text = f"{run.name} is back in the list." if run.archived else f"{run.name} is archived; A shows it."
+            self._app.call_from_thread(lambda: self._app.notify(clean(text), markup=False))
+
+        self.in_background(call, "archive")
+
+    def delete(self, run: RunView) -> None:
+        """Move a run into the trash."""
+        if run.state.is_live:
+            self._app.notify(
+                clean(f"{run.name} is {run.state.value}: stop it first."), severity="warning", markup=False
+            )
+            return
+
+        def call() -> None:
+            self._app.backend.delete(run.id)
+            text = f"{run.name} is in the trash; u brings it back."
+            self._app.call_from_thread(lambda: self._app.notify(clean(text), markup=False, timeout=10))
+
+        self.in_background(call, "delete")
+
+    def undelete(self) -> None:
+        """Bring back the run that was deleted last."""
+
+        def call() -> None:
+            text = f"{self._app.backend.undelete()} is back."
+            self._app.call_from_thread(lambda: self._app.notify(clean(text), markup=False))
+
+        self.in_background(call, "undelete")
+
     def launched(self, specs: Sequence[RunSpec]) -> None:
         """Show the first step of a pipeline that was just launched, and follow it."""
         self._launched(specs[0].id, specs[0].group, False)

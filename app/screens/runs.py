@@ -11,6 +11,7 @@ from textual.worker import get_current_worker
 from app.keymap import bindings
 from app.messages import CallFailed, DetailRead
 from app.screens.errors import unexpected
+from app.screens.marks import edit_marks
 from app.screens.page import Page
 from app.screens.run import milestones
 from app.screens.stop import ask_to_stop
@@ -161,6 +162,34 @@ class RunsScreen(Page):
         run = self.run_at_hand
         if run is not None:
             self.yoloqat.guide.resume(run)
+
+    def action_edit(self) -> None:
+        """Edit name, tags and note of the run at hand."""
+        run = self.run_at_hand
+        if run is not None:
+            edit_marks(self.yoloqat, run)
+
+    def action_archive(self) -> None:
+        """Take the run at hand out of the list, or put it back."""
+        run = self.run_at_hand
+        if run is not None:
+            self.yoloqat.guide.archive(run)
+
+    def action_archived(self) -> None:
+        """Show or hide archived runs."""
+        self.yoloqat.show_archived = not self.yoloqat.show_archived
+        self.notify("Archived runs are shown." if self.yoloqat.show_archived else "Archived runs are hidden.")
+        self.yoloqat.read_soon()
+
+    def action_delete(self) -> None:
+        """Move the run at hand into the trash."""
+        run = self.run_at_hand
+        if run is not None:
+            self.yoloqat.guide.delete(run)
+
+    def action_undelete(self) -> None:
+        """Bring back the run that was deleted last."""
+        self.yoloqat.guide.undelete()
 
     def action_filter(self) -> None:
         """Type a filter."""

@@ -284,9 +284,9 @@ class FakeBackend:
     def version(self) -> int:
         return self._version
 
-    def runs(self) -> tuple[RunView, ...]:
+    def runs(self, *, archived: bool = False) -> tuple[RunView, ...]:
         self.reads += 1
-        return self.given
+        return tuple(run for run in self.given if archived or not run.archived)
 
     def detail(self, run_id: str) -> RunDetail:
         try:
