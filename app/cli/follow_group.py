@@ -8,6 +8,7 @@ from app.cli.follow import ending, exit_code
 from app.cli.output import say
 from app.services.comparable import fraction_text
 from app.services.control import run_status
+from app.services.losses import loss_names
 from app.services.words import duration
 from db.views import EpochView, EvaluationView, Number, RunDetail
 from engine.contracts.run_folder import Workspace
@@ -17,7 +18,6 @@ from engine.supervise.state import RunStatus
 
 _LOOK_SECONDS = 0.5
 _TAIL_LINES = 20
-_LOSSES = ("box", "obj", "cls")
 _RATES = ("P", "R", "mAP@.5", "mAP@.5:.95")
 
 
@@ -100,7 +100,7 @@ class _Step:
 
 def _epoch_line(epoch: EpochView) -> str:
     head = f"epoch {epoch.epoch:>{len(str(epoch.last_epoch))}}/{epoch.last_epoch}"
-    losses = [f"{name} {epoch.values[name].text}" for name in _LOSSES if name in epoch.values]
+    losses = [f"{name} {epoch.values[name].text}" for name in loss_names(epoch.values) if name != "total"]
     return "  ".join([head, *losses, *_rates(epoch.values)])
 
 

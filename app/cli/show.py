@@ -7,10 +7,10 @@ from pathlib import Path
 from app.cli.list_runs import progress_words, state_words
 from app.cli.output import columns, fit, print_json, say_workspace, table
 from app.services.comparable import METRICS, fraction_text
+from app.services.losses import loss_names
 from app.services.words import age, duration, megabytes
 from db.views import EpochView, EvaluationView, RunDetail, RunView
 
-_LOSSES = ("box", "obj", "cls", "total")
 _RATES = ("P", "R", "mAP@.5", "mAP@.5:.95")
 
 
@@ -87,7 +87,8 @@ def _progress(run: RunView) -> str:
 
 def _epochs(epochs: tuple[EpochView, ...]) -> str:
     """The epoch table, with the digits of the log."""
-    names = [name for name in (*_LOSSES, *_RATES) if any(name in epoch.values for epoch in epochs)]
+    told = {name for epoch in epochs for name in epoch.values}
+    names = [*loss_names(told), *(name for name in _RATES if name in told)]
     if not epochs:
         return ""
     rows = [

@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 
+from app.services.losses import loss_names
 from app.widgets import formats
 from app.widgets.chart import Chart, Series
 from db.views import EpochView, RunDetail, RunView
+
+_MOST_LOSSES = 6
+"""As many as there are tones."""
 
 
 def series(epochs: Sequence[EpochView], name: str, label: str, tone: str) -> Series:
@@ -25,7 +29,9 @@ def last_epoch(detail: RunDetail) -> float | None:
 
 def loss_chart(detail: RunDetail) -> Chart:
     """The training losses."""
-    names = ("total", "box", "obj", "cls")
+    names = loss_names(name for epoch in detail.epochs for name in epoch.values)
+    names.sort(key=lambda name: name != "total")
+    del names[_MOST_LOSSES:]
     curves = tuple(series(detail.epochs, name, name, f"series{i}") for i, name in enumerate(names))
     return Chart("loss", tuple(s for s in curves if s.points), last_epoch(detail))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from app.services.losses import loss_names
 from app.widgets import formats
 from app.widgets.bars import bar
 from app.widgets.glyphs import glyphs
@@ -9,7 +10,6 @@ from app.widgets.spans import Cell, Span, clean, join, width
 from app.widgets.state import long_state
 from db.views import EpochView, Number, ProgressView, RunDetail, RunView
 
-LOSSES = ("box", "obj", "cls", "total")
 METRICS = ("P", "R", "mAP@.5", "mAP@.5:.95")
 
 
@@ -101,7 +101,7 @@ def loss_line(run: RunView, detail: RunDetail | None) -> Cell:
         values = dict(run.progress.values)
     elif detail is not None and detail.epochs:
         values = {name: number.text for name, number in detail.epochs[-1].values.items()}
-    names = [name for name in (*LOSSES, "gpu_mem") if name in values]
+    names = [*loss_names(values), *(["gpu_mem"] if "gpu_mem" in values else [])]
     return join([((f"{name} ", "muted"), (clean(values[name]), "")) for name in names])
 
 

@@ -7,7 +7,9 @@ import pytest
 
 from app.services.importing import import_logs
 from app.services.runs import find_run, get_detail, list_runs
-from app.widgets.run_text import epoch_count, fraction
+from app.widgets.curves import loss_chart
+from app.widgets.run_text import epoch_count, fraction, loss_line
+from app.widgets.spans import Cell
 from db.views import Number, ProgressView
 from engine.contracts.run_folder import Workspace
 from engine.contracts.states import RunState
@@ -90,3 +92,21 @@ def test_the_epoch_at_work_is_the_second_whatever_is_counted_from(workspace: Wor
     run = replace(run, state=RunState.RUNNING, epochs_done=1, epochs_total=9, progress=bar_of_two)
     assert epoch_count(run) == "2/9"
     assert fraction(run) == pytest.approx(1.5 / 9)
+
+
+def test_losses_of_any_name_are_shown(workspace: Workspace) -> None:
+    import_logs(workspace, [FIXTURES / "yolov5_seg.txt", FIXTURES / "yolov5_giou.txt", FIXTURES / "results_yolov5.csv"])
+    shown = {}
+    for run in list_runs(workspace):
+        detail = get_detail(workspace, run.id)
+        shown[run.name] = [curve.name for curve in loss_chart(detail).series]
+        assert all(name in plain(loss_line(run, detail)) for name in shown[run.name])
+    assert shown == {
+        "yolov5_seg": ["box_loss", "cls_loss", "obj_loss", "seg_loss"],
+        "yolov5_giou": ["total", "obj", "cls", "GIoU"],
+        "results_yolov5": ["box_loss", "cls_loss", "obj_loss"],
+    }
+
+
+def plain(cell: Cell) -> str:
+    return cell if isinstance(cell, str) else "".join(text for text, *_ in cell)
