@@ -4,6 +4,7 @@ import argparse
 import shlex
 from collections.abc import Sequence
 
+from app.cli.executor import add_slurm, chosen_executor
 from app.cli.output import say, say_workspace, table
 from app.cli.run import index
 from engine.contracts.errors import YoloqatError
@@ -19,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="what to call the group of runs; a taken name is counted up")
     parser.add_argument("--dry-run", action="store_true", help="check everything and print each command line")
     parser.add_argument("-f", "--follow", action="store_true", help="show the steps until all have ended")
+    add_slurm(parser)
 
 
 def call(arguments: argparse.Namespace) -> int:
@@ -28,15 +30,16 @@ def call(arguments: argparse.Namespace) -> int:
 
     pipeline = load_pipeline(arguments.pipeline)
     overrides = dict(_assignment(text) for text in arguments.settings)
+    executor, slurm = chosen_executor(arguments)
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)
     if arguments.dry_run:
-        planned = plan_pipeline(workspace, pipeline, overrides, name=arguments.name)
+        planned = plan_pipeline(workspace, pipeline, overrides, name=arguments.name, executor=executor, slurm=slurm)
         for spec in planned:
             waits = f" (after {_waits(spec, planned)})" if spec.parents else ""
             print(f"# {spec.name}{waits}\n{shlex.join(spec.command)}")
         return 0
-    specs = launch_pipeline(workspace, pipeline, overrides, name=arguments.name)
+    specs = launch_pipeline(workspace, pipeline, overrides, name=arguments.name, executor=executor, slurm=slurm)
     index(workspace)
     print(_launched(specs), flush=True)
     if arguments.follow:

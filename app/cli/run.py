@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from app.cli.executor import add_slurm, asked_of_slurm
 from app.cli.output import say, say_workspace
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
@@ -23,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     needs.add_argument("--cpu-lane", action="store_true", help="a slot of the CPU lane, as our stages take it")
     add_priority(needs)
+    add_slurm(parser)
 
 
 def call(arguments: argparse.Namespace) -> int:
@@ -36,6 +38,13 @@ def call(arguments: argparse.Namespace) -> int:
         raise YoloqatError(
             "there is no command to run", hint="Write it after `--`: yoloqat run --name relu -- python train.py …"
         )
+    slurm = asked_of_slurm(arguments)
+    if slurm is not None and (arguments.gpu or arguments.gpus or arguments.gpu_memory or arguments.cpu_lane):
+        raise YoloqatError(
+            "--gpu, --gpus, --gpu-memory and --cpu-lane are about this machine",
+            where="--executor slurm",
+            hint="Ask Slurm for GPUs with --slurm gpus=1.",
+        )
     resources = asked_resources(
         gpu=arguments.gpu, gpus=arguments.gpus, memory_gb=arguments.gpu_memory, cpu_lane=arguments.cpu_lane
     )
@@ -43,7 +52,13 @@ def call(arguments: argparse.Namespace) -> int:
     say_workspace(workspace)
     cwd = Path(arguments.cwd).expanduser() if arguments.cwd else None
     spec = launch_command(
-        workspace, arguments.rest, name=arguments.name, cwd=cwd, resources=resources, priority=arguments.priority
+        workspace,
+        arguments.rest,
+        name=arguments.name,
+        cwd=cwd,
+        resources=resources,
+        priority=arguments.priority,
+        slurm=slurm,
     )
     index(workspace)
     if arguments.follow:

@@ -3,6 +3,7 @@
 import argparse
 
 from app.cli import original
+from app.cli.executor import add_slurm, asked_of_slurm
 from app.cli.output import say, say_workspace
 from app.cli.run import add_priority, index, tell_launched
 from engine.contracts.options.arguments import add_arguments as add_options
@@ -16,6 +17,7 @@ def add_arguments(stage: str, parser: argparse.ArgumentParser) -> None:
     ours.add_argument("--name", help=f"what to call it; a taken name is counted up (default: {stage})")
     ours.add_argument("-d", "--detach", action="store_true", help="return at once instead of showing its output")
     add_priority(ours)
+    add_slurm(parser)
     add_options(parser, STAGES[stage].options)
     original.add_arguments(stage, parser)
 
@@ -30,7 +32,8 @@ def call(stage: str, arguments: argparse.Namespace) -> int:
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)
     original.say_passed_over(stage, arguments)
-    spec = launch_stage(workspace, stage, options, name=arguments.name, priority=arguments.priority)
+    slurm = asked_of_slurm(arguments)
+    spec = launch_stage(workspace, stage, options, name=arguments.name, priority=arguments.priority, slurm=slurm)
     index(workspace)
     if arguments.detach:
         tell_launched(spec)

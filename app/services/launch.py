@@ -11,6 +11,7 @@ from app.services.settings import load_settings
 from engine.contracts.errors import YoloqatError
 from engine.contracts.options.base import StageOptions
 from engine.contracts.run_folder import Workspace
+from engine.contracts.slurm import SlurmOptions
 from engine.contracts.spec import COMMAND, Resources, RunSpec
 from engine.contracts.stages import stage_info
 from engine.supervise.commands import engine_command
@@ -18,6 +19,7 @@ from engine.supervise.ids import new_run_id
 from engine.supervise.lanes import lane_width
 from engine.supervise.launch import launch
 from engine.supervise.resources import resources_of_stage
+from engine.supervise.slurm.client import require_slurm
 
 _NOTHING = Resources()
 
@@ -31,6 +33,7 @@ def launch_stage(
     parents: Sequence[str] = (),
     cwd: Path | None = None,
     priority: int = 0,
+    slurm: SlurmOptions | None = None,
 ) -> RunSpec:
     """Launch one of our stages, detached. Relative paths in its options are relative to `cwd`.
 
@@ -39,6 +42,7 @@ def launch_stage(
         parents: ids of the runs that must succeed first.
         cwd: the caller's working directory when None.
         priority: the higher, the earlier it gets the GPU or the CPU lane.
+        slurm: what it asks of Slurm, to which it is submitted; None to run it on this machine.
 
     Raises:
         YoloqatError: it cannot be launched.
@@ -55,7 +59,8 @@ def launch_stage(
             cwd=str(_directory(cwd)),
             parents=list(parents),
             artifacts=dict(info.artifacts),
-            resources=resources_of_stage(stage, options),
+            resources=resources_of_stage(stage, options) if slurm is None else _NOTHING,
+            slurm=slurm,
         )
 
     return _launch_named(workspace, name or stage, specify, priority)
@@ -69,6 +74,7 @@ def launch_command(
     cwd: Path | None = None,
     resources: Resources = _NOTHING,
     priority: int = 0,
+    slurm: SlurmOptions | None = None,
 ) -> RunSpec:
     """Launch any command, detached.
 
@@ -78,6 +84,7 @@ def launch_command(
         cwd: the caller's working directory when None.
         resources: what it needs to itself.
         priority: the higher, the earlier it gets them.
+        slurm: what it asks of Slurm, to which it is submitted; None to run it on this machine.
 
     Raises:
         YoloqatError: the program isn't there, or it cannot be launched.
@@ -86,7 +93,15 @@ def launch_command(
     check_program(argv, directory)
 
     def specify(run_id: str, free: str) -> RunSpec:
-        return RunSpec(id=run_id, name=free, stage=COMMAND, command=list(argv), cwd=str(directory), resources=resources)
+        return RunSpec(
+            id=run_id,
+            name=free,
+            stage=COMMAND,
+            command=list(argv),
+            cwd=str(directory),
+            resources=resources,
+            slurm=slurm,
+        )
 
     return _launch_named(workspace, name or name_of_command(argv), specify, priority)
 
@@ -129,6 +144,8 @@ def _launch_named(workspace: Workspace, wanted: str, specify: Callable[[str, str
     width, told = cpu_lane(), notify_file()
     with naming(workspace) as taken:
         spec = specify(new_run_id(), free_name(wanted, taken))
+        if spec.slurm is not None:
+            require_slurm()
         launch(workspace, spec, cpu_lane=width, priority=priority, notify=told)
     return spec
 

@@ -14,14 +14,17 @@ from engine.contracts.pipeline import INPUTS, Pipeline, PipelineStep, Reference,
 from engine.contracts.pipeline_check import near, option_mistakes
 from engine.contracts.pipeline_file import Mistake, PipelineError, read_pipeline
 from engine.contracts.run_folder import Workspace
+from engine.contracts.slurm import Executor, SlurmOptions
 from engine.contracts.spec import COMMAND, Resources, RunSpec
 from engine.contracts.stages import stage_info
 from engine.supervise.commands import PACKAGE_ROOT, engine_command
 from engine.supervise.ids import new_run_id
 from engine.supervise.launch import launch
 from engine.supervise.resources import resources_of_stage
+from engine.supervise.slurm.client import require_slurm
 from engine.supervise.stop import request_stop
 
+NOTHING_ASKED = SlurmOptions()
 CONFIGS = PACKAGE_ROOT / "configs"
 _FALLBACKS = {"weights": None, "data": "data", "cfg": "models", "hyp": "hyp"}
 """Options that name a file → folder of `configs` where a stage looks for what isn't there."""
@@ -73,6 +76,8 @@ def plan_pipeline(
     *,
     name: str | None = None,
     cwd: Path | None = None,
+    executor: Executor | None = None,
+    slurm: SlurmOptions = NOTHING_ASKED,
 ) -> list[RunSpec]:
     """The runs that a launch would start, parents first. Writes nothing; each call makes new ids.
 
@@ -80,11 +85,14 @@ def plan_pipeline(
         overrides: values of the pipeline's inputs; text is converted.
         name: of the group, counted up where it is taken; the pipeline's name when None.
         cwd: what relative paths in inputs are relative to; the caller's working directory when None.
+        executor: in the place of the pipeline's own.
+        slurm: what every step asks of Slurm, whatever the pipeline says.
 
     Raises:
         YoloqatError: an input is unknown or missing, a value is not possible, or a file is not there.
     """
-    return _plan(workspace, pipeline, overrides or {}, name, cwd, taken_names(workspace))
+    asked = _asked_of_slurm(pipeline, executor, slurm)
+    return _plan(workspace, pipeline, overrides or {}, name, cwd, taken_names(workspace), asked)
 
 
 def launch_pipeline(
@@ -94,6 +102,8 @@ def launch_pipeline(
     *,
     name: str | None = None,
     cwd: Path | None = None,
+    executor: Executor | None = None,
+    slurm: SlurmOptions = NOTHING_ASKED,
 ) -> list[RunSpec]:
     """Launch every step, detached; each one's runner waits for the steps that it needs. All or none are launched.
 
@@ -101,8 +111,11 @@ def launch_pipeline(
         YoloqatError: as `plan_pipeline`, or a run cannot be launched.
     """
     width, told = cpu_lane(), notify_file()
+    asked = _asked_of_slurm(pipeline, executor, slurm)
+    if asked is not None:
+        require_slurm()
     with naming(workspace) as taken:
-        specs = _plan(workspace, pipeline, overrides or {}, name, cwd, taken)
+        specs = _plan(workspace, pipeline, overrides or {}, name, cwd, taken, asked)
         launched = []
         try:
             for spec in specs:
@@ -121,6 +134,7 @@ def _plan(
     name: str | None,
     cwd: Path | None,
     taken: set[str],
+    slurm: Mapping[str, SlurmOptions] | None,
 ) -> list[RunSpec]:
     inputs = _inputs(pipeline, overrides)
     group = _free_group(pipeline, check_name(name or pipeline.name), taken)
@@ -149,12 +163,24 @@ def _plan(
                 step=step_name,
                 parents=[ids[parent] for parent in step.parents()],
                 artifacts=dict(step.roles),
-                resources=resources,
+                resources=resources if slurm is None else Resources(),
+                slurm=None if slurm is None else slurm[step_name],
             )
         )
     if mistakes:
         raise PipelineError(pipeline.path, mistakes)
     return specs
+
+
+def _asked_of_slurm(
+    pipeline: Pipeline, executor: Executor | None, changes: SlurmOptions
+) -> dict[str, SlurmOptions] | None:
+    """What each step asks of Slurm; None where the runs are for this machine."""
+    if (executor or pipeline.executor) == "local":
+        return None
+    return {
+        name: pipeline.slurm.with_changes(step.slurm).with_changes(changes) for name, step in pipeline.stages.items()
+    }
 
 
 def _inputs(pipeline: Pipeline, overrides: Mapping[str, Any]) -> dict[str, Any]:

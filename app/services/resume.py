@@ -50,7 +50,7 @@ def resume_run(workspace: Workspace, reference: str, *, anew: bool = False) -> R
         raise YoloqatError(f"{name} is {status.state.value}", hint="Only what has ended can be resumed.")
     if status.state is RunState.SUCCEEDED:
         raise YoloqatError(f"{name} has succeeded: there is nothing to resume")
-    argv, checkpoint = (None, None) if anew else _command(folder, spec)
+    argv, checkpoint = (None, None) if anew else next_command(folder, spec)
     attempt = launch(workspace, spec, attempt=status.attempt + 1, argv=argv)
     release_children(workspace, folder.id)
     return Resumed(folder.id, name, attempt.number, checkpoint)
@@ -75,7 +75,7 @@ def resume_group(workspace: Workspace, reference: str, *, anew: bool = False) ->
     return resumed
 
 
-def _command(folder: RunFolder, spec: RunSpec) -> tuple[list[str] | None, Path | None]:
+def next_command(folder: RunFolder, spec: RunSpec) -> tuple[list[str] | None, Path | None]:
     """The command line of the next attempt, None for the first one's; and the checkpoint that it starts from."""
     started = [attempt for attempt in folder.attempts() if attempt.console.exists() and attempt.console.stat().st_size]
     if not started:

@@ -16,6 +16,8 @@ class OutcomeKind(StrEnum):
     """Stopped before the stage had started."""
     ENDED = "ended"
     """Stopped after its runner was lost: the exit code is unknown."""
+    LOST = "lost"
+    """A node of a cluster failed, or whatever else took runner and stage without a word."""
 
 
 class Outcome(BaseModel):
@@ -46,6 +48,8 @@ class Outcome(BaseModel):
     """Processes that the stage left behind and that were ended after it."""
     stuck: list[int] = Field(default_factory=list)
     """Pids that not even SIGKILL removed."""
+    time_limit: bool = False
+    """The time that a cluster gives it was over."""
     reason: str = ""
 
     @classmethod

@@ -10,6 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, StrictFloat, StrictInt, StrictStr
 
 from engine.contracts.options.base import StageOptions
+from engine.contracts.slurm import Executor, SlurmOptions
 from engine.contracts.stages import STAGES
 
 INPUTS = "inputs"
@@ -68,6 +69,8 @@ class PipelineStep(BaseModel):
     """What a command must leave: role → path relative to its run folder."""
     needs: list[str] = Field(default_factory=list)
     """Steps to wait for besides those that are referred to."""
+    slurm: SlurmOptions = SlurmOptions()
+    """What this step asks of Slurm, in the place of what the pipeline says for all."""
 
     @property
     def roles(self) -> Mapping[str, str]:
@@ -96,6 +99,9 @@ class Pipeline(BaseModel):
     name: str
     description: str = ""
     inputs: dict[str, PipelineInput] = Field(default_factory=dict)
+    executor: Executor = "local"
+    slurm: SlurmOptions = SlurmOptions()
+    """What every step asks of Slurm, where that is the executor."""
     stages: dict[str, PipelineStep]
     path: Path = Path()
     """The file that it was read from."""

@@ -11,6 +11,7 @@ from engine.contracts.errors import YoloqatError
 from engine.contracts.pipeline import Pipeline, PipelineInput, PipelineStep
 from engine.contracts.pipeline_check import Finding, check, check_grids, near
 from engine.contracts.pipeline_grid import MOST_RUNS, TooLarge, expand_grids
+from engine.contracts.slurm import SlurmOptions
 from engine.contracts.yaml_lines import LinedYaml, read_lined_yaml
 
 
@@ -110,4 +111,6 @@ def _keys_at(location: tuple[str | int, ...]) -> list[str]:
     """The keys that would be right at a location."""
     if len(location) == 1:
         return [name for name in Pipeline.model_fields if name != "path"]
+    if location[-2] == "slurm":
+        return list(SlurmOptions.model_fields)
     return list((PipelineInput if location[0] == "inputs" else PipelineStep).model_fields)

@@ -1,4 +1,4 @@
-"""Records of an attempt while it lives: `launch`, `queue`, `process`, `waiting`, `stop` and `stopping.json`."""
+"""Records of an attempt: `launch`, `queue`, `process`, `waiting`, `stop`, `stopping`, `slurm` and `slurm-end.json`."""
 
 from datetime import datetime
 from pathlib import Path
@@ -171,3 +171,26 @@ class StoppingRecord(Record):
     next_at_monotonic: float | None = None
     sender: ProcessIdentity | None = None
     """The runner, or whoever stops in its place."""
+
+
+class SlurmRecord(Record):
+    """`slurm.json`: the job that runs an attempt. Written when Slurm has taken it."""
+
+    job_id: str
+    cluster: str = ""
+    """In a federation; empty for the only one."""
+    submitted_at: datetime
+    argv: list[str] = Field(default_factory=list)
+    """The command line of sbatch."""
+    restarts: int = 0
+    """How often Slurm had put the job back before this attempt."""
+
+
+class SlurmEnd(Record):
+    """`slurm-end.json`: what Slurm says of a job that has ended, kept because Slurm forgets it after minutes."""
+
+    state: str
+    """As Slurm writes it: `TIMEOUT`; `UNKNOWN` where it had forgotten the job before anybody asked."""
+    reason: str = ""
+    limit: str = ""
+    seen_at: datetime

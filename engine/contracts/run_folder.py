@@ -55,6 +55,16 @@ class AttemptFolder:
     def system(self) -> Path:
         return self.path / "system.jsonl"
 
+    @property
+    def slurm(self) -> Path:
+        """Which job of Slurm this attempt is; not there for a run on this machine."""
+        return self.path / "slurm.json"
+
+    @property
+    def slurm_end(self) -> Path:
+        """What Slurm said of the job once it had ended."""
+        return self.path / "slurm-end.json"
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -135,6 +145,11 @@ class Workspace:
     def boot_id(self) -> Path:
         """The boot of the machine in which the queue was last seen."""
         return self.path / "boot-id"
+
+    @property
+    def slurm_jobs(self) -> Path:
+        """What Slurm said last of all jobs: asked by one process, read by all."""
+        return self.path / "slurm-jobs.json"
 
     @property
     def indexer_lock(self) -> Path:

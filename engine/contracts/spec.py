@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.contracts.errors import YoloqatError
+from engine.contracts.slurm import SlurmOptions
 
 COMMAND = "command"
 """The `stage` of a run that is any command, not one of our stages."""
@@ -61,6 +62,8 @@ class RunSpec(BaseModel):
     artifacts: dict[str, str] = Field(default_factory=dict)
     """Role → path relative to the run folder, of every file that a success must leave."""
     resources: Resources = Resources()
+    slurm: SlurmOptions | None = None
+    """What it asks of Slurm, which runs it; None for a run on this machine."""
     source: Literal["launched", "imported", "watched"] = "launched"
     imported_from: str | None = None
     created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))

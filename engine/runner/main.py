@@ -1,4 +1,4 @@
-"""The runner's command line: `python -P -m engine.runner [--detach] [--stop] ATTEMPT`."""
+"""The runner's command line: `python -P -m engine.runner [--detach] [--stop] [--verdict] ATTEMPT`."""
 
 import contextlib
 import os
@@ -8,14 +8,17 @@ from collections.abc import Callable
 
 from engine.runner.children import become_subreaper
 from engine.runner.lock import Refused
+from engine.runner.records import read_json
 from engine.runner.run import Run, log, prepare_signals
 from engine.runner.stopper import stop_orphan
+from engine.runner.wait import is_success
 
-USAGE = """usage: python -P -m engine.runner [--detach] [--stop] ATTEMPT
+USAGE = """usage: python -P -m engine.runner [--detach] [--stop] [--verdict] ATTEMPT
 
 Runs the attempt whose folder is ATTEMPT, as its launch.json says.
   --detach  go to the background; return when the runner has written who it is (exit 0) or has given up (exit 1)
   --stop    stop a stage whose runner is dead, and write its outcome
+  --verdict exit as the run did: 0 only when it has succeeded, else with its own exit code, 128 + signal, or 1
 """
 Work = Callable[[str, Callable[[], None]], int]
 
@@ -24,12 +27,15 @@ def main(argv: list[str]) -> int:
     """Returns the exit code: 0 when an outcome has been written, whatever it is."""
     flags = {argument for argument in argv if argument.startswith("--")}
     folders = [argument for argument in argv if not argument.startswith("--")]
-    if len(folders) != 1 or flags - {"--detach", "--stop"}:
+    if len(folders) != 1 or flags - {"--detach", "--stop", "--verdict"}:
         sys.stderr.write(USAGE)
         return 2
     attempt = os.path.abspath(folders[0])
     work: Work = stop_orphan if "--stop" in flags else run
-    return detach(work, attempt) if "--detach" in flags else work(attempt, lambda: None)
+    if "--detach" in flags:
+        return detach(work, attempt)
+    code = work(attempt, lambda: None)
+    return verdict(attempt) if code == 0 and "--verdict" in flags else code
 
 
 def run(attempt: str, ready: Callable[[], None]) -> int:
@@ -43,6 +49,17 @@ def run(attempt: str, ready: Callable[[], None]) -> int:
         log(f"cannot run {attempt}: {error}")
         return 1
     return 0
+
+
+def verdict(attempt: str) -> int:
+    """The exit code of a run that has ended, as a cluster takes it: what depends on the job starts after 0 alone."""
+    outcome = read_json(os.path.join(attempt, "outcome.json"))
+    if outcome is None:
+        return 1
+    if is_success(outcome):
+        return 0
+    number = outcome.get("signal")
+    return 128 + number if isinstance(number, int) else outcome.get("exit_code") or 1
 
 
 def detach(work: Work, attempt: str) -> int:

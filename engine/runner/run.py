@@ -19,8 +19,9 @@ from engine.runner.stop import GRACE, STUCK_SECONDS, Escalation, clear_leftovers
 from engine.runner.turn import CannotEverStart, Turn
 
 SAMPLE_SECONDS = 5.0
-STOP_SIGNALS = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
-"""Each means: stop the run. SIGUSR1 is what `request_stop` sends."""
+STOP_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT)
+"""Each means: stop the run. SIGUSR1 is what `request_stop` sends, SIGUSR2 a cluster before the time limit."""
+TIME_LIMIT = "the time limit is near"
 AWAITED = (*STOP_SIGNALS, signal.SIGCHLD)
 
 
@@ -34,8 +35,7 @@ class Interrupted(Exception):
 
 def prepare_signals() -> None:
     """Block what is waited for, so that nothing is missed; ignore the terminal's end."""
-    for number in (signal.SIGHUP, signal.SIGUSR2):
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for number in AWAITED:  # an ignored signal that was inherited would never arrive
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
@@ -192,7 +192,7 @@ class Run:
         at_once = request is not None and bool(request.get("now"))
         if self.stop is None:
             asked = request is not None or received.si_signo == signal.SIGUSR1
-            self.stop_reason = "stopped" if asked else f"the runner got {signal.Signals(received.si_signo).name}"
+            self.stop_reason = "stopped" if asked else _reason_of(received.si_signo)
             self.stop = Escalation(self._path("stopping.json"), self._processes, self.grace, skip_first=at_once)
         elif at_once:
             self.stop.advance()
@@ -207,6 +207,8 @@ class Run:
         leftovers, stuck = self._clear()
         missing = missing_artifacts(self.attempt, self.launch.get("artifacts", {}))
         fields = end_fields(end, missing, kills, stuck, self.stop_reason)
+        if self.stop_reason == TIME_LIMIT:
+            fields.update(stop_requested=False, time_limit=True)
         if end.exit_code != 0 and disk_is_full(self.attempt):
             fields["reason"] += "; the disk is full"
         self._conclude(
@@ -259,6 +261,10 @@ class Run:
 
     def _path(self, name: str) -> str:
         return os.path.join(self.attempt, name)
+
+
+def _reason_of(number: int) -> str:
+    return TIME_LIMIT if number == signal.SIGUSR2 else f"the runner got {signal.Signals(number).name}"
 
 
 def log(text: str) -> None:

@@ -77,6 +77,8 @@ def newest_attempt(run_folder: str) -> str | None:
 
 
 def _may_still_end_well(attempt: str) -> bool:
+    if os.path.exists(os.path.join(attempt, "slurm.json")):
+        return True  # a job of a cluster: whoever looks at it writes its outcome, should its runner be unable to
     process = read_json(os.path.join(attempt, "process.json"))
     if process is None:
         try:

@@ -10,6 +10,8 @@ from engine.contracts.options.base import StageOptions
 
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 """The folder that holds `engine`: a source tree, or site-packages."""
+RUNNER = PACKAGE_ROOT / "engine" / "runner" / "__main__.py"
+"""The runner, started by its path: see there."""
 
 
 def engine_command(stage: str, options: StageOptions, run_dir: Path) -> list[str]:

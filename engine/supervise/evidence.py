@@ -4,14 +4,22 @@ import fcntl
 import json
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.contracts.outcome import Outcome
-from engine.contracts.process import LaunchRecord, ProcessIdentity, ProcessRecord, StoppingRecord, WaitingRecord
+from engine.contracts.process import (
+    LaunchRecord,
+    ProcessIdentity,
+    ProcessRecord,
+    SlurmRecord,
+    StoppingRecord,
+    WaitingRecord,
+)
 from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.runner.identity import ALIVE, ELSEWHERE, GONE, Identity, presence
 from engine.supervise.console import LogEnding, read_ending
+from engine.supervise.slurm.observe import Observed, observe
 
 _SAMPLE_BYTES = 1024
 
@@ -49,18 +57,22 @@ class Evidence:
     ending: LogEnding | None = None
     """How the log ends; looked at only where it matters."""
     silence: Silence | None = None
+    timed_out: str = ""
+    """The time limit that the cluster says has ended it, in words; empty where that is not known."""
+    where: str = ""
+    """The job of a cluster and its node."""
     host: str | None = None
     """The other machine or container, for a run whose processes cannot be seen from here."""
 
 
 def gather(folder: RunFolder, attempt: AttemptFolder) -> Evidence:
     """Collect the evidence of an attempt. Reads a few small files; never looks through the process table."""
+    job = SlurmRecord.read(attempt.slurm)
+    if job is not None:
+        return _of_a_job(folder, attempt, observe(folder, attempt, job))
     outcome = Outcome.read(attempt.outcome)
-    if outcome is not None and (outcome.exit_code == 0 or outcome.stop_requested):
-        return Evidence(outcome=outcome, finished=folder.result.exists())
     if outcome is not None:
-        asked = folder.stop_after_epoch.exists()
-        return Evidence(outcome=outcome, ending=read_ending(attempt.console), asked_after_epoch=asked)
+        return _of_an_outcome(folder, attempt, outcome)
     process = ProcessRecord.read(attempt.process)
     runner = _presence(process.runner, attempt) if process else None
     stage = _presence(process.stage, attempt) if process and process.stage else None
@@ -85,6 +97,23 @@ def gather(folder: RunFolder, attempt: AttemptFolder) -> Evidence:
         missing=tuple(sorted(path for path in promised if not (folder.path / path).is_file())),
         ending=read_ending(attempt.console),
     )
+
+
+def _of_an_outcome(folder: RunFolder, attempt: AttemptFolder, outcome: Outcome, timed_out: str = "") -> Evidence:
+    if outcome.exit_code == 0 or outcome.stop_requested:
+        return Evidence(outcome=outcome, finished=folder.result.exists(), timed_out=timed_out)
+    asked = folder.stop_after_epoch.exists()
+    return Evidence(outcome=outcome, ending=read_ending(attempt.console), asked_after_epoch=asked)
+
+
+def _of_a_job(folder: RunFolder, attempt: AttemptFolder, job: Observed) -> Evidence:
+    """Slurm tells whether it lives: the processes are on a node, where they cannot be seen from here."""
+    if job.outcome is not None:
+        return _of_an_outcome(folder, attempt, job.outcome, job.timed_out)
+    process = None if job.waiting or job.put_back else ProcessRecord.read(attempt.process)
+    stage = ALIVE if process and process.stage else None
+    evidence = _of_the_living(folder, attempt, process, ALIVE, stage)
+    return replace(evidence, waiting=job.waiting or evidence.waiting, where=job.where)
 
 
 def _of_the_living(

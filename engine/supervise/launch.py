@@ -13,18 +13,18 @@ from engine.contracts.errors import YoloqatError
 from engine.contracts.outcome import Outcome, OutcomeKind
 from engine.contracts.process import Grace, LaunchRecord, Parent, ProcessIdentity, QueueRecord
 from engine.contracts.run_folder import AttemptFolder, RunFolder, Workspace
-from engine.contracts.spec import COMMAND, RunSpec
+from engine.contracts.spec import COMMAND, Resources, RunSpec
 from engine.runner.children import MARK
 from engine.runner.identity import identify
 from engine.runner.records import write_json
-from engine.supervise.commands import PACKAGE_ROOT, engine_environment
+from engine.supervise.commands import RUNNER, engine_environment
 from engine.supervise.gpus import query_command
 from engine.supervise.lanes import lane_width, lease_folder
 from engine.supervise.provenance import collect
+from engine.supervise.slurm.submit import submit
 
 _START_SECONDS = 30.0
 RUNNER_LOG = "runner.log"
-_RUNNER = PACKAGE_ROOT / "engine" / "runner" / "__main__.py"
 
 
 def launch(
@@ -40,7 +40,7 @@ def launch(
     priority: int = 0,
     notify: str | None = None,
 ) -> AttemptFolder:
-    """Start an attempt of a run, detached, and return as soon as its runner is there.
+    """Start an attempt of a run, detached, and return as soon as its runner is there, or Slurm has taken it.
 
     Args:
         spec: written as the run's `spec.yaml` with the first attempt; its parents are waited for.
@@ -54,7 +54,48 @@ def launch(
 
     Raises:
         YoloqatError: the run or attempt exists already, a parent does not, the workspace cannot be written, or the
-            runner cannot be started.
+            runner cannot be started, or Slurm refuses the job.
+    """
+    target = write_attempt(
+        workspace,
+        spec,
+        attempt=attempt,
+        argv=argv,
+        env=env,
+        grace=grace,
+        sample_seconds=sample_seconds,
+        cpu_lane=cpu_lane,
+        priority=priority,
+        notify=notify,
+    )
+    if spec.slurm is None:
+        start_runner(target)
+        return target
+    try:
+        submit(target, spec.slurm)
+    except YoloqatError as error:
+        _write_failure(target, error.what)
+        raise
+    return target
+
+
+def write_attempt(
+    workspace: Workspace,
+    spec: RunSpec,
+    *,
+    attempt: int = 1,
+    argv: Sequence[str] | None = None,
+    env: Mapping[str, str] | None = None,
+    grace: Grace | None = None,
+    sample_seconds: float = 5.0,
+    cpu_lane: int | None = None,
+    priority: int = 0,
+    notify: str | None = None,
+) -> AttemptFolder:
+    """Write everything that a runner of an attempt needs, and start none. Arguments as those of `launch`.
+
+    Raises:
+        YoloqatError: the run or attempt exists already, a parent does not, or the workspace cannot be written.
     """
     command = list(argv or spec.command)
     if not command:
@@ -71,7 +112,8 @@ def launch(
         env=_additions(spec, env or {}),
         artifacts=spec.artifacts,
         wait_for=parents,
-        resources=spec.resources,
+        # Slurm hands out the cluster's GPUs and CPUs: a lease of this machine would mean nothing there.
+        resources=spec.resources if spec.slurm is None else Resources(),
         leases=str(lease_folder()),
         cpu_lane=_width(folder, attempt) if cpu_lane is None else cpu_lane,
         gpu_query=query_command(),
@@ -82,7 +124,6 @@ def launch(
         launcher=_own_identity(),
     )
     _write(folder, target, record, spec, QueueRecord(position=time.time(), priority=priority))
-    start_runner(target)
     return target
 
 
@@ -117,11 +158,15 @@ def start_runner(attempt: AttemptFolder, environment: Mapping[str, str] | None =
     failure = run_detached(attempt, environment={**os.environ, **(environment or {}), MARK: str(attempt.path)})
     if failure is None:
         return
-    outcome = Outcome(kind=OutcomeKind.COULD_NOT_START, reason=failure)
     if not attempt.process.exists():  # else another runner has it, and its word counts
-        with contextlib.suppress(OSError):  # the error below says it
-            write_json(str(attempt.outcome), outcome.model_dump(mode="json"))
+        _write_failure(attempt, failure)
     raise YoloqatError(failure, where=str(attempt.path), hint=f"See {attempt.path / RUNNER_LOG}.")
+
+
+def _write_failure(attempt: AttemptFolder, reason: str) -> None:
+    outcome = Outcome(kind=OutcomeKind.COULD_NOT_START, reason=reason)
+    with contextlib.suppress(OSError):  # the error that is raised says it
+        write_json(str(attempt.outcome), outcome.model_dump(mode="json"))
 
 
 def start_stopper(attempt: AttemptFolder) -> None:
@@ -145,7 +190,7 @@ def run_detached(attempt: AttemptFolder, *options: str, environment: Mapping[str
     log = attempt.path / RUNNER_LOG
     # Isolated and by path: neither the user's environment nor a working directory decides what is imported, and the
     # environment that the stage inherits stays as it is.
-    command = [sys.executable, "-I", "-S", str(_RUNNER), "--detach", *options]
+    command = [sys.executable, "-I", "-S", str(RUNNER), "--detach", *options]
     try:
         with log.open("ab") as output:
             done = subprocess.run(

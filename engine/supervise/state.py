@@ -3,14 +3,14 @@
 import signal
 import time
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from engine.contracts.outcome import Outcome, OutcomeKind
 from engine.contracts.process import StoppingRecord
 from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.contracts.spec import COMMAND
 from engine.contracts.states import AFTER_EPOCH, RunState
-from engine.runner.identity import ALIVE, REBOOTED
+from engine.runner.identity import ALIVE, REBOOTED, boot_id
 from engine.runner.samples import STALL_FACTOR, STALL_SECONDS
 from engine.supervise.evidence import Evidence, Silence, gather
 
@@ -97,6 +97,8 @@ def _decide_by_outcome(outcome: Outcome, evidence: Evidence) -> tuple[RunState, 
             return RunState.DEPENDENCY_FAILED, outcome.reason
         case OutcomeKind.CANCELLED:
             return RunState.STOPPED, outcome.reason
+        case OutcomeKind.LOST:
+            return RunState.LOST, outcome.reason
         case OutcomeKind.ENDED if evidence.finished:
             return RunState.SUCCEEDED, "it finished; its runner was lost before"
         case OutcomeKind.ENDED:
@@ -107,6 +109,8 @@ def _decide_by_outcome(outcome: Outcome, evidence: Evidence) -> tuple[RunState, 
 
 def _decide_by_exit(outcome: Outcome, evidence: Evidence) -> tuple[RunState, str]:
     done = outcome.exit_code == 0 and not outcome.missing_artifacts
+    if outcome.time_limit or evidence.timed_out:
+        return RunState.KILLED, evidence.timed_out or outcome.reason
     # A foreign trainer may well take SIGINT and leave with 0; one of ours that left its result had finished before.
     if outcome.stop_requested and not (done and evidence.finished):
         return RunState.STOPPED, outcome.reason
@@ -126,7 +130,7 @@ def _decide_by_exit(outcome: Outcome, evidence: Evidence) -> tuple[RunState, str
 
 
 def _decide_for_the_living(evidence: Evidence) -> tuple[RunState, str]:
-    where = f"on {evidence.host}" if evidence.host else ""
+    where = evidence.where or (f"on {evidence.host}" if evidence.host else "")
     if evidence.stage is None:
         if evidence.waiting:
             return RunState.QUEUED, evidence.waiting
@@ -196,8 +200,15 @@ def describe_stop(stopping: StoppingRecord | None, asked: bool) -> str:
         return "stop requested" if asked else ""
     if stopping.next_signal is None or stopping.next_at_monotonic is None:
         return f"{stopping.signal} sent"
-    left = max(stopping.next_at_monotonic - time.monotonic(), 0)
+    left = max(_seconds_left(stopping, stopping.next_at_monotonic), 0)
     return f"{stopping.signal} sent, {stopping.next_signal} in {left:.0f} s"
+
+
+def _seconds_left(stopping: StoppingRecord, next_at_monotonic: float) -> float:
+    """Until the next signal; by the wall clock for a sender on another machine, whose monotonic clock is its own."""
+    if stopping.next_at is not None and stopping.sender is not None and stopping.sender.boot_id != boot_id():
+        return (stopping.next_at - datetime.now(UTC)).total_seconds()
+    return next_at_monotonic - time.monotonic()
 
 
 def is_stalled(silence: Silence | None, rhythm_seconds: float | None = None) -> bool:
@@ -210,6 +221,10 @@ def is_stalled(silence: Silence | None, rhythm_seconds: float | None = None) -> 
 
 def _seconds_so_far(evidence: Evidence) -> float | None:
     process = evidence.process
-    if process is None or process.started_monotonic is None or evidence.host:
+    if process is None or process.started_monotonic is None:
+        return None
+    if evidence.where and process.started_at is not None:  # a node's monotonic clock is its own
+        return max((datetime.now(UTC) - process.started_at).total_seconds(), 0.0)
+    if evidence.host:
         return None
     return max(time.monotonic() - process.started_monotonic, 0.0)

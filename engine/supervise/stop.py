@@ -5,13 +5,15 @@ from datetime import UTC, datetime
 
 from engine.contracts.errors import YoloqatError
 from engine.contracts.outcome import Outcome
-from engine.contracts.process import ProcessRecord, StoppingRecord, StopRequest
+from engine.contracts.process import ProcessRecord, SlurmRecord, StoppingRecord, StopRequest
 from engine.contracts.run_folder import AttemptFolder
 from engine.runner.children import marked
 from engine.runner.identity import ALIVE, ELSEWHERE, presence, send_signal
 from engine.runner.records import write_json
 from engine.supervise.evidence import identity_of
 from engine.supervise.launch import start_stopper
+from engine.supervise.slurm.cancel import cancel
+from engine.supervise.slurm.verdict import is_in_doubt
 
 
 def request_stop(attempt: AttemptFolder, *, now: bool = False) -> bool:
@@ -26,6 +28,9 @@ def request_stop(attempt: AttemptFolder, *, now: bool = False) -> bool:
     Raises:
         YoloqatError: it runs on another machine, or the request cannot be written.
     """
+    job = SlurmRecord.read(attempt.slurm)
+    if job is not None:
+        return _stop_job(attempt, job, now)
     if attempt.outcome.exists():
         return False
     # First the request, then the look at who is there: a runner that starts meanwhile does it the other way round, so
@@ -56,6 +61,20 @@ def request_stop(attempt: AttemptFolder, *, now: bool = False) -> bool:
     if not _signal_stopper(attempt):
         start_stopper(attempt)
     return True
+
+
+def _stop_job(attempt: AttemptFolder, job: SlurmRecord, now: bool) -> bool:
+    """The runner is on a node: Slurm passes the request on."""
+    outcome = Outcome.read(attempt.outcome)
+    if outcome is not None and not is_in_doubt(attempt, outcome):
+        return False
+    before = StopRequest.read(attempt.stop_request)
+    unwritten = _write_request(attempt, now)
+    if cancel(attempt, job, before):
+        return True
+    if before is None and unwritten is None:
+        attempt.stop_request.unlink(missing_ok=True)
+    return False
 
 
 def _signal_stopper(attempt: AttemptFolder) -> bool:

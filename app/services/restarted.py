@@ -1,0 +1,58 @@
+"""`python -m app.services.restarted ATTEMPT`: the next attempt of a run that Slurm has put back, made by its job.
+
+Prints the folder that the job's runner is to run. A training goes on from its last checkpoint.
+"""
+
+import sys
+from pathlib import Path
+
+from app.services.resume import next_command
+from engine.contracts.errors import YoloqatError
+from engine.contracts.process import ProcessRecord, SlurmRecord
+from engine.contracts.run_folder import AttemptFolder, RunFolder
+from engine.contracts.spec import RunSpec
+from engine.runner.records import write_json
+from engine.supervise.launch import write_attempt
+from engine.supervise.slurm.jobs import workspace_of
+
+
+def next_attempt(first: AttemptFolder) -> AttemptFolder:
+    """The attempt that a job that was put back has to run.
+
+    Args:
+        first: the attempt that the job was submitted for; later ones are of earlier restarts.
+
+    Raises:
+        YoloqatError: somebody has stopped the run, resumed it otherwise, or the attempt cannot be written.
+    """
+    folder = RunFolder(first.path.parents[1])
+    last = folder.attempts()[-1]
+    job, submitted = SlurmRecord.read(last.slurm), SlurmRecord.read(first.slurm)
+    if submitted is not None and (job is None or job.job_id != submitted.job_id):
+        raise YoloqatError("the run has been resumed otherwise", where=str(last.path))
+    if last.stop_request.exists():
+        raise YoloqatError("the run has been stopped", where=str(last.path))
+    process = ProcessRecord.read(last.process)
+    if not last.outcome.exists() and (process is None or process.stage is None):
+        return last  # it had not begun
+    spec = RunSpec.read(folder.spec)
+    argv, _ = next_command(folder, spec)
+    attempt = write_attempt(workspace_of(first), spec, attempt=last.number + 1, argv=argv)
+    if job is not None:
+        record = job.model_copy(update={"restarts": job.restarts + 1})
+        write_json(str(attempt.slurm), record.model_dump(mode="json"))
+    return attempt
+
+
+def main(argv: list[str]) -> int:
+    """Returns the exit code: 1, with the reason on stderr, when there is nothing to run."""
+    try:
+        print(next_attempt(AttemptFolder(Path(argv[0]))).path)
+    except (YoloqatError, OSError) as error:
+        print(f"yoloqat: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

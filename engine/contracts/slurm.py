@@ -1,0 +1,74 @@
+"""What a run asks of Slurm."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+Executor = Literal["local", "slurm"]
+"""Where runs are launched: on this machine, or as jobs of a cluster."""
+
+_TIME = re.compile(r"(\d+-)?\d+(:\d+){0,2}|UNLIMITED", re.IGNORECASE)
+_MEMORY = re.compile(r"\d+[KMGT]?", re.IGNORECASE)
+_GPUS = re.compile(r"([\w.-]+:)?\d+")
+_WORD = re.compile(r"[^\s,%][^\s]*")
+OURS = frozenset(
+    {
+        "array", "chdir", "dependency", "error", "help", "job-name", "open-mode", "output", "parsable", "quiet",
+        "requeue", "test-only", "usage", "version", "wait", "wrap", "a", "D", "d", "e", "h", "J", "o", "Q", "V", "W",
+    }
+)  # fmt: skip
+"""Options of sbatch that a launch sets itself, or that would keep it from being one."""
+
+
+def _mistake(text: str) -> PydanticCustomError:
+    return PydanticCustomError("slurm_option", "{text}", {"text": text})
+
+
+def _matching(pattern: re.Pattern[str], example: str) -> Any:
+    def check(value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, str | int) or not pattern.fullmatch(str(value)):
+            raise _mistake(f"{value!r} cannot be used; write it like {example}")
+        return str(value)
+
+    return BeforeValidator(check)
+
+
+def _time(value: Any) -> str:
+    # YAML reads 1:30:00 as the number 5400, which Slurm would take for minutes.
+    if not isinstance(value, str):
+        raise _mistake(f"write it in quotes, like '1:30:00' or '2-00:00:00' (YAML has read the number {value!r})")
+    if not _TIME.fullmatch(value):
+        raise _mistake(f"{value!r} is no time: write minutes, 'hours:minutes:seconds' or 'days-hours'")
+    return value
+
+
+def _flag(value: Any) -> str:
+    if not isinstance(value, str) or not re.match(r"--?[A-Za-z]", value):
+        raise _mistake(f"{value!r} is no option of sbatch; each one is a text of its own, like --constraint=a100")
+    name = value.split("=", 1)[0].lstrip("-") if value.startswith("--") else value[1]
+    if name in OURS:
+        raise _mistake(f"`{value}` is set by the launch itself")
+    return value
+
+
+class SlurmOptions(BaseModel):
+    """Resources of a job. What is not said is left to the cluster."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    partition: Annotated[str, _matching(_WORD, "gpu")] | None = None
+    time: Annotated[str, BeforeValidator(_time)] | None = None
+    """The longest it may run, as sbatch takes it."""
+    gpus: Annotated[str, _matching(_GPUS, "1 or a100:2")] | None = None
+    cpus: Annotated[int, Field(ge=1, strict=True)] | None = None
+    mem: Annotated[str, _matching(_MEMORY, "16G")] | None = None
+    account: Annotated[str, _matching(_WORD, "my-project")] | None = None
+    extra: list[Annotated[str, BeforeValidator(_flag)]] = Field(default_factory=list)
+    """Any other options of sbatch, each with its value: `--constraint=a100`. They come last, so they win."""
+
+    def with_changes(self, changes: "SlurmOptions") -> "SlurmOptions":
+        """These options, with what the others say in the place of them; `extra` is added to."""
+        said = {name: getattr(changes, name) for name in changes.model_fields_set}
+        return self.model_copy(update={**said, "extra": [*self.extra, *changes.extra]})

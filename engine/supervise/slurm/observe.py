@@ -1,0 +1,88 @@
+"""An attempt that is a job: still to come, at work, or over."""
+
+import contextlib
+from dataclasses import dataclass
+
+from engine.contracts.outcome import Outcome
+from engine.contracts.process import LaunchRecord, SlurmEnd, SlurmRecord
+from engine.contracts.run_folder import AttemptFolder, RunFolder
+from engine.runner import wait
+from engine.supervise.slurm.jobs import Job, Seen, look
+from engine.supervise.slurm.verdict import TIMED_OUT, conclude, is_in_doubt, remember_end
+from engine.supervise.slurm.words import AT_WORK, ENDED, NEVER, where_it_runs, why_it_ended, why_it_waits
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What is known of the job of an attempt."""
+
+    outcome: Outcome | None = None
+    """How it ended; None while it lives."""
+    waiting: str = ""
+    """Why it waits, in words; empty once it is at work."""
+    where: str = ""
+    """The job and its node, with what Slurm says of it beyond that."""
+    timed_out: str = ""
+    """In words, where the time limit has ended it."""
+    put_back: bool = False
+    """It lives again: what its folder says is of the time before."""
+
+
+def observe(folder: RunFolder, attempt: AttemptFolder, record: SlurmRecord) -> Observed:
+    """By the outcome, where there is one that is beyond doubt; else by Slurm. No answer changes nothing."""
+    outcome = Outcome.read(attempt.outcome)
+    if outcome is not None and not is_in_doubt(attempt, outcome):
+        return Observed(outcome)
+    end = SlurmEnd.read(attempt.slurm_end)
+    if outcome is not None and end is not None:
+        return _signalled(outcome, end)
+    seen = look(attempt, record)
+    if outcome is None:
+        outcome = Outcome.read(attempt.outcome)  # it may have ended just now
+        if outcome is not None and not is_in_doubt(attempt, outcome):
+            return Observed(outcome)
+    if outcome is not None and (seen.job is None or seen.error):
+        return Observed(outcome)
+    if seen.job is None or not _is_over(seen.job):
+        if end is not None and not seen.error:  # a node had failed, and Slurm has put the job back
+            with contextlib.suppress(OSError):
+                attempt.slurm_end.unlink()
+        return _living(attempt, record, seen, put_back=outcome is not None)
+    end = remember_end(attempt, seen.job)
+    if outcome is not None:
+        return _signalled(outcome, end)
+    outcome = conclude(folder, attempt, record, end)
+    if outcome is None:
+        return Observed(where=f"{why_it_ended(end.state, end.limit)}; the last word of its runner is awaited")
+    return Observed(outcome)
+
+
+def _is_over(job: Job) -> bool:
+    return job.state in ENDED or job.reason == NEVER
+
+
+def _signalled(outcome: Outcome, end: SlurmEnd) -> Observed:
+    return Observed(outcome, timed_out=why_it_ended(end.state, end.limit) if end.state in TIMED_OUT else "")
+
+
+def _living(attempt: AttemptFolder, record: SlurmRecord, seen: Seen, *, put_back: bool) -> Observed:
+    silent = f"; Slurm does not answer: {seen.error}" if seen.error else ""
+    job = seen.job
+    if job is None:
+        # Submitted, and nothing heard since. What its runner has written, it has written on a node.
+        if attempt.process.exists():
+            return Observed(where=where_it_runs(record.job_id, "", "") + silent)
+        return Observed(waiting=f"Slurm job {record.job_id}" + silent)
+    if job.state in AT_WORK:
+        return Observed(where=where_it_runs(record.job_id, job.state, job.nodes) + silent, put_back=put_back)
+    words = why_it_waits(job.state, job.reason)
+    if job.reason == "Dependency":
+        words = _parents(attempt) or words
+    return Observed(waiting=words + silent, put_back=put_back)
+
+
+def _parents(attempt: AttemptFolder) -> str:
+    """`waits for relu-retrain`, as a runner says it."""
+    launch = LaunchRecord.read(attempt.launch)
+    fate, words = wait.judge([parent.model_dump() for parent in launch.wait_for]) if launch else ("", "")
+    return words if fate == wait.PENDING else ""

@@ -1,0 +1,114 @@
+"""How a job ended whose runner left no outcome, or one that does not say who ended it."""
+
+import contextlib
+import os
+import signal
+from datetime import UTC, datetime
+from pathlib import Path
+
+from engine.contracts.outcome import Outcome, OutcomeKind
+from engine.contracts.process import LaunchRecord, ProcessRecord, SlurmEnd, SlurmRecord
+from engine.contracts.run_folder import AttemptFolder, RunFolder
+from engine.runner import wait
+from engine.runner.records import write_json
+from engine.supervise.slurm.jobs import Job
+from engine.supervise.slurm.script import OUTPUT
+from engine.supervise.slurm.words import NEVER, why_it_ended
+
+LAG_SECONDS = 20.0
+"""A network file system may show a node's last file that much later than Slurm tells the end of the job."""
+TIMED_OUT = frozenset({"TIMEOUT", "DEADLINE"})
+_NEVER_BEGAN = frozenset({"BOOT_FAIL", "LAUNCH_FAILED"})
+_SIGNALLED = "the runner got "
+_TAIL_BYTES = 4096
+
+
+def is_in_doubt(attempt: AttemptFolder, outcome: Outcome) -> bool:
+    """Whether an outcome says that the runner was signalled, and nobody here asked for it.
+
+    Slurm does so when it cancels, at the time limit, and before it puts the job back into the queue.
+    """
+    return outcome.stop_requested and outcome.reason.startswith(_SIGNALLED) and not attempt.stop_request.exists()
+
+
+def remember_end(attempt: AttemptFolder, job: Job) -> SlurmEnd:
+    """Keep what Slurm said, the first time that it is seen."""
+    known = SlurmEnd.read(attempt.slurm_end)
+    if known is not None:
+        return known
+    end = SlurmEnd(state=job.state, reason=job.reason, limit=job.limit, seen_at=datetime.now(UTC))
+    with contextlib.suppress(OSError):
+        write_json(str(attempt.slurm_end), end.model_dump(mode="json"), durable=False)
+    return end
+
+
+def conclude(folder: RunFolder, attempt: AttemptFolder, record: SlurmRecord, end: SlurmEnd) -> Outcome | None:
+    """Write the outcome in the place of a runner that cannot any more. One that is there already stays.
+
+    Returns:
+        The outcome; None as long as the runner's own may still appear.
+    """
+    process = ProcessRecord.read(attempt.process)
+    age = (datetime.now(UTC) - end.seen_at).total_seconds()
+    is_kept = attempt.slurm_end.exists()
+    never_began = process is None and end.state in ("CANCELLED", *_NEVER_BEGAN)
+    if is_kept and not never_began and 0 <= age < LAG_SECONDS:
+        return None
+    outcome = _outcome(folder, attempt, record, end, process)
+    temporary = attempt.path / f"outcome.json.{os.getpid()}"
+    try:
+        temporary.write_text(outcome.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        os.link(temporary, attempt.outcome)  # fails where the runner's own has appeared
+    except OSError:
+        return Outcome.read(attempt.outcome) or outcome
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+    return outcome
+
+
+def _outcome(
+    folder: RunFolder, attempt: AttemptFolder, record: SlurmRecord, end: SlurmEnd, process: ProcessRecord | None
+) -> Outcome:
+    launch = LaunchRecord.read(attempt.launch)
+    promised = launch.artifacts.values() if launch else ()
+    reason = f"{why_it_ended(end.state, end.limit)} (job {record.job_id})"
+    started = process is not None and process.stage is not None
+    asked = attempt.stop_request.exists()
+    common = {"started_at": process.started_at if process else None, "ended_at": end.seen_at}
+    if folder.result.exists() and all((folder.path / path).is_file() for path in promised):
+        # A stage of ours writes it last: it settles the end.
+        kind, extra = OutcomeKind.EXITED, {"exit_code": 0, "reason": f"it finished; {reason}"}
+    elif end.reason == NEVER:
+        kind, extra = OutcomeKind.DEPENDENCY_FAILED, {"reason": _failed_parents(launch) or "a job that it needs failed"}
+    elif asked or end.state == "CANCELLED":
+        words = ("stopped" if asked else reason) + ("" if started else " before it started" if asked else "")
+        kind = OutcomeKind.ENDED if started else OutcomeKind.CANCELLED
+        extra = {"stop_requested": True, "reason": words}
+    elif end.state in TIMED_OUT:
+        kind, extra = OutcomeKind.SIGNALED, {"signal": int(signal.SIGKILL), "reason": reason, "time_limit": True}
+    elif end.state == "OUT_OF_MEMORY":
+        kind, extra = OutcomeKind.SIGNALED, {"signal": int(signal.SIGKILL), "reason": reason, "oom_kill": True}
+    elif process is None and end.state in ("FAILED", "COMPLETED", *_NEVER_BEGAN):
+        kind, extra = OutcomeKind.COULD_NOT_START, {"reason": f"{reason}: {_last_line(attempt.path / OUTPUT)}"}
+    else:
+        kind, extra = OutcomeKind.LOST, {"reason": f"{reason}; its runner left no outcome"}
+    return Outcome.model_validate({"kind": kind, **common, **extra})
+
+
+def _failed_parents(launch: LaunchRecord | None) -> str:
+    """`relu-retrain failed: exit code 3`, as the runner would have said it."""
+    parents = [parent.model_dump() for parent in launch.wait_for] if launch else []
+    fate, words = wait.judge(parents)
+    return words if fate == wait.FAILED else ""
+
+
+def _last_line(path: Path) -> str:
+    """What the job said last, outside of the run's console."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(path.stat().st_size - _TAIL_BYTES, 0))
+            lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+    except OSError:
+        lines = []
+    return lines[-1] if lines else "it said nothing"
