@@ -37,7 +37,7 @@ _SPELLINGS = ({"P"}, {"R"}, {"mAP@.5", "mAP50"}, {"mAP@.5:.95", "mAP50-95"})
 def read(text: str, titles: Titles, dialect: str) -> list[Mark]:
     """The marks of a line, its titles of an epoch apart; empty when it is not understood."""
     line = text.strip()
-    if line.startswith("Class "):
+    if line.startswith("Class ") and "Images" in line:
         return read_validation_titles(line, dialect)
     bar = find_any_bar(line)
     mark = _read_description(line if bar is None else line[: bar.start], bar, titles.columns)

@@ -24,7 +24,8 @@ def read_titles(text: str) -> list[Mark]:
 
 
 def read(text: str, titles: Titles) -> list[Mark]:
-    return read_titles(text) if text.lstrip().startswith("Epoch") else tables.read(text, titles, NAME)
+    is_titles = text.lstrip().startswith("Epoch")
+    return (read_titles(text) if is_titles else []) or tables.read(text, titles, NAME)
 
 
 def _columns(line: str) -> tuple[str, ...] | None:

@@ -183,3 +183,10 @@ def test_titles_that_the_terminal_has_cut() -> None:
     assert (row.epoch, tuple(row.values)) == (0, METRICS)
     facts = read(log(TITLES, f"{ROW}: {bar(3, 3)}", f"{VALIDATION}: {bar(2, 2)}", VALIDATION[:50], ALL))
     assert len(only(ValidationRow, facts)) == 1
+
+
+def test_a_class_may_have_any_name() -> None:
+    names = ["Class A", "all", "Epoch 1", "12", "a  b", "nan", "Speed: 3"]
+    lines = [ALL.replace("all", name) for name in names]
+    facts = read(log(f"{VALIDATION}: {bar(2, 2)}", ALL, *lines[:1], *lines[2:]))
+    assert [row.class_name for row in only(ValidationRow, facts)] == ["all", *names[:1], *names[2:]]
