@@ -14,7 +14,7 @@ from app.services.boot import queue_was_seen_in
 from app.services.names import find_ids, read_name
 from engine.contracts.errors import YoloqatError
 from engine.contracts.outcome import Outcome, OutcomeKind
-from engine.contracts.process import LaunchRecord, ProcessRecord, QueueRecord, WaitingRecord
+from engine.contracts.process import LaunchRecord, ProcessRecord, QueueRecord, SlurmRecord, WaitingRecord
 from engine.contracts.run_folder import AttemptFolder, Workspace
 from engine.contracts.spec import Resources
 from engine.contracts.states import RunState
@@ -102,7 +102,7 @@ def hold_runs(workspace: Workspace, reference: str) -> list[str]:
         YoloqatError: nothing that is meant waits, or it has started meanwhile.
     """
     names = []
-    for run in _waiting(workspace, reference, "held"):
+    for run in _waiting_here(workspace, reference, "held"):
         attempt = workspace.run(run.id).attempt(run.attempt)
         _write(attempt, QueueRecord(priority=run.priority, position=run.position, held=True))
         _await_hold(workspace, run)
@@ -119,7 +119,7 @@ def release_runs(workspace: Workspace, reference: str) -> list[str]:
     Raises:
         YoloqatError: nothing that is meant waits, or nothing of it is held.
     """
-    held = [run for run in _waiting(workspace, reference, "released") if run.held]
+    held = [run for run in _waiting_here(workspace, reference, "released") if run.held]
     if not held:
         raise YoloqatError(f"{reference} is not held", hint="`yoloqat queue` shows what is.")
     for run in held:
@@ -156,11 +156,11 @@ def move_runs(workspace: Workspace, reference: str, *, before: str | None = None
     Raises:
         YoloqatError: nothing that is meant waits, or `before` does not.
     """
-    moved = _waiting(workspace, reference, "moved")
+    moved = _waiting_here(workspace, reference, "moved")
     rest = [run for run in queued_runs(workspace) if run.id not in {run.id for run in moved}]
     at = len(rest) if last else 0
     if before is not None:
-        target = _waiting(workspace, before, "moved to")[0]
+        target = _waiting_here(workspace, before, "moved to")[0]
         if target.id in {run.id for run in moved}:
             raise YoloqatError(f"{target.name} cannot be moved before itself", where="--before")
         at = [run.id for run in rest].index(target.id)
@@ -245,6 +245,23 @@ def _waiting(workspace: Workspace, reference: str, verb: str) -> list[QueuedRun]
         raise YoloqatError(
             f"{reference} cannot be {verb}: {state}",
             hint=f"`yoloqat stop {reference}` stops it." if live else "`yoloqat queue` shows what waits.",
+        )
+    return found
+
+
+def _waiting_here(workspace: Workspace, reference: str, verb: str) -> list[QueuedRun]:
+    """As `_waiting`; what waits at Slurm has its place there.
+
+    Raises:
+        YoloqatError: nothing of it waits, or something of it waits at Slurm.
+    """
+    found = _waiting(workspace, reference, verb)
+    jobs = [SlurmRecord.read(workspace.run(run.id).attempt(run.attempt).slurm) for run in found]
+    ids = " ".join(job.job_id for job in jobs if job is not None)
+    if ids:
+        raise YoloqatError(
+            f"{reference} cannot be {verb}: Slurm decides when it starts",
+            hint=f"`scontrol hold {ids}`, `scontrol release {ids}` and `scontrol top {ids}` do the like at Slurm.",
         )
     return found
 

@@ -18,6 +18,7 @@ def outcome_record(**fields: Any) -> dict[str, Any]:
         "exit_code": None,
         "signal": None,
         "stop_requested": False,
+        "time_limit": False,
         "missing_artifacts": [],
         "started_at": None,
         "ended_at": now(),

@@ -118,7 +118,7 @@ def write_attempt(
         cpu_lane=_width(folder, attempt) if cpu_lane is None else cpu_lane,
         gpu_query=query_command(),
         notify=_told_before(folder, attempt) if notify is None else notify,
-        terminal=_terminal(),
+        terminal=_terminal() if spec.slurm is None else "",  # a node has other terminals of the same name
         grace=grace or Grace(),
         sample_seconds=sample_seconds,
         launcher=_own_identity(),

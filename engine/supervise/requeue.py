@@ -68,7 +68,10 @@ def relaunch(attempt: AttemptFolder) -> None:
 
 def _release(workspace: Workspace, spec: RunSpec) -> AttemptFolder | None:
     """The new attempt of a run whose outcome is `dependency failed`, if nothing keeps it from running any more."""
-    attempts = workspace.run(spec.id).attempts()
+    folder = workspace.run(spec.id)
+    attempts = folder.attempts()
+    if attempts and attempts[-1].slurm.exists():
+        read_state(folder, attempts[-1])  # Slurm may have given it up, and nobody have seen it yet
     outcome = Outcome.read(attempts[-1].outcome) if attempts else None
     if outcome is None or outcome.kind is not OutcomeKind.DEPENDENCY_FAILED:
         return None
