@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, TypeGuard
 
@@ -48,11 +48,15 @@ class FactRows:
         """Kind and payload, in order."""
 
     @classmethod
-    def of(cls, facts: Sequence[Fact]) -> "FactRows":
+    def of(cls, facts: Iterable[Fact]) -> "FactRows":
         rows = cls()
-        for fact in facts:
-            rows._add(fact)
+        rows.add(facts)
         return rows
+
+    def add(self, facts: Iterable[Fact]) -> None:
+        """Rows for further facts of the same attempt."""
+        for fact in facts:
+            self._add(fact)
 
     @property
     def is_empty(self) -> bool:
@@ -108,7 +112,8 @@ class FactRows:
 
     def _set_metric(self, epoch: int, key: str, number: tuple[str, float | None]) -> None:
         self.metrics[epoch, key] = number
-        self.precise.pop((epoch, key), None)
+        if self.precise:
+            self.precise.pop((epoch, key), None)
 
     def _add_epoch_event(self, payload: Mapping[str, Any]) -> None:
         epoch, epochs = payload.get("epoch"), payload.get("epochs")

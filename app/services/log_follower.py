@@ -13,7 +13,6 @@ from db.open import Store
 from db.summary import refresh_progress, refresh_summary
 from db.tables import Attempt
 from db.writer import clear_attempt, write_attempt, write_facts
-from engine.contracts.facts import Fact
 from engine.logs.parser import LogParser
 from engine.logs.progress import progress_fields
 
@@ -92,23 +91,22 @@ class LogFollower:
         if grown_after_the_end or size < self._offset or fingerprint(file, self._offset) != self._fingerprint:
             self._restart(store)
         file.seek(self._offset)
-        facts: list[Fact] = []
+        rows = FactRows()
         read = 0
         while read < _COMMIT_BYTES and (chunk := file.read(_READ_BYTES)):
-            facts += self._parser.feed(chunk)
+            rows.add(self._parser.feed(chunk))
             read += len(chunk)
         ends = finish and not self._finished and self._offset + read >= size
         if not read and not ends:
             return False
         if ends:
-            facts += self._parser.finish()
+            rows.add(self._parser.finish())
         with store.writing() as connection:
-            self._commit(connection, facts, self._offset + read, fingerprint(file, self._offset + read), ends)
+            self._commit(connection, rows, self._offset + read, fingerprint(file, self._offset + read), ends)
         return read > 0 and not ends
 
-    def _commit(self, connection: Connection, facts: list[Fact], offset: int, print_: str, finished: bool) -> None:
+    def _commit(self, connection: Connection, rows: FactRows, offset: int, print_: str, finished: bool) -> None:
         progress = progress_fields(self._parser.progress)
-        rows = FactRows.of(facts)
         attempt = Attempt(
             run_id=self.run_id,
             number=self.number,

@@ -4,7 +4,7 @@ The original writes bars to stderr and rows to stdout. Into one file they come o
 after the header of the next epoch. So a row is tied to the oldest validation bar that still waits for one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -46,6 +46,8 @@ _FINAL_ORDER = ("last", "best")
 """YOLOv7's order of its final tests."""
 _COCO_LINES = 12
 """Of one evaluation by pycocotools."""
+_Place = tuple[str, BarText, int | None, int | None, Mapping[str, str]]
+"""Arguments of `progress_of_bar`."""
 
 
 class Assembler:
@@ -54,6 +56,8 @@ class Assembler:
     def __init__(self, state: State | None = None) -> None:
         self._state = state or State()
         self._titles = self._current_titles()
+        self._newest: _Place | None = None
+        """The last bar, until somebody asks for it: of thousands of redraws one is looked at."""
         self._takers: dict[type, Callable[[Any], list[Fact] | None]] = {
             EpochHeader: self._take_header,
             EpochBar: self._take_epoch,
@@ -78,6 +82,8 @@ class Assembler:
     @property
     def memory(self) -> State:
         """What is remembered; to be stored, not to be changed."""
+        if self._newest is not None:
+            self._state.progress, self._newest = progress_fields(progress_of_bar(*self._newest)), None
         return self._state
 
     @property
@@ -97,25 +103,32 @@ class Assembler:
 
     def progress_of(self, mark: Mark) -> Progress | None:
         """Where a bar stands; None when the mark is none."""
+        place = self._place(mark)
+        return None if place is None else progress_of_bar(*place)
+
+    def _place(self, mark: Mark) -> "_Place | None":
+        if not isinstance(mark, EpochBar | ValidationBar | OtherBar):
+            return None
+        bar = mark.bar
+        if bar is None or bar.done is None or bar.total is None:
+            return None
+        if isinstance(mark, EpochBar):
+            return "train", bar, mark.epoch, mark.last_epoch, mark.values
+        if isinstance(mark, OtherBar):
+            return mark.phase, bar, None, None, {}
         state = self._state
-        match mark:
-            case EpochBar(bar=BarText(done=int(), total=int()) as bar):
-                return progress_of_bar("train", bar, mark.epoch, mark.last_epoch, dict(mark.values))
-            case ValidationBar(bar=BarText(done=int(), total=int()) as bar):
-                epoch = None if state.completed or state.announced else state.epoch
-                return progress_of_bar("val", bar, epoch, state.last_epoch if epoch is not None else None)
-            case OtherBar(phase=phase, bar=bar):
-                return progress_of_bar(phase, bar)
-        return None
+        if state.completed or state.announced or state.epoch is None:
+            return "val", bar, None, None, {}
+        return "val", bar, state.epoch, state.last_epoch, {}
 
     @property
     def progress(self) -> Progress | None:
         """Where the last bar stood."""
-        fields = self._state.progress
+        fields = self.memory.progress
         return None if fields is None else Progress(**fields)
 
     def _take_other_bar(self, mark: OtherBar) -> list[Fact]:
-        self._state.progress = progress_fields(self.progress_of(mark))
+        self._state.progress, self._newest = None, self._place(mark)
         return []
 
     def _take_summary(self, summary: ModelSummary) -> list[Fact]:
@@ -188,7 +201,7 @@ class Assembler:
         if state.is_headed and state.validated == mark.epoch:
             state.validated = state.emitted = None  # it is run again
         state.is_headed = False
-        state.progress = progress_fields(self.progress_of(mark)) or state.progress
+        self._newest = self._place(mark) or self._newest
         state.epoch, state.last_epoch = mark.epoch, mark.last_epoch
         state.completed = False
         state.era += 1
@@ -237,7 +250,7 @@ class Assembler:
     def _take_validation_bar(self, mark: ValidationBar) -> list[Fact]:
         state = self._state
         facts = self._close_epoch(validated=True) + self._take_validation_titles(mark)
-        state.progress = progress_fields(self.progress_of(mark)) or state.progress
+        self._newest = self._place(mark) or self._newest
         is_over = mark.bar is None or mark.bar.is_complete is not False
         newest = state.waiting[-1] if state.waiting else None
         if newest is not None and newest.era == state.era:
@@ -382,6 +395,7 @@ class Assembler:
         state.pending = state.announced = state.current = state.emitted = state.progress = None
         state.epoch = state.last_epoch = state.validated = state.first_epoch = state.planned = None
         state.head_missing = state.is_headed = False
+        self._newest = None
         state.waiting.clear()
         state.completed = state.fused = state.rows_open = False
         state.era += 1

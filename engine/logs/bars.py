@@ -1,7 +1,8 @@
 """Progress bars in the text format of tqdm, wherever they stand in a line and wherever they are cut."""
 
 import re
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 _BAR = re.compile(
     r"(?P<percent>\d{1,3})%"
@@ -9,10 +10,10 @@ _BAR = re.compile(
     r"(?: ?(?P<done>\d{1,15})/(?P<total>\d{1,15})(?!\d)"
     r"(?: \[(?P<elapsed>[\d:]+)<(?P<remaining>[\d:]+|\?)(?:, *(?P<rate>[^\]\[]{1,24}))?(?P<end>\])?)?)?"
 )
+_CLOCK = re.compile(r"\d{1,9}(?::\d{1,2}){1,2}")
 
 
-@dataclass(frozen=True, slots=True)
-class BarText:
+class BarText(NamedTuple):
     """A bar as it was drawn; what the terminal's edge cut off is None."""
 
     start: int
@@ -36,9 +37,10 @@ class BarText:
 
 def find_bar(text: str) -> BarText | None:
     """The first bar of a line, or None."""
-    if "%" not in text:
+    percent = text.find("%")
+    if percent < 0:
         return None
-    match = _BAR.search(text)
+    match = _BAR.search(text, max(percent - 3, 0))  # no bar begins sooner, and most lines have long descriptions
     if match is None:
         return None
     done, total, elapsed = match["done"], match["total"], match["elapsed"]
@@ -57,9 +59,10 @@ def find_bar(text: str) -> BarText | None:
     )
 
 
+@lru_cache(maxsize=1024)
 def seconds(clock: str | None) -> float | None:
     """`MM:SS` or `H:MM:SS` in seconds; None when it is neither."""
-    if not clock or not re.fullmatch(r"\d{1,9}(?::\d{1,2}){1,2}", clock):
+    if not clock or not _CLOCK.fullmatch(clock):
         return None
     total = 0
     for part in clock.split(":"):

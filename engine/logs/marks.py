@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from engine.contracts.facts import (
     CheckpointStripped,
@@ -25,8 +26,7 @@ class EpochHeader:
     """What the dialect counts epochs from, None where the titles do not tell."""
 
 
-@dataclass(frozen=True, slots=True)
-class EpochBar:
+class EpochBar(NamedTuple):
     """A training bar: the row of an epoch once it is complete."""
 
     epoch: int
@@ -40,8 +40,7 @@ class EpochBar:
     """What that dialect counts epochs from."""
 
 
-@dataclass(frozen=True, slots=True)
-class ValidationBar:
+class ValidationBar(NamedTuple):
     """The titles of a validation, which are the description of its bar."""
 
     bar: BarText | None = None

@@ -4,7 +4,6 @@ It prints the loss of single iterations and never an epoch's, so an epoch's row 
 """
 
 import re
-from dataclasses import replace
 
 from engine.contracts.facts import Note
 from engine.logs import yolov7
@@ -38,4 +37,4 @@ def read(text: str, titles: Titles) -> list[Mark]:
     if line.startswith(_KNOWN):
         return [Understood()]
     marks = yolov7.read(text, Titles(yolov7.NAME))
-    return [replace(mark, dialect=NAME) if isinstance(mark, ValidationBar) else mark for mark in marks]
+    return [mark._replace(dialect=NAME) if isinstance(mark, ValidationBar) else mark for mark in marks]

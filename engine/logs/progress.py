@@ -1,5 +1,6 @@
 """Where a bar stands."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from engine.contracts.facts import Progress
@@ -11,7 +12,7 @@ def progress_of_bar(
     bar: BarText,
     epoch: int | None = None,
     last_epoch: int | None = None,
-    values: dict[str, str] | None = None,
+    values: Mapping[str, str] | None = None,
 ) -> Progress | None:
     """A bar as progress; None when it does not tell how far it is."""
     if bar.done is None or bar.total is None:
@@ -25,7 +26,7 @@ def progress_of_bar(
         elapsed_seconds=bar.elapsed_seconds,
         remaining_seconds=bar.remaining_seconds,
         rate=bar.rate,
-        values=values or {},
+        values=dict(values or {}),
     )
 
 

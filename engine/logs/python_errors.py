@@ -28,9 +28,11 @@ class TracebackReader:
         Args:
             text: the line with its indentation.
         """
-        if text.rstrip().endswith(_BEGIN):
+        if _BEGIN in text and text.rstrip().endswith(_BEGIN):
             self._lines = [_BEGIN]
             return []
+        if self._lines is None and "emory" not in text and "alloc_cpu" not in text:
+            return None  # as nearly all lines are; the rest of this is dear
         line = text.strip()
         if self._lines is None:
             return [OutOfMemory(line[:_MOST_CHARACTERS])] if _OUT_OF_MEMORY.match(line) else None

@@ -1,6 +1,7 @@
 """Rows that stand under titles, read by the names of their columns, as YOLOv5, YOLOv9 and Ultralytics print them."""
 
 import re
+from functools import lru_cache
 
 from engine.contracts.facts import Note
 from engine.logs import words
@@ -53,8 +54,7 @@ def read_validation_titles(line: str, dialect: str) -> list[Mark]:
     match = _VALIDATION.match(line if bar is None else line[: bar.start].rstrip())
     if match is None:
         return []
-    is_whole = match["metrics"].endswith(":")
-    metrics = _metrics(match["metrics"].removesuffix(":").split(), is_whole=is_whole)
+    metrics = _metrics(match["metrics"])
     if metrics is None:
         return []
     titles = ValidationBar(
@@ -80,12 +80,22 @@ def _read_description(line: str, bar: BarText | None, columns: tuple[str, ...] |
     return None
 
 
+@lru_cache(maxsize=64)
+def _whole_row(columns: tuple[str, ...]) -> re.Pattern[str]:
+    """An uncut row, which nearly all are: a number for each column and a colon before the bar."""
+    fields = [_FIELDS.get(name, _NUMBER).pattern for name in columns]
+    return re.compile(r"(\d{1,7})/(\d{1,7})" + "".join(rf"\s+({field})" for field in fields) + r":\s*")
+
+
 def read_row(line: str, bar: BarText | None, columns: tuple[str, ...]) -> EpochBar | None:
     """A training row; None unless it holds one number for each column, or, at the terminal's edge, the first of them.
 
     Args:
         line: what stands before the bar.
     """
+    if match := _whole_row(columns).fullmatch(line):
+        epoch, last, *numbers = match.groups()
+        return EpochBar(int(epoch), int(last), dict(zip(columns, numbers, strict=True)), bar)
     fields = line.split()
     epoch = _EPOCH.fullmatch(fields[0]) if fields else None
     if epoch is None:
@@ -103,8 +113,11 @@ def read_row(line: str, bar: BarText | None, columns: tuple[str, ...]) -> EpochB
     return EpochBar(int(epoch[1]), int(epoch[2]), dict(zip(columns, numbers, strict=False)), bar)
 
 
-def _metrics(names: list[str], *, is_whole: bool) -> tuple[str, ...] | None:
+@lru_cache(maxsize=64)
+def _metrics(titles: str) -> tuple[str, ...] | None:
     """Names of the store; None when one isn't known. The terminal's edge may have cut the last group of four."""
+    is_whole = titles.endswith(":")
+    names = titles.removesuffix(":").split()
     found: list[str] = []
     for at in range(0, len(names), len(METRICS)):
         group = names[at : at + len(METRICS)]

@@ -18,6 +18,8 @@ _ESCAPE = re.compile(
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _PREFIX = re.compile(r"\[(?:rank ?|default)?\d+\]: ?|\d{1,4}: |\d{13} \S{1,100} (?:debug|info|warning|error)(?: |$)")
 
+_PREFIX_BEGINNINGS = ("[", *"0123456789")
+
 
 def decode(line: bytes) -> str:
     """The line as text: no escape sequences, no control characters but the tab."""
@@ -29,5 +31,7 @@ def decode(line: bytes) -> str:
 
 def without_prefix(text: str) -> str:
     """The line without what torchrun (`[rank0]: `), srun (`0: `) and ClearML (`<ms> <host> info `) put before it."""
+    if not text.startswith(_PREFIX_BEGINNINGS):
+        return text
     match = _PREFIX.match(text)
     return text[match.end() :] if match else text

@@ -1,5 +1,7 @@
 """The dialect of YOLOv5, from the GIoU column of 2020 to 7.0, with its segmentation."""
 
+from functools import lru_cache
+
 from engine.logs import tables
 from engine.logs.marks import EpochHeader, Mark
 from engine.logs.titles import Titles
@@ -18,7 +20,7 @@ _TITLES = (
 
 def read_titles(text: str) -> list[Mark]:
     line = text.strip()
-    if line.startswith("Epoch") and (columns := _columns(line)):
+    if line.startswith("Epoch") and (columns := _columns(*line.split()[1:])):
         return [EpochHeader(NAME, columns)]
     return tables.read_validation_titles(line, NAME) if line.startswith("Class ") else []
 
@@ -28,16 +30,16 @@ def read(text: str, titles: Titles) -> list[Mark]:
     return (read_titles(text) if is_titles else []) or tables.read(text, titles, NAME)
 
 
-def _columns(line: str) -> tuple[str, ...] | None:
-    """The columns of the only titles that a line, which the terminal's edge may have cut, can be."""
-    names = line.split()[1:]
+@lru_cache(maxsize=64)
+def _columns(*names: str) -> tuple[str, ...] | None:
+    """The columns of the only titles that these, which the terminal's edge may have cut, can be."""
     fitting = [titles for titles in _TITLES if _fits(names, titles)]
     if len(fitting) != 1:
         return None
     return tuple(tables.RENAMED.get(name, name) for name in fitting[0])
 
 
-def _fits(names: list[str], titles: tuple[str, ...]) -> bool:
+def _fits(names: tuple[str, ...], titles: tuple[str, ...]) -> bool:
     if len(names) < 4 or len(names) > len(titles):
         return False
-    return tuple(names[:-1]) == titles[: len(names) - 1] and titles[len(names) - 1].startswith(names[-1])
+    return names[:-1] == titles[: len(names) - 1] and titles[len(names) - 1].startswith(names[-1])

@@ -1,0 +1,93 @@
+"""How fast logs become rows: `python -m pytest -m bench -s tests/bench/bench_logs.py`.
+
+Repeats each real log to 1 GB (`YOLOQAT_BENCH_LOG_BYTES`), and indexes it in a process of its own as a run that has
+ended, from the first byte to the last committed row. Prints a table for `docs/benchmarks.md`.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from app.services.log_tail import tail
+from engine.contracts.run_folder import Workspace
+from engine.contracts.spec import COMMAND, RunSpec
+
+SIZE = int(float(os.environ.get("YOLOQAT_BENCH_LOG_BYTES", "1e9")))
+TIMES = 3
+LOGS = ("yolov7-tiny-nohup.out", "yolov5-nohup.out", "yolov5-early-stop.out")
+
+INDEX = """
+import contextlib, json, resource, sys, time
+from pathlib import Path
+
+from app.services.indexing import Indexer
+from db.open import open_store
+from engine.contracts.run_folder import Workspace
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+idle = Workspace(Path(sys.argv[1]))
+with contextlib.closing(open_store(idle.database)) as store:
+    Indexer(idle, store).look(everywhere=True)
+workspace = Workspace(Path(sys.argv[2]))
+with contextlib.closing(open_store(workspace.database)) as store:
+    indexer = Indexer(workspace, store)
+    before = resident()
+    cpu, wall = time.process_time(), time.perf_counter()
+    indexer.look(everywhere=True)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+    with store.reading() as connection:
+        epochs = connection.exec_driver_sql("SELECT count(*) FROM epoch").scalar_one()
+print(json.dumps({"cpu": cpu, "wall": wall, "grown": grown, "epochs": epochs}))
+"""
+
+
+def workspace_with(path: Path, log: bytes, size: int) -> tuple[Workspace, Path]:
+    """A workspace with one run whose log is the given one, as often as it takes to reach a size."""
+    workspace = Workspace(path)
+    attempt = workspace.run("20260101-000000-bench").attempt(1)
+    attempt.path.mkdir(parents=True)
+    with attempt.console.open("wb") as file:
+        for _ in range(max(1, round(size / len(log)))):
+            file.write(log)
+    run = workspace.run("20260101-000000-bench")
+    RunSpec(id=run.id, name="bench", stage=COMMAND, source="imported").write(run.spec)
+    return workspace, attempt.console
+
+
+@pytest.mark.bench
+def test_speed_of_indexing(tmp_path: Path, shared: Path) -> None:
+    print(
+        "\n\n| log | size | from bytes to rows, best (median) of 3 | memory | last 200 lines |\n|---|---|---|---|---|"
+    )
+    for name in LOGS:
+        data = (shared / "logs" / name).read_bytes()
+        idle, _ = workspace_with(tmp_path / f"idle-{name}", data[: 1 << 16], 0)
+        workspace, console = workspace_with(tmp_path / name, data, SIZE)
+        begun = time.perf_counter()
+        lines = tail(console, 200)
+        tail_seconds = time.perf_counter() - begun
+        command = [sys.executable, "-P", "-c", INDEX, str(idle.path), str(workspace.path)]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        found = []
+        for _ in range(TIMES):
+            done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+            found.append(json.loads(done.stdout))
+            for database in workspace.path.glob("yoloqat.db*"):
+                database.unlink()
+        size = console.stat().st_size
+        console.unlink()
+        assert found[0]["epochs"] > 100
+        assert len(lines) == 200
+        rates = sorted(size / one["wall"] / 1e6 for one in found)
+        print(
+            f"| `{name}` | {size / 1e6:.0f} MB | {rates[-1]:.0f} ({rates[len(rates) // 2]:.0f}) MB/s"
+            f" | +{max(one['grown'] for one in found) / 1e6:.1f} MB | {tail_seconds * 1e3:.0f} ms |"
+        )
