@@ -4,7 +4,7 @@ The original writes bars to stderr and rows to stdout. Into one file they come o
 after the header of the next epoch. So a row is tied to the oldest validation bar that still waits for one.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,6 @@ from engine.contracts.facts import (
     TrainingStarted,
     ValidationRow,
 )
-from engine.logs.bars import BarText
 from engine.logs.counting import facts_of_result, tell_format
 from engine.logs.marks import (
     CocoNumber,
@@ -38,7 +37,7 @@ from engine.logs.marks import (
     Understood,
     ValidationBar,
 )
-from engine.logs.progress import progress_fields, progress_of_bar
+from engine.logs.progress import Place, place_of, progress_fields, progress_of_bar
 from engine.logs.state import MOST_NOTES, Evaluation, State
 from engine.logs.titles import Titles
 
@@ -46,8 +45,6 @@ _FINAL_ORDER = ("last", "best")
 """YOLOv7's order of its final tests."""
 _COCO_LINES = 12
 """Of one evaluation by pycocotools."""
-_Place = tuple[str, BarText, int | None, int | None, Mapping[str, str]]
-"""Arguments of `progress_of_bar`."""
 
 
 class Assembler:
@@ -56,7 +53,7 @@ class Assembler:
     def __init__(self, state: State | None = None) -> None:
         self._state = state or State()
         self._titles = self._current_titles()
-        self._newest: _Place | None = None
+        self._newest: Place | None = None
         """The last bar, until somebody asks for it: of thousands of redraws one is looked at."""
         self._takers: dict[type, Callable[[Any], list[Fact] | None]] = {
             EpochHeader: self._take_header,
@@ -103,23 +100,8 @@ class Assembler:
 
     def progress_of(self, mark: Mark) -> Progress | None:
         """Where a bar stands; None when the mark is none."""
-        place = self._place(mark)
+        place = place_of(mark, self._state)
         return None if place is None else progress_of_bar(*place)
-
-    def _place(self, mark: Mark) -> "_Place | None":
-        if not isinstance(mark, EpochBar | ValidationBar | OtherBar):
-            return None
-        bar = mark.bar
-        if bar is None or bar.done is None or bar.total is None:
-            return None
-        if isinstance(mark, EpochBar):
-            return "train", bar, mark.epoch, mark.last_epoch, mark.values
-        if isinstance(mark, OtherBar):
-            return mark.phase, bar, None, None, {}
-        state = self._state
-        if state.completed or state.announced or state.epoch is None:
-            return "val", bar, None, None, {}
-        return "val", bar, state.epoch, state.last_epoch, {}
 
     @property
     def progress(self) -> Progress | None:
@@ -128,7 +110,7 @@ class Assembler:
         return None if fields is None else Progress(**fields)
 
     def _take_other_bar(self, mark: OtherBar) -> list[Fact]:
-        self._state.progress, self._newest = None, self._place(mark)
+        self._state.progress, self._newest = None, place_of(mark, self._state)
         return []
 
     def _take_summary(self, summary: ModelSummary) -> list[Fact]:
@@ -201,7 +183,7 @@ class Assembler:
         if state.is_headed and state.validated == mark.epoch:
             state.validated = state.emitted = None  # it is run again
         state.is_headed = False
-        self._newest = self._place(mark) or self._newest
+        self._newest = place_of(mark, self._state) or self._newest
         state.epoch, state.last_epoch = mark.epoch, mark.last_epoch
         state.completed = False
         state.era += 1
@@ -250,7 +232,7 @@ class Assembler:
     def _take_validation_bar(self, mark: ValidationBar) -> list[Fact]:
         state = self._state
         facts = self._close_epoch(validated=True) + self._take_validation_titles(mark)
-        self._newest = self._place(mark) or self._newest
+        self._newest = place_of(mark, self._state) or self._newest
         is_over = mark.bar is None or mark.bar.is_complete is not False
         newest = state.waiting[-1] if state.waiting else None
         if newest is not None and newest.era == state.era:
