@@ -3,17 +3,16 @@
 import threading
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import ClassVar
 
 from textual import constants, on, work
 from textual.app import App, SystemCommand
-from textual.reactive import reactive
 from textual.screen import Screen
 from textual.scrollbar import ScrollBar
 from textual.worker import get_current_worker
 
 from app.backend import Backend
+from app.host import Host
 from app.keymap import bindings
 from app.messages import CallFailed, RunEnded, RunsRead
 from app.screens.error import ErrorDialog
@@ -41,7 +40,7 @@ FOLLOW_SECONDS = 10.0
 """How often it is made sure that live runs have an indexer."""
 
 
-class YoloqatApp(App[None]):
+class YoloqatApp(Host):
     """The experiment manager on the screen. It holds no truth: it can be killed at any time, and runs go on."""
 
     TITLE = "yoloqat"
@@ -55,27 +54,16 @@ class YoloqatApp(App[None]):
     COMMANDS = App.COMMANDS | {RunCommands}
     BINDINGS: ClassVar = bindings("app")
 
-    workspace: reactive[Path | None] = reactive(None)
-    """The workspace's folder, once it is known."""
-    runs: reactive[tuple[RunView, ...]] = reactive(())
-    """All runs, as they were read last."""
-    is_read: reactive[bool] = reactive(False)
-    """Whether the runs were read at all."""
-    failure: reactive[str] = reactive("")
-    """What went wrong last, for the place where runs would stand."""
-
     def __init__(self, open_backend: Callable[[], Backend], *, demo: bool = False) -> None:
         """`open_backend` finds the workspace; it is called in a thread, after the first picture."""
         super().__init__()
         self.animation_level = "none"
         self.register_theme(DARK)
         self.register_theme(LIGHT)
-        self.guide = PipelineGuide(self)
+        self.guide: PipelineGuide = PipelineGuide(self)
         self._open_backend = open_backend
         self._backend: Backend | None = None
         self._demo = demo
-        self.show_archived = False
-        """Whether the list has archived runs, too."""
         self._wake = threading.Event()
         self._is_over = False
         self._failures: set[str] = set()

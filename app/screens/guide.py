@@ -1,47 +1,30 @@
-"""What is done with runs and pipelines from more than one screen: open, launch, stop, follow, compare."""
+"""The ways between the screens: open, launch, follow, compare."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from app.messages import CallFailed
+from app.host import Host
+from app.screens.actions import in_background
 from app.screens.compare import CompareScreen
-from app.screens.errors import unexpected
 from app.screens.launch import LaunchScreen
 from app.screens.run import RunScreen, siblings
-from app.widgets.spans import clean
 from db.views import RunView
-from engine.contracts.errors import YoloqatError
 from engine.contracts.states import RunState
 
 if TYPE_CHECKING:
-    from app.application import YoloqatApp
     from engine.contracts.spec import RunSpec
 
 
 class PipelineGuide:
     """Leads through a pipeline: shows each step as it starts, and the comparison at the end when that was asked for."""
 
-    def __init__(self, app: YoloqatApp) -> None:
+    def __init__(self, app: Host) -> None:
         self._app = app
         self._group: str | None = None
         self._shown: str | None = None
         self._ends_in_compare = False
-
-    def in_background(self, call: Callable[[], None], what: str) -> None:
-        """Do something in a thread; what goes wrong comes to the screen as a dialog."""
-
-        def guarded() -> None:
-            try:
-                call()
-            except YoloqatError as error:
-                self._app.post_message(CallFailed(error))
-            except Exception as error:
-                self._app.post_message(CallFailed(unexpected(error)))
-            self._app.read_soon()
-
-        self._app.run_worker(guarded, name=what, group="calls", thread=True, exit_on_error=False)
 
     def new(self) -> None:
         """The launch form."""
@@ -68,65 +51,6 @@ class PipelineGuide:
             return
         self._app.push_screen(CompareScreen(tuple(run_ids)))
 
-    def stop(self, run_id: str, now: bool) -> None:
-        """Ask a run's runner to stop it."""
-        self.in_background(lambda: self._app.backend.stop(run_id, now), "stop")
-
-    def end_after_epoch(self, run_id: str) -> None:
-        """Ask a training of ours to end once the epoch that it is in is saved."""
-        self.in_background(lambda: self._app.backend.end_after_epoch(run_id), "end after epoch")
-
-    def resume(self, run: RunView) -> None:
-        """Start the next attempt of a run."""
-        if run.state.is_live or run.state is RunState.SUCCEEDED:
-            text = f"{run.name}: {run.state.value}, nothing to resume"
-            self._app.notify(clean(text), severity="warning", markup=False)
-            return
-
-        def call() -> None:
-            text = clean(self._app.backend.resume(run.id))
-            self._app.call_from_thread(lambda: self._app.notify(text, markup=False))
-
-        self.in_background(call, "resume")
-
-    def mark(self, run: RunView, name: str, tags: Sequence[str], notes: str) -> None:
-        """Write a run's name, tags and note."""
-        self.in_background(lambda: self._app.backend.mark(run, name, tags, notes), "mark")
-
-    def archive(self, run: RunView) -> None:
-        """Take a run out of the list, or put it back."""
-
-        def call() -> None:
-            self._app.backend.archive(run.id, not run.archived)
-            text = f"{run.name} is back in the list." if run.archived else f"{run.name} is archived; A shows it."
-            self._app.call_from_thread(lambda: self._app.notify(clean(text), markup=False))
-
-        self.in_background(call, "archive")
-
-    def delete(self, run: RunView) -> None:
-        """Move a run into the trash."""
-        if run.state.is_live:
-            self._app.notify(
-                clean(f"{run.name} is {run.state.value}: stop it first."), severity="warning", markup=False
-            )
-            return
-
-        def call() -> None:
-            self._app.backend.delete(run.id)
-            text = f"{run.name} is in the trash; u brings it back."
-            self._app.call_from_thread(lambda: self._app.notify(clean(text), markup=False, timeout=10))
-
-        self.in_background(call, "delete")
-
-    def undelete(self) -> None:
-        """Bring back the run that was deleted last."""
-
-        def call() -> None:
-            text = f"{self._app.backend.undelete()} is back."
-            self._app.call_from_thread(lambda: self._app.notify(clean(text), markup=False))
-
-        self.in_background(call, "undelete")
-
     def launched(self, specs: Sequence[RunSpec]) -> None:
         """Show the first step of a pipeline that was just launched, and follow it."""
         self._launched(specs[0].id, specs[0].group, False)
@@ -138,7 +62,7 @@ class PipelineGuide:
             specs = self._app.backend.demo()
             self._app.call_from_thread(self._launched, specs[0].id, specs[0].group, True)
 
-        self.in_background(call, "demo")
+        in_background(self._app, call, "demo")
 
     def _launched(self, run_id: str, group: str | None, ends_in_compare: bool) -> None:
         self._app.read_soon()

@@ -1,9 +1,6 @@
 """The form for what people say about a run: name, tags, note."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
@@ -11,11 +8,10 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label
 
+from app.host import Host
+from app.screens import actions
 from app.widgets.spans import clean
 from db.views import RunView
-
-if TYPE_CHECKING:
-    from app.application import YoloqatApp
 
 
 @dataclass(frozen=True)
@@ -61,11 +57,11 @@ class MarksDialog(ModalScreen[Edited]):
         self.dismiss(None)
 
 
-def edit_marks(app: YoloqatApp, run: RunView) -> None:
+def edit_marks(app: Host, run: RunView) -> None:
     """Ask for a run's marks, and write what has changed in the background."""
 
     def take(edited: Edited | None) -> None:
         if edited is not None and edited != Edited(run.name, run.tags, run.notes):
-            app.guide.mark(run, edited.name, edited.tags, edited.notes)
+            actions.mark(app, run, edited.name, edited.tags, edited.notes)
 
     app.push_screen(MarksDialog(run), take)

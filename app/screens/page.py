@@ -1,18 +1,14 @@
 """What all full screens share: header, keys, and classes for the terminal's size."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.screen import Screen
 
+from app.host import Host
 from app.widgets.header_bar import HeaderBar
 from app.widgets.key_bar import KeyBar
 from app.widgets.too_small import COLUMNS, ROWS, TooSmall
-
-if TYPE_CHECKING:
-    from app.application import YoloqatApp
 
 
 class Page(Screen[None]):
@@ -32,9 +28,9 @@ class Page(Screen[None]):
         return ()
 
     @property
-    def yoloqat(self) -> YoloqatApp:
+    def yoloqat(self) -> Host:
         """The app, with its own attributes."""
-        return cast("YoloqatApp", self.app)
+        return cast(Host, self.app)
 
     def on_resize(self) -> None:
         """Name the size, for the style sheets."""

@@ -1,23 +1,20 @@
 """The runs in the command palette: open, compare with, stop."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.fuzzy import Matcher
 from textual.markup import escape
 
+from app.host import Host
+from app.screens import actions
 from app.screens.stop import ask_to_stop
 from app.widgets.spans import clean
 from app.widgets.state import look
 from engine.contracts.states import RunState
-
-if TYPE_CHECKING:
-    from app.application import YoloqatApp
 
 SHOWN = 12
 """Runs that stand in the palette before anything is typed."""
@@ -27,8 +24,8 @@ class RunCommands(Provider):
     """Commands about each run, newest first."""
 
     @property
-    def _yoloqat(self) -> YoloqatApp:
-        return cast("YoloqatApp", self.app)
+    def _yoloqat(self) -> Host:
+        return cast(Host, self.app)
 
     def _commands(self) -> Iterator[tuple[str, str, Callable[[], None]]]:
         app = self._yoloqat
@@ -39,7 +36,7 @@ class RunCommands(Provider):
             if run.state.is_live:
                 yield f"Stop {name}", about, partial(ask_to_stop, app, run)
             elif run.state is not RunState.SUCCEEDED and run.source == "launched":
-                yield f"Resume {name}", about, partial(app.guide.resume, run)
+                yield f"Resume {name}", about, partial(actions.resume, app, run)
         for group in dict.fromkeys(run.group for run in runs if run.group):
             yield f"Compare pipeline {clean(group)}", "its runs as a chain", partial(app.guide.compare_group, group)
 

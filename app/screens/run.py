@@ -12,6 +12,7 @@ from textual.worker import get_current_worker
 
 from app.keymap import bindings
 from app.messages import CallFailed, DetailRead, LogRead
+from app.screens import actions
 from app.screens.errors import unexpected
 from app.screens.page import Page
 from app.screens.stop import ask_to_stop
@@ -204,7 +205,7 @@ class RunScreen(Page):
         """Start the next attempt of the run."""
         run = self.run_at_hand
         if run is not None:
-            self.yoloqat.guide.resume(run)
+            actions.resume(self.yoloqat, run)
 
     def action_follow(self) -> None:
         """Follow the pipeline, or stay with this run."""

@@ -10,6 +10,7 @@ from textual.worker import get_current_worker
 
 from app.keymap import bindings
 from app.messages import CallFailed, DetailRead
+from app.screens import actions
 from app.screens.errors import unexpected
 from app.screens.marks import edit_marks
 from app.screens.page import Page
@@ -161,7 +162,7 @@ class RunsScreen(Page):
         """Start the next attempt of the run."""
         run = self.run_at_hand
         if run is not None:
-            self.yoloqat.guide.resume(run)
+            actions.resume(self.yoloqat, run)
 
     def action_edit(self) -> None:
         """Edit name, tags and note of the run at hand."""
@@ -173,7 +174,7 @@ class RunsScreen(Page):
         """Take the run at hand out of the list, or put it back."""
         run = self.run_at_hand
         if run is not None:
-            self.yoloqat.guide.archive(run)
+            actions.archive(self.yoloqat, run)
 
     def action_archived(self) -> None:
         """Show or hide archived runs."""
@@ -185,11 +186,11 @@ class RunsScreen(Page):
         """Move the run at hand into the trash."""
         run = self.run_at_hand
         if run is not None:
-            self.yoloqat.guide.delete(run)
+            actions.delete(self.yoloqat, run)
 
     def action_undelete(self) -> None:
         """Bring back the run that was deleted last."""
-        self.yoloqat.guide.undelete()
+        actions.undelete(self.yoloqat)
 
     def action_filter(self) -> None:
         """Type a filter."""

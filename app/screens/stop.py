@@ -1,18 +1,13 @@
 """The question before a run is stopped, and what it sets going."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
+from app.host import Host
+from app.screens import actions
 from app.screens.dialog import Dialog
 from app.widgets.glyphs import glyphs
 from app.widgets.spans import Cell, clean
 from app.widgets.state import long_state
 from db.views import RunView
 from engine.contracts.states import AFTER_EPOCH, RunState
-
-if TYPE_CHECKING:
-    from app.application import YoloqatApp
 
 TRAININGS = ("retrain", "qat")
 """Our stages that have epochs."""
@@ -55,7 +50,7 @@ class StopDialog(Dialog[str]):
         super().__init__("Stop this run?", consequences(run), [*answers, ("Let it run", "", "default")])
 
 
-def ask_to_stop(app: YoloqatApp, run: RunView) -> None:
+def ask_to_stop(app: Host, run: RunView) -> None:
     """Ask, and stop the run in the background; how far it has come stands in its state."""
     if not run.state.is_live:
         app.notify(clean(f"{run.name} is not at work: {run.state.value}."), severity="warning", markup=False)
@@ -63,8 +58,8 @@ def ask_to_stop(app: YoloqatApp, run: RunView) -> None:
 
     def take(answer: str | None) -> None:
         if answer == "epoch":
-            app.guide.end_after_epoch(run.id)
+            actions.end_after_epoch(app, run.id)
         elif answer:
-            app.guide.stop(run.id, answer == "now")
+            actions.stop(app, run.id, answer == "now")
 
     app.push_screen(StopDialog(run), take)

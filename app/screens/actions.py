@@ -1,0 +1,90 @@
+"""What is done to runs, in the background: stop, resume, mark, archive, delete."""
+
+from collections.abc import Callable, Sequence
+
+from app.host import Host
+from app.messages import CallFailed
+from app.screens.errors import unexpected
+from app.widgets.spans import clean
+from db.views import RunView
+from engine.contracts.errors import YoloqatError
+from engine.contracts.states import RunState
+
+
+def in_background(host: Host, call: Callable[[], None], what: str) -> None:
+    """Do something in a thread; what goes wrong comes to the screen as a dialog."""
+
+    def guarded() -> None:
+        try:
+            call()
+        except YoloqatError as error:
+            host.post_message(CallFailed(error))
+        except Exception as error:
+            host.post_message(CallFailed(unexpected(error)))
+        host.read_soon()
+
+    host.run_worker(guarded, name=what, group="calls", thread=True, exit_on_error=False)
+
+
+def stop(host: Host, run_id: str, now: bool) -> None:
+    """Ask a run's runner to stop it."""
+    in_background(host, lambda: host.backend.stop(run_id, now), "stop")
+
+
+def end_after_epoch(host: Host, run_id: str) -> None:
+    """Ask a training of ours to end once the epoch that it is in is saved."""
+    in_background(host, lambda: host.backend.end_after_epoch(run_id), "end after epoch")
+
+
+def resume(host: Host, run: RunView) -> None:
+    """Start the next attempt of a run."""
+    if run.state.is_live or run.state is RunState.SUCCEEDED:
+        text = f"{run.name}: {run.state.value}, nothing to resume"
+        host.notify(clean(text), severity="warning", markup=False)
+        return
+
+    def call() -> None:
+        text = clean(host.backend.resume(run.id))
+        host.call_from_thread(lambda: host.notify(text, markup=False))
+
+    in_background(host, call, "resume")
+
+
+def mark(host: Host, run: RunView, name: str, tags: Sequence[str], notes: str) -> None:
+    """Write a run's name, tags and note."""
+    in_background(host, lambda: host.backend.mark(run, name, tags, notes), "mark")
+
+
+def archive(host: Host, run: RunView) -> None:
+    """Take a run out of the list, or put it back."""
+
+    def call() -> None:
+        host.backend.archive(run.id, not run.archived)
+        text = f"{run.name} is back in the list." if run.archived else f"{run.name} is archived; A shows it."
+        host.call_from_thread(lambda: host.notify(clean(text), markup=False))
+
+    in_background(host, call, "archive")
+
+
+def delete(host: Host, run: RunView) -> None:
+    """Move a run into the trash."""
+    if run.state.is_live:
+        host.notify(clean(f"{run.name} is {run.state.value}: stop it first."), severity="warning", markup=False)
+        return
+
+    def call() -> None:
+        host.backend.delete(run.id)
+        text = f"{run.name} is in the trash; u brings it back."
+        host.call_from_thread(lambda: host.notify(clean(text), markup=False, timeout=10))
+
+    in_background(host, call, "delete")
+
+
+def undelete(host: Host) -> None:
+    """Bring back the run that was deleted last."""
+
+    def call() -> None:
+        text = f"{host.backend.undelete()} is back."
+        host.call_from_thread(lambda: host.notify(clean(text), markup=False))
+
+    in_background(host, call, "undelete")
