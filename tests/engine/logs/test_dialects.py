@@ -16,6 +16,7 @@ from tests.engine.logs.reading import FIXTURES
 from tests.engine.logs.test_any_cut import seen
 
 LOGS = sorted(FIXTURES.iterdir())
+TRAININGS = [path for path in LOGS if not path.stem.startswith("trtexec")]
 CONSOLES = [path for path in LOGS if path.stem not in ("results", "results_yolov5", "results_ultralytics")]
 places = st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=4)), max_size=20)
 
@@ -24,7 +25,7 @@ places = st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=4)), max_size=20
 def test_in_any_pieces(path: Path) -> None:
     data = path.read_bytes()
     whole = seen([data])
-    assert only(EpochRow, whole[0])
+    assert only(EpochRow, whole[0]) or path not in TRAININGS
     assert seen(bytes([byte]) for byte in data) == whole
     for size in (7, 101, 1009):
         pieces = [data[start:end] for start, end in pairwise([*range(0, len(data), size), len(data)])]

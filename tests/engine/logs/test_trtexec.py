@@ -1,0 +1,80 @@
+"""trtexec's output, written after NVIDIA's description: two versions' summaries, and an engine that was not built."""
+
+import pytest
+
+from engine.logs.trtexec import TrtexecResult, parse_trtexec
+from tests.engine.logs.reading import FIXTURES
+
+SUMMARY = "[11/20/2026-10:15:01] [I] Throughput: 66.0077 qps"
+
+
+def parse(name: str) -> TrtexecResult:
+    return parse_trtexec((FIXTURES / name).read_text())
+
+
+def test_how_the_engine_was_built() -> None:
+    result = parse("trtexec_8.txt")
+    assert (result.passed, result.version, result.device) == (True, "8.5.3", "Orin")
+    assert (result.precision, result.strongly_typed) == ("FP32+FP16+INT8", False)
+    assert (result.engine, result.engine_mib, result.build_seconds) == ("qat.engine", "37", "412.7")
+    assert (dict(result.inputs), result.batch) == ({"images": "4x3x640x640"}, 4)
+    assert result.command == (
+        "trtexec --onnx=qat.onnx --int8 --fp16 --saveEngine=qat.engine --shapes=images:4x3x640x640"
+    )
+
+
+def test_how_fast_it_ran() -> None:
+    result = parse("trtexec_8.txt")
+    assert (result.throughput_qps, result.host_seconds, result.gpu_seconds) == ("66.0077", "3.0451", "3.01361")
+    assert set(result.timings) == {"latency", "enqueue", "h2d", "gpu_compute", "d2h"}
+    latency = result.timings["latency"]
+    assert (latency.min, latency.max, latency.mean, latency.median) == ("15.5103", "17.2417", "15.6644", "15.6204")
+    assert dict(latency.percentiles) == {"99": "16.8999"}
+    assert result.timings["gpu_compute"].median == "14.9503"
+    assert result.warnings == ("GPU compute time is unstable, with coefficient of variance = 2.31%.",)
+
+
+def test_tensorrt_11_holds_the_types_of_the_file_and_prints_three_percentiles() -> None:
+    result = parse("trtexec_11.txt")
+    assert (result.passed, result.version, result.strongly_typed, result.precision) == (True, "11.0.0", True, None)
+    assert (result.engine_mib, result.batch) == ("13.1094", 1)
+    assert dict(result.timings["latency"].percentiles) == {"90": "0.748535", "95": "0.751953", "99": "0.787109"}
+
+
+def test_an_engine_that_was_not_built_has_errors_and_no_numbers() -> None:
+    result = parse("trtexec_failed.txt")
+    assert (result.passed, result.throughput_qps, dict(result.timings)) == (False, None, {})
+    assert len(result.errors) == 6
+    assert result.errors[2] == "Failed to parse onnx file"
+
+
+def test_the_precision_of_a_loaded_engine_is_not_told() -> None:
+    text = (FIXTURES / "trtexec_8.txt").read_text().replace("Load engine: ", "Load engine: other.engine")
+    assert parse_trtexec(text).precision is None
+
+
+def test_an_output_that_ends_early_is_neither_passed_nor_failed() -> None:
+    lines = (FIXTURES / "trtexec_11.txt").read_text().splitlines()
+    result = parse_trtexec("\n".join(lines[:-1]))
+    assert result.passed is None
+    assert result.throughput_qps == "1705.09"
+
+
+def test_of_several_runs_the_last_one_counts() -> None:
+    text = "".join((FIXTURES / name).read_text() for name in ("trtexec_8.txt", "trtexec_failed.txt"))
+    assert parse_trtexec(text) == parse("trtexec_failed.txt")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Throughput: 66.0077 qps",  # not trtexec's own line
+        "[11/20/2026-10:15:01] [I] Throughput: fast qps",
+        "[11/20/2026-10:15:01] [I] Latency: min = 1 ms, max = 2 ms",
+        "[11/20/2026-10:15:01] [I] Sleep Time: min = 1 ms, max = 1 ms, mean = 1 ms, median = 1 ms",
+        "[11/20/2026-10:15:01] [W] [TRT] Throughput: 66.0077 qps",
+    ],
+)
+def test_what_is_not_its_summary_is_not_read(line: str) -> None:
+    assert parse_trtexec(line) == TrtexecResult()
+    assert parse_trtexec(SUMMARY).throughput_qps == "66.0077"
