@@ -20,8 +20,10 @@ from engine.contracts.facts import (
     TrainingStarted,
     ValidationRow,
 )
+from engine.logs.benchmarks import facts_of_benchmark
 from engine.logs.counting import facts_of_result, tell_format
 from engine.logs.marks import (
+    BenchmarkLine,
     CocoNumber,
     EpochBar,
     EpochHeader,
@@ -64,6 +66,7 @@ class Assembler:
             ResultsRow: self._take_result,
             Evaluating: self._take_evaluating,
             CocoNumber: self._take_coco,
+            BenchmarkLine: self._take_benchmark,
             OtherBar: self._take_other_bar,
             Note: self._take_note,
             StageEvent: self._take_event,
@@ -339,6 +342,13 @@ class Assembler:
         current.coco.append(mark.key)
         return [CocoLine(mark.key, mark.text, current.number, current.epoch, current.weights, current.label)]
 
+    def _take_benchmark(self, mark: BenchmarkLine) -> list[Fact]:
+        if mark.is_first:
+            self._forget_process()
+        facts = facts_of_benchmark(self._state, mark)
+        self._titles = self._current_titles()
+        return facts
+
     def _take_note(self, note: Note) -> list[Fact]:
         state = self._state
         if state.last_note == note.text or state.notes >= MOST_NOTES:
@@ -375,6 +385,7 @@ class Assembler:
         """Nothing that the process before was in the middle of will be finished."""
         state = self._state
         state.pending = state.announced = state.current = state.emitted = state.progress = None
+        state.benchmark = None
         state.epoch = state.last_epoch = state.validated = state.first_epoch = state.planned = None
         state.head_missing = state.is_headed = False
         self._newest = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine.contracts.facts import (
     CheckpointStripped,
@@ -101,6 +101,17 @@ class CocoNumber:
 
 
 @dataclass(frozen=True, slots=True)
+class BenchmarkLine:
+    """A line of a program that times a model."""
+
+    dialect: str
+    part: tuple[str, Any]
+    """What it says, as the dialect gathers it."""
+    is_first: bool = False
+    """Whether the program starts with it."""
+
+
+@dataclass(frozen=True, slots=True)
 class OtherBar:
     """Any other progress bar."""
 
@@ -143,6 +154,7 @@ Mark = (
     | ResultsRow
     | Evaluating
     | CocoNumber
+    | BenchmarkLine
     | OtherBar
     | NewProcess
     | HeadMissing

@@ -10,6 +10,7 @@ from engine.logs import (
     pycocotools,
     results_csv,
     results_txt,
+    trtexec,
     ultralytics,
     yoloqat_events,
     yolov5,
@@ -27,10 +28,10 @@ from engine.logs.titles import Dialect
 
 _FILES: tuple[Dialect, ...] = (results_txt, results_csv)
 """Files of their own: in the midst of a log their rows would only repeat it."""
-DIALECTS: tuple[Dialect, ...] = (yolov7, yolov5, ultralytics, yolov6, nvidia_qat, *_FILES)
+DIALECTS: tuple[Dialect, ...] = (yolov7, yolov5, ultralytics, yolov6, nvidia_qat, trtexec, *_FILES)
 """In the order in which they are asked whether a line is theirs. Before any titles, a log is taken for YOLOv7's."""
 _BY_NAME = {dialect.NAME: dialect for dialect in DIALECTS}
-VERSION = 2
+VERSION = 3
 """Of the facts and of the stored state. A log that an older parser has read is read again."""
 
 

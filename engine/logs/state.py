@@ -63,6 +63,8 @@ class State:
     final_tests: int = 0
     fused: bool = False
     head_missing: bool = False
+    benchmark: dict[str, Any] | None = None
+    """What a program that times a model has printed so far, None when none runs."""
     notes: int = 0
     last_note: str = ""
     progress: dict[str, Any] | None = None

@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.logs import words
+from engine.logs.marks import BenchmarkLine, Mark, Understood
 from engine.logs.text import NUMBER, decode
+from engine.logs.titles import Titles
 
 NAME = "trtexec"
 _STAMP = re.compile(r"\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\] \[(?P<severity>[FEWIV])\] ?(?P<engine>\[TRT\] ?)?")
@@ -54,6 +57,7 @@ _MOST_CHARACTERS = 1000
 
 Part = tuple[str, Any]
 """A field of what is gathered, and its value: what one line says."""
+OUT_OF_MEMORY = re.compile(r"out of memory|OutOfMemory|insufficient memory", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -139,9 +143,22 @@ def read_line(line: str) -> Part | None:
     return None
 
 
-def is_stamped(line: str) -> bool:
-    """Whether a line begins as all do that trtexec logs."""
-    return _STAMP.match(line) is not None
+def read_titles(text: str) -> list[Mark]:
+    """The mark of the line that each run begins with."""
+    if not text.startswith("&&&& RUNNING"):
+        return []
+    part = read_line(text)
+    return [] if part is None else [BenchmarkLine(NAME, part, is_first=True)]
+
+
+def read(text: str, titles: Titles) -> list[Mark]:
+    if text.startswith("&&&& RUNNING"):
+        return read_titles(text)
+    part = read_line(text)
+    if part is not None:
+        return [BenchmarkLine(NAME, part)]
+    mark = Understood() if _STAMP.match(text) else words.read(text.strip())
+    return [mark] if mark else []
 
 
 def _timing(match: re.Match[str]) -> Part | None:

@@ -2,8 +2,12 @@
 
 import pytest
 
+from engine.contracts.facts import Crash, EpochRow, LogFormat, OutOfMemory, StageEvent, ValidationRow
 from engine.logs.trtexec import TrtexecResult, parse_trtexec
-from tests.engine.logs.reading import FIXTURES
+from tests.engine.logs.printed import HEADER, VALIDATION, bar, log, metrics, only, read, row
+from tests.engine.logs.reading import FIXTURES, read_fixture
+
+FIXTURE = (FIXTURES / "trtexec_8.txt").read_bytes()
 
 SUMMARY = "[11/20/2026-10:15:01] [I] Throughput: 66.0077 qps"
 
@@ -78,3 +82,49 @@ def test_of_several_runs_the_last_one_counts() -> None:
 def test_what_is_not_its_summary_is_not_read(line: str) -> None:
     assert parse_trtexec(line) == TrtexecResult()
     assert parse_trtexec(SUMMARY).throughput_qps == "66.0077"
+
+
+def test_a_log_of_it_tells_of_one_benchmark() -> None:
+    facts, parser = read_fixture("trtexec_8.txt")
+    assert only(LogFormat, facts) == [LogFormat("trtexec", 0)]
+    [event] = only(StageEvent, facts)
+    assert event.name == "benchmark"
+    assert event.payload["timings"]["gpu_compute"]["median"] == 14.9503
+    assert event.payload["timings"]["latency"]["percentiles"] == {"99": 16.8999}
+    assert {key: event.payload[key] for key in ("program", "version", "batch", "throughput_qps", "unit")} == {
+        "program": "trtexec",
+        "version": "8.5.3",
+        "batch": 4,
+        "throughput_qps": 66.0077,
+        "unit": "ms",
+    }
+    assert parser.not_understood == 0
+
+
+def test_a_log_of_one_that_failed_tells_of_a_crash_and_of_no_benchmark() -> None:
+    facts, _ = read_fixture("trtexec_failed.txt")
+    assert only(StageEvent, facts) == []
+    [crash] = only(Crash, facts)
+    assert crash.error == (
+        'trtexec: ModelImporter.cpp:773: While parsing node number 114 [Concat -> "/model.9/Concat_output_0"]:'
+    )
+    assert len(crash.traceback.splitlines()) == 6
+
+
+def test_memory_that_ran_out_is_told() -> None:
+    lines = (FIXTURES / "trtexec_failed.txt").read_text().replace("Failed to parse onnx file", "CUDA out of memory")
+    assert only(OutOfMemory, read(lines.encode())) == [OutOfMemory("CUDA out of memory")]
+
+
+def test_numbers_of_a_run_whose_end_is_missing_are_not_told() -> None:
+    lines = (FIXTURES / "trtexec_11.txt").read_text().splitlines()
+    assert only(StageEvent, read("\n".join(lines[:-1]).encode())) == []
+
+
+def test_a_training_in_the_same_file_is_one_of_yolov7() -> None:
+    training = log(HEADER, f"{row(0)}: {bar(3, 3)}", f"{VALIDATION}: {bar(2, 2)}", metrics("all", 0.1, 0.2, 0.3, 0.25))
+    for data in (training + b"\n" + FIXTURE, FIXTURE + training):
+        facts = read(data)
+        assert [fact.epoch for fact in only(EpochRow, facts)] == [0]
+        assert [fact.values["mAP@.5"] for fact in only(ValidationRow, facts)] == ["0.3"]
+        assert len(only(StageEvent, facts)) == 1
