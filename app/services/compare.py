@@ -16,6 +16,7 @@ from app.services.comparable import (
     points_text,
 )
 from app.services.lineage import ChainStep, lineage
+from app.services.timed import timed_latency, timed_throughput
 from app.services.words import ABSENT, duration
 from db.views import EpochView, EvaluationView, Number, RunDetail, RunView
 from engine.contracts.errors import YoloqatError
@@ -190,6 +191,13 @@ def _fact_rows(details: Sequence[RunDetail]) -> Iterator[Row]:
     latencies = [_latency(detail) for detail in details]
     if any(cell.value is not None for cell in latencies):
         yield Row(FACTS, "latency", tuple(latencies))
+    rates = [_timed(timed_throughput(detail)) for detail in details]
+    if any(cell.value is not None for cell in rates):
+        yield Row(FACTS, "throughput", tuple(rates))
+
+
+def _timed(told: tuple[str, float] | None) -> Cell:
+    return Cell(*told) if told else Cell(ABSENT)
 
 
 def _latency(detail: RunDetail) -> Cell:
@@ -198,7 +206,7 @@ def _latency(detail: RunDetail) -> Cell:
     files = detail.details.get("latency", {}).get("files", {})
     own, reference = files.get(evaluation.label if evaluation else "ONNX INT8"), files.get("float")
     if not own or not reference:
-        return Cell(ABSENT)
+        return _timed(timed_latency(detail))
     return Cell(f"{own['median']:.2f} ms, {reference['median'] / own['median']:.2f}× float", own["median"])
 
 

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from db.summary import first_epoch
 
-_TELLING = ("training started", "training completed", "crash", "out of memory", "early stop")
+_TELLING = ("training started", "training completed", "crash", "out of memory", "early stop", "benchmark")
 _UNPLANNED = "results.csv"
 """A format that does not tell how many epochs were planned."""
 
@@ -24,6 +24,8 @@ def log_ending(connection: Connection, run_id: str) -> str:
     if kind == "training completed":
         how = "stopped early" if len(events) > 1 and events[-2][0] == "early stop" else "complete"
         return f"{how}: {payload['epochs'] or done or 0} epochs in {payload['hours']} hours"
+    if kind == "benchmark" and done is None:
+        return "complete"
     if kind == "out of memory":
         return f"out of memory: {payload['message'][:200]}"
     if kind == "crash" and payload["error"].startswith("KeyboardInterrupt"):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from app.services.compare import compare
 from app.services.importing import import_logs
 from app.services.runs import find_run, get_detail, list_runs
 from app.widgets.curves import loss_chart
@@ -110,3 +111,38 @@ def test_losses_of_any_name_are_shown(workspace: Workspace) -> None:
 
 def plain(cell: Cell) -> str:
     return cell if isinstance(cell, str) else "".join(text for text, *_ in cell)
+
+
+def test_what_trtexec_measured_stands_beside_other_runs(workspace: Workspace) -> None:
+    import_logs(workspace, [FIXTURES / "trtexec_8.txt", FIXTURES / "trtexec_11.txt", FIXTURES / "yolov5.txt"])
+    details = [get_detail(workspace, name) for name in ("trtexec_8", "trtexec_11", "yolov5")]
+    rows = {row.key: [cell.text for cell in row.cells] for row in compare(details).facts}
+    by_name = [run.name for run in compare(details).runs]
+    assert dict(zip(by_name, rows["latency"], strict=True)) == {
+        "trtexec_8": "15.62 ms (GPU 14.95), batch 4, FP32+FP16+INT8, Orin",
+        "trtexec_11": "0.74 ms (GPU 0.58), NVIDIA H100 80GB HBM3",
+        "yolov5": "–",
+    }
+    assert dict(zip(by_name, rows["throughput"], strict=True))["trtexec_8"] == "66.0 qps"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("trtexec_8.txt", "complete"),
+        ("trtexec_failed.txt", "crashed: trtexec: ModelImporter.cpp:773: While parsing node number 114"),
+    ],
+)
+def test_how_trtexec_ended(workspace: Workspace, name: str, reason: str) -> None:
+    import_logs(workspace, [FIXTURES / name])
+    (run,) = list_runs(workspace)
+    assert run.reason.startswith(reason)
+
+
+@pytest.mark.parametrize("timings", ["3", '{"latency": 3}', '{"latency": {"median": "fast"}}', "[]", "null"])
+def test_an_odd_benchmark_in_a_log_is_not_shown(workspace: Workspace, tmp_path: Path, timings: str) -> None:
+    path = tmp_path / "odd.log"
+    path.write_text(f'::yoloqat {{"event": "benchmark", "program": "trtexec", "timings": {timings}}}\n')
+    import_logs(workspace, [path, FIXTURES / "yolov5.txt"])
+    details = [get_detail(workspace, run.id) for run in list_runs(workspace)]
+    assert "latency" not in {row.key for row in compare(details).facts}
