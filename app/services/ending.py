@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 from db.summary import first_epoch
 
 _TELLING = ("training started", "training completed", "crash", "out of memory", "early stop", "benchmark")
-_UNPLANNED = "results.csv"
-"""A format that does not tell how many epochs were planned."""
+_UNPLANNED = ("results.csv", "tensorboard")
+"""Formats that do not tell how many epochs were planned."""
 
 
 def log_ending(connection: Connection, run_id: str) -> str:
@@ -32,7 +32,7 @@ def log_ending(connection: Connection, run_id: str) -> str:
         return f"interrupted{_where(connection, run_id)}"
     if kind == "crash":
         return f"crashed{_where(connection, run_id)}: {payload['error'][:200]}"
-    if done is not None and _format(connection, run_id) == _UNPLANNED:
+    if done is not None and _format(connection, run_id) in _UNPLANNED:
         return f"{done} epochs; how many were planned is not told"
     if (total is not None and done is not None and done < total) or kind == "training started":
         return f"cut off{_where(connection, run_id)}"

@@ -17,20 +17,22 @@ _ITERATION = re.compile(
     rf"QAT Finetuning (?P<epoch>\d{{1,7}}) / (?P<last>\d{{1,7}}), Loss: {NUMBER}, "
     r"LR: (?P<rate>\d{1,9}(?:\.\d{1,20})?(?:e[-+]\d\d)?)(?=$|[: ])"
 )
+_LAYER = re.compile(rf"Top\d{{1,3}}: Using fp16 \S{{1,100}}, ap = {NUMBER}")
 _KNOWN = ("QAT Finished", "Supervision: ", "Rules: ", "Quantization : ")
 
 
 def read_titles(text: str) -> list[Mark]:
-    match = _ITERATION.match(text.strip())
+    line = text.strip()
+    match = _ITERATION.match(line)
     if match is None:
-        return []
+        return [Note("layer sensitivity", line)] if line.startswith("Top") and _LAYER.fullmatch(line) else []
     rate = {"lr/0": match["rate"]}
     return [EpochBar(int(match["epoch"]), int(match["last"]), rate, find_bar(text), dialect=NAME, first_epoch=1)]
 
 
 def read(text: str, titles: Titles) -> list[Mark]:
     line = text.strip()
-    if line.startswith("QAT Finetuning"):
+    if line.startswith(("QAT Finetuning", "Top")):
         return read_titles(line)
     if line.startswith("Save qat model to "):
         return [Note("checkpoint", line)]

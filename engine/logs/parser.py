@@ -7,9 +7,11 @@ from engine.contracts.facts import Fact, Progress
 from engine.logs import (
     foreign,
     nvidia_qat,
+    nvidia_summary,
     pycocotools,
     results_csv,
     results_txt,
+    tensorboard,
     trtexec,
     ultralytics,
     yoloqat_events,
@@ -19,6 +21,7 @@ from engine.logs import (
 )
 from engine.logs.assembler import Assembler
 from engine.logs.cut import without_last_number
+from engine.logs.event_file import EventFileReader
 from engine.logs.lines import LineSplitter
 from engine.logs.marks import EpochHeader, Mark
 from engine.logs.python_errors import TracebackReader
@@ -44,14 +47,24 @@ class LogParser:
 
     def __init__(self) -> None:
         self.lines = 0
-        """Lines so far, blank ones not counted; a line that was redrawn counts once."""
+        """Lines so far, blank ones not counted; a line that was redrawn counts once. Of an event file, records."""
         self.not_understood = 0
+        self._head: bytes | None = b""
+        """The first bytes, as long as they leave open what the file is."""
+        self._event_file: EventFileReader | None = None
         self._splitter = LineSplitter()
         self._assembler = Assembler()
         self._tracebacks = TracebackReader()
 
     def feed(self, chunk: bytes) -> list[Fact]:
         """The facts that the next bytes bring. Bars in progress are not among them: see `progress`."""
+        if self._head is not None:
+            chunk = self._recognize(self._head + chunk)
+        if self._event_file is not None:
+            return self._count(self._event_file, self._event_file.feed(chunk))
+        return self._lines_of(chunk)
+
+    def _lines_of(self, chunk: bytes) -> list[Fact]:
         facts: list[Fact] = []
         for line in self._splitter.feed(chunk):
             facts += self._read_line(line)
@@ -59,7 +72,14 @@ class LogParser:
 
     def finish(self) -> list[Fact]:
         """The facts of the last line, if it has no line feed and nothing follows any more."""
+        if self._event_file is not None:
+            return self._count(self._event_file, self._event_file.finish())
         facts: list[Fact] = []
+        if self._head:
+            if nvidia_summary.is_summary(self._head):
+                self.lines = len(self._head.splitlines())
+                return nvidia_summary.read_summary(self._head)
+            facts, self._head = self._lines_of(self._head), None
         for line in self._splitter.finish():
             facts += self._read_line(line, is_whole=False)
         return facts
@@ -84,6 +104,8 @@ class LogParser:
             "splitter": self._splitter.state(),
             "assembler": asdict(self._assembler.memory),
             "traceback": self._tracebacks.state(),
+            "head": None if self._head is None else self._head.decode("latin-1"),
+            "event file": self._event_file.state() if self._event_file else None,
         }
 
     @classmethod
@@ -100,7 +122,24 @@ class LogParser:
         memory["current"] = Evaluation(**memory["current"]) if memory["current"] else None
         parser._assembler = Assembler(State(**memory))
         parser._tracebacks = TracebackReader(state["traceback"])
+        parser._head = None if state["head"] is None else state["head"].encode("latin-1")
+        parser._event_file = EventFileReader.restore(state["event file"]) if state["event file"] else None
         return parser
+
+    def _recognize(self, head: bytes) -> bytes:
+        """What of the first bytes can be read now, as what they show the file to be."""
+        is_event_file = tensorboard.is_event_file(head)
+        if is_event_file is None or nvidia_summary.is_summary(head) is not False:
+            self._head = head
+            return b""
+        self._head = None
+        if is_event_file:
+            self._event_file = EventFileReader()
+        return head
+
+    def _count(self, reader: EventFileReader, facts: list[Fact]) -> list[Fact]:
+        self.lines, self.not_understood = reader.records.records, reader.not_understood
+        return facts
 
     def _read_line(self, line: bytes, *, is_whole: bool = True) -> list[Fact]:
         self.lines += 1

@@ -27,7 +27,7 @@ def read_titles(text: str) -> list[Mark]:
     names = [name.strip() for name in text.removeprefix("\ufeff").split(",")]
     if names[0] != "epoch" or len(names) > _MOST_COLUMNS:
         return []
-    columns = tuple(_stored(name) for name in names[1:])
+    columns = tuple(stored_name(name) for name in names[1:])
     if len(set(columns)) < len(columns) or not {"P", "R", "mAP@.5", "mAP@.5:.95"} <= set(columns):
         return []
     # Only Ultralytics, and YOLOv5's segmentation, tell the metrics of boxes from others: the first row has to show.
@@ -40,11 +40,11 @@ def read(text: str, titles: Titles) -> list[Mark]:
     if not _EPOCH.fullmatch(epoch) or len(numbers) != len(columns) or not all(map(_NUMBER.fullmatch, numbers)):
         return read_titles(text)
     values = dict(zip(columns, numbers, strict=True))
-    metrics = {name: values.pop(name) for name in columns if _is_metric(name)}
+    metrics = {name: values.pop(name) for name in columns if is_metric(name)}
     return [ResultsRow(NAME, int(epoch), int(epoch), values, metrics, counts_from=1, last_column=columns[-1])]
 
 
-def _stored(name: str) -> str:
+def stored_name(name: str) -> str:
     """The store's name of a column: metrics have those of YOLOv7, training losses lose what stands before them."""
     bare, suffix = (name[:-3], name[-3:]) if name[-3:] in _SUFFIXES else (name, "")
     if bare in _METRICS:
@@ -54,5 +54,6 @@ def _stored(name: str) -> str:
     return name.removeprefix("train/")[:60]
 
 
-def _is_metric(name: str) -> bool:
+def is_metric(name: str) -> bool:
+    """Whether a column that has the store's name is one of a validation's metrics."""
     return name.removesuffix("(M)").removesuffix("(P)") in ("P", "R", "mAP@.5", "mAP@.5:.95")
