@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from engine.contracts.facts import (
     CheckpointStripped,
+    Crash,
     ModelSummary,
     Note,
     StageEvent,
@@ -164,6 +165,7 @@ Mark = (
     | TrainingStarted
     | TrainingCompleted
     | CheckpointStripped
+    | Crash
     | Note
     | StageEvent
 )

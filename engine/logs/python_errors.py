@@ -1,4 +1,4 @@
-"""Python tracebacks, and memory that ran out."""
+"""Python tracebacks, and memory that ran out, as Python or Slurm tell it."""
 
 import re
 from typing import Any
@@ -10,6 +10,7 @@ _ERROR = re.compile(r"[A-Za-z_][\w.]*(?:: .*|:)?$")
 _OUT_OF_MEMORY = re.compile(
     r"(?:torch\.(?:cuda\.)?)?OutOfMemoryError: |RuntimeError: CUDA (?:error: )?out of memory|CUDA out of memory\. Tried"
     r"|RuntimeError: \[enforce fail at alloc_cpu|MemoryError\b|(?:\w+\.)*_?ArrayMemoryError: "
+    r"|slurmstepd: error: Detected \d{1,9} oom.kill event|srun: error: .{1,200}: Out Of Memory$"
 )
 _MOST_LINES = 200
 _MOST_CHARACTERS = 1000
@@ -31,7 +32,7 @@ class TracebackReader:
         if _BEGIN in text and text.rstrip().endswith(_BEGIN):
             self._lines = [_BEGIN]
             return []
-        if self._lines is None and "emory" not in text and "alloc_cpu" not in text:
+        if self._lines is None and "emory" not in text and "alloc_cpu" not in text and "oom" not in text:
             return None  # as nearly all lines are; the rest of this is dear
         line = text.strip()
         if self._lines is None:

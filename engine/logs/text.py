@@ -16,7 +16,9 @@ _ESCAPE = re.compile(
     r"|\x1b[ -/]*[0-~]?"  # two-character sequences
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_PREFIX = re.compile(r"\[(?:rank ?|default)?\d+\]: ?|\d{1,4}: |\d{13} \S{1,100} (?:debug|info|warning|error)(?: |$)")
+_PREFIX = re.compile(
+    r"\[(?:rank ?|default)?\d+\]: ?| {0,4}\d{1,5}:(?: |$)|\d{13} \S{1,100} (?:debug|info|warning|error)(?: |$)"
+)
 
 _PREFIX_BEGINNINGS = ("[", *"0123456789")
 
@@ -30,8 +32,11 @@ def decode(line: bytes) -> str:
 
 
 def without_prefix(text: str) -> str:
-    """The line without what torchrun (`[rank0]: `), srun (`0: `) and ClearML (`<ms> <host> info `) put before it."""
-    if not text.startswith(_PREFIX_BEGINNINGS):
+    """The line without what a launcher put before it.
+
+    torchrun puts `[rank0]: `, srun `0: ` (` 0: ` where there are ten tasks), and ClearML `<ms> <host> info `.
+    """
+    if not text.startswith(_PREFIX_BEGINNINGS) and (not text.startswith(" ") or ":" not in text[:10]):
         return text
     match = _PREFIX.match(text)
     return text[match.end() :] if match else text

@@ -2,7 +2,7 @@
 
 import re
 
-from engine.contracts.facts import CheckpointStripped, ModelSummary, Note, TrainingCompleted, TrainingStarted
+from engine.contracts.facts import CheckpointStripped, Crash, ModelSummary, Note, TrainingCompleted, TrainingStarted
 from engine.logs.marks import Evaluating, HeadMissing, LayersFused, Mark, NewProcess, Understood
 from engine.logs.text import COUNT, DECIMAL
 
@@ -25,6 +25,10 @@ _OPTIONS = re.compile(
     r"(?:training args are: )?Namespace\(|(?:\w+[/\\])?(?:train|val)\w*: (?:weights|data)="
     r"|(?:yolo[/\\])?engine[/\\]trainer: \w+="
 )
+_CANCELLED = re.compile(
+    r"(?:slurmstepd|srun): error: \*{3} (?:JOB|STEP) \S{1,60} ON \S{1,200} CANCELLED AT .{1,200}\*{3}"
+)
+_CLEARML = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - clearml[\w.]* - (?P<level>[A-Z]{4,8})\b")
 _WEIGHTS = re.compile(r"\bweights=\[?['\"]([^'\"]*)['\"]")
 _WORKERS = re.compile(r"Using \d+ dataloader workers")
 _LAYER = re.compile(r"\s*\d+\s*(?:-?\d+|\[[-\d, ]+\])\s+\d+\s+\d+\s{2}[\w.]+\s+\[")
@@ -58,6 +62,7 @@ _KNOWN = (
     "TensorBoard: ",
     "wandb: ",
     "ClearML: ",
+    "ClearML results page: ",
     "Comet: ",
     "github: ",
     "albumentations: ",
@@ -78,6 +83,8 @@ _KNOWN = (
     "Closing dataloader mosaic",
     "Optimizer stripped from ",
     "nohup: ignoring input",
+    "srun: ",
+    "slurmstepd: ",
     "To update EarlyStopping(",
 )
 
@@ -96,6 +103,8 @@ def read(line: str) -> Mark | None:
         return CheckpointStripped(match[1], match[3], match[2])
     if match := _VALIDATING.match(line):
         return Evaluating(match[1])
+    if line.startswith(("slurm", "srun")) and _CANCELLED.match(line):
+        return Crash(line, line)
     if line.startswith("Fusing layers..."):
         return LayersFused()
     return _read_start(line) or _read_note(line)
@@ -115,6 +124,8 @@ def _read_start(line: str) -> NewProcess | None:
 def _read_note(line: str) -> Mark | None:
     if line.startswith("Streaming output truncated to the last"):
         return HeadMissing()
+    if match := _CLEARML.match(line):
+        return Understood() if match["level"] in ("DEBUG", "INFO") else Note("warning", line)
     for beginning, kind in _NOTES:
         if line.startswith(beginning):
             return Note(kind, line)
