@@ -68,7 +68,7 @@ class CocoLine:
     """One of the twelve lines of pycocotools."""
 
     key: str
-    """AP, AP50, AP75, APs, APm, APl, AR1, AR10, AR100, ARs, ARm, ARl."""
+    """AP, AP50, AP75, APs, APm, APl, AR1, AR10, AR100, ARs, ARm, ARl; of masks they end in `(M)`, of poses in `(P)`."""
     text: str
     evaluation: int
     epoch: int | None = None

@@ -21,10 +21,11 @@ from engine.contracts.facts import (
     ValidationRow,
 )
 from engine.logs.benchmarks import facts_of_benchmark
-from engine.logs.counting import facts_of_result, tell_format
+from engine.logs.counting import facts_of_result, is_of_a_lost_epoch, tell_format
 from engine.logs.marks import (
     BenchmarkLine,
     CocoNumber,
+    CocoType,
     EpochBar,
     EpochHeader,
     EpochMetrics,
@@ -45,8 +46,8 @@ from engine.logs.titles import Titles
 
 _FINAL_ORDER = ("last", "best")
 """YOLOv7's order of its final tests."""
-_COCO_LINES = 12
-"""Of one evaluation by pycocotools."""
+_COCO_LINES = 36
+"""Of one evaluation by pycocotools: twelve of boxes, of masks and of poses."""
 
 
 class Assembler:
@@ -66,6 +67,7 @@ class Assembler:
             ResultsRow: self._take_result,
             Evaluating: self._take_evaluating,
             CocoNumber: self._take_coco,
+            CocoType: self._take_coco_type,
             BenchmarkLine: self._take_benchmark,
             OtherBar: self._take_other_bar,
             Note: self._take_note,
@@ -288,7 +290,7 @@ class Assembler:
             if not state.rows_open or state.current is None:
                 return None
             return [self._row(mark, state.current)]
-        if self._is_of_a_lost_epoch():
+        if is_of_a_lost_epoch(state):
             state.waiting.clear()
             return []
         state.era += 1
@@ -297,16 +299,6 @@ class Assembler:
         state.evaluations += 1
         state.rows_open = True
         return [self._row(mark, state.current)]
-
-    def _is_of_a_lost_epoch(self) -> bool:
-        """Whether the row is that of an epoch whose own row has been thrown away with the head of the log."""
-        state = self._state
-        if not state.head_missing or state.epoch is not None or state.completed:
-            return False
-        if not state.waiting:
-            return True
-        is_named = state.waiting[0].weights is not None or state.waiting[0].label is not None
-        return not is_named and state.dialect not in (None, "yolov7")
 
     def _take_epoch_metrics(self, mark: EpochMetrics) -> list[Fact]:
         state = self._state
@@ -334,13 +326,18 @@ class Assembler:
         state = self._state
         state.rows_open = False
         current = state.current
-        is_other = current is not None and (mark.key in current.coco or len(current.coco) == _COCO_LINES)
+        key = mark.key + (state.coco_suffix if mark.suffix is None else mark.suffix)
+        is_other = current is not None and (key in current.coco or len(current.coco) == _COCO_LINES)
         if current is None or is_other or (current.epoch is not None and state.completed):
             state.current = current = self._new_evaluation()
             current.number = state.evaluations
             state.evaluations += 1
-        current.coco.append(mark.key)
-        return [CocoLine(mark.key, mark.text, current.number, current.epoch, current.weights, current.label)]
+        current.coco.append(key)
+        return [CocoLine(key, mark.text, current.number, current.epoch, current.weights, current.label)]
+
+    def _take_coco_type(self, mark: CocoType) -> list[Fact]:
+        self._state.coco_suffix = mark.suffix
+        return []
 
     def _take_benchmark(self, mark: BenchmarkLine) -> list[Fact]:
         if mark.is_first:
@@ -385,7 +382,7 @@ class Assembler:
         """Nothing that the process before was in the middle of will be finished."""
         state = self._state
         state.pending = state.announced = state.current = state.emitted = state.progress = None
-        state.benchmark = None
+        state.benchmark, state.coco_suffix = None, ""
         state.epoch = state.last_epoch = state.validated = state.first_epoch = state.planned = None
         state.head_missing = state.is_headed = False
         self._newest = None

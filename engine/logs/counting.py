@@ -42,3 +42,13 @@ def facts_of_result(state: State, mark: ResultsRow) -> list[Fact] | None:
         return [row]
     told = tell_format(state, mark.epoch, mark.last_epoch)
     return [*told, EpochRow(mark.epoch, mark.last_epoch, mark.values), row]
+
+
+def is_of_a_lost_epoch(state: State) -> bool:
+    """Whether a row is that of an epoch whose own row has been thrown away with the head of the log."""
+    if not state.head_missing or state.epoch is not None or state.completed:
+        return False
+    if not state.waiting:
+        return True
+    is_named = state.waiting[0].weights is not None or state.waiting[0].label is not None
+    return not is_named and state.dialect not in (None, "yolov7")

@@ -99,6 +99,16 @@ class CocoNumber:
 
     key: str
     text: str
+    suffix: str | None = None
+    """What tells it from the number of boxes, None where the line does not show what was evaluated."""
+
+
+@dataclass(frozen=True, slots=True)
+class CocoType:
+    """What pycocotools evaluates next."""
+
+    suffix: str
+    """Behind the keys of its numbers; empty for boxes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +165,7 @@ Mark = (
     | ResultsRow
     | Evaluating
     | CocoNumber
+    | CocoType
     | BenchmarkLine
     | OtherBar
     | NewProcess

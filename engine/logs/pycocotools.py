@@ -2,7 +2,7 @@
 
 import re
 
-from engine.logs.marks import CocoNumber, Mark, Understood
+from engine.logs.marks import CocoNumber, CocoType, Mark, Understood
 
 _LINE = re.compile(
     r"Average (?:Precision|Recall)\s+\((?P<kind>AP|AR)\) @\[ IoU=(?P<iou>0\.50:0\.95|0\.50|0\.75)\s*"
@@ -19,9 +19,14 @@ _KEYS = {
     ("AR", "0.50:0.95", "medium"): "ARm",
     ("AR", "0.50:0.95", "large"): "ARl",
 }
+_TYPE = re.compile(r"Evaluate annotation type \*(bbox|segm|keypoints)\*")
+_SUFFIXES = {"bbox": "", "segm": "(M)", "keypoints": "(P)"}
+"""What is evaluated → what tells its numbers from those of boxes."""
+_KEYPOINTS = "20"
+"""So many detections to an image are counted of keypoints alone."""
 _KNOWN = re.compile(
     r"(?:loading annotations into memory|creating index|index created|Loading and preparing results"
-    r"|Running per image evaluation|Evaluate annotation type|Accumulating evaluation results)\b"
+    r"|Running per image evaluation|Accumulating evaluation results)\b"
     r"|(?:Done|DONE) \(t=[\d.]+s\)"
 )
 
@@ -32,5 +37,8 @@ def read(line: str) -> Mark | None:
         key = _KEYS.get((match["kind"], match["iou"], match["area"]))
         if match["kind"] == "AR" and match["area"] == "all" and match["iou"] == "0.50:0.95":
             key = f"AR{match['most']}"
-        return CocoNumber(key, match["value"]) if key else None
+        suffix = _SUFFIXES["keypoints"] if match["most"] == _KEYPOINTS else None
+        return CocoNumber(key, match["value"], suffix) if key else None
+    if match := _TYPE.match(line):
+        return CocoType(_SUFFIXES[match[1]])
     return Understood() if _KNOWN.match(line) else None

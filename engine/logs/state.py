@@ -55,6 +55,8 @@ class State:
     """The one whose rows came last."""
     rows_open: bool = False
     """Rows of classes may follow."""
+    coco_suffix: str = ""
+    """Of what pycocotools said that it evaluates."""
     evaluations: int = 0
     announced: list[str | None] | None = None
     """Label and weights of our own event before an evaluation."""
