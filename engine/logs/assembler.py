@@ -20,6 +20,7 @@ from engine.contracts.facts import (
     TrainingStarted,
     ValidationRow,
 )
+from engine.logs import foreign
 from engine.logs.benchmarks import facts_of_benchmark
 from engine.logs.counting import facts_of_result, is_of_a_lost_epoch, tell_format
 from engine.logs.marks import (
@@ -102,6 +103,14 @@ class Assembler:
         """The facts that a mark brings; None when the line was not understood after all."""
         taker = self._takers.get(type(mark))
         return taker(mark) if taker else [mark]  # type: ignore[list-item]
+
+    def take_foreign(self, text: str) -> list[Fact]:
+        """A note of whose log it is, at the first line that another trainer is known to print."""
+        state = self._state
+        if state.foreign is None and (name := foreign.trainer_of(text)):
+            state.foreign = name
+            return self._take_note(Note("foreign", name))
+        return []
 
     def progress_of(self, mark: Mark) -> Progress | None:
         """Where a bar stands; None when the mark is none."""

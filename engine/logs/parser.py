@@ -161,7 +161,7 @@ class LogParser:
                 facts = [*(facts or []), *taken]
         if facts is None:
             self.not_understood += 1
-            return []
+            return self._assembler.take_foreign(text)
         return facts
 
     def _marks(self, text: str) -> list[Mark]:

@@ -64,6 +64,8 @@ class State:
     completed: bool = False
     final_tests: int = 0
     fused: bool = False
+    foreign: str | None = None
+    """Another trainer, which is not read, whose line was seen."""
     head_missing: bool = False
     benchmark: dict[str, Any] | None = None
     """What a program that times a model has printed so far, None when none runs."""
