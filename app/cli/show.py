@@ -7,7 +7,9 @@ from pathlib import Path
 from app.cli.list_runs import progress_words, state_words
 from app.cli.output import columns, fit, print_json, say_workspace, table
 from app.services.comparable import METRICS, fraction_text
+from app.services.dialect import log_dialect
 from app.services.losses import loss_names
+from app.services.timed import timed_latency, timed_throughput
 from app.services.words import age, duration, megabytes
 from db.views import EpochView, EvaluationView, RunDetail, RunView
 
@@ -58,6 +60,8 @@ def _head(detail: RunDetail, folder: Path) -> Iterator[str]:
         "time": duration(run.seconds) if run.seconds is not None else "",
         "attempt": str(run.attempt) if run.attempt > 1 else "",
         "imported": detail.imported_from or "",
+        "format": log_dialect(detail),
+        "latency": ", ".join(told[0] for told in (timed_latency(detail), timed_throughput(detail)) if told),
         "folder": str(folder),
         "not read": f"{run.lines_not_understood} lines of the log were not understood"
         if run.lines_not_understood

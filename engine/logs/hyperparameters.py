@@ -15,6 +15,7 @@ import yaml
 from engine.contracts.errors import YoloqatError
 from engine.logs.text import decode
 
+VERIFIED = False
 NAMES = ("opt.yaml", "hyp.yaml", "args.yaml")
 """The files, in the order in which they are asked: what an earlier one says, a later one only adds to."""
 MOST_BYTES = 256 << 10

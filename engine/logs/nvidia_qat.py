@@ -13,6 +13,7 @@ from engine.logs.text import NUMBER
 from engine.logs.titles import Titles
 
 NAME = "nvidia-qat"
+VERIFIED = True
 _ITERATION = re.compile(
     rf"QAT Finetuning (?P<epoch>\d{{1,7}}) / (?P<last>\d{{1,7}}), Loss: {NUMBER}, "
     r"LR: (?P<rate>\d{1,9}(?:\.\d{1,20})?(?:e[-+]\d\d)?)(?=$|[: ])"

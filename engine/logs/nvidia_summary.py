@@ -10,6 +10,7 @@ import re
 from engine.contracts.facts import CocoLine, Fact, LogFormat, StageEvent
 
 NAME = "nvidia-summary"
+VERIFIED = False
 MOST_BYTES = 32 << 10
 """YOLOv7 has some hundred layers; more is another file."""
 _TEXT = rb'"[^"\\\x00-\x1f]{1,200}"'

@@ -85,6 +85,15 @@ class LogParser:
         return facts
 
     @property
+    def dialect(self) -> str | None:
+        """Whose the last titles were: a name of `engine.logs.dialects`, `unknown`, or None before any."""
+        if self._event_file is not None:
+            return tensorboard.NAME
+        if self._head and nvidia_summary.is_summary(self._head):
+            return nvidia_summary.NAME
+        return self._assembler.titles.dialect
+
+    @property
     def progress(self) -> Progress | None:
         """Where the newest bar stands, the one of an unfinished line included."""
         for frame in self._splitter.current():

@@ -7,6 +7,7 @@ from engine.logs.text import NUMBER
 from engine.logs.titles import Titles
 
 NAME = "results.csv"
+VERIFIED = True
 _METRICS = {
     "metrics/precision": "P",
     "metrics/recall": "R",

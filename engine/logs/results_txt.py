@@ -7,6 +7,7 @@ from engine.logs.text import NUMBER
 from engine.logs.titles import Titles
 
 NAME = "results.txt"
+VERIFIED = True
 _VALUES = ("gpu_mem", "box", "obj", "cls", "total", "labels", "img_size")
 _METRICS = ("P", "R", "mAP@.5", "mAP@.5:.95")
 _LOSSES = ("val/box", "val/obj", "val/cls")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 NAME = "tensorboard"
+VERIFIED = False
 HEAD_BYTES = 12
 """As many show what a file is: the length of a first record and its checksum."""
 _MOST_DATA = 64 << 10

@@ -22,6 +22,8 @@ class Dialect(Protocol):
     """A module that reads what one kind of trainer prints. Nothing of it ever raises."""
 
     NAME: str
+    VERIFIED: bool
+    """Whether logs of the trainer itself were read, and not only samples written after its documentation."""
 
     def read(self, text: str, titles: Titles) -> list[Mark]:
         """The marks of a line of a log whose last titles were of this dialect; empty when it is not understood.

@@ -15,6 +15,7 @@ from engine.logs.text import NUMBER, decode
 from engine.logs.titles import Titles
 
 NAME = "trtexec"
+VERIFIED = False
 _STAMP = re.compile(r"\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\] \[(?P<severity>[FEWIV])\] ?(?P<engine>\[TRT\] ?)?")
 _STATE = re.compile(
     r"&&&& (?P<state>RUNNING|PASSED|FAILED|WAIVED) TensorRT\.trtexec"

@@ -10,6 +10,7 @@ from engine.logs.marks import EpochHeader, Mark
 from engine.logs.titles import Titles
 
 NAME = "ultralytics"
+VERIFIED = True
 _TITLES = re.compile(r"Epoch\s+GPU_mem(?P<losses>(?:\s+[a-z0-9]{1,20}_loss){2,8})\s+(?P<end>\S+)(?:\s+(?P<size>\S+))?")
 
 

@@ -7,6 +7,7 @@ from engine.logs.marks import EpochHeader, Mark
 from engine.logs.titles import Titles
 
 NAME = "yolov5"
+VERIFIED = True
 _TITLES = (
     ("gpu_mem", "GIoU", "obj", "cls", "total", "targets", "img_size"),
     ("gpu_mem", "box", "obj", "cls", "total", "targets", "img_size"),

@@ -9,6 +9,7 @@ from engine.logs.text import DECIMAL, NUMBER
 from engine.logs.titles import Titles
 
 NAME = "yolov6"
+VERIFIED = True
 _TITLES = re.compile(r"Epoch(?P<lr>\s+lr)?(?P<losses>\s+iou_loss(?:\s+[a-z0-9]{1,20}_loss){1,8})")
 _EVALUATED = re.compile(
     rf"Epoch: (?P<epoch>\d{{1,7}}) \| mAP@0\.5: (?P<half>{NUMBER}) \| mAP@0\.50:0\.95: (?P<all>{NUMBER})"

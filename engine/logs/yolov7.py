@@ -18,6 +18,7 @@ from engine.logs.text import NUMBER
 from engine.logs.titles import Titles
 
 NAME = "yolov7"
+VERIFIED = True
 COLUMNS = ("gpu_mem", "box", "obj", "cls", "total", "labels", "img_size")
 METRICS = ("P", "R", "mAP@.5", "mAP@.5:.95")
 _FIELD = 10
