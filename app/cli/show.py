@@ -7,12 +7,13 @@ from pathlib import Path
 from app.cli.list_runs import progress_words, state_words
 from app.cli.output import columns, fit, print_json, say_workspace, table
 from app.services.comparable import METRICS, fraction_text
-from app.services.dialect import log_dialect
+from app.services.dialect import log_dialect, sensitive_layers
 from app.services.losses import loss_names
 from app.services.timed import timed_latency, timed_throughput
 from app.services.words import age, duration, megabytes
 from db.views import EpochView, EvaluationView, RunDetail, RunView
 
+_MOST_LAYERS = 10
 _RATES = ("P", "R", "mAP@.5", "mAP@.5:.95")
 
 
@@ -38,6 +39,7 @@ def call(arguments: argparse.Namespace) -> int:
         "\n".join(_head(detail, workspace.run(detail.run.id).path)),
         _epochs(detail.epochs[-arguments.epochs :] if arguments.epochs > 0 else ()),
         _evaluations(detail.evaluations),
+        _layers(detail),
         _artifacts(detail),
     ]
     print("\n\n".join(part for part in parts if part))
@@ -111,6 +113,12 @@ def _evaluations(evaluations: tuple[EvaluationView, ...]) -> str:
         for evaluation in evaluations
     ]
     return table(["EVALUATION", *names], rows, right=range(1, len(names) + 1))
+
+
+def _layers(detail: RunDetail) -> str:
+    """The layers that gain most when they alone are not quantized."""
+    rows = [list(pair) for pair in sensitive_layers(detail)[:_MOST_LAYERS]]
+    return table(["LEFT FLOAT", "AP"], rows, right=(1,)) if rows else ""
 
 
 def _artifacts(detail: RunDetail) -> str:

@@ -1,11 +1,13 @@
 """Logs and results files of other trainers, imported: numbers as printed, epochs counted from what the trainer says."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app.services.compare import compare
+from app.services.dialect import log_dialect, sensitive_layers
 from app.services.importing import import_logs
 from app.services.runs import find_run, get_detail, list_runs
 from app.widgets.curves import loss_chart
@@ -15,6 +17,7 @@ from db.views import Number, ProgressView
 from engine.contracts.run_folder import Workspace
 from engine.contracts.states import RunState
 from tests.app.services.index_fixtures import workspace
+from tests.engine.logs.event_files import written, yolov7
 from tests.engine.logs.printed import bar
 from tests.engine.logs.reading import FIXTURES
 
@@ -146,3 +149,38 @@ def test_an_odd_benchmark_in_a_log_is_not_shown(workspace: Workspace, tmp_path: 
     import_logs(workspace, [path, FIXTURES / "yolov5.txt"])
     details = [get_detail(workspace, run.id) for run in list_runs(workspace)]
     assert "latency" not in {row.key for row in compare(details).facts}
+
+
+def test_files_that_are_known_by_their_first_bytes(workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "events").write_bytes(written(yolov7(epochs=5)))
+    (tmp_path / "summary").write_text(json.dumps([["PTQ", 0.51], ["QAT0", 0.5112]], indent=4))
+    (tmp_path / "sensitive").write_text(json.dumps([[0.5, "PTQ"], [0.5097, "model.0"], [0.51, "model.2"]], indent=4))
+    import_logs(workspace, [tmp_path / name for name in ("events", "summary", "sensitive")])
+    runs = {run.name: run for run in list_runs(workspace)}
+    assert (runs["events"].epochs_done, runs["events"].best_epoch) == (5, 4)
+    assert runs["events"].reason == "5 epochs; how many were planned is not told"
+    evaluations = get_detail(workspace, "summary").evaluations
+    assert [(one.label, one.values["AP"].text) for one in evaluations] == [("PTQ", "0.51"), ("QAT0", "0.5112")]
+    assert sensitive_layers(get_detail(workspace, "sensitive")) == [
+        ("model.2", "0.51"),
+        ("model.0", "0.5097"),
+        ("PTQ", "0.5"),
+    ]
+
+
+@pytest.mark.parametrize("value", ["3", '["a", "b"]', '[["a"]]', '[["a", "nan"]]', '[["a", "x"]]', "[[1, 2]]", "null"])
+def test_odd_layers_in_a_log_are_not_shown(workspace: Workspace, tmp_path: Path, value: str) -> None:
+    path = tmp_path / "odd.log"
+    path.write_text(f'::yoloqat {{"event": "layer sensitivity", "without": {value}}}\n')
+    import_logs(workspace, [path])
+    assert sensitive_layers(get_detail(workspace, "odd")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "dialect"),
+    [("yolov5.txt", "yolov5"), ("trtexec_8.txt", "trtexec (unverified)"), ("results_act_relu.txt", "yolov7")],
+)
+def test_whose_log_it_is(workspace: Workspace, name: str, dialect: str) -> None:
+    import_logs(workspace, [FIXTURES / name])
+    (run,) = list_runs(workspace)
+    assert log_dialect(get_detail(workspace, run.id)) == dialect
