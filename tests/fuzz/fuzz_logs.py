@@ -20,6 +20,9 @@ with atheris.instrument_imports(include=["engine.logs"]):
     from engine.logs.parser import LogParser
 
 from db.fact_rows import FactRows
+from tests.engine.logs.event_files import written, yolov7
+from tests.engine.logs.test_foreign import OTHERS
+from tests.engine.logs.test_nvidia_summary import SENSITIVE, SUMMARY
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "logs"
 SEED_BYTES = 3000
@@ -80,6 +83,12 @@ def plant(corpus: Path) -> None:
         data = path.read_bytes()
         for at in range(0, min(len(data), 5 * SEED_BYTES), SEED_BYTES):
             (corpus / f"{path.stem}-{at}").write_bytes(data[at : at + SEED_BYTES])
+    for number, data in enumerate(
+        (written(yolov7(epochs=1)), json.dumps(SUMMARY).encode(), json.dumps(SENSITIVE).encode())
+    ):
+        (corpus / f"file-{number}").write_bytes(data)
+    for name, text in OTHERS.items():
+        (corpus / name).write_text(text)
 
 
 def main() -> None:
