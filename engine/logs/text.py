@@ -20,7 +20,9 @@ _PREFIX = re.compile(
     r"\[(?:rank ?|default)?\d+\]: ?| {0,4}\d{1,5}:(?: |$)|\d{13} \S{1,100} (?:debug|info|warning|error)(?: |$)"
 )
 
-_PREFIX_BEGINNINGS = ("[", *"0123456789")
+_PREFIX_BEGINNINGS = frozenset("[ 0123456789")
+_SRUN_CHARACTERS = 10
+"""At most: its label with the colon."""
 
 
 def decode(line: bytes) -> str:
@@ -36,7 +38,8 @@ def without_prefix(text: str) -> str:
 
     torchrun puts `[rank0]: `, srun `0: ` (` 0: ` where there are ten tasks), and ClearML `<ms> <host> info `.
     """
-    if not text.startswith(_PREFIX_BEGINNINGS) and (not text.startswith(" ") or ":" not in text[:10]):
+    first = text[:1]
+    if first not in _PREFIX_BEGINNINGS or (first == " " and ":" not in text[:_SRUN_CHARACTERS]):
         return text
     match = _PREFIX.match(text)
     return text[match.end() :] if match else text
