@@ -3,7 +3,7 @@
 import ast
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.contracts.errors import YoloqatError
+from engine.evaluate.onnx_outputs import DETECTIONS, RAW_PREFIX, NmsSettings, RawDecoder, detections_of
 
 
 class Predictor(Protocol):
@@ -68,7 +69,7 @@ class TorchPredictor:
 
 
 class OnnxPredictor:
-    """An ONNX file with decoded outputs, in ONNX Runtime on the CPU."""
+    """An ONNX file with decoded outputs, raw heads or detections, in ONNX Runtime on the CPU."""
 
     backend = "onnxruntime"
 
@@ -80,7 +81,8 @@ class OnnxPredictor:
             threads: threads of one run; 0 leaves it to ONNX Runtime.
 
         Raises:
-            YoloqatError: the file is missing or broken, or its input or output has another shape than a detector's.
+            YoloqatError: the file is missing or broken, its input or outputs have other shapes than a detector's, or
+                it needs TensorRT.
         """
         import onnxruntime
 
@@ -94,40 +96,65 @@ class OnnxPredictor:
         try:
             self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's own exceptions share no base class but this
+            if "EfficientNMS" in str(error):
+                raise YoloqatError(
+                    "this file ends in TensorRT's EfficientNMS plugin, which ONNX Runtime does not have",
+                    where=str(path),
+                    hint="Take the file beside it, export/model.decoded.onnx: the same without NMS.",
+                ) from error
             raise YoloqatError(
                 f"ONNX Runtime cannot open this file: {_first_line(error)}",
                 where=str(path),
                 hint="Export it again; if it was copied, compare its size with the source.",
             ) from error
-        self._check_signature()
         metadata = self.session.get_modelmeta().custom_metadata_map
+        self.nms: NmsSettings | None = None
+        """Thresholds of the file's own NMS, after which it has detections alone: `detect`."""
+        self._decode: RawDecoder | None = None
+        self._check_signature(metadata)
         self.names = _names(metadata.get("names"))
         self.stride = _number(metadata.get("stride"))
 
     def __call__(self, images: Tensor) -> Tensor:
+        outputs = self._outputs(images)
+        return torch.from_numpy(self._decode(outputs) if self._decode else outputs[0])
+
+    def detect(self, images: Tensor) -> list[Tensor]:
+        """Per image (n, 6) x1, y1, x2, y2, score, class: of a file that has `nms`."""
+        return detections_of(self._outputs(images))
+
+    def _outputs(self, images: Tensor) -> list[np.ndarray]:
         array = np.ascontiguousarray(images.cpu().numpy(), dtype=np.float32)
         size = self.fixed_batch or len(array)
         parts = [self._run(array[start : start + size], size) for start in range(0, len(array), size)]
-        return torch.from_numpy(np.concatenate(parts) if len(parts) > 1 else parts[0])
+        return parts[0] if len(parts) == 1 else [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
-    def _run(self, images: np.ndarray, size: int) -> np.ndarray:
+    def _run(self, images: np.ndarray, size: int) -> list[np.ndarray]:
         """One run; a batch smaller than the file's fixed one is filled up with zeros."""
         count = len(images)
         if count < size:
             images = np.concatenate([images, np.zeros((size - count, *images.shape[1:]), np.float32)])
-        output: np.ndarray = self.session.run([self.output_name], {self.input_name: images})[0]
-        return output[:count]
+        return [output[:count] for output in self.session.run(self.output_names, {self.input_name: images})]
 
-    def _check_signature(self) -> None:
+    def _check_signature(self, metadata: Mapping[str, str]) -> None:
         inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
-        decoded = next((o for o in outputs if len(o.shape) == 3), None)
-        if len(inputs) != 1 or len(inputs[0].shape) != 4 or decoded is None:
+        names = [output.name for output in outputs]
+        decoded = [output.name for output in outputs if len(output.shape) == 3]
+        self.output_names: list[str] = []
+        is_detector = len(inputs) == 1 and len(inputs[0].shape) == 4
+        if is_detector and set(DETECTIONS) <= set(names):
+            self.nms, self.output_names = NmsSettings.from_text(metadata.get("nms_settings", "")), list(DETECTIONS)
+        elif is_detector and all(name.startswith(RAW_PREFIX) for name in names):
+            self._decode, self.output_names = RawDecoder(metadata, len(names)), names
+        elif is_detector:
+            self.output_names = decoded[:1]
+        if not self.output_names:
             raise YoloqatError(
                 "this is not a detector with one image input and decoded outputs (batch, boxes, 5 + classes)",
                 where=str(self.path),
-                hint="Export with decoded boxes and without NMS.",
+                hint="Export it with `yoloqat export`, or with decoded boxes and without NMS.",
             )
-        self.input_name, self.output_name = inputs[0].name, decoded.name
+        self.input_name = inputs[0].name
         batch, _, height, width = inputs[0].shape
         self.fixed_batch = batch if isinstance(batch, int) else 0
         self.fixed_size = (height, width) if isinstance(height, int) and isinstance(width, int) else None

@@ -21,7 +21,7 @@ from engine.evaluate.coco import ImageDetections, evaluate_images, write_predict
 from engine.evaluate.matching import IOU_THRESHOLDS, match
 from engine.evaluate.metrics import ap_per_class
 from engine.evaluate.nms import MAX_DETECTIONS, non_max_suppression
-from engine.evaluate.predictors import Predictor, TorchPredictor
+from engine.evaluate.predictors import OnnxPredictor, Predictor, TorchPredictor
 from engine.evaluate.validation import HEADER, Validation
 
 MANY_CLASSES = 50
@@ -61,7 +61,7 @@ def validate(
         split: the name of the split that the loader reads.
         conf_thres: see `non_max_suppression`.
         iou_thres: see `non_max_suppression`.
-        max_det: see `non_max_suppression`.
+        max_det: see `non_max_suppression`; fewer where the model's own NMS keeps fewer.
         compute_loss: given inside training: losses are computed, and no `Speed:` line is printed.
         single_cls: treat all classes as one.
         v5_metric: see `ap_per_class`.
@@ -70,8 +70,11 @@ def validate(
         printer: receives each line that goes to stdout.
 
     Raises:
-        YoloqatError: the model does not fit the data.
+        YoloqatError: the model does not fit the data, or ends in an NMS with thresholds that do not allow these.
     """
+    if isinstance(predictor, OnnxPredictor) and predictor.nms is not None:
+        predictor.nms.check(conf_thres, iou_thres)
+        max_det = min(max_det, predictor.nms.max_detections)
     names = ("item",) if single_cls else data.names
     loop = _Loop(predictor, data.nc, single_cls, (conf_thres, iou_thres, max_det), compute_loss)
     for batch in Bar(loader, desc=HEADER):
@@ -161,6 +164,8 @@ class _Loop:
         self._check_size(images)
         device = self.predictor.device
         batch = images.to(device, non_blocking=True).float() / 255
+        if isinstance(self.predictor, OnnxPredictor) and self.predictor.nms is not None:
+            return self._detected(self.predictor, batch)
         start = _now(device)
         if self.compute_loss is None:
             decoded = self.predictor(batch)
@@ -178,6 +183,17 @@ class _Loop:
         found = non_max_suppression(decoded, conf, iou, multi_label=True, max_det=max_det)
         self.nms_seconds += _now(device) - start
         return [detections.cpu().numpy() for detections in found]
+
+    def _detected(self, predictor: OnnxPredictor, batch: Tensor) -> list[np.ndarray]:
+        """The same of a model that ends in NMS; its time is all inference."""
+        if predictor.names is not None:
+            self._check_classes(len(predictor.names))
+        start = _now(predictor.device)
+        found = predictor.detect(batch)
+        self.inference_seconds += _now(predictor.device) - start
+        self.batches += 1
+        conf, _, max_det = self.thresholds
+        return [rows[rows[:, 4] > conf][:max_det].numpy() for rows in found]
 
     def _add(self, detections: np.ndarray, labels: np.ndarray, path: str, shapes: Shapes | None) -> None:
         """Take detections and labels of one image, in pixels of the batch, back to the file, and match them."""

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from engine.contracts.errors import YoloqatError
+from engine.evaluate.nms import non_max_suppression
+from engine.evaluate.onnx_outputs import NmsSettings, detections_of
 from engine.export.onnx_export import INPUT, Decoded
 
 
@@ -41,7 +43,7 @@ def compare(model: nn.Module, path: Path, batches: Sequence[Tensor]) -> Agreemen
 
     Args:
         model: a `YoloModel` on the CPU.
-        path: the exported file.
+        path: the exported file, with decoded boxes or raw heads.
         batches: float images (B, 3, H, W), 0 to 1; each is a batch that the file must take.
     """
     runtime = session(path, optimize=False)
@@ -50,7 +52,10 @@ def compare(model: nn.Module, path: Path, batches: Sequence[Tensor]) -> Agreemen
     with torch.no_grad():
         for images in batches:
             expected.append(decoded(images).numpy())
-            got.append(runtime.run(None, {INPUT: images.numpy()})[0])
+            outputs = runtime.run(None, {INPUT: images.numpy()})
+            # Raw heads are decoded as the model decodes its own: what is compared are boxes and scores.
+            raws = [torch.from_numpy(output) for output in outputs]
+            got.append(outputs[0] if len(raws) == 1 else model.head.decode(raws).numpy())  # type: ignore[operator,union-attr]
     wanted = np.concatenate(expected).astype(np.float64)
     difference = np.concatenate(got) - wanted
     parts = [slice(0, 4), slice(4, None)]
@@ -71,6 +76,37 @@ def check_agreement(agreement: Agreement, tolerance: float) -> None:
             f"(boxes by up to {agreement.largest_box:.3g} px, scores by up to {agreement.largest_score:.2g})",
             hint="An untrained model amplifies rounding; a trained one should agree to about 1 %.",
         )
+
+
+def check_nms(path: Path, decoded: Path, settings: NmsSettings, batches: Sequence[Tensor]) -> int:
+    """Compare the detections of a file that ends in NMS with those that our own NMS makes of the same file without it.
+
+    Returns:
+        How many detections were compared.
+
+    Raises:
+        YoloqatError: another number of detections, or other ones.
+    """
+    ending, plain = session(path, optimize=False), session(decoded, optimize=False)
+    total = 0
+    for images in batches:
+        feeds = {INPUT: images.numpy()}
+        found = detections_of(ending.run(None, feeds))
+        expected = non_max_suppression(
+            torch.from_numpy(plain.run(None, feeds)[0]),
+            settings.score_threshold,
+            settings.iou_threshold,
+            multi_label=True,
+            max_det=settings.max_detections,
+        )
+        for ours, theirs in zip(expected, found, strict=True):
+            total += len(ours)
+            if ours.shape != theirs.shape or not torch.allclose(ours, theirs, rtol=1e-4, atol=1e-3):
+                raise YoloqatError(
+                    f"of an image, the file's NMS keeps {len(theirs)} detections and our own {len(ours)}, or others",
+                    hint="This ONNX Runtime computes differently than the tested ones (see pyproject.toml).",
+                )
+    return total
 
 
 def _norm(values: np.ndarray) -> float:

@@ -16,7 +16,9 @@ ACTIVATIONS = {
 }
 
 
-def describe(model: YoloModel, *, label: str, image_size: int, data: str, source_sha256: str) -> dict[str, str]:
+def describe(
+    model: YoloModel, *, label: str, image_size: int, data: str, source_sha256: str, heads: str = "decoded"
+) -> dict[str, str]:
     """The properties to write.
 
     Args:
@@ -25,6 +27,7 @@ def describe(model: YoloModel, *, label: str, image_size: int, data: str, source
         image_size: height and width of its input.
         data: the data set that it was evaluated on; empty when unknown.
         source_sha256: of the checkpoint.
+        heads: what the outputs hold; raw ones are decoded with the anchors (pixels) and strides told here.
     """
     kinds = {name for module in model.modules() for kind, name in ACTIVATIONS.items() if type(module) is kind}
     return {
@@ -37,6 +40,10 @@ def describe(model: YoloModel, *, label: str, image_size: int, data: str, source
         "model": model.config.name,
         "data": data,
         "source_sha256": source_sha256,
+        "heads": heads,
+        "nms": "none",
+        "anchors": json.dumps((model.head.anchor_grid.flatten(1)).tolist()),
+        "strides": json.dumps([float(stride) for stride in model.stride]),
     }
 
 

@@ -6,18 +6,21 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import onnx
 import torch
 from torch import Tensor, nn
 
 from engine.contracts.errors import YoloqatError
+from engine.evaluate.onnx_outputs import RAW_PREFIX
 from engine.export.graph import tidy
 from engine.export.metadata import write_metadata
 from engine.quant.library import TensorQuantizer
 from engine.quant.quantizer import quantized_convolutions
 
 INPUT, OUTPUT = "images", "outputs"
+Heads = Literal["decoded", "raw"]
 
 
 class Decoded(nn.Module):
@@ -32,6 +35,18 @@ class Decoded(nn.Module):
         return self.model(images)[0]
 
 
+class Raw(nn.Module):
+    """The model with an output per level, as the head's convolutions make them."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """(B, 3, H, W), 0 to 1 → (B, A, Y, X, 5 + nc) per level."""
+        return tuple(self.model(images)[1])
+
+
 def export_onnx(
     model: nn.Module,
     path: Path,
@@ -39,10 +54,13 @@ def export_onnx(
     image_size: int,
     opset: int = 13,
     dynamic_batch: bool = True,
+    heads: Heads = "decoded",
     metadata: dict[str, str] | None = None,
     check: Callable[[onnx.ModelProto, Path], None] | None = None,
 ) -> onnx.ModelProto:
     """Write `images` (B, 3, S, S) → `outputs` (B, N, 5 + nc), with symmetric int8 Q/DQ where the model is quantized.
+
+    With raw heads the outputs are `raw_8`, … (B, A, Y, X, 5 + nc), named after the stride of their level.
 
     The file gets its name only when it is whole and `check` has accepted it; until then a previous file stays.
 
@@ -52,6 +70,7 @@ def export_onnx(
         image_size: height and width of the images; fixed in the file.
         opset: 13 or newer (per-channel Q/DQ begins there).
         dynamic_batch: leave the batch size open; otherwise it is 1.
+        heads: what the outputs hold.
         metadata: `metadata_props` of the file.
         check: called with the graph and the temporary file; what it raises ends the export.
 
@@ -62,40 +81,67 @@ def export_onnx(
         if {conv._input_quantizer.num_bits, conv._weight_quantizer.num_bits} != {8}:
             raise YoloqatError(f"{name} is quantized to other than 8 bits, which ONNX opset {opset} cannot say")
     # A copy, so that neither the exporter's tracing nor the float cast touches the caller's model.
-    decoded = Decoded(copy.deepcopy(model).float()).eval().requires_grad_(False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        _trace(decoded, temporary, image_size, opset, dynamic_batch)
+    own = copy.deepcopy(model).float()
+    traced = (Raw(own) if heads == "raw" else Decoded(own)).eval().requires_grad_(False)
+    outputs = [f"{RAW_PREFIX}{int(stride)}" for stride in own.stride] if heads == "raw" else [OUTPUT]  # type: ignore[union-attr]
+    with _in_the_place_of(path) as temporary:
+        _trace(traced, temporary, outputs, image_size, opset, dynamic_batch)
         graph = onnx.load(temporary)
+        _tell_shapes(graph, traced, image_size)
         tidy(graph, prefix="model.")
         write_metadata(graph, metadata or {})
         onnx.save(graph, temporary)
         if check is not None:
             check(graph, temporary)
+    return graph
+
+
+def save_onnx(model: onnx.ModelProto, path: Path, check: Callable[[Path], None] | None = None) -> None:
+    """Write a file under its name once it is whole and `check`, given the temporary file, has accepted it."""
+    with _in_the_place_of(path) as temporary:
+        onnx.save(model, temporary)
+        if check is not None:
+            check(temporary)
+
+
+@contextmanager
+def _in_the_place_of(path: Path) -> Iterator[Path]:
+    """A temporary file that takes the place of `path` if nothing is raised, and vanishes otherwise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        yield temporary
         _sync(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    return graph
 
 
-def _trace(decoded: nn.Module, path: Path, image_size: int, opset: int, dynamic_batch: bool) -> None:
-    axes = {INPUT: {0: "batch"}, OUTPUT: {0: "batch"}} if dynamic_batch else None
+def _trace(traced: nn.Module, path: Path, outputs: list[str], image_size: int, opset: int, dynamic_batch: bool) -> None:
+    axes = {name: {0: "batch"} for name in (INPUT, *outputs)} if dynamic_batch else None
     with _native_fake_quantization(), torch.no_grad(), warnings.catch_warnings():
         # The exporter that torch prefers since 2.9 cannot take quantizers. Tracing makes sizes constants, as meant.
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
         torch.onnx.export(
-            decoded,
+            traced,
             (torch.zeros(1, 3, image_size, image_size),),
             str(path),
             dynamo=False,
             opset_version=opset,
             input_names=[INPUT],
-            output_names=[OUTPUT],
+            output_names=outputs,
             dynamic_axes=axes,
         )
+
+
+def _tell_shapes(graph: onnx.ModelProto, traced: nn.Module, image_size: int) -> None:
+    """Write the outputs' sizes, which tracing leaves open, except for the batch."""
+    with torch.no_grad():
+        made = traced(torch.zeros(1, 3, image_size, image_size))
+    for output, value in zip(graph.graph.output, made if isinstance(made, tuple) else (made,), strict=True):
+        for dimension, size in list(zip(output.type.tensor_type.shape.dim, value.shape, strict=True))[1:]:
+            dimension.dim_value = size
 
 
 @contextmanager

@@ -15,10 +15,12 @@ from engine.contracts.options.export import ExportOptions
 from engine.contracts.result import EvaluationResult, StageResult
 from engine.data.config import DataConfig, load_data_config
 from engine.data.loader import val_loader
+from engine.evaluate.onnx_outputs import NmsSettings
 from engine.evaluate.predictors import OnnxPredictor
-from engine.export.agreement import Agreement, check_agreement, compare
-from engine.export.metadata import describe
-from engine.export.onnx_export import export_onnx
+from engine.export.agreement import Agreement, check_agreement, check_nms, compare
+from engine.export.metadata import describe, read_metadata, write_metadata
+from engine.export.nms import PLUGIN, add_nms
+from engine.export.onnx_export import export_onnx, save_onnx
 from engine.export.structure import Structure, check_structure
 from engine.models.checkpoint import load_checkpoint
 from engine.models.yolo import YoloModel
@@ -34,12 +36,9 @@ COMPARED_IMAGES = 5
 
 
 def run(options: ExportOptions, session: Session) -> StageResult:
-    """Export `weights` to `export/model.onnx`."""
+    """Export `weights` to `export/model.onnx`; with NMS, what it was before that to `export/model.decoded.onnx`."""
     session.device("cpu")
-    if options.letterbox != "square":
-        raise YoloqatError(
-            "--letterbox rect: an exported file takes square images only", hint="Leave --letterbox at square."
-        )
+    _check_options(options)
     checkpoint = load_checkpoint(options.weights)
     source = session.add_input("weights", options.weights)
     data = load_data_config(options.data) if options.data else None
@@ -52,25 +51,66 @@ def run(options: ExportOptions, session: Session) -> StageResult:
     batches = _images(options, data, model, size)
     checked = _Checks(model, quantized, batches, options.tolerance)
     path = session.run_dir / "export" / "model.onnx"
+    plain = path if options.nms == "none" else path.with_name("model.decoded.onnx")
     say(f"Exporting {options.weights} to ONNX opset {options.opset}, {size}x{size}...")
-    export_onnx(
+    graph = export_onnx(
         model,
-        path,
+        plain,
         image_size=size,
         opset=options.opset,
         dynamic_batch=options.dynamic_batch,
+        heads=options.heads,
         metadata=describe(
-            model, label=label, image_size=size, data=data.path.name if data else "", source_sha256=source.sha256
+            model,
+            label=label,
+            image_size=size,
+            data=data.path.name if data else "",
+            source_sha256=source.sha256,
+            heads=options.heads,
         ),
         check=checked,
     )
     facts = checked.facts() | {"opset": options.opset, "image_size": size, "dynamic_batch": options.dynamic_batch}
+    facts |= {"heads": options.heads, "nms": _end_in_nms(options, graph, plain, path, batches)}
     say(checked.summary(path))
     emit("export", label=label, path="export/model.onnx", size_bytes=path.stat().st_size, **facts)
     evaluations = (
-        [] if data is None or options.notest else [_evaluate(options, session, data, model, size, path, label)]
+        [] if data is None or options.notest else [_evaluate(options, session, data, model, size, plain, label)]
     )
-    return session.finish({"onnx": path}, evaluations=evaluations, details=facts)
+    files = {"onnx": path} if plain == path else {"onnx": path, "decoded": plain}
+    return session.finish(files, evaluations=evaluations, details=facts)
+
+
+def _check_options(options: ExportOptions) -> None:
+    if options.letterbox != "square":
+        raise YoloqatError(
+            "--letterbox rect: an exported file takes square images only", hint="Leave --letterbox at square."
+        )
+    if options.heads == "raw" and options.nms != "none":
+        raise YoloqatError(f"--nms {options.nms} needs decoded boxes", hint="Leave --heads at decoded.")
+
+
+def _end_in_nms(
+    options: ExportOptions, graph: onnx.ModelProto, plain: Path, path: Path, batches: Sequence[Tensor]
+) -> dict[str, Any] | None:
+    """Write the file that ends in NMS, checked against our own where ONNX Runtime can run it."""
+    if options.nms == "none":
+        return None
+    settings = NmsSettings(options.score_threshold, options.iou_threshold, options.max_detections)
+    ending = add_nms(graph, options.nms, settings)
+    write_metadata(ending, read_metadata(graph) | {"nms": options.nms, "nms_settings": settings.to_text()})
+    facts: dict[str, Any] = {"kind": options.nms, **asdict(settings)}
+    if options.nms == "efficientnms":
+        save_onnx(ending, path)
+        say(f"{PLUGIN}: its structure is checked, TensorRT has not run it")
+        return facts | {"compared": None}
+
+    def check(temporary: Path) -> None:
+        facts["compared"] = check_nms(temporary, plain, settings, batches)
+
+    save_onnx(ending, path, check)
+    say(f"NMS: equal to our own on {facts['compared']} detections; evaluated is the file without it, {plain.name}")
+    return facts
 
 
 class _Checks:
@@ -150,7 +190,7 @@ def _evaluate(
         loader,
         data,
         label=label,
-        weights="export/model.onnx",
+        weights=f"export/{path.name}",
         predictions=session.run_dir / "onnx_predictions.json",
         settings={"conf_thres": options.conf_thres, "iou_thres": options.iou_thres},
     )

@@ -112,6 +112,40 @@ def test_a_difference_beyond_the_tolerance_leaves_the_previous_file(toy_ptq: Pat
     assert [path.name for path in (folder / "export").iterdir()] == ["model.onnx"]
 
 
+def test_a_file_that_ends_in_nms_evaluates_alike_at_its_thresholds_alone(
+    exported: Done, toy_ptq: Path, toy_data: Path, tmp_path: Path
+) -> None:
+    thresholds = ("--score-threshold", 0.001, "--iou-threshold", 0.65, "--max-detections", 300)
+    data = ("--data", toy_data, "--img-size", SIZE, "--workers", 0)
+    done = run_stage("export", tmp_path / "run", "--weights", toy_ptq, *data, "--nms", "onnx", *thresholds)
+    assert done.code == 0, done.log
+    files = {artifact.role: artifact.path for artifact in done.result.artifacts}
+    assert files == {"onnx": "export/model.onnx", "decoded": "export/model.decoded.onnx"}
+    assert done.result.details["nms"]["compared"] > 0  # type: ignore[index]
+    assert done.result.evaluations[-1].metrics == exported.result.evaluations[-1].metrics
+    ending = tmp_path / "run" / "export" / "model.onnx"
+    again = run_stage("evaluate", tmp_path / "again", "--weights", ending, *data)
+    assert again.code == 0, again.log
+    evaluation = again.result.evaluations[-1]
+    assert evaluation.settings == exported.result.evaluations[-1].settings
+    assert evaluation.metrics == pytest.approx(exported.result.evaluations[-1].metrics, abs=1e-6)
+    message = refusal("evaluate", tmp_path / "low", "--weights", ending, *data, "--iou-thres", 0.5)
+    assert "Evaluate with --conf-thres 0.001 --iou-thres 0.65" in message
+    message = refusal("int8", tmp_path / "int8", "--weights", ending, *data[:2], "--conf-thres", 0.0001)
+    assert "ends in its own NMS" in message
+
+
+def test_raw_heads_evaluate_alike_and_take_no_nms(
+    exported: Done, toy_ptq: Path, toy_data: Path, tmp_path: Path
+) -> None:
+    given = ("--weights", toy_ptq, "--img-size", SIZE, "--heads", "raw")
+    assert "needs decoded boxes" in refusal("export", tmp_path / "both", *given, "--nms", "onnx")
+    done = run_stage("export", tmp_path / "run", *given, "--data", toy_data, "--workers", 0)
+    assert done.code == 0, done.log
+    before = exported.result.evaluations[-1].metrics
+    assert done.result.evaluations[-1].metrics == pytest.approx(before, abs=1e-4)
+
+
 def test_rectangles_are_refused(toy_ptq: Path, tmp_path: Path) -> None:
     message = refusal("export", tmp_path / "run", "--weights", toy_ptq, "--letterbox", "rect")
     assert "square images only" in message
