@@ -19,7 +19,8 @@ VERIFIED = False
 _STAMP = re.compile(r"\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\] \[(?P<severity>[FEWIV])\] ?(?P<engine>\[TRT\] ?)?")
 _STATE = re.compile(
     r"&&&& (?P<state>RUNNING|PASSED|FAILED|WAIVED) TensorRT\.trtexec"
-    r"(?: \[TensorRT v(?P<version>\d{4,6})\])?(?: \[b\d{1,9}\])?(?: # (?P<command>.*))?"
+    r"(?: \[TensorRT v(?P<version>\d{4,6}|\d{1,2}(?:\.\d{1,5}){1,3})\])?"
+    r"(?: \[[^\]]{1,40}\]){0,3}(?: # (?P<command>.*))?"
 )
 _TIMINGS = {
     "Latency": "latency",
@@ -223,8 +224,8 @@ def result_of(gathered: Mapping[str, Any]) -> TrtexecResult:
 
 def _version(digits: str | None) -> str | None:
     """`8503` → 8.5.3; since TensorRT 10, `100200` → 10.2.0."""
-    if digits is None:
-        return None
+    if digits is None or "." in digits:
+        return digits
     number = int(digits)
     parts = (number // 1000, number // 100 % 10, number % 100)
     if number >= 100_000:

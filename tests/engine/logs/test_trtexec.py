@@ -84,6 +84,33 @@ def test_what_is_not_its_summary_is_not_read(line: str) -> None:
     assert parse_trtexec(SUMMARY).throughput_qps == "66.0077"
 
 
+@pytest.mark.parametrize(
+    ("banner", "version"),
+    [
+        ("[TensorRT v8001]", "8.0.1"),
+        ("[TensorRT v100001]", "10.0.1"),
+        ("[TensorRT v101600] [b72]", "10.16.0"),
+        ("[TensorRT v110300] [b99]", "11.3.0"),
+        ("[TensorRT v8.6.1]", "8.6.1"),
+        ("", None),
+    ],
+)
+def test_versions_by_their_banners(banner: str, version: str | None) -> None:
+    result = parse_trtexec(f"&&&& RUNNING TensorRT.trtexec {banner} # trtexec\n&&&& PASSED TensorRT.trtexec {banner}")
+    assert (result.version, result.passed) == (version, True)
+
+
+def test_up_to_8_4_the_whole_way_is_told_too() -> None:
+    line = "[11/20/2026-10:15:01] [I] End-to-End Host Latency: min = 40.5 ms, max = 40.9 ms, mean = 40.6 ms, "
+    assert parse_trtexec(f"{line}median = 40.7 ms, percentile(99%) = 40.9 ms").timings["end_to_end"].median == "40.7"
+
+
+def test_explanations_of_a_verbose_log_are_no_numbers() -> None:
+    text = (FIXTURES / "trtexec_8.txt").read_text()
+    said = "[11/20/2026-10:15:01] [V] Throughput: the observed throughput computed by dividing the number of queries\n"
+    assert parse_trtexec(text.replace("\n&&&& PASSED", f"\n{said}&&&& PASSED")) == parse("trtexec_8.txt")
+
+
 def test_a_log_of_it_tells_of_one_benchmark() -> None:
     facts, parser = read_fixture("trtexec_8.txt")
     assert only(LogFormat, facts) == [LogFormat("trtexec", 0)]
