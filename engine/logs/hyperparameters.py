@@ -33,7 +33,7 @@ class Hyperparameters:
     """What such a file says."""
 
     kind: str
-    """`opt.yaml` (options of YOLOv5 to v9), `hyp.yaml` (their hyperparameters) or `args.yaml` (Ultralytics): by what it
+    """`opt.yaml` (options of YOLOv5 to v9), `hyp.yaml` (their hyperparameters) or `args.yaml` (Ultralytics, YOLOv6): by what it
     holds, whatever it is called."""
     values: Mapping[str, Any]
     """Text, integers, floats, booleans, None, and lists and mappings of them, as JSON and a database can hold them: nan
@@ -89,7 +89,7 @@ def parse_hyperparameters(data: bytes, where: str) -> Hyperparameters:
 def kind_of(values: Mapping[str, Any]) -> str | None:
     """Which of the files holds such keys, None when none does."""
     keys = values.keys()
-    if {"task", "mode", "model"} <= keys:
+    if {"task", "mode", "model"} <= keys or {"conf_file", "epochs"} <= keys:
         return "args.yaml"
     if "epochs" in keys and ({"weights", "cfg"} & keys or {"data", "hyp"} <= keys):
         return "opt.yaml"

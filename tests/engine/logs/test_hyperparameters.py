@@ -51,6 +51,7 @@ NEST = "abcdefghi"
         (OPT, "opt.yaml", "save_dir", "runs/train/exp"),
         (HYP, "hyp.yaml", "weight_decay", 0.0005),
         (ARGS, "args.yaml", "time", None),
+        ("data_path: coco.yaml\nconf_file: configs/yolov6n.py\nepochs: 400\n", "args.yaml", "epochs", 400),
     ],
 )
 def test_what_it_is_and_what_it_says(tmp_path: Path, text: str, kind: str, key: str, value: object) -> None:
