@@ -22,6 +22,7 @@ from engine.export.metadata import describe, read_metadata, write_metadata
 from engine.export.nms import PLUGIN, add_nms
 from engine.export.onnx_export import export_onnx, save_onnx
 from engine.export.structure import Structure, check_structure
+from engine.export.trtexec import trtexec_commands
 from engine.models.checkpoint import load_checkpoint
 from engine.models.yolo import YoloModel
 from engine.quant.quantizer import quantized_convolutions
@@ -78,6 +79,7 @@ def run(options: ExportOptions, session: Session) -> StageResult:
         [] if data is None or options.notest else [_evaluate(options, session, data, model, size, plain, label)]
     )
     files = {"onnx": path} if plain == path else {"onnx": path, "decoded": plain}
+    facts["trtexec"] = _say_commands(options, path, size, quantized=bool(quantized))
     return session.finish(files, evaluations=evaluations, details=facts)
 
 
@@ -86,8 +88,19 @@ def _check_options(options: ExportOptions) -> None:
         raise YoloqatError(
             "--letterbox rect: an exported file takes square images only", hint="Leave --letterbox at square."
         )
+    if not 1 <= options.trt_batches[0] <= options.trt_batches[1] <= options.trt_batches[2]:
+        raise YoloqatError("--trt-batches must rise: least, usual and largest", hint="Such as --trt-batches 1 8 16.")
     if options.heads == "raw" and options.nms != "none":
         raise YoloqatError(f"--nms {options.nms} needs decoded boxes", hint="Leave --heads at decoded.")
+
+
+def _say_commands(options: ExportOptions, path: Path, size: int, *, quantized: bool) -> dict[str, list[str]]:
+    """Print how TensorRT makes an engine of the file."""
+    batches = options.trt_batches if options.dynamic_batch else None
+    commands = trtexec_commands(path, image_size=size, batches=batches, quantized=quantized)
+    lines = [f"{version}:\n  " + "\n  ".join(line) for version, line in commands.items()]
+    say("\n".join(["", "Engines of this file are built and timed by:", *lines]))
+    return commands
 
 
 def _end_in_nms(

@@ -27,6 +27,9 @@ class ExportOptions(EvaluationOptions):
     iou_threshold: float = option(
         0.45, "with --nms: of two in a class that overlap more, the lower is dropped", ge=0, le=1
     )
+    trt_batches: list[int] = option(
+        [1, 8, 16], "least, usual and largest batch in the printed trtexec commands", min_length=3, max_length=3
+    )
     batch_size: int = option(8, "images per batch of the evaluation", ge=1)
     letterbox: Letterbox = option("square", "an exported file takes square images; `rect` is refused")
     workers: int = option(4, "processes that load images", ge=0)

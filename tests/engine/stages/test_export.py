@@ -84,6 +84,13 @@ def test_what_the_file_is_made_of_is_told(exported: Done) -> None:
     assert "INT8" not in exported.log.split("Namespace")[1]
 
 
+def test_the_commands_for_tensorrt_end_the_log_and_are_kept(exported: Done) -> None:
+    commands = exported.result.details["trtexec"]
+    assert "--int8 --fp16 --minShapes=images:1x3x64x64" in commands["TensorRT 8 to 10"][0]  # type: ignore[index]
+    told = exported.log.split("Average Recall")[-1]
+    assert all(line in told for lines in commands.values() for line in lines)  # type: ignore[attr-defined]
+
+
 def test_the_file_says_where_it_comes_from(exported: Done) -> None:
     metadata = read_metadata(onnx.load(exported.folder / "export" / "model.onnx"))
     weights = next(artifact for artifact in exported.result.inputs if artifact.role == "weights")
