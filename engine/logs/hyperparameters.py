@@ -33,8 +33,8 @@ class Hyperparameters:
     """What such a file says."""
 
     kind: str
-    """`opt.yaml` (options of YOLOv5 to v9), `hyp.yaml` (their hyperparameters) or `args.yaml` (Ultralytics, YOLOv6): by what it
-    holds, whatever it is called."""
+    """`opt.yaml` (options of YOLOv5 to v9), `hyp.yaml` (their hyperparameters) or `args.yaml` (Ultralytics, YOLOv6): by
+    what it holds, whatever it is called."""
     values: Mapping[str, Any]
     """Text, integers, floats, booleans, None, and lists and mappings of them, as JSON and a database can hold them: nan
     and inf are text."""
