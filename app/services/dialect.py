@@ -3,13 +3,14 @@
 import math
 
 from db.views import RunDetail
-from engine.logs.dialects import describe
 
 
 def log_dialect(detail: RunDetail) -> str:
     """By what the log was told to be last; empty where nothing tells, as for runs of ours."""
     told = [event.payload.get("dialect") for event in detail.events if event.kind == "log format"]
     if told and isinstance(told[-1], str):
+        from engine.logs.dialects import describe  # all the parsers, which few runs need
+
         return describe(told[-1])
     foreign = [event.payload.get("text") for event in detail.events if event.kind == "foreign"]
     if foreign and not detail.epochs:

@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Static
 
+from app.services.dialect import log_dialect
 from app.widgets import formats
 from app.widgets.glyphs import glyphs
 from app.widgets.spans import Cell, clean, content, join
@@ -33,6 +34,8 @@ def about(detail: RunDetail, folder: str, provenance: Provenance | None = None) 
         lines.append(join([(("in ", "muted"), (clean(detail.cwd), ""))]))
     if detail.imported_from:
         lines += ["", (("Imported from", "title"),), clean(detail.imported_from)]
+        if dialect := log_dialect(detail):
+            lines.append(join([(("as ", "muted"), (clean(dialect), ""))]))
     for heading, wanted in (("Inputs", True), ("Artifacts", False)):
         files = [a for a in detail.artifacts if a.is_input is wanted]
         if files:

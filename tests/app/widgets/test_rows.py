@@ -1,5 +1,6 @@
 """The rows of the tables, before any widget draws them."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from app.widgets.about import about
@@ -9,7 +10,7 @@ from app.widgets.run_header import pipeline_strip
 from app.widgets.run_rows import NARROW, WIDE, arrange, cells, group_state
 from app.widgets.run_text import best_epoch, epoch_count, fraction, progress_line
 from app.widgets.spans import plain, width
-from db.views import ProgressView
+from db.views import EventView, ProgressView
 from engine.contracts.process import GitState, Provenance
 from engine.contracts.states import RunState
 from tests.app.tui.fakes import NOW, detail, epochs, evaluation, other_runs, pipeline_runs, run
@@ -145,3 +146,9 @@ def test_the_strip_of_steps_keeps_the_current_one_in_sight() -> None:
     assert plain(whole)[start:end] == "● qat"
     assert run_id == PIPELINE[2].id
     assert "● qat" in plain(pipeline_strip(PIPELINE, PIPELINE[2].id, 22)[0])
+
+
+def test_about_tells_whose_log_was_imported_and_whether_it_may_be_relied_upon() -> None:
+    told = (EventView("log format", {"dialect": "trtexec", "first_epoch": 0}),)
+    imported = replace(detail(run("t")), events=told, imported_from="/logs/trt.txt")
+    assert "as trtexec (unverified)" in [plain(cell) for cell in about(imported, "/w")]
