@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from engine.contracts.errors import YoloqatError
 from engine.contracts.options.base import StageOptions
+from engine.contracts.options.benchmark import BenchmarkOptions
 from engine.contracts.options.evaluate import EvaluateOptions
 from engine.contracts.options.export import ExportOptions
 from engine.contracts.options.int8 import Int8Options
@@ -61,6 +62,7 @@ STAGES: Mapping[str, StageInfo] = {
             SensitivityOptions,
             {"policy": "policy.txt"},
         ),
+        StageInfo("benchmark", "Time models side by side: .pt, .onnx and TensorRT", BenchmarkOptions),
         StageInfo("evaluate", "Evaluate a .pt or .onnx: P, R, mAP and pycocotools", EvaluateOptions),
     )
 }

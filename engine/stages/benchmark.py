@@ -1,0 +1,190 @@
+"""`benchmark`: models side by side, each in its own process, taking turns; TensorRT too, where it is."""
+
+import platform
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from engine.contracts.errors import YoloqatError
+from engine.contracts.events import emit
+from engine.contracts.options.benchmark import BenchmarkOptions
+from engine.contracts.result import Artifact, StageResult
+from engine.export.benchmark import WARM_UP, Subject, measure, reference_of
+from engine.export.graph import QUANTIZE
+from engine.export.int8 import without_quantization
+from engine.export.metadata import read_metadata
+from engine.export.tensorrt import Engine, find_trtexec, time_engine
+from engine.stages.session import Session
+from engine.train.console import say
+
+TENSORRT = "TensorrtExecutionProvider"
+TWIN = "ONNX float"
+
+
+def run(options: BenchmarkOptions, session: Session) -> StageResult:
+    """Time `models`."""
+    device = session.device(options.device)
+    inputs = {path: session.add_input("model", path) for path in map(Path, dict.fromkeys(options.models))}
+    graphs = {path: _load(path) for path in inputs if path.suffix == ".onnx"}
+    settings: dict[str, Any] = {
+        "batches": sorted(set(options.batches)),
+        "rounds": options.rounds,
+        "threads": options.threads,
+        "device": "cpu" if device.type == "cpu" else str(device.index),
+        "size": options.img_size,
+    }
+    if settings["batches"][0] < 1:
+        raise YoloqatError("--batches: a batch has at least one image")
+    say(f"Timing {len(inputs)} models: {options.rounds} runs taking turns, {WARM_UP} before that to warm up...")
+    with _float_twin(graphs, session.run_dir) as twin:
+        subjects = measure([*inputs, *twin], labels=twin, **settings)
+    tensorrt = _tensorrt(options, graphs, subjects, session.run_dir, settings)
+    facts = {
+        **{key: settings[key] for key in ("batches", "rounds", "threads", "device")},
+        "warm_up": WARM_UP,
+        "image_size": options.img_size,
+        "unit": "ms",
+        "machine": platform.processor() or platform.machine(),
+        "models": [_facts(subject, subjects, inputs.get(subject.path)) for subject in subjects],
+        "tensorrt": tensorrt,
+    }
+    for batch in settings["batches"]:
+        say(_table(subjects, facts["models"], batch, options))
+    emit("benchmark", **facts)
+    return session.finish({}, details={"benchmark": facts})
+
+
+def _load(path: Path) -> onnx.ModelProto:
+    try:
+        return onnx.load(path)
+    except Exception as error:  # protobuf's errors share no base class but this
+        raise YoloqatError("this is no ONNX file", where=str(path)) from error
+
+
+def _is_quantized(graph: onnx.ModelProto) -> bool:
+    return any(node.op_type == QUANTIZE for node in graph.graph.node)
+
+
+def _is_for_tensorrt(graph: onnx.ModelProto) -> bool:
+    """The rewritten file is made for ONNX Runtime: TensorRT takes no unsigned codes."""
+    return read_metadata(graph).get("label") != "ONNX INT8"
+
+
+@contextmanager
+def _float_twin(graphs: dict[Path, onnx.ModelProto], folder: Path) -> Iterator[dict[Path, str]]:
+    """The same weights in float, where a Q/DQ file has no float one beside it: what its speed is against."""
+    sources = [graph for graph in graphs.values() if _is_quantized(graph) and _is_for_tensorrt(graph)]
+    if not sources or not all(map(_is_quantized, graphs.values())):
+        yield {}
+        return
+    path = folder / "float.tmp.onnx"
+    try:
+        onnx.save(without_quantization(sources[0]), path)
+        yield {path: TWIN}
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _tensorrt(
+    options: BenchmarkOptions,
+    graphs: dict[Path, onnx.ModelProto],
+    subjects: Sequence[Subject],
+    folder: Path,
+    settings: dict[str, Any],
+) -> dict[str, Any]:
+    """What TensorRT says, by trtexec and by ONNX Runtime's provider; or that it is absent."""
+    labels = {subject.path: subject.label for subject in subjects}
+    chosen = {path: graph for path, graph in graphs.items() if _is_for_tensorrt(graph)}
+    program = find_trtexec()
+    found: dict[str, Any] = {"trtexec": "absent", "provider": "absent"}
+    if options.tensorrt and program:
+        engines = []
+        for path, graph in chosen.items():
+            dynamic = not graph.graph.input[0].type.tensor_type.shape.dim[0].dim_value
+            for batch in settings["batches"] if dynamic else [1]:
+                engines.append(
+                    time_engine(
+                        program,
+                        labels[path],
+                        path,
+                        image_size=options.img_size,
+                        batch=batch,
+                        dynamic=dynamic,
+                        quantized=_is_quantized(graph),
+                        log=folder / f"trtexec-{len(engines)}.log",
+                    )
+                )
+        found["trtexec"] = [engine.facts() for engine in engines]
+        say("\n".join(map(_engine_line, engines)))
+    if options.tensorrt and chosen and _has_provider():
+        made = measure(list(chosen), provider=TENSORRT, **settings)
+        found["provider"] = [_facts(subject, made, None) for subject in made]
+    absent = [name for name, key in (("trtexec", "trtexec"), (TENSORRT, "provider")) if found[key] == "absent"]
+    if absent and options.tensorrt:
+        say(f"Not on this machine: {', '.join(absent)}")
+    return found
+
+
+def _has_provider() -> bool:
+    import onnxruntime
+
+    return TENSORRT in onnxruntime.get_available_providers()
+
+
+def _engine_line(engine: Engine) -> str:
+    if engine.median_ms is None:
+        return f"trtexec {engine.label}, batch {engine.batch}: failed: {'; '.join(engine.errors)[:300]}"
+    rate = f"{engine.images_per_second:.1f} images/s" if engine.images_per_second is not None else "no throughput"
+    return (
+        f"trtexec {engine.version or ''} {engine.label}, batch {engine.batch}: {engine.median_ms:.2f} ms median, {rate}"
+    )
+
+
+def _facts(subject: Subject, subjects: Sequence[Subject], artifact: Artifact | None) -> dict[str, Any]:
+    """For the event and `result.json`; the SHA-256 ties the speed to the run that made the file."""
+    reference = reference_of(subject, subjects)
+    rows = []
+    for timing in subject.timings:
+        against = reference.timing(timing.batch)
+        speed = against.median / timing.median if against else None
+        rows.append({**asdict(timing), "iqr": timing.p75 - timing.p25, "speed": speed})
+    return {
+        "label": subject.label,
+        "path": str(subject.path) if artifact else None,
+        "sha256": artifact.sha256 if artifact else None,
+        "size_bytes": artifact.size_bytes if artifact else None,
+        "runtime": subject.runtime,
+        "provider": subject.provider,
+        "peak_mb": subject.peak_mb,
+        "library_mb": subject.library_mb,
+        "reference": reference.label,
+        "timings": rows,
+        "skipped": subject.skipped,
+    }
+
+
+def _table(subjects: Sequence[Subject], facts: Sequence[dict[str, Any]], batch: int, options: BenchmarkOptions) -> str:
+    threads = f"{options.threads} thread{'s' * (options.threads > 1)}"
+    lines = [
+        f"\nBatch {batch}, {options.img_size}x{options.img_size}, {threads}, {options.rounds} runs, ms:",
+        f"  {'':<14} {'median':>8} {'IQR':>7} {'p95':>8} {'images/s':>9} {'speed':>7} {'peak MB':>8} "
+        f"{'file MB':>8}  where",
+    ]
+    for subject, told in zip(subjects, facts, strict=True):
+        row = next((row for row in told["timings"] if row["batch"] == batch), None)
+        if row is None:
+            lines.append(f"  {subject.label:<14} takes another batch")
+            continue
+        speed = f"{row['speed']:.2f}x" if row["speed"] else "-"
+        size = f"{told['size_bytes'] / 1e6:.2f}" if told["size_bytes"] else "-"
+        lines.append(
+            f"  {subject.label:<14} {row['median']:8.2f} {row['iqr']:7.2f} {row['p95']:8.2f} "
+            f"{row['images_per_second']:9.1f} {speed:>7} {subject.peak_mb:8.0f} {size:>8}  "
+            f"{subject.runtime}, {subject.provider}"
+        )
+    against = {f"{told['label']} / {told['reference']}" for told in facts if told["label"] != told["reference"]}
+    return "\n".join([*lines, f"  speed: {', '.join(sorted(against)) or 'one model alone'}"])
