@@ -9,21 +9,28 @@ from app.services.words import megabytes
 from engine.contracts.states import RunState
 
 _HEADERS = ("STEP", "P", "R", "mAP@.5", "mAP@.5:.95", "AP", "Δparent", "Δfloat", "MB", "TIME")
-_SPARED = ("P", "R")
-"""Left out where the terminal is too narrow for all."""
+_SPEED = ("ms", "SPEED")
+"""Only where a benchmark has timed one of the files."""
+_SPARED = (("P", "R"), ("AP", "ms"), ("TIME",))
+"""Left out, one group after the other, where the terminal is too narrow for all."""
 
 
 def chain_table(steps: Sequence[ChainStep]) -> str:
     """The chain with the drops of mAP@.5:.95 in points, and how it was evaluated. AP is pycocotools'."""
     rows = [list(_HEADERS), *(_row(step) for step in steps)]
-    if table_width(rows) > columns():
-        rows = [[cell for header, cell in zip(_HEADERS, row, strict=True) if header not in _SPARED] for row in rows]
+    if any(step.speed for step in steps):
+        rows = [[*row, *more] for row, more in zip(rows, [_SPEED, *map(_speed, steps)], strict=True)]
+    for spared in _SPARED:
+        if table_width(rows) > columns():
+            rows = [[cell for header, cell in zip(rows[0], row, strict=True) if header not in spared] for row in rows]
     lines = [table(rows[0], rows[1:], right=range(1, len(rows[0])))]
     settings = list(dict.fromkeys(settings_words(step.settings) for step in steps if step.settings is not None))
     if len(settings) == 1:
         lines.append(f"all evaluated on {settings[0]}; Δ: mAP@.5:.95 in points; AP: pycocotools")
     else:
         lines.append("Δ: mAP@.5:.95 in points, where the evaluation settings agree; AP: pycocotools")
+    if any(step.speed for step in steps):
+        lines.append("ms: median of one run; SPEED: against the float model that took turns with it")
     reasons = {step.label: step.not_comparable or step.not_comparable_to_float for step in steps}
     lines += [f"≠eval {label}: {reason}" for label, reason in reasons.items() if reason]
     return "\n".join(lines)
@@ -41,6 +48,13 @@ def _row(step: ChainStep) -> list[str]:
         megabytes(step.size_bytes),
         "–" if step.seconds is None else _clock(step.seconds),
     ]
+
+
+def _speed(step: ChainStep) -> list[str]:
+    if step.speed is None:
+        return ["–", "–"]
+    times = "–" if step.speed.times is None else f"{step.speed.times:.2f}×"
+    return [f"{step.speed.milliseconds:.2f}", times]
 
 
 def _clock(seconds: float) -> str:

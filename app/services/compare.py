@@ -16,7 +16,7 @@ from app.services.comparable import (
     points_text,
 )
 from app.services.lineage import ChainStep, lineage
-from app.services.timed import timed_latency, timed_throughput
+from app.services.timed import Speed, speeds, timed_latency, timed_throughput
 from app.services.words import ABSENT, duration
 from db.views import EpochView, EvaluationView, Number, RunDetail, RunView
 from engine.contracts.errors import YoloqatError
@@ -188,7 +188,8 @@ def _fact_rows(details: Sequence[RunDetail]) -> Iterator[Row]:
     if any(sizes):
         cells = tuple(Cell(f"{size / 1e6:.2f} MB" if size else ABSENT, size) for size in sizes)
         yield Row(FACTS, "size", cells)
-    latencies = [_latency(detail) for detail in details]
+    timed = speeds(details)
+    latencies = [_latency(detail, timed) for detail in details]
     if any(cell.value is not None for cell in latencies):
         yield Row(FACTS, "latency", tuple(latencies))
     rates = [_timed(timed_throughput(detail)) for detail in details]
@@ -200,13 +201,15 @@ def _timed(told: tuple[str, float] | None) -> Cell:
     return Cell(*told) if told else Cell(ABSENT)
 
 
-def _latency(detail: RunDetail) -> Cell:
-    """Median time of one image in ONNX Runtime, and how much faster than the same weights in float that is."""
+def _latency(detail: RunDetail, timed: Mapping[str, Speed]) -> Cell:
+    """Median time of one run of the model, and how much faster than float that is."""
     evaluation = final_evaluation(detail)
     files = detail.details.get("latency", {}).get("files", {})
     own, reference = files.get(evaluation.label if evaluation else "ONNX INT8"), files.get("float")
     if not own or not reference:
-        return _timed(timed_latency(detail))
+        files = (artifact.sha256 for artifact in detail.artifacts if not artifact.is_input)
+        speed = next((timed[sha256] for sha256 in files if sha256 in timed), None)
+        return Cell(speed.text, speed.milliseconds) if speed else _timed(timed_latency(detail))
     return Cell(f"{own['median']:.2f} ms, {reference['median'] / own['median']:.2f}× float", own["median"])
 
 

@@ -1,10 +1,11 @@
 """The chain that runs form: float → PTQ → QAT → ONNX Q/DQ, tied by the content of their files."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.services.comparable import MAIN_METRIC, disagreement, final_evaluation, points, points_text
+from app.services.timed import Speed, speeds
 from db.views import ArtifactView, EvaluationView, Number, RunDetail
 from engine.contracts.states import RunState
 
@@ -51,8 +52,12 @@ class ChainStep:
     backend: str = ""
     size_bytes: int | None = None
     """Of the model's file."""
+    sha256: str = ""
+    """Of the model's file; empty while it is not there."""
     seconds: float | None = None
     """Wall time of the run."""
+    speed: Speed | None = None
+    """Of the model's file, where one of the runs has timed it."""
 
     @property
     def delta_parent(self) -> float | None:
@@ -122,15 +127,20 @@ class _Node:
 
 
 def lineage(details: Sequence[RunDetail]) -> list[ChainStep]:
-    """The chain (or tree) that the runs form, parents before children; empty when nothing ties any of them."""
-    nodes = {detail.run.id: _Node(detail) for detail in sorted(details, key=_age)}
+    """The chain (or tree) that the runs form, parents before children; empty when nothing ties any of them.
+
+    Benchmarks are no steps of it: what they timed stands with the step that made the file.
+    """
+    timed = speeds(details)
+    models = [detail for detail in details if detail.run.stage != "benchmark"]
+    nodes = {detail.run.id: _Node(detail) for detail in sorted(models, key=_age)}
     for node in nodes.values():
         _tie(node, nodes)
     steps: list[ChainStep] = []
     for node in nodes.values():
         if node.parent is None and (node.children or node.given() is not None):
             steps += _steps(node)
-    return steps
+    return [replace(step, speed=timed.get(step.sha256)) for step in steps]
 
 
 def _tie(node: _Node, nodes: Mapping[str, _Node]) -> None:
@@ -205,11 +215,12 @@ def _given_step(root: _Node, evaluation: EvaluationView) -> ChainStep:
         settings=evaluation.settings,
         backend=evaluation.backend or "",
         size_bytes=next((artifact.size_bytes for artifact in _inputs(root)), None),
+        sha256=next((artifact.sha256 for artifact in _inputs(root)), ""),
     )
 
 
 def _step(node: _Node, depth: int) -> ChainStep:
-    run, own = node.detail.run, node.own
+    run, own, file = node.detail.run, node.own, _file(node)
     to_parent, why_not = _measured(node, node.parent)
     reference = next((ancestor for ancestor in node.ancestors() if ancestor.is_float), None)
     root = list(node.ancestors())[-1] if node.parent else node
@@ -234,7 +245,8 @@ def _step(node: _Node, depth: int) -> ChainStep:
         not_comparable_to_float=why_not_float,
         settings=own.settings if own else None,
         backend=(own.backend or "") if own else "",
-        size_bytes=_size(node),
+        size_bytes=file.size_bytes if file else None,
+        sha256=file.sha256 if file else "",
         seconds=run.seconds,
     )
 
@@ -282,8 +294,8 @@ def _given_label(evaluation: EvaluationView) -> str:
     return f"{evaluation.label or 'float'} (given)"
 
 
-def _size(node: _Node) -> int | None:
-    outputs = {artifact.role: artifact.size_bytes for artifact in _outputs(node)}
+def _file(node: _Node) -> ArtifactView | None:
+    outputs = {artifact.role: artifact for artifact in _outputs(node)}
     return next((outputs[role] for role in _MODEL_ROLES if role in outputs), None)
 
 

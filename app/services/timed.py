@@ -1,9 +1,61 @@
 """How fast a model ran, of a run whose log is that of a program that times one."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from db.views import RunDetail
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast a file ran in the last benchmark that timed it."""
+
+    milliseconds: float
+    """Median of one batch."""
+    times: float | None
+    """How much faster than the float model that took turns with it."""
+    batch: int
+    runtime: str
+
+    @property
+    def text(self) -> str:
+        """`29.30 ms, 2.43× float`"""
+        times = "" if self.times is None else f", {self.times:.2f}× float"
+        return f"{self.milliseconds:.2f} ms{f', batch {self.batch}' if self.batch != 1 else ''}{times}"
+
+
+def speeds(details: Sequence[RunDetail]) -> dict[str, Speed]:
+    """By the SHA-256 of the file: what `benchmark` timed in these runs, the last one first, and what `int8` did."""
+    found: dict[str, Speed] = {}
+    for detail in sorted(details, key=lambda one: (one.run.stage == "benchmark", one.run.created_at)):
+        found.update(_by_int8(detail))
+        found.update(_by_benchmark(detail))
+    return found
+
+
+def _by_benchmark(detail: RunDetail) -> Iterator[tuple[str, Speed]]:
+    """The smallest batch is what a speed is told of."""
+    for model in _mapping(detail.details.get("benchmark")).get("models") or ():
+        timings = [timing for timing in model.get("timings") or () if _is_number(timing.get("median"))]
+        if model.get("sha256") and timings:
+            least = min(timings, key=lambda timing: int(timing["batch"]))
+            yield model["sha256"], Speed(least["median"], least.get("speed"), least["batch"], model.get("runtime", ""))
+
+
+def _by_int8(detail: RunDetail) -> Iterator[tuple[str, Speed]]:
+    files = _mapping(_mapping(detail.details.get("latency")).get("files"))
+    float_median = _mapping(files.get("float")).get("median")
+    for label, is_input, role in (("ONNX INT8", False, "onnx"), ("ONNX Q/DQ", True, "weights")):
+        median = _mapping(files.get(label)).get("median")
+        file = next((one for one in detail.artifacts if one.is_input is is_input and one.role == role), None)
+        if file is not None and _is_number(median):
+            times = float_median / median if _is_number(float_median) else None
+            yield file.sha256, Speed(median, times, 1, "onnxruntime")
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def timed_latency(detail: RunDetail) -> tuple[str, float] | None:

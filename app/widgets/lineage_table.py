@@ -23,6 +23,7 @@ def chain_columns() -> tuple[Column, ...]:
         Column("parent", f"{delta} parent", justify="right"),
         Column("float", f"{delta} float", justify="right"),
         Column("map50", "mAP@.5", justify="right"),
+        Column("speed", "SPEED", justify="right", priority=1),
         Column("size", "SIZE", justify="right", priority=1),
         Column("time", "TIME", justify="right", priority=2),
     )
@@ -42,9 +43,18 @@ def chain_cells(step: ChainStep) -> list[Cell]:
         difference(clean(step.delta_parent_text()), step.delta_parent),
         difference(clean(step.delta_float_text()), step.delta_float),
         clean(fraction_text(step.metrics.get("mAP@.5"))),
+        ((_speed(step), "muted"),),
         ((formats.size(step.size_bytes) if step.size_bytes is not None else glyphs().dash, "muted"),),
         ((formats.duration(step.seconds), "muted"),),
     ]
+
+
+def _speed(step: ChainStep) -> str:
+    """How much faster than float; milliseconds where it is the float model itself."""
+    if step.speed is None:
+        return glyphs().dash
+    times = step.speed.times
+    return f"{step.speed.milliseconds:.1f} ms" if times is None or times == 1 else f"{times:.2f}x"
 
 
 def difference(text: str, points: float | None) -> Cell:

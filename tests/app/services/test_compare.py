@@ -154,3 +154,10 @@ def test_latency_is_told_with_the_speed_against_float() -> None:
     fast = replace(run("2", "int8", evaluations=[evaluation("ONNX INT8", 0.5)]), details={"latency": {"files": files}})
     cells = row(compare([run("1", "retrain", evaluations=[evaluation("", 0.5)]), fast]), "run", "latency").cells
     assert [cell.text for cell in cells] == ["–", "29.30 ms, 2.43× float"]
+
+
+def test_a_benchmark_among_the_runs_tells_the_latency_of_the_file_that_another_made() -> None:
+    model = {"label": "PTQ", "sha256": "c" * 64, "timings": [{"batch": 1, "median": 12.0, "speed": 0.8}]}
+    timed = replace(run("9", "benchmark"), details={"benchmark": {"models": [model]}})
+    cells = row(compare([*demo_chain(), timed]), "run", "latency").cells
+    assert sorted(cell.text for cell in cells) == ["12.00 ms, 0.80× float", "–", "–", "–", "–", "–"]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from app.cli.chain import chain_table
 from app.services.lineage import ChainStep, lineage
 from engine.contracts.states import RunState
 from tests.app.services.chain_fixtures import SETTINGS, demo_chain, evaluation, made, read, run
@@ -124,3 +125,35 @@ def test_a_step_at_work_is_not_told_by_the_evaluation_of_its_input() -> None:
     )
     step = lineage([shapes, trained, calibrated, working])[-1]
     assert (step.label, step.metrics, step.delta_parent_text()) == ("QAT", {}, "–")
+
+
+def test_a_benchmark_tells_the_speed_of_the_step_that_made_the_file() -> None:
+    chain = demo_chain()
+    files = {"retrain": "a" * 64, "export": "9" * 64}
+    timing = {"batch": 1, "median": 29.3, "speed": 2.43}
+    models = [
+        {"label": "float", "sha256": files["retrain"], "timings": [{"batch": 1, "median": 71.2, "speed": 1.0}]},
+        {"label": "ONNX Q/DQ", "sha256": files["export"], "timings": [{"batch": 8, "median": 200.0}, timing]},
+        {"label": "ONNX float", "sha256": None, "timings": [timing]},
+    ]
+    timed = replace(run("9", "benchmark", age=9), details={"benchmark": {"models": models}})
+    steps = lineage([*chain, timed])
+    assert [step.label for step in steps] == ["float ReLU", "PTQ", "QAT", "ONNX Q/DQ"], "it is no step itself"
+    assert [step.speed and (step.speed.milliseconds, step.speed.times) for step in steps] == [
+        (71.2, 1.0),
+        None,
+        None,
+        (29.3, 2.43),
+    ]
+    lines = chain_table(steps).splitlines()
+    told = next(line for line in lines if "ONNX Q/DQ" in line)
+    assert "2.43×" in told
+    assert "SPEED" not in chain_table(lineage(chain))
+
+
+def test_what_int8_timed_stands_with_its_file_and_the_one_before() -> None:
+    chain = demo_chain()
+    files = {"float": {"median": 80.0}, "ONNX Q/DQ": {"median": 100.0}, "ONNX INT8": {"median": 40.0}}
+    rewritten = run("i", "int8", artifacts=[read("weights", "9"), made("onnx", "7")], parents=["o"], age=5)
+    steps = lineage([*chain, replace(rewritten, details={"latency": {"files": files}})])
+    assert [step.speed.times for step in steps if step.speed] == [0.8, 2.0]
