@@ -26,15 +26,16 @@ def call(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"schema": 1, "workspace": workspace.path, "imported": reports})
         return 0
-    headers = ["FILE", "RUN", "EPOCHS", "EVALUATIONS", "LINES", "NOT READ", ""]
+    headers = ["FILE", "RUN", "FORMAT", "EPOCHS", "EVALUATIONS", "LINES", "NOT READ", ""]
     rows = [
         [
             report.path.name,
             report.name,
+            report.dialect,
             *(str(count) for count in (report.epochs, report.evaluations, report.lines, report.not_understood)),
             "" if report.is_new else "known",
         ]
         for report in reports
     ]
-    print(table(headers, rows, right=range(2, 6)))
+    print(table(headers, rows, right=range(3, 7)))
     return 0

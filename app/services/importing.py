@@ -15,6 +15,7 @@ from engine.contracts.facts import (
     EpochRow,
     Fact,
     ModelSummary,
+    Note,
     OutOfMemory,
     StageEvent,
     TrainingCompleted,
@@ -23,6 +24,7 @@ from engine.contracts.facts import (
 )
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import COMMAND, RunSpec
+from engine.logs.dialects import describe
 from engine.logs.parser import LogParser
 from engine.supervise.ids import new_run_id
 
@@ -55,6 +57,8 @@ class ImportReport:
     not_understood: int
     is_new: bool
     """False when a file of the same content had been imported before."""
+    dialect: str = ""
+    """Whose log it is, in words: `trtexec (unverified)`; empty where no table of it was printed."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class _Found:
     evaluations: int
     lines: int
     not_understood: int
+    dialect: str
 
 
 def import_logs(workspace: Workspace, paths: Sequence[Path], name: str | None = None) -> list[ImportReport]:
@@ -109,6 +114,12 @@ def _examine(path: Path) -> _Found:
     except OSError as error:
         raise YoloqatError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
     counts.take(parser.finish())
+    if not counts.is_log and counts.foreign:
+        raise YoloqatError(
+            f"this is a log of {counts.foreign}, which is not read here",
+            where=str(path),
+            hint="Of such logs only pycocotools' table would be read, and there is none in this one.",
+        )
     if not counts.is_log:
         raise YoloqatError(
             "this is no log that is known here: it holds neither epochs nor evaluations nor an error",
@@ -123,6 +134,7 @@ def _examine(path: Path) -> _Found:
         evaluations=len(counts.evaluations),
         lines=parser.lines,
         not_understood=parser.not_understood,
+        dialect=counts.foreign or describe(parser.dialect or ""),
     )
 
 
@@ -131,12 +143,16 @@ class _Counts:
 
     def __init__(self) -> None:
         self.is_log = False
+        self.foreign = ""
+        """Another trainer, whose log it is."""
         self.epochs: set[int] = set()
         self.evaluations: set[int] = set()
 
     def take(self, facts: Sequence[Fact]) -> None:
         for fact in facts:
             self.is_log = self.is_log or isinstance(fact, _TELLING)
+            if isinstance(fact, Note) and fact.kind == "foreign":
+                self.foreign = fact.text
             if isinstance(fact, EpochRow):
                 self.epochs.add(fact.epoch)
             elif isinstance(fact, ValidationRow | CocoLine) and fact.epoch is None:
@@ -158,6 +174,7 @@ def _import(workspace: Workspace, log: _Found, name: str | None) -> ImportReport
         lines=log.lines,
         not_understood=log.not_understood,
         is_new=known is None,
+        dialect=log.dialect,
     )
 
 

@@ -14,12 +14,14 @@ from app.widgets.curves import loss_chart
 from app.widgets.run_text import epoch_count, fraction, loss_line
 from app.widgets.spans import Cell
 from db.views import Number, ProgressView
+from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
 from engine.contracts.states import RunState
 from tests.app.services.index_fixtures import workspace
 from tests.engine.logs.event_files import written, yolov7
 from tests.engine.logs.printed import bar
 from tests.engine.logs.reading import FIXTURES
+from tests.engine.logs.test_foreign import OTHERS
 
 __all__ = ["workspace"]
 TITLES = "Epoch GPU_mem box_loss cls_loss dfl_loss Instances Size"
@@ -181,6 +183,16 @@ def test_odd_layers_in_a_log_are_not_shown(workspace: Workspace, tmp_path: Path,
     [("yolov5.txt", "yolov5"), ("trtexec_8.txt", "trtexec (unverified)"), ("results_act_relu.txt", "yolov7")],
 )
 def test_whose_log_it_is(workspace: Workspace, name: str, dialect: str) -> None:
-    import_logs(workspace, [FIXTURES / name])
+    (report,) = import_logs(workspace, [FIXTURES / name])
+    assert report.dialect == dialect
     (run,) = list_runs(workspace)
     assert log_dialect(get_detail(workspace, run.id)) == dialect
+
+
+@pytest.mark.parametrize("name", ["YOLOX", "OpenMMLab JSON", "Keras"])
+def test_a_log_that_is_not_read_is_refused_by_its_name(workspace: Workspace, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "train.log"
+    path.write_text(OTHERS[name])
+    with pytest.raises(YoloqatError, match=f"a log of {name.split()[0]}, which is not read here"):
+        import_logs(workspace, [path])
+    assert list_runs(workspace) == []
