@@ -81,6 +81,24 @@ def weight_amax(conv: QuantizedConv2d) -> Tensor:
     return torch.maximum(amax, floor)
 
 
+@torch.no_grad()
+def round_biases(model: nn.Module) -> None:
+    """Round biases to whole units of input scale × weight scale, in place, as integer runtimes do on loading a file.
+
+    Half a unit is far less than a step of the output, but steps that it flips early are many in the end. With biases
+    that are whole already, a runtime's integers are those that fake quantization has computed, and its mAP as well.
+    Values that float32 cannot count in units stay: dead channels, whose weights add nothing.
+    """
+    for conv in quantized_convolutions(model).values():
+        if conv.bias is None:
+            continue
+        input_top = 2 ** (conv._input_quantizer.num_bits - 1) - 1
+        top = 2 ** (conv._weight_quantizer.num_bits - 1) - 1
+        unit = (conv._input_quantizer.amax.float() / input_top) * (conv._weight_quantizer.amax.float().flatten() / top)
+        whole = torch.round(conv.bias / unit)
+        conv.bias.copy_(torch.where(whole.abs() < 2**22, whole * unit, conv.bias))
+
+
 def amax_table(model: nn.Module) -> list[dict[str, object]]:
     """One row per quantizer: its convolutions, its range and its bits; per-channel ranges as smallest and largest."""
     readers: dict[int, list[str]] = {}

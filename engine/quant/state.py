@@ -11,6 +11,7 @@ from engine.models.checkpoint import Checkpoint, model_from_checkpoint
 from engine.models.config import parse_model_config
 from engine.models.fuse import fuse_model
 from engine.models.yolo import YoloModel, build_model
+from engine.quant.calibrate import round_biases
 from engine.quant.placement import ValueClass, find_value_classes, place_quantizers
 from engine.quant.policy import resolve_policy
 
@@ -107,6 +108,14 @@ def quantized_checkpoint(model: YoloModel, spec: QuantSpec, source: Checkpoint) 
         quant=spec.to_plain(),
         meta=dict(source.meta),
     )
+
+
+def with_rounded_biases(checkpoint: Checkpoint) -> Checkpoint:
+    """The same quantized model with biases as `round_biases` leaves them, and nothing of its training."""
+    model = load_quantized(checkpoint)
+    round_biases(model)
+    state = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    return replace(checkpoint, model_state=state, ema_state=None, optimizer=None)
 
 
 def load_quantized(checkpoint: Checkpoint, ema: bool = True) -> YoloModel:

@@ -25,6 +25,7 @@ from engine.export.structure import Structure, check_structure
 from engine.export.trtexec import trtexec_commands
 from engine.models.checkpoint import load_checkpoint
 from engine.models.yolo import YoloModel
+from engine.quant.calibrate import round_biases
 from engine.quant.quantizer import quantized_convolutions
 from engine.quant.state import restore_model
 from engine.stages.session import Session
@@ -48,6 +49,7 @@ def run(options: ExportOptions, session: Session) -> StageResult:
     model = restore_model(checkpoint).requires_grad_(False)
     size = _image_size(options.img_size, int(model.stride.max()))
     quantized = list(quantized_convolutions(model))
+    round_biases(model)
     label = "ONNX Q/DQ" if quantized else "ONNX"
     batches = _images(options, data, model, size)
     checked = _Checks(model, quantized, batches, options.tolerance)

@@ -17,7 +17,7 @@ from engine.data.loader import BatchLoader, val_loader
 from engine.evaluate.predictors import TorchPredictor
 from engine.models.checkpoint import Checkpoint, load_checkpoint, model_from_checkpoint, save_checkpoint
 from engine.models.yolo import YoloModel
-from engine.quant.calibrate import amax_table, collect, set_ranges
+from engine.quant.calibrate import amax_table, collect, round_biases, set_ranges
 from engine.quant.histogram import ActivationHistogram
 from engine.quant.proxy import HeadError
 from engine.quant.search import choose_calibrator, correct_biases
@@ -45,6 +45,7 @@ def run(options: PtqOptions, session: Session) -> StageResult:
     spec = quantize_model(model, options.keep_float, bits=options.bits, weight_bits=options.weight_bits)
     _say_placement(spec)
     spec = _calibrate(options, model, spec, data, device)
+    round_biases(model)
     path = session.run_dir / "weights" / "ptq.pt"
     saved = quantized_checkpoint(model, spec, checkpoint)
     saved.meta |= {"stage": "ptq", "data": str(data.path), "img_size": options.img_size, "float_sha256": source.sha256}

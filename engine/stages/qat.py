@@ -20,7 +20,7 @@ from engine.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoin
 from engine.models.yolo import YoloModel
 from engine.quant.distill import FeatureDistillation
 from engine.quant.finetune import FineTuneSchedule, make_trainable, quantized_snapshot, with_distillation
-from engine.quant.state import QuantSpec, load_quantized
+from engine.quant.state import QuantSpec, load_quantized, with_rounded_biases
 from engine.stages.session import Session
 from engine.train.console import say
 from engine.train.ema import ModelEMA
@@ -72,6 +72,7 @@ def run(options: QatOptions, session: Session) -> StageResult:
     )
     hours = train(training, progress, plan)
     kept = _say_kept(progress, float(plan.meta["ptq_fitness"]))
+    save_checkpoint(progress.best, with_rounded_biases(load_checkpoint(progress.best)))
     evaluations.append(_final_test(setup, progress))
     for path in (progress.last, progress.best):
         strip(path)

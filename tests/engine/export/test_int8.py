@@ -14,7 +14,7 @@ from engine.export.coverage import int8_coverage
 from engine.export.int8 import to_runtime_int8, without_quantization
 from engine.export.onnx_export import export_onnx
 from engine.models.yolo import YoloModel
-from engine.quant.calibrate import collect, set_ranges
+from engine.quant.calibrate import collect, round_biases, set_ranges
 from engine.quant.quantizer import set_quantization
 from engine.quant.state import quantize_model
 
@@ -136,3 +136,44 @@ def test_the_given_file_is_left_as_it_is(shallow_ptq: YoloModel, tmp_path: Path)
     without_quantization(qdq)
     assert qdq.SerializeToString(deterministic=True) == before
     assert onnxruntime.InferenceSession(tmp_path / "qdq.onnx") is not None
+
+
+def test_whole_biases_make_the_optimised_file_compute_the_same(
+    shallow: YoloModel, images: torch.Tensor, tmp_path: Path
+) -> None:
+    """ONNX Runtime rounds biases to int32 where it fuses a convolution; there is nothing left for it to round."""
+    with torch.no_grad():
+        for i in (0, 1, 4, 7):
+            shallow.model[i].conv.bias.uniform_(-0.5, 0.5)
+    quantize_model(shallow, ["none"])
+    set_ranges(shallow, collect(shallow, [images]), "mse")
+    differences = []
+    for name in ("as they are", "whole"):
+        if name == "whole":
+            round_biases(shallow)
+        qdq = export_onnx(shallow, tmp_path / f"{name}.onnx", image_size=64)
+        int8 = saved(to_runtime_int8(qdq), tmp_path / f"{name}.int8.onnx")
+        expected, got = run(tmp_path / f"{name}.onnx", images), run(int8, images, optimize=True)
+        differences.append(float(np.linalg.norm(got - expected) / np.linalg.norm(expected)))
+    assert differences[1] < 1e-5
+    assert differences[1] < differences[0] / 5
+    again = {key: value.clone() for key, value in shallow.state_dict().items()}
+    round_biases(shallow)
+    assert all(torch.equal(again[key], value) for key, value in shallow.state_dict().items()), "whole ones stay"
+
+
+def test_a_dead_channel_keeps_its_bias(shallow: YoloModel, images: torch.Tensor, tmp_path: Path) -> None:
+    """Weights of zero and a bias: where the scale followed the weights, the int32 bias would overflow and be lost."""
+    conv = shallow.model[4].conv
+    with torch.no_grad():
+        conv.weight[:4] = 0
+        conv.weight[4:8] = 1e-13
+        conv.bias[:8] = 0.3
+    quantize_model(shallow, ["none"])
+    set_ranges(shallow, collect(shallow, [images]), "max")
+    round_biases(shallow)
+    assert torch.allclose(shallow.model[4].conv.bias[:8], torch.tensor(0.3), atol=1e-6)
+    int8 = saved(to_runtime_int8(export_onnx(shallow, tmp_path / "qdq.onnx", image_size=64)), tmp_path / "int8.onnx")
+    expected = run(tmp_path / "qdq.onnx", images)
+    got = run(int8, images, optimize=True)
+    assert np.linalg.norm(got - expected) / np.linalg.norm(expected) < 1e-5
