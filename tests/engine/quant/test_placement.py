@@ -12,14 +12,22 @@ from engine.quant.placement import find_value_classes, place_quantizers
 from engine.quant.policy import resolve_policy
 from engine.quant.quantizer import input_quantizers, quantized_convolutions
 
+FIRST_AND_HEAD = [r"model\.0\.conv", r"model\.77\.m\..*"]
+
 
 @pytest.mark.parametrize(
-    ("name", "width", "convolutions", "tensors", "classes"),
-    [("yolov7-tiny", 0.125, 54, 43, 23), ("yolov7", 0.125, 89, 76, 45)],
+    ("name", "keep_float", "convolutions", "tensors", "classes"),
+    [
+        ("yolov7-tiny", FIRST_AND_HEAD, 54, 43, 23),
+        ("yolov7-tiny", ["default"], 58, 47, 27),
+        ("yolov7", ["default"], 89, 76, 45),
+    ],
 )
-def test_counts_of_the_published_models(name: str, width: float, convolutions: int, tensors: int, classes: int) -> None:
-    model = fuse_model(build_model(load_model_config(name), width=width).eval())
-    policy = resolve_policy(model, ["default"])
+def test_counts_of_the_published_models(
+    name: str, keep_float: list[str], convolutions: int, tensors: int, classes: int
+) -> None:
+    model = fuse_model(build_model(load_model_config(name), width=0.125).eval())
+    policy = resolve_policy(model, keep_float)
     found = find_value_classes(model, policy.quantized, torch.zeros(1, 3, 64, 64))
     assert len(policy.quantized) == convolutions
     assert sum(group.tensors for group in found) == tensors
@@ -75,7 +83,10 @@ def test_a_convolution_that_never_runs_is_named() -> None:
 
 def test_policy_default_of_tiny_and_of_yolov7(narrow_tiny: YoloModel) -> None:
     heads = ("model.77.m.0", "model.77.m.1", "model.77.m.2")
-    assert resolve_policy(narrow_tiny, ["default"]).floating == ("model.0.conv", *heads)
+    assert resolve_policy(narrow_tiny, ["default"]).floating == ()
+    assert resolve_policy(narrow_tiny, FIRST_AND_HEAD).floating == ("model.0.conv", *heads)
+    yolov7 = fuse_model(build_model(load_model_config("yolov7"), width=0.125).eval())
+    assert resolve_policy(yolov7, ["default"]).floating == ("model.105.m.0", "model.105.m.1", "model.105.m.2")
     assert resolve_policy(narrow_tiny, ["none"]).floating == ()
     assert resolve_policy(narrow_tiny, [r"model\.77"]).floating == heads
     assert "model.5.conv" in resolve_policy(narrow_tiny, ["default", r"model\.5\..*"]).floating

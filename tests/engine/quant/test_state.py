@@ -49,9 +49,9 @@ def test_the_description_is_plain_data_and_complete(narrow_tiny: YoloModel, tmp_
     loaded = load_checkpoint(tmp_path / "ptq.pt")
     assert loaded.quant == saved.quant
     spec = QuantSpec.from_plain(loaded.quant)
-    assert len(spec.quantized) == 54
-    assert spec.floating[0] == "model.0.conv"
-    assert len(spec.classes) == 23
+    assert len(spec.quantized) == 58
+    assert spec.floating == ()
+    assert len(spec.classes) == 27
 
 
 def test_a_float_checkpoint_is_refused_with_what_to_do(narrow_tiny: YoloModel) -> None:

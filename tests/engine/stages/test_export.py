@@ -14,8 +14,6 @@ from engine.models.checkpoint import load_checkpoint
 from engine.quant.state import QuantSpec, load_quantized
 from tests.engine.stages.toy import SIZE, VAL_IMAGES, Done, refusal, run_stage
 
-FLOAT_CONVOLUTIONS = ["model.0.conv", "model.77.m.0", "model.77.m.1", "model.77.m.2"]
-
 
 @pytest.fixture(scope="module")
 def graph(exported: Done) -> onnx.GraphProto:
@@ -51,8 +49,8 @@ def test_quantized_convolutions_have_q_and_dq_on_input_and_weight(graph: onnx.Gr
     both = [node for node in convolutions if quantized(node.input[0]) and quantized(node.input[1])]
     neither = [node for node in convolutions if not quantized(node.input[0]) and not quantized(node.input[1])]
     expected = QuantSpec.from_plain(load_checkpoint(toy_ptq).quant or {}).quantized
-    assert len(both) == len(expected) == 54
-    assert len(neither) == len(FLOAT_CONVOLUTIONS)
+    assert len(both) == len(expected) == 58
+    assert not neither
     assert len(both) + len(neither) == len(convolutions)
 
 
@@ -76,11 +74,11 @@ def test_onnx_runtime_agrees_with_pytorch(exported: Done, toy_ptq: Path, toy_dat
 
 def test_what_the_file_is_made_of_is_told(exported: Done) -> None:
     (event,) = exported.events("export")
-    assert (event["quantized"], event["convolutions"], event["activation_scales"]) == (54, 58, 23)
-    assert event["qdq_pairs"] == 54 + 43
-    assert event["floating"] == FLOAT_CONVOLUTIONS
+    assert (event["quantized"], event["convolutions"], event["activation_scales"]) == (58, 58, 27)
+    assert event["qdq_pairs"] == 58 + 47
+    assert event["floating"] == []
     assert event["difference"]["relative"] < 1e-2  # type: ignore[index,call-overload]
-    assert exported.result.details["quantized"] == 54
+    assert exported.result.details["quantized"] == 58
     assert "INT8" not in exported.log.split("Namespace")[1]
 
 

@@ -28,11 +28,11 @@ def test_float_and_ptq_are_evaluated_under_the_same_settings(calibrated: Done, t
 def test_the_calibration_is_told(calibrated: Done) -> None:
     (event,) = calibrated.events("calibration")
     assert (event["calibrator"], event["images"]) == ("mse", CALIBRATION_IMAGES)
-    assert (event["quantized"], event["rows"]) == (54, 23)
-    assert len(event["quantizers"]) == 23  # type: ignore[arg-type]
+    assert (event["quantized"], event["rows"]) == (58, 27)
+    assert len(event["quantizers"]) == 27  # type: ignore[arg-type]
     assert "Collect stats for calibrating" in calibrated.log
-    assert "54 convolutions: 43 input tensors share 23 scales" in calibrated.log
-    assert len(calibrated.result.details["ranges"]) == 23 + 54  # type: ignore[arg-type]
+    assert "58 convolutions: 47 input tensors share 27 scales" in calibrated.log
+    assert len(calibrated.result.details["ranges"]) == 27 + 58  # type: ignore[arg-type]
 
 
 def test_eight_bits_change_a_trained_model_little(toy_ptq: Path, toy_data: Path) -> None:
