@@ -35,7 +35,7 @@ def run(options: BenchmarkOptions, session: Session) -> StageResult:
         "rounds": options.rounds,
         "threads": options.threads,
         "device": "cpu" if device.type == "cpu" else str(device.index),
-        "size": options.img_size,
+        "size": _image_size(options, graphs),
     }
     if settings["batches"][0] < 1:
         raise YoloqatError("--batches: a batch has at least one image")
@@ -46,16 +46,26 @@ def run(options: BenchmarkOptions, session: Session) -> StageResult:
     facts = {
         **{key: settings[key] for key in ("batches", "rounds", "threads", "device")},
         "warm_up": WARM_UP,
-        "image_size": options.img_size,
+        "image_size": settings["size"],
         "unit": "ms",
         "machine": platform.processor() or platform.machine(),
         "models": [_facts(subject, subjects, inputs.get(subject.path)) for subject in subjects],
         "tensorrt": tensorrt,
     }
     for batch in settings["batches"]:
-        say(_table(subjects, facts["models"], batch, options))
+        say(_table(subjects, facts, batch))
     emit("benchmark", **facts)
     return session.finish({}, details={"benchmark": facts})
+
+
+def _image_size(options: BenchmarkOptions, graphs: dict[Path, onnx.ModelProto]) -> int:
+    """That of the ONNX files, where they have one: checkpoints take any."""
+    sizes = {graph.graph.input[0].type.tensor_type.shape.dim[2].dim_value for graph in graphs.values()} - {0}
+    if len(sizes) != 1 or sizes == {options.img_size}:
+        return options.img_size
+    size = int(sizes.pop())
+    say(f"the ONNX files take images of {size}x{size}: timing at that size instead of --img-size {options.img_size}")
+    return size
 
 
 def _load(path: Path) -> onnx.ModelProto:
@@ -111,7 +121,7 @@ def _tensorrt(
                         program,
                         labels[path],
                         path,
-                        image_size=options.img_size,
+                        image_size=settings["size"],
                         batch=batch,
                         dynamic=dynamic,
                         quantized=_is_quantized(graph),
@@ -167,14 +177,14 @@ def _facts(subject: Subject, subjects: Sequence[Subject], artifact: Artifact | N
     }
 
 
-def _table(subjects: Sequence[Subject], facts: Sequence[dict[str, Any]], batch: int, options: BenchmarkOptions) -> str:
-    threads = f"{options.threads} thread{'s' * (options.threads > 1)}"
+def _table(subjects: Sequence[Subject], facts: dict[str, Any], batch: int) -> str:
+    threads, size = f"{facts['threads']} thread{'s' * (facts['threads'] > 1)}", facts["image_size"]
     lines = [
-        f"\nBatch {batch}, {options.img_size}x{options.img_size}, {threads}, {options.rounds} runs, ms:",
+        f"\nBatch {batch}, {size}x{size}, {threads}, {facts['rounds']} runs, ms:",
         f"  {'':<14} {'median':>8} {'IQR':>7} {'p95':>8} {'images/s':>9} {'speed':>7} {'peak MB':>8} "
         f"{'file MB':>8}  where",
     ]
-    for subject, told in zip(subjects, facts, strict=True):
+    for subject, told in zip(subjects, facts["models"], strict=True):
         row = next((row for row in told["timings"] if row["batch"] == batch), None)
         if row is None:
             lines.append(f"  {subject.label:<14} takes another batch")
@@ -186,5 +196,7 @@ def _table(subjects: Sequence[Subject], facts: Sequence[dict[str, Any]], batch: 
             f"{row['images_per_second']:9.1f} {speed:>7} {subject.peak_mb:8.0f} {size:>8}  "
             f"{subject.runtime}, {subject.provider}"
         )
-    against = {f"{told['label']} / {told['reference']}" for told in facts if told["label"] != told["reference"]}
+    against = {
+        f"{told['label']} / {told['reference']}" for told in facts["models"] if told["label"] != told["reference"]
+    }
     return "\n".join([*lines, f"  speed: {', '.join(sorted(against)) or 'one model alone'}"])

@@ -78,10 +78,21 @@ def test_trtexec_is_run_with_the_flags_that_it_has(
     assert "batch 1: " in done.log
 
 
-def test_what_cannot_be_timed_is_named(toy_float: Path, exported: Done, tmp_path: Path) -> None:
+def test_what_cannot_be_timed_is_named(toy_float: Path, tmp_path: Path) -> None:
     garbage = tmp_path / "garbage.pt"
     garbage.write_bytes(b"no model")
     assert "garbage.pt" in refusal("benchmark", tmp_path / "a", "--models", toy_float, garbage, "--img-size", SIZE)
+
+
+def test_checkpoints_are_timed_at_the_size_of_the_onnx_files(
+    exported: Done, toy_float: Path, toy_ptq: Path, tmp_path: Path
+) -> None:
     model = exported.folder / "export" / "model.onnx"
-    message = refusal("benchmark", tmp_path / "b", "--models", toy_float, model, "--img-size", 128)
-    assert "models of different image sizes" in message
+    done = run_stage("benchmark", tmp_path / "run", "--models", toy_float, model, "--rounds", 1, PATH="/nothing")
+    assert done.code == 0, done.log
+    assert "timing at that size instead of --img-size 640" in done.log
+    assert done.result.details["benchmark"]["image_size"] == SIZE  # type: ignore[index]
+    larger = run_stage("export", tmp_path / "larger", "--weights", toy_ptq, "--img-size", 2 * SIZE)
+    assert larger.code == 0, larger.log
+    both = (model, larger.folder / "export" / "model.onnx")
+    assert "different image sizes" in refusal("benchmark", tmp_path / "b", "--models", *both)
