@@ -1,6 +1,7 @@
 """What an exported file says about itself, as ONNX `metadata_props`."""
 
 import json
+from collections.abc import Mapping
 
 import onnx
 from torch import nn
@@ -17,7 +18,14 @@ ACTIVATIONS = {
 
 
 def describe(
-    model: YoloModel, *, label: str, image_size: int, data: str, source_sha256: str, heads: str = "decoded"
+    model: YoloModel,
+    *,
+    label: str,
+    image_size: int,
+    data: str,
+    source_sha256: str,
+    heads: str = "decoded",
+    ancestors: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """The properties to write.
 
@@ -27,6 +35,7 @@ def describe(
         image_size: height and width of its input.
         data: the data set that it was evaluated on; empty when unknown.
         source_sha256: of the checkpoint.
+        ancestors: SHA-256 of the files that the checkpoint was made from, by what they are, and of the data set's.
         heads: what the outputs hold; raw ones are decoded with the anchors (pixels) and strides told here.
     """
     kinds = {name for module in model.modules() for kind, name in ACTIVATIONS.items() if type(module) is kind}
@@ -40,6 +49,7 @@ def describe(
         "model": model.config.name,
         "data": data,
         "source_sha256": source_sha256,
+        "lineage": json.dumps(dict(ancestors or {})),
         "heads": heads,
         "nms": "none",
         "anchors": json.dumps((model.head.anchor_grid.flatten(1)).tolist()),

@@ -44,8 +44,9 @@ def run(options: ExportOptions, session: Session) -> StageResult:
     checkpoint = load_checkpoint(options.weights)
     source = session.add_input("weights", options.weights)
     data = load_data_config(options.data) if options.data else None
+    ancestors = {key: str(checkpoint.meta[key]) for key in ("float_sha256", "ptq_sha256") if key in checkpoint.meta}
     if data is not None:
-        session.add_input("data", data.path)
+        ancestors["data_sha256"] = session.add_input("data", data.path).sha256
     model = restore_model(checkpoint).requires_grad_(False)
     size = _image_size(options.img_size, int(model.stride.max()))
     quantized = list(quantized_convolutions(model))
@@ -70,6 +71,7 @@ def run(options: ExportOptions, session: Session) -> StageResult:
             data=data.path.name if data else "",
             source_sha256=source.sha256,
             heads=options.heads,
+            ancestors=ancestors,
         ),
         check=checked,
     )

@@ -1,5 +1,9 @@
 """`export`, run as its own process on real files."""
 
+import json
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import onnx
@@ -12,7 +16,7 @@ from engine.data.loader import val_loader
 from engine.export.metadata import read_metadata
 from engine.models.checkpoint import load_checkpoint
 from engine.quant.state import QuantSpec, load_quantized
-from tests.engine.stages.toy import SIZE, VAL_IMAGES, Done, refusal, run_stage
+from tests.engine.stages.toy import SIZE, VAL_IMAGES, Done, command, environment, refusal, run_stage
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +100,31 @@ def test_the_file_says_where_it_comes_from(exported: Done) -> None:
     assert metadata["activation"] == "relu"
     assert metadata["image_size"] == str(SIZE)
     assert metadata["data"] == "shapes.yaml"
+    data = next(artifact for artifact in exported.result.inputs if artifact.role == "data")
+    float_sha256 = load_checkpoint(Path(weights.path)).meta["float_sha256"]
+    assert json.loads(metadata["lineage"]) == {"float_sha256": float_sha256, "data_sha256": data.sha256}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_an_export_that_is_killed_leaves_the_previous_file(toy_ptq: Path, tmp_path: Path, number: int) -> None:
+    folder = tmp_path / "run"
+    (folder / "export").mkdir(parents=True)
+    (folder / "export" / "model.onnx").write_bytes(b"the previous file")
+    given = ("--weights", toy_ptq, "--img-size", 640)
+    process = subprocess.Popen(
+        command("export", folder, *given), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment()
+    )
+    deadline = time.monotonic() + 60
+    while not list((folder / "export").glob("*.tmp")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode == (128 + number if number == signal.SIGTERM else -number)
+    assert (folder / "export" / "model.onnx").read_bytes() == b"the previous file"
+    assert not (folder / "result.json").exists()
+    assert bool(list((folder / "export").glob("*.tmp"))) == (number == signal.SIGKILL)
 
 
 def test_a_float_model_without_data(toy_float: Path, tmp_path: Path) -> None:
