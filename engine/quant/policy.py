@@ -70,9 +70,9 @@ def _read_files(keep_float: Sequence[str]) -> Iterator[str]:
 def default_patterns(model: nn.Module) -> list[str]:
     """Nothing where the first convolution has stride 2 (YOLOv7-tiny); else the head's 1×1 output convolutions.
 
-    What the head puts out is never quantized, its inputs and weights are. On YOLOv7-tiny that cost no accuracy that
-    could be told from noise, and ONNX Runtime gets a third faster; see docs/benchmarks.md. Larger models have not been
-    measured: theirs stay as NVIDIA's published recipe has them.
+    What the head puts out is never quantized, its inputs and weights are. On YOLOv7-tiny a float head and first
+    convolution are worth a tenth of a point, and ONNX Runtime is a quarter faster without; see docs/benchmarks.md.
+    Larger models have not been measured: theirs stay as NVIDIA's published recipe has them.
     """
     first = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
     if first is not None and first.in_channels == 3 and first.stride == (2, 2):
