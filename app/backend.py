@@ -42,9 +42,11 @@ class Backend:
         return self.workspace.path
 
     def follow(self) -> None:
-        """See to it that somebody reads the logs of live runs into the store."""
+        """See to it that somebody reads the logs of live runs into the store, and that what is queued has a runner."""
         from app.services.index import ensure_indexer
+        from app.services.requeue import requeue
 
+        requeue(self.workspace)
         ensure_indexer(self.workspace)
 
     def version(self) -> int:

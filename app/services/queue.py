@@ -1,7 +1,6 @@
 """The queue: what waits and why, who has what, and the order."""
 
 import contextlib
-import fcntl
 import os
 import re
 import signal
@@ -10,21 +9,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.services.boot import queue_was_seen_in
 from app.services.names import find_ids, read_name
 from engine.contracts.errors import YoloqatError
-from engine.contracts.outcome import Outcome, OutcomeKind
 from engine.contracts.process import LaunchRecord, ProcessRecord, QueueRecord, SlurmRecord, WaitingRecord
 from engine.contracts.run_folder import AttemptFolder, Workspace
 from engine.contracts.spec import Resources
 from engine.contracts.states import RunState
-from engine.runner.identity import boot_id, send_signal
+from engine.runner.identity import send_signal
 from engine.runner.leases import Leases, read_place
 from engine.runner.records import write_json
 from engine.supervise.evidence import identity_of
 from engine.supervise.lanes import lease_folder
-from engine.supervise.requeue import queued_before_reboot, relaunch
-from engine.supervise.state import AFTER_REBOOT, read_state
+from engine.supervise.state import read_state
 from engine.supervise.stop import request_stop
 
 _SECONDS = 3.0
@@ -136,9 +132,7 @@ def cancel_runs(workspace: Workspace, reference: str) -> list[str]:
     waiting = _waiting(workspace, reference, "cancelled")
     # Children first: one that waits would else end as `dependency failed`.
     for run in sorted(waiting, key=lambda run: run.id, reverse=True):
-        attempt = workspace.run(run.id).attempt(run.attempt)
-        if not request_stop(attempt) and run.reason == AFTER_REBOOT:  # no runner could be started for it
-            _conclude(attempt)
+        request_stop(workspace.run(run.id).attempt(run.attempt))
     return [run.name for run in waiting]
 
 
@@ -170,33 +164,6 @@ def move_runs(workspace: Workspace, reference: str, *, before: str | None = None
             attempt = workspace.run(run.id).attempt(run.attempt)
             _write(attempt, QueueRecord(priority=priority, position=position, held=run.held))
     return [run.name for run in order]
-
-
-def requeue_after_reboot(workspace: Workspace) -> int:
-    """Start the runners of what waited when the machine went down. Looks once per boot; costs one small file otherwise.
-
-    Returns:
-        How many were started.
-    """
-    boot = boot_id()
-    if not boot or queue_was_seen_in(workspace) == boot:
-        return 0
-    started = 0
-    with contextlib.suppress(OSError), workspace.boot_id.open("a+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        if queue_was_seen_in(workspace) == boot:  # another command has just done it
-            return 0
-        failed = False
-        for attempt in queued_before_reboot(workspace):
-            try:
-                relaunch(attempt)
-                started += 1
-            except YoloqatError:
-                failed = True  # it stays queued; its runner.log says why, and the next command tries again
-        if not failed:
-            file.truncate(0)
-            file.write(boot)
-    return started
 
 
 def needs_words(resources: Resources, cpu_lane: int) -> str:
@@ -286,15 +253,6 @@ def _write(attempt: AttemptFolder, place: QueueRecord) -> None:
     if process is not None:
         # The runner wakes for the end of a child, finds that there is none, and looks at its place: no second is lost.
         send_signal(identity_of(process.runner), signal.SIGCHLD)
-
-
-def _conclude(attempt: AttemptFolder) -> None:
-    """Write the outcome that a runner would have written."""
-    outcome = Outcome(kind=OutcomeKind.CANCELLED, stop_requested=True, reason="stopped before it started")
-    try:
-        write_json(str(attempt.outcome), outcome.model_dump(mode="json"))
-    except OSError as error:
-        raise YoloqatError(f"it cannot be cancelled: {error.strerror}", where=str(attempt.outcome)) from error
 
 
 def _await_hold(workspace: Workspace, run: QueuedRun) -> None:

@@ -3,11 +3,10 @@
 import os
 from pathlib import Path
 
-from app.services.boot import queue_was_seen_in
+from app.services.requeue import requeue
 from app.services.settings import load_settings, settings_path
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
-from engine.runner.identity import boot_id
 
 VARIABLE = "YOLOQAT_WORKSPACE"
 
@@ -15,7 +14,7 @@ VARIABLE = "YOLOQAT_WORKSPACE"
 def resolve_workspace(option: str | None = None) -> Workspace:
     """The workspace of `--workspace`, else of YOLOQAT_WORKSPACE, else of the settings, else one per user.
 
-    The folder is made when it isn't there. What waited in it when the machine went down is queued again.
+    The folder is made when it isn't there. What waits in it without a runner is queued again.
 
     Raises:
         YoloqatError: it is no folder, or cannot be made or written.
@@ -33,10 +32,7 @@ def resolve_workspace(option: str | None = None) -> Workspace:
         raise _unusable(workspace, error.strerror or str(error)) from error
     if not os.access(workspace.runs, os.W_OK | os.X_OK):
         raise _unusable(workspace, "no permission to write")
-    if queue_was_seen_in(workspace) != boot_id():
-        from app.services.queue import requeue_after_reboot
-
-        requeue_after_reboot(workspace)
+    requeue(workspace)
     return workspace
 
 

@@ -90,6 +90,11 @@ class RunFolder:
         return self.path / "result.json"
 
     @property
+    def imported(self) -> Path:
+        """Which files it was read from; only there for a run that was not launched here."""
+        return self.path / "import.json"
+
+    @property
     def stop_after_epoch(self) -> Path:
         """There while one of our trainings is asked to end after the epoch that it is in."""
         return self.path / "stop-after-epoch"
@@ -140,11 +145,6 @@ class Workspace:
     def trash(self) -> Path:
         """Folders of deleted runs, until the trash is emptied."""
         return self.path / "trash"
-
-    @property
-    def boot_id(self) -> Path:
-        """The boot of the machine in which the queue was last seen."""
-        return self.path / "boot-id"
 
     @property
     def slurm_jobs(self) -> Path:

@@ -46,7 +46,7 @@ def fate_of(run_folder: str) -> tuple[str, str]:
     if attempt is None:
         return (PENDING, "") if os.path.isdir(run_folder) else (FAILED, "has been deleted")
     outcome = read_json(os.path.join(attempt, "outcome.json"))
-    if outcome is None and not _may_still_end_well(attempt):
+    if outcome is None and not _may_still_end_well(attempt) and not _will_be_queued_again(attempt):
         outcome = read_json(os.path.join(attempt, "outcome.json"))  # it may have ended just now
         if outcome is None and os.path.isfile(os.path.join(run_folder, "result.json")):
             return SUCCEEDED, ""
@@ -74,6 +74,12 @@ def newest_attempt(run_folder: str) -> str | None:
     except OSError:
         return None
     return os.path.join(folder, str(max(numbers))) if numbers else None
+
+
+def _will_be_queued_again(attempt: str) -> bool:
+    """Its runner has gone before the stage had started: the next command starts another one."""
+    process = read_json(os.path.join(attempt, "process.json"))
+    return process is not None and not process.get("stage") and not os.path.exists(os.path.join(attempt, "stop.json"))
 
 
 def _may_still_end_well(attempt: str) -> bool:

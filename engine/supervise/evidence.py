@@ -17,7 +17,7 @@ from engine.contracts.process import (
     WaitingRecord,
 )
 from engine.contracts.run_folder import AttemptFolder, RunFolder
-from engine.runner.identity import ALIVE, ELSEWHERE, GONE, Identity, presence
+from engine.runner.identity import ALIVE, ELSEWHERE, GONE, Identity, boot_id, presence
 from engine.supervise.console import LogEnding, read_ending
 from engine.supervise.slurm.observe import Observed, observe
 
@@ -96,6 +96,7 @@ def gather(folder: RunFolder, attempt: AttemptFolder) -> Evidence:
         finished=folder.result.exists(),
         missing=tuple(sorted(path for path in promised if not (folder.path / path).is_file())),
         ending=read_ending(attempt.console),
+        host=_other_host(process),
     )
 
 
@@ -132,6 +133,14 @@ def _of_the_living(
         silence=measure_silence(attempt) if stage == ALIVE else None,
         host=seen.host if seen and presence(identity_of(seen)) == ELSEWHERE else None,
     )
+
+
+def _other_host(process: ProcessRecord | None) -> str | None:
+    """The machine that it was on, unless it was this one: by its name or, for another container on it, by its boot."""
+    seen = process.runner if process else None
+    if seen is None or seen.host == os.uname().nodename or seen.boot_id == boot_id():
+        return None
+    return seen.host
 
 
 def _presence(record: ProcessIdentity, attempt: AttemptFolder) -> str:

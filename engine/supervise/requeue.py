@@ -1,7 +1,8 @@
-"""Queued again: what a reboot took out of the queue, and what waits for a run that is tried again."""
+"""Queued again: what has lost its runner while it waited, and what waits for a run that is tried again."""
 
 import contextlib
 import os
+from pathlib import Path
 
 from engine.contracts.errors import YoloqatError
 from engine.contracts.outcome import Outcome, OutcomeKind
@@ -10,8 +11,12 @@ from engine.contracts.run_folder import AttemptFolder, RunFolder, Workspace
 from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
 from engine.runner import wait
+from engine.runner.records import read_json
 from engine.supervise.launch import launch, start_runner
-from engine.supervise.state import AFTER_REBOOT, read_state
+from engine.supervise.state import WITHOUT_RUNNER, read_state
+
+_SETTLED = ("outcome.json", "slurm.json")
+"""With one of these, an attempt has ended, or Slurm keeps it queued."""
 
 
 def release_children(workspace: Workspace, run_id: str) -> list[AttemptFolder]:
@@ -43,16 +48,23 @@ def release_children(workspace: Workspace, run_id: str) -> list[AttemptFolder]:
     return released
 
 
-def queued_before_reboot(workspace: Workspace) -> list[AttemptFolder]:
-    """Attempts that waited when the machine went down, in the order of their launch."""
+def queued_without_runner(workspace: Workspace) -> list[AttemptFolder]:
+    """Attempts that waited when the machine went down or their runner was killed, in the order of their launch.
+
+    Cheap enough for every command: of what has ended, it looks at names of files alone.
+    """
     found = []
-    for folder in sorted(workspace.run_folders(), key=lambda folder: folder.id):
-        attempts = folder.attempts()
-        if not attempts or attempts[-1].outcome.exists():
+    for run_id in _names(workspace.runs):
+        newest = wait.newest_attempt(os.path.join(workspace.runs, run_id))
+        if newest is None or any(os.path.exists(os.path.join(newest, name)) for name in _SETTLED):
             continue
-        status = read_state(folder, attempts[-1])
-        if status.state is RunState.QUEUED and status.reason == AFTER_REBOOT:
-            found.append(attempts[-1])
+        process = read_json(os.path.join(newest, "process.json"))
+        if process is None or process.get("stage") is not None:
+            continue
+        attempt = AttemptFolder(Path(newest))
+        status = read_state(workspace.run(run_id), attempt)
+        if status.state is RunState.QUEUED and status.reason in WITHOUT_RUNNER:
+            found.append(attempt)
     return found
 
 
@@ -86,6 +98,13 @@ def _release(workspace: Workspace, spec: RunSpec) -> AttemptFolder | None:
         argv=before.argv if before else None,
         grace=before.grace if before else None,
     )
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
 
 
 def _specs(workspace: Workspace) -> list[RunSpec]:

@@ -18,7 +18,9 @@ START_SECONDS = 600.0
 """A runner that has not told who it is by then never will."""
 _INTERRUPTED = 128 + signal.SIGINT
 AFTER_REBOOT = "after reboot"
-"""Why a run is queued whose runner the reboot took while it waited: it is queued again by the next command."""
+RUNNER_LOST = "its runner was killed while it waited; the next command starts another"
+WITHOUT_RUNNER = frozenset({AFTER_REBOOT, RUNNER_LOST})
+"""Why a run is queued whose runner has gone before the stage had started: the next command starts another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +158,10 @@ def _decide_without_outcome(evidence: Evidence) -> tuple[RunState, str]:
         return RunState.SUCCEEDED, "it finished; its runner was lost before"
     if evidence.finished:
         return RunState.FAILED, f"it finished, but {_are_missing(evidence.missing)}"
-    if rebooted and evidence.stage is None and evidence.launch is not None and not evidence.stop_asked:
-        return RunState.QUEUED, AFTER_REBOOT
-    if rebooted:
-        return RunState.LOST, "the machine restarted" + ("" if evidence.stage else " before it had started")
     if evidence.stage is None:
-        return RunState.LOST, "its runner was killed before the stage had started"
+        return _decide_before_the_stage(evidence, rebooted)
+    if rebooted:
+        return RunState.LOST, "the machine restarted"
     if evidence.stop_asked:
         return RunState.STOPPED, "stopped; its runner was lost, the exit code is unknown"
     kind = evidence.ending.kind if evidence.ending else "nothing"
@@ -169,6 +169,16 @@ def _decide_without_outcome(evidence: Evidence) -> tuple[RunState, str]:
     told = kind in ("traceback", "interrupted") or (kind in ("complete", "line") and not ours)
     reason = f"exit code unknown, its runner was lost; {_what_the_log_shows(evidence)}"
     return (RunState.ENDED if told else RunState.LOST), reason
+
+
+def _decide_before_the_stage(evidence: Evidence, rebooted: bool) -> tuple[RunState, str]:
+    """The runner has gone, and nothing of the run has ever computed: it still may."""
+    if evidence.stop_asked:
+        return RunState.STOPPED, "stopped before it started"
+    if evidence.launch is None or evidence.host:
+        where = f" on {evidence.host}" if evidence.host else ""
+        return RunState.LOST, f"its runner was lost{where} before the stage had started"
+    return RunState.QUEUED, AFTER_REBOOT if rebooted else RUNNER_LOST
 
 
 def _what_the_log_shows(evidence: Evidence) -> str:

@@ -1,12 +1,14 @@
 """Asking for the end of a run. The runner does the stopping; where it is dead, a detached stopper does."""
 
+import os
 import signal
 from datetime import UTC, datetime
 
 from engine.contracts.errors import YoloqatError
-from engine.contracts.outcome import Outcome
+from engine.contracts.outcome import Outcome, OutcomeKind
 from engine.contracts.process import ProcessRecord, SlurmRecord, StoppingRecord, StopRequest
 from engine.contracts.run_folder import AttemptFolder
+from engine.runner import lock
 from engine.runner.children import marked
 from engine.runner.identity import ALIVE, ELSEWHERE, presence, send_signal
 from engine.runner.records import write_json
@@ -55,11 +57,36 @@ def request_stop(attempt: AttemptFolder, *, now: bool = False) -> bool:
             where=str(attempt.path),
             hint=f"Stop it on {runner.host}, in the container it was started in if there is one.",
         )
-    if stage is None or not (presence(stage) == ALIVE or marked(str(attempt.path))):
+    if stage is None:
+        return _cancel(attempt)
+    if not (presence(stage) == ALIVE or marked(str(attempt.path))):
         attempt.stop_request.unlink(missing_ok=True)
         return False
     if not _signal_stopper(attempt):
         start_stopper(attempt)
+    return True
+
+
+def _cancel(attempt: AttemptFolder) -> bool:
+    """The end of an attempt that waits without a runner. One that is started at this moment finds the request."""
+    try:
+        held = lock.take(str(attempt.path))
+    except lock.Refused:
+        return True
+    except OSError:
+        attempt.stop_request.unlink(missing_ok=True)
+        return False
+    try:
+        outcome = Outcome(kind=OutcomeKind.CANCELLED, stop_requested=True, reason="stopped before it started")
+        write_json(str(attempt.outcome), outcome.model_dump(mode="json"))
+    except OSError as error:
+        raise YoloqatError(
+            f"it cannot be cancelled: {error.strerror or error}",
+            where=str(attempt.outcome),
+            hint="Free some disk space.",
+        ) from error
+    finally:
+        os.close(held)
     return True
 
 

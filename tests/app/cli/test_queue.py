@@ -162,6 +162,28 @@ def test_after_a_reboot_any_command_queues_again_what_was_queued(cli: Cli, launc
     assert run_status(cli.workspace, second).state is RunState.SUCCEEDED
 
 
+def test_what_waits_survives_a_kill_of_everything_but_the_stage(cli: Cli, launch: Callable[..., str]) -> None:
+    first = launch("first")
+    until(lambda: run_status(cli.workspace, first).state is RunState.RUNNING)
+    waiting = [launch(name) for name in ("second", "third")]
+    for run_id in waiting:
+        waits(cli, run_id, "CPU lane full (1 of 1): run first")
+    for run_id in (first, *waiting):
+        process = ProcessRecord.read(cli.workspace.run(run_id).attempt(1).process)
+        assert process is not None
+        os.kill(process.runner.pid, signal.SIGKILL)
+    until(lambda: not any(run_status(cli.workspace, run_id).runner_alive for run_id in (first, *waiting)))
+    listed = {run["name"]: run for run in cli("ls", "--json").json()["runs"]}
+    assert listed["first"]["reason"] == "its runner was lost; the stage goes on"
+    assert [listed[name]["state"] for name in ("second", "third")] == ["queued", "queued"]
+    for run_id in waiting:
+        waits(cli, run_id, "CPU lane full (1 of 1): run first")
+    (cli.directory / "go").touch()
+    for run_id in waiting:
+        cli.wait(run_id)
+        assert run_status(cli.workspace, run_id).state is RunState.SUCCEEDED
+
+
 def test_what_cannot_be_started_again_after_a_reboot_can_be_cancelled(cli: Cli, launch: Callable[..., str]) -> None:
     first = launch("first")
     until(lambda: run_status(cli.workspace, first).state is RunState.RUNNING)
@@ -187,4 +209,3 @@ def pretend_reboot(cli: Cli, *run_ids: str) -> None:
                 os.kill(identity.pid, signal.SIGKILL)
         for path in (attempt.process, attempt.launch):
             path.write_text(path.read_text().replace(process.runner.boot_id, "another-boot"))
-    cli.workspace.boot_id.write_text("another-boot")

@@ -1,13 +1,18 @@
 """Runs that wait for the runs they need."""
 
+import json
 import os
 import signal
+import time
 
 import pytest
 
 from engine.contracts.errors import YoloqatError
 from engine.contracts.states import RunState
+from engine.runner.identity import boot_id
 from engine.supervise.launch import start_runner
+from engine.supervise.requeue import queued_without_runner, relaunch
+from engine.supervise.state import RUNNER_LOST
 from engine.supervise.stop import request_stop
 
 
@@ -87,27 +92,58 @@ def test_a_stopped_parent_stops_the_chain_with_the_reason(lab):
     assert child.until_state(RunState.DEPENDENCY_FAILED).reason == "retrain was stopped: stopped; signal 2 (SIGINT)"
 
 
-def test_a_killed_queue_is_lost_not_waiting(lab):
-    parent = lab.shell("sleep 30")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_queued_run_whose_runner_was_killed_is_queued_again(lab, number):
+    """Nobody asked for its end and nothing of it has computed: it has none, and another runner takes it up."""
+    parent = lab.gated("true", name="retrain")
+    child = lab.shell("echo at last", name="ptq", parents=[parent])
+    grandchild = lab.shell("echo after it", parents=[child])
+    child.until_state(RunState.QUEUED)
+    grandchild.until_state(RunState.QUEUED)
+    os.kill(child.process.runner.pid, number)
+    child.until(lambda: child.state().reason == RUNNER_LOST)
+    assert child.state().state is RunState.QUEUED
+    time.sleep(1.2)  # the grandchild has looked at it meanwhile
+    assert grandchild.state().reason == "waits for ptq"
+    assert [attempt.path for attempt in queued_without_runner(lab.workspace)] == [child.attempt.path]
+    relaunch(child.attempt)
+    child.until(lambda: child.state().reason == "waits for retrain")
+    assert queued_without_runner(lab.workspace) == []
+    lab.open_gate()
+    grandchild.until_state(RunState.SUCCEEDED)
+    assert child.log() == "at last\n"
+
+
+def test_a_queued_run_without_runner_can_be_stopped(lab):
+    parent = lab.gated("true")
     child = lab.shell("echo never", parents=[parent])
     child.until_state(RunState.QUEUED)
     child.kill_runner()
-    assert child.state().state is RunState.LOST
-    assert child.state().reason == "its runner was killed before the stage had started"
+    assert request_stop(child.attempt)
+    assert child.state().state is RunState.STOPPED
+    assert child.state().reason == "stopped before it started"
+    assert request_stop(child.attempt) is False
+    assert queued_without_runner(lab.workspace) == []
 
 
-def test_a_queued_run_that_the_shutdown_took_can_be_queued_again(lab):
-    """Nobody asked for its end, so it has none, and another runner may take it up."""
+def test_what_waited_on_another_machine_is_not_queued_here(lab):
     parent = lab.gated("true")
-    child = lab.shell("echo at last", parents=[parent])
+    child = lab.shell("echo there", parents=[parent])
     child.until_state(RunState.QUEUED)
-    os.kill(child.process.runner.pid, signal.SIGTERM)
-    assert child.until_state(RunState.LOST).reason == "its runner was killed before the stage had started"
-    start_runner(child.attempt)
-    child.until_state(RunState.QUEUED)
+    child.kill_runner()
+    record = json.loads(child.attempt.process.read_text())
+    record["runner"].update(host="elsewhere", boot_id="another-boot")
+    child.attempt.process.write_text(json.dumps(record))
+    assert child.state().state is RunState.LOST
+    assert child.state().reason == "its runner was lost on elsewhere before the stage had started"
+    assert queued_without_runner(lab.workspace) == []
+    record["runner"].update(boot_id=boot_id(), pid_namespace="another")  # a container of this machine that has gone
+    child.attempt.process.write_text(json.dumps(record))
+    assert child.state().state is RunState.QUEUED
+    relaunch(child.attempt)
     lab.open_gate()
     child.until_state(RunState.SUCCEEDED)
-    assert child.log() == "at last\n"
+    assert child.log() == "there\n"
 
 
 def test_a_stage_is_never_started_twice(lab):

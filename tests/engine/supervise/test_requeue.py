@@ -6,7 +6,7 @@ import signal
 from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
 from engine.supervise.launch import launch
-from engine.supervise.requeue import queued_before_reboot, relaunch, release_children
+from engine.supervise.requeue import queued_without_runner, relaunch, release_children
 from engine.supervise.state import AFTER_REBOOT
 
 FAILS_ONCE = "[ -e tried ] || { touch tried; exit 3; }"
@@ -81,7 +81,7 @@ def test_a_reboot_loses_what_ran_and_leaves_queued_what_was_queued(lab):
     pretend_reboot(running, after_lost, after_unhurt)
     assert running.state().state is RunState.LOST
     assert (after_unhurt.state().state, after_unhurt.state().reason) == (RunState.QUEUED, AFTER_REBOOT)
-    attempts = queued_before_reboot(lab.workspace)
+    attempts = queued_without_runner(lab.workspace)
     assert [attempt.path for attempt in attempts] == [after_lost.attempt.path, after_unhurt.attempt.path]
     for attempt in attempts:
         relaunch(attempt)

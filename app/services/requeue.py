@@ -1,0 +1,23 @@
+"""The queue survives: what waits without a runner gets another one."""
+
+from engine.contracts.errors import YoloqatError
+from engine.contracts.run_folder import Workspace
+from engine.supervise.requeue import queued_without_runner, relaunch
+
+
+def requeue(workspace: Workspace) -> int:
+    """Start the runners of what waited when the machine went down or its runner was killed. Every command does it.
+
+    Returns:
+        How many were started.
+    """
+    started = 0
+    for attempt in queued_without_runner(workspace):
+        try:
+            relaunch(attempt)
+            started += 1
+        except YoloqatError:
+            # Another command was faster, or it cannot be started: then it stays queued, runner.log says why, and the
+            # next command tries again.
+            continue
+    return started
