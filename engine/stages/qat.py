@@ -203,7 +203,12 @@ def _resumed(options: QatOptions, progress: Progress, ptq_sha256: str) -> Checkp
 
 def _hyp(options: QatOptions, resumed: Checkpoint | None) -> dict[str, Any]:
     hyp = check_hyp(resumed.hyp, "last.pt") if resumed and resumed.hyp else load_hyp(options.hyp)
-    return hyp if options.lr0 is None else {**hyp, "lr0": options.lr0}
+    if options.lr0 is not None:
+        hyp = {**hyp, "lr0": options.lr0}
+    if options.ema is not None:
+        # The average forgets where it began within the steps that it looks back on.
+        hyp = {**hyp, "ema_decay": options.ema, "ema_ramp": 1 / (1 - options.ema)}
+    return hyp
 
 
 def _start_from_ptq(setup: _Setup, ptq: Checkpoint, progress: Progress) -> EvaluationResult:

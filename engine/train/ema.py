@@ -18,7 +18,14 @@ class ModelEMA:
         self.decay = decay
         self.ramp = ramp
         self.updates = 0
-        self._averaged = [value for value in self.model.state_dict().values() if value.is_floating_point()]
+        # What several modules share stands under several names, and must be averaged once.
+        averaged = {
+            value.data_ptr(): (name, value)
+            for name, value in self.model.state_dict().items()
+            if value.is_floating_point()
+        }
+        self._names = [name for name, _ in averaged.values()]
+        self._averaged = [value for _, value in averaged.values()]
 
     def decay_at(self, updates: int) -> float:
         """d at the given number of updates."""
@@ -28,5 +35,6 @@ class ModelEMA:
     def update(self, model: nn.Module) -> None:
         """Follow the model by one step."""
         self.updates += 1
-        current = [value.detach() for value in model.state_dict().values() if value.is_floating_point()]
+        state = model.state_dict()
+        current = [state[name].detach() for name in self._names]
         torch._foreach_lerp_(self._averaged, current, 1 - self.decay_at(self.updates))

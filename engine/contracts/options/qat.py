@@ -14,6 +14,13 @@ class QatOptions(EvaluationOptions):
     batch_size: int = option(16, "images per batch", ge=1)
     img_size: int = option(640, "image size in pixels", flags=("--img", "--imgsz"), ge=32)
     lr0: float | None = option(None, "initial learning rate; overrides the hyperparameter file", gt=0)
+    ema: float | None = option(
+        None,
+        "decay of averaged weights, such as 0.99, which are then evaluated and kept; 0 switches them off;"
+        " overrides the hyperparameter file",
+        ge=0,
+        lt=1,
+    )
     max_batches: int = option(0, "batches per epoch; 0 takes all", ge=0)
     letterbox: Letterbox = option("square", "image shape of the evaluation; `square` is what the ONNX file will see")
     device: str = option("", "`cpu`, or a CUDA device such as 0; empty takes a GPU if there is one")

@@ -5,9 +5,14 @@ from pathlib import Path
 import torch
 
 from engine.contracts.facts import CheckpointStripped, CocoLine, ValidationRow
+from engine.data.config import load_data_config
+from engine.data.loader import val_loader
+from engine.evaluate.predictors import TorchPredictor
+from engine.evaluate.validate import validate
 from engine.models.checkpoint import load_checkpoint
+from engine.quant.finetune import make_trainable
 from engine.quant.state import QuantSpec, load_quantized
-from tests.engine.stages.toy import SIZE, Done, epochs_of, refusal
+from tests.engine.stages.toy import SIZE, Done, epochs_of, refusal, run_stage
 
 
 def test_each_epoch_is_evaluated(tuned: Done) -> None:
@@ -52,6 +57,34 @@ def test_the_checkpoints_are_quantized_and_fine_tuned(tuned: Done, toy_ptq: Path
     last = load_checkpoint(tuned.folder / "weights" / "last.pt")
     changed = [key for key, value in before.state.items() if not torch.equal(value, last.state[key])]
     assert len([key for key in changed if key.endswith("weight")]) > 40
+
+
+def test_an_evaluation_leaves_every_bit_and_the_training_mode(toy_ptq: Path, toy_data: Path) -> None:
+    model = load_quantized(load_checkpoint(toy_ptq))
+    make_trainable(model)
+    model.train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    data = load_data_config(toy_data)
+    loader = val_loader(data, "val", SIZE, 8, letterbox="square", workers=0)
+    first, second = (validate(TorchPredictor(model), loader, data, printer=lambda line: None) for _ in range(2))
+    assert first.map > 0
+    assert first.metrics() == second.metrics()
+    after = model.state_dict()
+    assert before.keys() == after.keys()
+    assert all(value.dtype == before[name].dtype and torch.equal(value, before[name]) for name, value in after.items())
+    assert model.training
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_averaged_weights_are_what_is_evaluated_and_kept(tuning: list[object], toy_ptq: Path, tmp_path: Path) -> None:
+    done = run_stage("qat", tmp_path / "run", *tuning, "--ema", 0.9, "--lr0", 1e-4)
+    assert done.code == 0, done.log
+    assert "ema_decay=0.9, ema_ramp=10" in done.log
+    ptq, last = (load_checkpoint(path).state for path in (toy_ptq, tmp_path / "run/weights/last.pt"))
+    for name, value in ptq.items():
+        if name.endswith("_amax"):
+            assert torch.equal(value, last[name]), f"{name} is frozen, and an average of it is itself"
+    assert not torch.equal(ptq["model.5.conv.weight"], last["model.5.conv.weight"])
 
 
 def test_float_weights_are_refused(toy_float: Path, toy_data: Path, tmp_path: Path) -> None:
