@@ -1,0 +1,191 @@
+"""A real Slurm on this machine alone: own munge key, own ports, own folder; nothing is left of it afterwards."""
+
+import contextlib
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "sinfo")
+_SYSTEM = "/usr/sbin:/sbin"
+_CONF = """
+ClusterName=yoloqat
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={controller_port}
+SlurmdPort={node_port}
+SlurmUser={user}
+SlurmdUser={user}
+AuthType=auth/munge
+CryptoType=crypto/munge
+AuthInfo=socket={folder}/munge.socket
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+# Neither cgroups nor a database: what every box and every container has.
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=1
+JobAcctGatherParams=OverMemoryKill
+AccountingStorageType=accounting_storage/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU_Memory
+MpiDefault=none
+SwitchType=switch/none
+ReturnToService=2
+# Seconds, not minutes.
+SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0,sched_min_interval=0
+KillWait=5
+OverTimeLimit=0
+CompleteWait=0
+SlurmdParameters=config_overrides
+GresTypes=gpu
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=4000 Gres=gpu:2 State=UNKNOWN
+PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE DefMemPerCPU=100 State=UP PriorityTier=1
+PartitionName=urgent Nodes={host} MaxTime=INFINITE DefMemPerCPU=100 State=UP PriorityTier=10 PreemptMode=OFF
+"""
+
+
+class CannotStart(Exception):
+    """There is no Slurm to be had here; the message says why."""
+
+
+def _program(name: str) -> str | None:
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":" + _SYSTEM)
+
+
+def missing_programs() -> list[str]:
+    """What Debian's packages slurmctld, slurmd, slurm-client and munge would bring."""
+    return [name for name in PROGRAMS if _program(name) is None]
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in sockets]
+
+
+class Cluster:
+    """slurmctld, one slurmd and munged, run by the current user."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.conf = folder / "slurm.conf"
+        self.host = socket.gethostname().split(".")[0]
+        self.daemons: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes Slurm's programs talk to this one."""
+        return {"SLURM_CONF": str(self.conf)}
+
+    def start(self) -> None:
+        """Bring it up, until the node takes jobs.
+
+        Raises:
+            CannotStart: something does not come up.
+        """
+        controller, node = _free_ports(2)
+        for name in ("state", "spool"):
+            (self.folder / name).mkdir()
+        self.conf.write_text(
+            _CONF.format(
+                host=self.host, folder=self.folder, user=getpass.getuser(), controller_port=controller, node_port=node
+            )
+        )
+        for gpu in ("gpu0", "gpu1"):
+            (self.folder / gpu).touch()
+        (self.folder / "gres.conf").write_text(f"AutoDetect=off\nName=gpu File={self.folder}/gpu[0-1]\n")
+        self._start_munge()
+        self.start_controller()
+        self._daemon("slurmd", "-D", "-f", str(self.conf), "-N", self.host)
+        self._until(lambda: self.ask("sinfo", "--noheader", "--format=%T").split()[:1] == ["idle"], "the node")
+
+    def _start_munge(self) -> None:
+        key = self.folder / "munge.key"
+        key.write_bytes(os.urandom(128))
+        key.chmod(0o400)
+        files = {"socket": "munge.socket", "key-file": "munge.key", "pid-file": "munge.pid", "seed-file": "munge.seed"}
+        options = [f"--{option}={self.folder / name}" for option, name in files.items()]
+        self._daemon("munged", "--foreground", "--force", f"--log-file={self.folder / 'munge.log'}", *options)
+        self._until((self.folder / "munge.socket").exists, "munged")
+
+    def start_controller(self, *options: str) -> None:
+        """Start slurmctld and wait for it; `-c` has it forget every job."""
+        self._daemon("slurmctld", "-D", "-f", str(self.conf), *options)
+        self._until(lambda: "UP" in self.ask("scontrol", "ping"), "slurmctld")
+
+    def stop_daemon(self, name: str) -> None:
+        daemon = self.daemons.pop(name)
+        daemon.terminate()
+        try:
+            daemon.wait(15)
+        except subprocess.TimeoutExpired:
+            daemon.kill()
+            daemon.wait()
+
+    def start_node(self) -> None:
+        self._daemon("slurmd", "-D", "-f", str(self.conf), "-N", self.host)
+
+    def ask(self, *argv: str) -> str:
+        """What a program of Slurm prints, its complaints among it."""
+        done = subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, **self.environment},
+            timeout=30,
+            check=False,
+        )
+        return done.stdout
+
+    def shown(self, job_id: str) -> dict[str, str]:
+        """`scontrol show job`, as a dictionary."""
+        words = self.ask("scontrol", "--oneliner", "show", "job", job_id).split()
+        return dict(word.split("=", 1) for word in words if "=" in word)
+
+    def stop(self) -> None:
+        """End every job and every daemon."""
+        if "slurmctld" in self.daemons:
+            self.ask("scancel", f"--user={getpass.getuser()}")
+            with contextlib.suppress(CannotStart):
+                self._until(lambda: not self.ask("squeue", "--noheader").strip(), "the end of the jobs", 20)
+        for name in reversed(list(self.daemons)):
+            self.stop_daemon(name)
+
+    def _daemon(self, name: str, *options: str) -> None:
+        program = _program(name)
+        if program is None:
+            raise CannotStart(f"there is no {name}")
+        with (self.folder / f"{name}.out").open("ab") as output:
+            self.daemons[name] = subprocess.Popen(
+                [program, *options],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, **self.environment},
+                start_new_session=True,
+            )
+
+    def _until(self, true: Callable[[], bool], what: str, seconds: float = 30) -> None:
+        deadline = time.monotonic() + seconds
+        while not true():
+            dead = [name for name, daemon in self.daemons.items() if daemon.poll() is not None]
+            if dead or time.monotonic() > deadline:
+                name = dead[0] if dead else list(self.daemons)[-1]
+                said = (self.folder / f"{name}.out").read_text(errors="replace").strip().splitlines()[-3:]
+                raise CannotStart(f"{what} does not come up: {' / '.join(said) or f'{name} says nothing'}")
+            time.sleep(0.1)
