@@ -1,41 +1,73 @@
-"""`yoloqat import FILE…`"""
+"""`yoloqat import PATH…`"""
 
 import argparse
 from pathlib import Path
 
-from app.cli.output import print_json, say_workspace, table
+from app.cli.output import print_json, say, say_workspace, table
+from app.services.importing import ImportReport, ImportSummary
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "files", metavar="FILE", nargs="+", help="console logs of YOLO trainers or of ours, results.txt, results.csv"
+        "paths",
+        metavar="PATH",
+        nargs="+",
+        help="console logs of YOLO trainers or of ours, results.txt, results.csv; or folders, such as runs/train",
     )
     parser.add_argument("--name", help="what to call the run (default: the file's name); a taken name is counted up")
+    parser.add_argument("--dry-run", action="store_true", help="tell what would be read, and write nothing")
     parser.add_argument("--json", action="store_true", help="what was read of each file as JSON")
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Bring logs in as finished runs, and tell what was read of each."""
-    from app.services.importing import import_logs
+    """Bring runs in as finished ones, and tell what was read of each file."""
+    from app.services.importing import import_paths
     from app.services.workspace import resolve_workspace
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)
-    reports = import_logs(workspace, [Path(file) for file in arguments.files], name=arguments.name)
+    paths = [Path(path) for path in arguments.paths]
+    summary = import_paths(workspace, paths, name=arguments.name, dry_run=arguments.dry_run)
     if arguments.json:
-        print_json({"schema": 1, "workspace": workspace.path, "imported": reports})
+        document = {"runs": summary.runs, "others": summary.others, "dry_run": arguments.dry_run}
+        print_json({"schema": 1, "workspace": workspace.path, "imported": summary.files, **document})
         return 0
+    told = [_told(report) for report in summary.files]
     headers = ["FILE", "RUN", "FORMAT", "EPOCHS", "EVALUATIONS", "LINES", "NOT READ", ""]
-    rows = [
-        [
-            report.path.name,
-            report.name,
-            report.dialect,
-            *(str(count) for count in (report.epochs, report.evaluations, report.lines, report.not_understood)),
-            "" if report.is_new else "known",
-        ]
-        for report in reports
-    ]
-    print(table(headers, rows, right=range(3, 7)))
+    names = _shown_paths([report.path for report in summary.files])
+    print(table(headers, [[name, *row] for name, row in zip(names, told, strict=True)], right=range(3, 7)))
+    say(_in_a_sentence(summary, arguments.dry_run))
     return 0
+
+
+def _told(report: ImportReport) -> list[str]:
+    if report.status == "not read":
+        return ["–", report.role, "", "", "", "", report.reason]
+    counts = (report.epochs, report.evaluations, report.lines, report.not_understood)
+    is_log = report.role in ("log", "results", "event file")
+    numbers = [str(count) for count in counts] if is_log else ["", "", str(report.lines) if report.lines else "", ""]
+    form = report.dialect if is_log or report.dialect else report.role
+    return [report.name, form, *numbers, "" if report.status == "new" else report.status]
+
+
+def _shown_paths(paths: list[Path]) -> list[str]:
+    """Names; with as many folders as they need to be told apart."""
+    shown = [path.name for path in paths]
+    for depth in (2, 3, 4):
+        doubled = {name for name in shown if shown.count(name) > 1}
+        shown = [
+            "/".join(path.parts[-depth:]) if name in doubled else name for name, path in zip(shown, paths, strict=True)
+        ]
+    return shown
+
+
+def _in_a_sentence(summary: ImportSummary, dry_run: bool) -> str:
+    """How many runs are new, grown and known, and what was left alone."""
+    counts = [(summary.count("new"), "new"), (summary.count("grown"), "grown"), (summary.count("known"), "known")]
+    words = [f"{count} {word}" for count, word in counts if count]
+    failed = sum(file.status == "not read" for file in summary.files)
+    words += [f"{failed} files not read"] if failed else []
+    words += [f"{summary.others} files of other kinds"] if summary.others else []
+    nothing = "" if summary.count("new") or summary.count("grown") else "nothing to add: "
+    return f"{'would be: ' if dry_run else ''}{nothing}{summary.runs} runs: {', '.join(words)}"

@@ -1,54 +1,32 @@
-"""Importing logs: each becomes a finished run of its own."""
+"""Importing what other programs have left: logs, folders of runs, and trees of both become finished runs."""
 
-import hashlib
-import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
+from app.services.finding import RunDir, find
+from app.services.imported_runs import KnownRuns, recorded, write_changes, write_new
+from app.services.joining import EVENT_FILE, LOG, RESULTS, FoundRun, Piece, join
 from app.services.names import check_name, free_name, naming, read_name
+from app.services.reading import LogFile, read_log
 from engine.contracts.errors import YoloqatError
-from engine.contracts.facts import (
-    CocoLine,
-    Crash,
-    EpochRow,
-    Fact,
-    ModelSummary,
-    Note,
-    OutOfMemory,
-    StageEvent,
-    TrainingCompleted,
-    TrainingStarted,
-    ValidationRow,
-)
+from engine.contracts.imported import ImportRecord
 from engine.contracts.run_folder import Workspace
-from engine.contracts.spec import COMMAND, RunSpec
-from engine.logs.dialects import describe
-from engine.logs.parser import LogParser
+from engine.logs.hyperparameters import NAMES, read_hyperparameters
 from engine.supervise.ids import new_run_id
 
-_READ_BYTES = 1 << 20
-_TELLING = (
-    EpochRow,
-    ValidationRow,
-    CocoLine,
-    ModelSummary,
-    TrainingStarted,
-    TrainingCompleted,
-    StageEvent,
-    Crash,
-    OutOfMemory,
-)
-"""Facts that prove a log; a text may contain a warning by chance."""
+Status = Literal["new", "grown", "known", "not read"]
+NOTHING_TOLD = "it holds neither epochs nor evaluations nor an error"
 
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What was read from one file."""
+    """What was read from one file. A log of several runs has one for each."""
 
     path: Path
     run_id: str
+    """Empty where the file was not read, or is only tried."""
     name: str
     epochs: int
     evaluations: int
@@ -56,170 +34,266 @@ class ImportReport:
     lines: int
     not_understood: int
     is_new: bool
-    """False when a file of the same content had been imported before."""
+    """False when it had been imported before."""
     dialect: str = ""
     """Whose log it is, in words: `trtexec (unverified)`; empty where no table of it was printed."""
+    role: str = LOG
+    """`log`, `results`, `event file`, `options`, `best`, `last`."""
+    status: Status = "new"
+    """`grown`: the run is known, and more of it has been read."""
+    reason: str = ""
+    """Why the file was not read."""
 
 
 @dataclass(frozen=True)
-class _Found:
-    """What a file holds."""
+class ImportSummary:
+    """What was read of everything that was named."""
 
-    path: Path
-    sha256: str
-    size: int
-    epochs: int
-    evaluations: int
-    lines: int
-    not_understood: int
-    dialect: str
+    files: tuple[ImportReport, ...]
+    runs: int
+    """How many runs the files are."""
+    others: int
+    """Files of the trees that are no logs, results or options."""
+
+    def count(self, status: Status) -> int:
+        """How many runs are new, grown or known."""
+        return len({(file.run_id, file.name) for file in self.files if file.status == status and status != "not read"})
 
 
 def import_logs(workspace: Workspace, paths: Sequence[Path], name: str | None = None) -> list[ImportReport]:
-    """Bring logs in as finished runs. All are checked before the first one is written.
+    """As `import_paths`; the reports alone."""
+    return list(import_paths(workspace, paths, name).files)
+
+
+def import_paths(
+    workspace: Workspace, paths: Sequence[Path], name: str | None = None, *, dry_run: bool = False
+) -> ImportSummary:
+    """Bring files, folders of runs and trees in as finished runs. All is read before the first run is written.
+
+    What has been imported before is known by its place and its content, and only what it has grown by is added.
 
     Args:
-        paths: log files of any of the known dialects.
-        name: of the run, counted up for further files and where it is taken; the file's name when None.
+        paths: logs and results of any of the known dialects; folders, which are looked through.
+        name: of the run, counted up for further ones and where it is taken; the folder's or the file's when None.
+        dry_run: write nothing.
 
     Raises:
-        YoloqatError: a file is not there, cannot be read, or is no log that is known here.
+        YoloqatError: a file that was named cannot be read, or is no log that is known here; there is none in a folder.
     """
     if name is not None:
         check_name(name)
-    found = [_examine(Path(path)) for path in paths]
-    reports = [_import(workspace, log, name) for log in found]
-    from app.services.index import catch_up
+    gathering = _Gathering(workspace)
+    for path in paths:
+        gathering.take(Path(path))
+    runs = gathering.join()
+    if not runs:
+        raise _nothing_found(paths, gathering)
+    with naming(workspace) as taken:
+        known = KnownRuns(workspace)
+        files = [report for run in runs for report in _bring_in(workspace, known, run, name, taken, dry_run)]
+    if not dry_run:
+        from app.services.index import catch_up
 
-    catch_up(workspace)
-    return reports
+        catch_up(workspace)
+    return ImportSummary((*files, *gathering.failures), len(runs), gathering.others)
 
 
-def _examine(path: Path) -> _Found:
-    """Read a file through, without keeping it."""
-    if path.is_dir():
-        raise YoloqatError("this is a folder", where=str(path), hint="Name the log files in it.")
-    if path.exists() and not path.is_file():
-        raise YoloqatError("this is no regular file", where=str(path), hint="Write the log into a file first.")
-    parser = LogParser()
-    digest = hashlib.sha256()
-    size = 0
-    counts = _Counts()
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(_READ_BYTES):
-                size += len(chunk)
-                digest.update(chunk)
-                counts.take(parser.feed(chunk))
-    except OSError as error:
-        raise YoloqatError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
-    counts.take(parser.finish())
-    if not counts.is_log and counts.foreign:
-        raise YoloqatError(
-            f"this is a log of {counts.foreign}, which is not read here",
-            where=str(path),
+class _Gathering:
+    """Reads what was named, and keeps what tells of runs."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._folders: dict[Path, RunDir] = {}
+        self._read: dict[Path, list[Piece]] = {}
+        self._logs: list[Piece] = []
+        self._seen: set[Path] = set()
+        self.failures: list[ImportReport] = []
+        self.others = 0
+
+    def take(self, path: Path) -> None:
+        """A file, which must be a log, or a tree."""
+        if path.is_dir():
+            self._take_tree(path)
+            return
+        if path.exists() and not path.is_file():
+            raise YoloqatError("this is no regular file", where=str(path), hint="Write the log into a file first.")
+        log = read_log(path)
+        if not log.is_log:
+            raise _refused(log)
+        self._keep(log, EVENT_FILE if log.parts[0].is_event_file else LOG)
+
+    def _keep(self, log: LogFile, role: str) -> None:
+        role = RESULTS if _is_results(log) else role
+        self._seen.add(log.path.resolve())
+        self._logs += [Piece(log, part, role) for part in log.parts if part.is_log]
+
+    def _take_tree(self, top: Path) -> None:
+        found = find(top, without=self._workspace.path)
+        self.others += found.others
+        for path, reason in found.failures:
+            self._fail(path, reason)
+        for folder in found.run_dirs:
+            self._folders[folder.path.resolve()] = folder
+            self._read[folder.path] = list(self._curves(folder))
+            found.logs += folder.logs
+        for path in found.logs:
+            if path.resolve() not in self._seen:
+                self._try_log(path)
+
+    def _curves(self, folder: RunDir) -> Iterator[Piece]:
+        """The first file of results; event files where there is none."""
+        for path in folder.results:
+            log = self._try(path, RESULTS)
+            if log is not None and log.is_log:
+                yield Piece(log, log.parts[0], RESULTS)
+                return
+            if log is not None:
+                self._fail(path, NOTHING_TOLD, RESULTS)
+        for path in folder.events:
+            log = self._try(path, EVENT_FILE)
+            if log is not None and log.is_log:
+                yield Piece(log, log.parts[0], EVENT_FILE)
+
+    def _try_log(self, path: Path) -> None:
+        log = self._try(path, LOG)
+        if log is None:
+            return
+        tells = any(part.epochs or part.evaluations for part in log.parts)
+        if log.is_log and (tells or not log.foreign):
+            self._keep(log, LOG)
+        elif log.foreign:
+            self._fail(path, f"a log of {log.foreign}, which is not read here")
+        else:
+            self.others += 1
+
+    def _try(self, path: Path, role: str) -> LogFile | None:
+        try:
+            return read_log(path, sniff=True)
+        except YoloqatError as error:
+            self._fail(path, error.what, role)
+            return None
+
+    def _fail(self, path: Path, reason: str, role: str = LOG) -> None:
+        self.failures.append(_not_read(path, reason, role))
+
+    def join(self) -> list[FoundRun]:
+        """The runs that all of it is."""
+        folders = list(self._folders.values())
+        runs = join(folders, self._read, self._logs)
+        by_path = {folder.path: folder for folder in folders}
+        for run in runs:
+            if run.folder is not None:
+                self._take_options(run, by_path[run.folder])
+        return runs
+
+    def _take_options(self, run: FoundRun, folder: RunDir) -> None:
+        """What an earlier one of the files says, a later one only adds to."""
+        for path in sorted(folder.options, key=lambda path: NAMES.index(path.name)):
+            try:
+                values = read_hyperparameters(path).values
+            except YoloqatError as error:
+                self._fail(path, error.what, "options")
+                continue
+            run.option_files.append(path)
+            run.options = {**values, **run.options}
+
+
+def _bring_in(
+    workspace: Workspace, known: KnownRuns, run: FoundRun, name: str | None, taken: set[str], dry_run: bool
+) -> list[ImportReport]:
+    """Write a run, or what is new of it."""
+    run_id = known.find(run)
+    before = known.record(run_id) if run_id else ImportRecord()
+    record = recorded(run, before)
+    status: Status = "new" if run_id is None else "known" if record is None else "grown"
+    if run_id is not None and not before.files:
+        status, record = "known", None  # an older version imported it, and its log is the same
+    if run_id is not None:
+        shown = read_name(workspace.run(run_id)).name if workspace.run(run_id).spec.exists() else run.name
+    else:
+        shown = free_name(name or _as_name(run.name), taken)
+        taken.add(shown)
+        run_id = new_run_id()
+        if not dry_run:
+            assert record is not None
+            write_new(workspace, run_id, shown, run, record)
+    if status == "grown" and not dry_run:
+        assert record is not None
+        write_changes(workspace, run_id, run, record)
+    if record is not None:
+        known.add(run_id, record)
+    is_tried = dry_run and status == "new"
+    return [
+        replace(report, run_id="" if is_tried else run_id, name=shown, status=status, is_new=status == "new")
+        for report in _reports(run, record or before)
+    ]
+
+
+def _reports(run: FoundRun, record: ImportRecord) -> Iterator[ImportReport]:
+    """What each file of a run told."""
+    pieces = list(run.consoles)
+    if run.results is not None and run.results not in pieces:
+        pieces.append(run.results)
+    for piece in pieces:
+        part = piece.part
+        yield ImportReport(
+            path=piece.file.path.absolute(),
+            run_id="",
+            name="",
+            epochs=len(part.epochs),
+            evaluations=len(part.evaluations),
+            lines=part.lines,
+            not_understood=part.not_understood,
+            is_new=True,
+            dialect=part.dialect,
+            role=piece.role,
+        )
+    for path in run.option_files:
+        yield replace(_EMPTY, path=path.absolute(), role="options", lines=_lines_of(path), dialect=path.name)
+    for role, path in run.weights:
+        yield replace(_EMPTY, path=path.absolute(), role=role)
+
+
+_EMPTY = ImportReport(Path(), "", "", 0, 0, 0, 0, is_new=True)
+
+
+def _not_read(path: Path, reason: str, role: str) -> ImportReport:
+    return replace(_EMPTY, path=path.absolute(), role=role, is_new=False, status="not read", reason=reason)
+
+
+def _lines_of(path: Path) -> int:
+    return sum(1 for line in path.read_bytes().splitlines() if line.strip())
+
+
+def _is_results(log: LogFile) -> bool:
+    return log.parts[0].dialect.startswith("results.")
+
+
+def _refused(log: LogFile) -> YoloqatError:
+    if log.foreign:
+        return YoloqatError(
+            f"this is a log of {log.foreign}, which is not read here",
+            where=str(log.path),
             hint="Of such logs only pycocotools' table would be read, and there is none in this one.",
         )
-    if not counts.is_log:
-        raise YoloqatError(
-            "this is no log that is known here: it holds neither epochs nor evaluations nor an error",
-            where=str(path),
-            hint="Give what a YOLO trainer or yoloqat printed, redirected into a file, or results.txt or results.csv.",
-        )
-    return _Found(
-        path=path.absolute(),
-        sha256=digest.hexdigest(),
-        size=size,
-        epochs=len(counts.epochs),
-        evaluations=len(counts.evaluations),
-        lines=parser.lines,
-        not_understood=parser.not_understood,
-        dialect=counts.foreign or describe(parser.dialect or ""),
+    return YoloqatError(
+        f"this is no log that is known here: {NOTHING_TOLD}",
+        where=str(log.path),
+        hint="Give what a YOLO trainer or yoloqat printed, redirected into a file, or results.txt or results.csv.",
     )
 
 
-class _Counts:
-    """Counts facts without keeping them."""
-
-    def __init__(self) -> None:
-        self.is_log = False
-        self.foreign = ""
-        """Another trainer, whose log it is."""
-        self.epochs: set[int] = set()
-        self.evaluations: set[int] = set()
-
-    def take(self, facts: Sequence[Fact]) -> None:
-        for fact in facts:
-            self.is_log = self.is_log or isinstance(fact, _TELLING)
-            if isinstance(fact, Note) and fact.kind == "foreign":
-                self.foreign = fact.text
-            if isinstance(fact, EpochRow):
-                self.epochs.add(fact.epoch)
-            elif isinstance(fact, ValidationRow | CocoLine) and fact.epoch is None:
-                self.evaluations.add(fact.evaluation)
-
-
-def _import(workspace: Workspace, log: _Found, name: str | None) -> ImportReport:
-    with naming(workspace) as taken:
-        known = _imported_before(workspace, log)
-        run_id = known or new_run_id()
-        if known is None:
-            _write(workspace, run_id, log, free_name(name or _name_of(log.path), taken))
-    return ImportReport(
-        path=log.path,
-        run_id=run_id,
-        name=read_name(workspace.run(run_id)).name,
-        epochs=log.epochs,
-        evaluations=log.evaluations,
-        lines=log.lines,
-        not_understood=log.not_understood,
-        is_new=known is None,
-        dialect=log.dialect,
+def _nothing_found(paths: Iterable[Path], gathering: _Gathering) -> YoloqatError:
+    failures = "; ".join(f"{file.path.name}: {file.reason}" for file in gathering.failures[:3])
+    hint = "Looked for logs, and for folders with results.txt, results.csv, opt.yaml, args.yaml or weights."
+    return YoloqatError(
+        f"there is no run in this folder ({gathering.others} files of other kinds)",
+        where=", ".join(str(path) for path in paths),
+        hint=f"{hint} Not read: {failures}" if failures else hint,
     )
 
 
-def _imported_before(workspace: Workspace, log: _Found) -> str | None:
-    """The run whose log has the same content."""
-    for folder in workspace.run_folders():
-        attempt = folder.attempt(1)
-        try:
-            if attempt.console.stat().st_size != log.size or attempt.launch.exists():
-                continue
-            with attempt.console.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() == log.sha256:
-                    return folder.id
-        except OSError:
-            continue
-    return None
-
-
-def _write(workspace: Workspace, run_id: str, log: _Found, name: str) -> None:
-    """The specification makes a folder a run, so it comes last; what fails before leaves nothing."""
-    folder = workspace.run(run_id)
-    attempt = folder.attempt(1)
-    try:
-        try:
-            attempt.path.mkdir(parents=True)
-            shutil.copyfile(log.path, attempt.console)
-            spec = RunSpec(
-                id=run_id,
-                name=name,
-                stage=COMMAND,
-                source="imported",
-                imported_from=str(log.path),
-                created_at=datetime.fromtimestamp(log.path.stat().st_mtime, UTC),
-            )
-            temporary = folder.spec.with_suffix(".yaml.tmp")
-            spec.write(temporary)
-            temporary.replace(folder.spec)
-        except BaseException:
-            shutil.rmtree(folder.path, ignore_errors=True)
-            raise
-    except OSError as error:
-        raise YoloqatError(f"cannot write the run: {error.strerror or error}", where=str(folder.path)) from error
-
-
-def _name_of(path: Path) -> str:
-    """The file's name as the name of a run."""
-    name = "".join(char if char.isprintable() and char != "/" else "_" for char in path.stem).strip().lstrip("-")
+def _as_name(text: str) -> str:
+    """The name of a file or folder as the name of a run."""
+    name = "".join(char if char.isprintable() and char != "/" else "_" for char in text).strip().lstrip("-")
     return name or "log"

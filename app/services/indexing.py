@@ -15,6 +15,7 @@ from db.summary import refresh_summary
 from db.tables import Run
 from db.writer import delete_run, write_result, write_run
 from engine.contracts.errors import YoloqatError
+from engine.contracts.imported import ImportRecord
 from engine.contracts.result import StageResult
 from engine.contracts.run_folder import RunFolder, Workspace
 from engine.contracts.spec import RunSpec
@@ -134,7 +135,7 @@ class Indexer:
 
     def _settle(self, folder: RunFolder, entry: _Known, attempt: int, stamp: str) -> None:
         """What is known only once a run has ended. After that it is left alone until one of its files changes."""
-        result = StageResult.read(folder.result)
+        result = StageResult.read(folder.result) or _of_import(folder, entry)
         assert entry.spec is not None
         with self._store.writing() as connection:
             if result is not None and attempt:
@@ -147,3 +148,11 @@ class Indexer:
         entry.stamp = stamp
         entry.row = None
         entry.followers.clear()
+
+
+def _of_import(folder: RunFolder, entry: _Known) -> StageResult | None:
+    """The weights of an imported run, where its trainer left them; None of a run without a record."""
+    record = ImportRecord.read(folder.imported)
+    if record is None or entry.spec is None:
+        return None
+    return StageResult(stage=entry.spec.stage, seconds=0, inputs=record.inputs(), artifacts=record.artifacts())

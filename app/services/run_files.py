@@ -21,6 +21,8 @@ def stamps(folder: RunFolder) -> str:
     """
     attempts = folder.attempts()
     files: dict[str, Path] = {"spec": folder.spec, "user": folder.user, "result": folder.result}
+    if folder.imported.exists():
+        files["imported"] = folder.imported
     if attempts:
         newest = attempts[-1]
         files |= {"process": newest.process, "outcome": newest.outcome, "console": newest.console}

@@ -110,12 +110,20 @@ def read(line: str) -> Mark | None:
     return _read_start(line) or _read_note(line)
 
 
+def is_banner(line: str) -> bool:
+    """Whether a trainer says with this line what it is and what it runs on."""
+    return bool(_BANNER.match(line) or _ULTRALYTICS.match(line))
+
+
+def is_options(line: str) -> bool:
+    """Whether a program of a trainer prints its options with this line."""
+    return bool(_OPTIONS.match(line))
+
+
 def _read_start(line: str) -> NewProcess | None:
-    if _BANNER.match(line):
-        return NewProcess(Note("device", line))
-    if _ULTRALYTICS.match(line):
-        return NewProcess(Note("device", line), is_repeated=True)
-    if _OPTIONS.match(line):
+    if is_banner(line):
+        return NewProcess(Note("device", line), is_repeated=bool(_ULTRALYTICS.match(line)))
+    if is_options(line):
         weights = _WEIGHTS.search(line) if "task=" in line else None
         return NewProcess(Note("options", line), weights[1] if weights else None)
     return None

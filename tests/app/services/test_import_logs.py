@@ -150,7 +150,7 @@ def test_what_is_no_log_is_refused_and_nothing_is_written(
     assert list_runs(workspace) == []
 
 
-@pytest.mark.parametrize("path", [Path("/dev/zero"), Path("/dev/null"), REPOSITORY])
+@pytest.mark.parametrize("path", [Path("/dev/zero"), Path("/dev/null")])
 def test_what_is_no_file_is_refused_at_once(workspace: Workspace, path: Path) -> None:
     with pytest.raises(YoloqatError) as caught:
         import_logs(workspace, [path])

@@ -1,0 +1,145 @@
+"""Finding runs in a tree: a trainer's folders of runs, and files that may be logs."""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+OPTIONS = ("opt.yaml", "hyp.yaml", "args.yaml")
+RESULTS = ("results.csv", "results.txt")
+WEIGHTS = {"best.pt": "best", "last.pt": "last", "best_ckpt.pt": "best", "last_ckpt.pt": "last"}
+"""The weights that a trainer leaves in `weights/`, and their roles."""
+_EVENT_FILE = "events.out.tfevents."
+_SUFFIXES = (".log", ".txt", ".out", ".err", ".csv")
+_NAMES = re.compile(
+    r"(?:nohup|log|stdout|stderr|console|output)(?:[._-].*)?|.*\.(?:log|out)\.\d+|.*-log", re.IGNORECASE
+)
+"""Of files without one of the endings."""
+_JSON = ("summary.json", "sensitive-summary.json", ".log.json")
+_PASSED_OVER = frozenset({"__pycache__", "node_modules", "site-packages", "labels", "images"})
+"""Folders that hold very many files and no logs."""
+_DEEPEST = 40
+
+
+@dataclass
+class RunDir:
+    """A folder that a trainer has made for a run."""
+
+    path: Path
+    options: list[Path] = field(default_factory=list)
+    results: list[Path] = field(default_factory=list)
+    weights: list[tuple[str, Path]] = field(default_factory=list)
+    """Role and file."""
+    events: list[Path] = field(default_factory=list)
+    logs: list[Path] = field(default_factory=list)
+    """Files beside them that may be logs."""
+
+    @property
+    def is_run(self) -> bool:
+        """Hyperparameters alone are a configuration."""
+        names = {path.name for path in self.options}
+        return bool(self.results or self.weights or self.events or names & {"opt.yaml", "args.yaml"})
+
+
+@dataclass
+class Found:
+    """What a tree holds."""
+
+    run_dirs: list[RunDir] = field(default_factory=list)
+    logs: list[Path] = field(default_factory=list)
+    """Files that may be logs, outside of runs' folders."""
+    failures: list[tuple[Path, str]] = field(default_factory=list)
+    """What could not be looked at, and why."""
+    others: int = 0
+    """Files that are none of these."""
+
+
+def find(top: Path, *, without: Path | None = None) -> Found:
+    """Look through a tree. Hidden files and folders are passed over, links to folders not followed.
+
+    Args:
+        without: a folder that is left out.
+    """
+    found = Found()
+    seen: set[tuple[int, int]] = set()
+    waiting = [(top, 0)]
+    while waiting:
+        folder, depth = waiting.pop()
+        if without is not None and folder.resolve() == without.resolve():
+            continue
+        try:
+            with os.scandir(folder) as listed:
+                entries = sorted(listed, key=lambda entry: _natural(entry.name))
+        except OSError as error:
+            found.failures.append((folder, f"cannot be read: {error.strerror or error}"))
+            continue
+        run = RunDir(folder)
+        below = [entry for entry in entries if _is_folder(entry)]
+        for path in _files(entries, seen, found):
+            _sort_in(path, run, found)
+        if any(entry.name == "weights" for entry in below):
+            run.weights = list(_weights(folder / "weights"))
+            below = [entry for entry in below if entry.name != "weights" or not run.weights]
+        if run.is_run:
+            found.run_dirs.append(run)
+        else:
+            found.logs += run.logs
+            found.others += len(run.options)
+        if depth >= _DEEPEST:
+            found.failures += [(Path(entry.path), "lies too deep") for entry in below]
+            continue
+        waiting += [(Path(entry.path), depth + 1) for entry in reversed(below)]
+    return found
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        is_folder = entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
+    return is_folder and not entry.name.startswith(".") and entry.name not in _PASSED_OVER
+
+
+def _files(entries: list[os.DirEntry[str]], seen: set[tuple[int, int]], found: Found) -> Iterator[Path]:
+    """The regular files, each once, whatever links to it."""
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        try:
+            if not entry.is_file():
+                continue
+            status = entry.stat()
+        except OSError as error:
+            found.failures.append((Path(entry.path), f"cannot be read: {error.strerror or error}"))
+            continue
+        if (status.st_dev, status.st_ino) not in seen:
+            seen.add((status.st_dev, status.st_ino))
+            yield Path(entry.path)
+
+
+def _sort_in(path: Path, run: RunDir, found: Found) -> None:
+    name = path.name
+    if name in OPTIONS:
+        run.options.append(path)
+    elif name in RESULTS:
+        run.results.append(path)
+    elif name.startswith(_EVENT_FILE):
+        run.events.append(path)
+    elif name.lower().endswith(_SUFFIXES) or name.endswith(_JSON) or _NAMES.fullmatch(name):
+        run.logs.append(path)
+    else:
+        found.others += 1
+
+
+def _weights(folder: Path) -> Iterator[tuple[str, Path]]:
+    for name, role in WEIGHTS.items():
+        path = folder / name
+        if path.is_file():
+            yield role, path
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    """Sorts exp2 before exp10."""
+    parts = re.split(r"(\d{1,15})", name)
+    return [(0, int(part), "") if part.isdigit() and part.isascii() else (1, 0, part) for part in parts]

@@ -1,0 +1,159 @@
+"""Which of the files that were found are of one run."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from app.services.finding import RunDir
+from app.services.reading import LogFile, LogPart
+
+LOG, RESULTS, EVENT_FILE = "log", "results", "event file"
+_RATES = ("mAP@.5:.95", "mAP@.5", "P", "R")
+_AGREE = 0.9
+"""Of the numbers that both tell; a resumed run may have overwritten a few."""
+_MOST_ABOVE = 6
+"""Folders above a log in which the trainer may have been started."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The bytes of a file that belong to one run."""
+
+    file: LogFile
+    part: LogPart
+    role: str = LOG
+
+
+@dataclass
+class FoundRun:
+    """A run as it lies on the disk."""
+
+    name: str
+    folder: Path | None = None
+    """The trainer's own folder of it."""
+    consoles: list[Piece] = field(default_factory=list)
+    """What stands for the console of each attempt."""
+    results: Piece | None = None
+    """The file of results beside the log."""
+    options: dict[str, Any] = field(default_factory=dict)
+    option_files: list[Path] = field(default_factory=list)
+    weights: list[tuple[str, Path]] = field(default_factory=list)
+
+
+def matching_folder(save_dir: str, log: Path, folders: Sequence[Path]) -> Path | None:
+    """The folder that a log means by its save_dir; None where none or several may be meant.
+
+    It was relative to where the trainer was started, maybe on another machine.
+    """
+    told = Path(save_dir.strip().replace("\\", "/"))
+    by_place = {folder.resolve(): folder for folder in folders}
+    above = log.resolve().parents
+    for base in list(above)[:_MOST_ABOVE]:
+        there = by_place.get((base / told).resolve())
+        if there is not None:
+            return there
+    tail = told.parts[-2:]
+    meant = [folder for folder in folders if len(tail) == 2 and folder.resolve().parts[-2:] == tail]
+    return meant[0] if len(meant) == 1 else None
+
+
+def agree(log: LogPart, results: LogPart) -> bool | None:
+    """Whether two files tell the same numbers; None where they have no epoch in common."""
+    if log.rows is None or results.rows is None or not log.epochs or not results.epochs:
+        return None
+    shift = log.first_epoch - results.first_epoch
+    same = told = 0
+    for (epoch, name), number in results.rows.metrics.items():
+        other = log.rows.metrics.get((epoch + shift, name))
+        if name in _RATES and other is not None:
+            told += 1
+            same += _is_same(number[0], other[0])
+    return same >= _AGREE * told if told else None
+
+
+def join(folders: Sequence[RunDir], read: dict[Path, list[Piece]], logs: Iterable[Piece]) -> list[FoundRun]:
+    """Put logs to the folders that they belong to; what is left of them are runs of their own.
+
+    Args:
+        folders: folders of runs.
+        read: their results and event files.
+        logs: all logs, wherever they lie.
+    """
+    runs = {folder.path: _of_folder(folder, read.get(folder.path, [])) for folder in folders}
+    alone: list[Piece] = []
+    beside: dict[Path, list[Piece]] = {}
+    for piece in logs:
+        place = matching_folder(piece.part.save_dir, piece.file.path, list(runs)) if piece.part.save_dir else None
+        if place is None and piece.file.path.parent in runs and piece.part.is_training:
+            beside.setdefault(piece.file.path.parent, []).append(piece)
+        elif place is None or not piece.part.is_training or not _add(runs[place], piece):
+            alone.append(piece)
+    for place, pieces in beside.items():
+        run = runs[place]
+        proven = [piece for piece in pieces if run.results and agree(piece.part, run.results.part)]
+        if not proven and len(pieces) == 1 and not _has_log(run):
+            proven = pieces
+        for piece in pieces:
+            if piece not in proven or not _add(run, piece):
+                alone.append(piece)
+    for run in runs.values():
+        run.consoles.sort(key=lambda piece: (piece.file.modified_ns, piece.part.begins))
+    return [*runs.values(), *_of_logs(alone)]
+
+
+def _of_folder(folder: RunDir, read: list[Piece]) -> FoundRun:
+    """A run without its log: what results it left stands for the console."""
+    run = FoundRun(folder.path.resolve().name or "run", folder.path, weights=folder.weights)
+    results = [piece for piece in read if piece.role == RESULTS]
+    run.results = results[0] if results else None
+    run.consoles = results[:1] or [piece for piece in read if piece.role == EVENT_FILE]
+    return run
+
+
+def _add(run: FoundRun, piece: Piece) -> bool:
+    """Make a log one of the run's attempts, unless its numbers are another run's."""
+    if run.results is not None and agree(piece.part, run.results.part) is False:
+        return False
+    if not _has_log(run):
+        run.consoles = []
+    if all(other.part.sha256 != piece.part.sha256 for other in run.consoles):
+        run.consoles.append(piece)
+    return True
+
+
+def _has_log(run: FoundRun) -> bool:
+    return any(piece.role == LOG for piece in run.consoles)
+
+
+def _of_logs(pieces: Iterable[Piece]) -> list[FoundRun]:
+    """Runs of which there is only a log. Trainings of one file that save to the same place are attempts of one run."""
+    runs: list[FoundRun] = []
+    by_place: dict[tuple[int, str], FoundRun] = {}
+    for piece in pieces:
+        key = (id(piece.file), piece.part.save_dir)
+        if piece.part.save_dir and key in by_place:
+            by_place[key].consoles.append(piece)
+            continue
+        several = len(piece.file.parts) > 1 and piece.part.save_dir
+        name = Path(piece.part.save_dir.replace("\\", "/")).name if several else ""
+        run = FoundRun(name or piece.file.path.stem, consoles=[piece])
+        by_place[key] = run
+        runs.append(run)
+    return runs
+
+
+def _is_same(first: str, second: str) -> bool:
+    """Whether two printed numbers differ by no more than a unit of the last digit of the coarser one."""
+    if first == second:
+        return True
+    try:
+        return abs(float(first) - float(second)) <= 1.001 * max(_unit(first), _unit(second))
+    except ValueError:
+        return False
+
+
+def _unit(text: str) -> float:
+    """What the last printed digit is worth."""
+    digits, _, exponent = text.lower().partition("e")
+    return float(10 ** (int(exponent or 0) - len(digits.partition(".")[2])))
