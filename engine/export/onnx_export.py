@@ -16,6 +16,7 @@ from engine.contracts.errors import YoloqatError
 from engine.evaluate.onnx_outputs import RAW_PREFIX
 from engine.export.graph import tidy
 from engine.export.metadata import write_metadata
+from engine.quant.fake import fake_quantize
 from engine.quant.library import TensorQuantizer
 from engine.quant.quantizer import quantized_convolutions
 
@@ -75,13 +76,12 @@ def export_onnx(
         check: called with the graph and the temporary file; what it raises ends the export.
 
     Raises:
-        YoloqatError: a quantizer has other than 8 bits.
+        YoloqatError: activations are quantized to other than 8 bits; names the convolutions that read them.
     """
-    for name, conv in quantized_convolutions(model).items():
-        if {conv._input_quantizer.num_bits, conv._weight_quantizer.num_bits} != {8}:
-            raise YoloqatError(f"{name} is quantized to other than 8 bits, which ONNX opset {opset} cannot say")
+    _check_widths(model)
     # A copy, so that neither the exporter's tracing nor the float cast touches the caller's model.
     own = copy.deepcopy(model).float()
+    _weights_as_int8(own)
     traced = (Raw(own) if heads == "raw" else Decoded(own)).eval().requires_grad_(False)
     outputs = [f"{RAW_PREFIX}{int(stride)}" for stride in own.stride] if heads == "raw" else [OUTPUT]  # type: ignore[union-attr]
     with _in_the_place_of(path) as temporary:
@@ -94,6 +94,33 @@ def export_onnx(
         if check is not None:
             check(graph, temporary)
     return graph
+
+
+def _check_widths(model: nn.Module) -> None:
+    """Int8 Q/DQ clip at ±127 steps alone, so activations need all eight bits; weights are clipped before."""
+    narrow = [
+        f"{name} ({conv._input_quantizer.num_bits} bits)"
+        for name, conv in quantized_convolutions(model).items()
+        if conv._input_quantizer.num_bits != 8
+    ]
+    if narrow:
+        raise YoloqatError(
+            f"the inputs of {', '.join(narrow)} have other than 8 bits, which int8 Q/DQ cannot express",
+            hint="Give `ptq` 8 bits for them (--bits 8, --layer-bits REGEX=a8). Weights may have fewer.",
+        )
+
+
+def _weights_as_int8(model: nn.Module) -> None:
+    """Give narrower weights 8 bits, in place, with the same steps: of int8's values they use those that they had."""
+    for conv in quantized_convolutions(model).values():
+        quantizer = conv._weight_quantizer
+        bits = quantizer.num_bits
+        if bits == 8:
+            continue
+        with torch.no_grad():
+            conv.weight.copy_(fake_quantize(conv.weight, quantizer.amax, bits))
+        quantizer.set_amax(quantizer.amax / (2 ** (bits - 1) - 1) * 127)
+        quantizer.num_bits = 8
 
 
 def save_onnx(model: onnx.ModelProto, path: Path, check: Callable[[Path], None] | None = None) -> None:

@@ -6,7 +6,7 @@ a *value class*; one forward pass shows which they are, and every class gets a s
 consumers of each node in an exported graph, as is common, leaves some tensors with two scales.)
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -93,8 +93,21 @@ def find_value_classes(model: nn.Module, convs: Iterable[str], example: Tensor) 
     return [ValueClass(names[0], tuple(names), len({id(read[name]) for name in names})) for names in groups.values()]
 
 
-def place_quantizers(model: nn.Module, classes: Iterable[ValueClass], bits: int = 8, weight_bits: int = 8) -> None:
+def place_quantizers(
+    model: nn.Module,
+    classes: Iterable[ValueClass],
+    bits: int = 8,
+    weight_bits: int = 8,
+    widths: Mapping[str, tuple[int, int]] | None = None,
+) -> None:
     """Swap the convolutions of `classes` for quantized ones, in place, with one input quantizer per class.
+
+    Args:
+        model: fused float model.
+        classes: which convolutions, and which of them share an input quantizer.
+        bits: of the inputs.
+        weight_bits: of the weights.
+        widths: bits of input and weights by path, where they differ; those of a class agree in their input's.
 
     Raises:
         YoloqatError: a path is not a plain convolution of this model.
@@ -109,7 +122,7 @@ def place_quantizers(model: nn.Module, classes: Iterable[ValueClass], bits: int 
                 raise YoloqatError(
                     f"{name} is not a convolution of this model", hint="The checkpoint belongs to another model file."
                 )
-            twin = QuantizedConv2d.of(conv, name, bits, weight_bits)
+            twin = QuantizedConv2d.of(conv, name, *(widths or {}).get(name, (bits, weight_bits)))
             if shared is None:
                 shared = twin._input_quantizer
             twin._input_quantizer = shared

@@ -35,14 +35,16 @@ def resolve_policy(model: nn.Module, keep_float: Sequence[str]) -> Policy:
     """
     convs = [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
     patterns: list[str] = []
-    for pattern in _read_files(keep_float):
+    for pattern in read_entries(keep_float):
+        if "=" in pattern:  # a width, see engine.quant.widths
+            continue
         if pattern == DEFAULT:
             patterns += default_patterns(model)
         elif pattern != NONE:
             patterns.append(pattern)
     floating: set[str] = set()
     for pattern in dict.fromkeys(patterns):
-        matched = {name for name in convs if _matches(pattern, name)}
+        matched = {name for name in convs if matches(pattern, name)}
         if not matched:
             raise YoloqatError(
                 f"--keep-float {pattern!r} matches no convolution of the model",
@@ -55,7 +57,12 @@ def resolve_policy(model: nn.Module, keep_float: Sequence[str]) -> Policy:
     return Policy(tuple(dict.fromkeys(patterns)), quantized, tuple(name for name in convs if name in floating))
 
 
-def _read_files(keep_float: Sequence[str]) -> Iterator[str]:
+def read_entries(keep_float: Sequence[str]) -> Iterator[str]:
+    """The entries as given, with the lines of a file in the place of `@FILE`; `REGEX=WIDTH` among them.
+
+    Raises:
+        YoloqatError: a file cannot be read.
+    """
     for pattern in keep_float:
         if not pattern.startswith("@"):
             yield pattern
@@ -81,12 +88,16 @@ def default_patterns(model: nn.Module) -> list[str]:
     return [rf"{re.escape(names[id(model.head)])}\.m\..*"]
 
 
-def _matches(pattern: str, path: str) -> bool:
-    """Whether the pattern is the whole of the path, or of the path of a module around it."""
+def matches(pattern: str, path: str, option: str = "--keep-float") -> bool:
+    """Whether the pattern is the whole of the path, or of the path of a module around it.
+
+    Raises:
+        YoloqatError: it is no regular expression; names the option that it was given by.
+    """
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise YoloqatError(f"--keep-float {pattern!r} is no regular expression: {error}") from None
+        raise YoloqatError(f"{option} {pattern!r} is no regular expression: {error}") from None
     parts = path.split(".")
     return any(expression.fullmatch(".".join(parts[:end])) for end in range(1, len(parts) + 1))
 

@@ -13,9 +13,11 @@ from engine.models.fuse import fuse_model
 from engine.models.yolo import YoloModel, build_model
 from engine.quant.calibrate import round_biases
 from engine.quant.placement import ValueClass, find_value_classes, place_quantizers
-from engine.quant.policy import resolve_policy
+from engine.quant.policy import read_entries, resolve_policy
+from engine.quant.widths import Width, is_width, resolve_widths, share_inputs
 
-SCHEMA = 1
+SCHEMA = 2
+"""1 where nothing is used that its readers would not understand; 2 has `widths`."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,18 @@ class QuantSpec:
     floating: tuple[str, ...] = ()
     """Convolutions that stay float."""
     patterns: tuple[str, ...] = ()
-    """The policy that decided so."""
+    """The policy that decided so, and that gave single convolutions their widths."""
     bits: int = 8
     weight_bits: int = 8
+    widths: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Bits of input and weights by path, of the convolutions in which they differ from these."""
     calibration: dict[str, Any] = field(default_factory=dict)
     """Calibrator, percentile, number and size of images."""
-    schema: int = SCHEMA
+
+    @property
+    def schema(self) -> int:
+        """The least version that can read this."""
+        return 2 if self.widths else 1
 
     @property
     def quantized(self) -> tuple[str, ...]:
@@ -42,7 +50,9 @@ class QuantSpec:
         """Lists, dictionaries, strings and numbers."""
         plain = asdict(self)
         plain["classes"] = [{**group, "convs": list(group["convs"])} for group in plain["classes"]]
-        return plain | {"floating": list(self.floating), "patterns": list(self.patterns)}
+        plain["widths"] = {name: list(width) for name, width in self.widths.items()}
+        lists = {"floating": list(self.floating), "patterns": list(self.patterns)}
+        return plain | lists | {"schema": self.schema}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> "QuantSpec":
@@ -61,23 +71,29 @@ class QuantSpec:
                 patterns=tuple(plain["patterns"]),
                 bits=plain["bits"],
                 weight_bits=plain["weight_bits"],
+                widths={name: (int(a), int(w)) for name, (a, w) in plain.get("widths", {}).items()},
                 calibration=dict(plain["calibration"]),
-                schema=plain["schema"],
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise YoloqatError(f"the checkpoint's quantization is incomplete: {error}") from error
 
 
 def quantize_model(
-    model: YoloModel, keep_float: Sequence[str] = ("default",), *, bits: int = 8, weight_bits: int = 8
+    model: YoloModel,
+    keep_float: Sequence[str] = ("default",),
+    *,
+    bits: int = 8,
+    weight_bits: int = 8,
+    layer_bits: Sequence[str] = (),
 ) -> QuantSpec:
     """Insert quantizers into a fused model, in place; they have no ranges until it is calibrated.
 
     Args:
         model: fused model, in evaluation mode.
-        keep_float: see `resolve_policy`.
+        keep_float: see `resolve_policy`; entries of its files may set widths, too.
         bits: of the activations.
         weight_bits: of the weights.
+        layer_bits: see `resolve_widths`; an input that several convolutions share gets the largest width asked for.
 
     Raises:
         YoloqatError: the policy does not fit the model.
@@ -85,14 +101,19 @@ def quantize_model(
     policy = resolve_policy(model, keep_float)
     side = 2 * int(max(model.stride))
     example = torch.zeros(1, 3, side, side, device=next(model.parameters()).device)
+    classes = tuple(find_value_classes(model, policy.quantized, example))
+    entries = [*filter(is_width, read_entries(keep_float)), *layer_bits]
+    default = Width(bits, weight_bits)
+    widths = share_inputs(resolve_widths(entries, policy.quantized, default), classes)
     spec = QuantSpec(
-        classes=tuple(find_value_classes(model, policy.quantized, example)),
+        classes=classes,
         floating=policy.floating,
-        patterns=policy.patterns,
+        patterns=(*policy.patterns, *entries),
         bits=bits,
         weight_bits=weight_bits,
+        widths={name: (width.inputs, width.weights) for name, width in widths.items() if width != default},
     )
-    place_quantizers(model, spec.classes, bits, weight_bits)
+    place_quantizers(model, spec.classes, bits, weight_bits, spec.widths)
     return spec
 
 
@@ -129,7 +150,7 @@ def load_quantized(checkpoint: Checkpoint, ema: bool = True) -> YoloModel:
     spec = QuantSpec.from_plain(checkpoint.quant)
     config = parse_model_config(checkpoint.config, "checkpoint", "checkpoint")
     model = fuse_model(build_model(config, names=checkpoint.names, act=checkpoint.act), in_place=True).eval()
-    place_quantizers(model, spec.classes, spec.bits, spec.weight_bits)
+    place_quantizers(model, spec.classes, spec.bits, spec.weight_bits, spec.widths)
     try:
         model.load_state_dict(checkpoint.state if ema else checkpoint.model_state)
     except RuntimeError as error:

@@ -22,6 +22,7 @@ from engine.quant.histogram import ActivationHistogram
 from engine.quant.proxy import HeadError
 from engine.quant.search import choose_calibrator, correct_biases
 from engine.quant.state import QuantSpec, quantize_model, quantized_checkpoint
+from engine.quant.widths import Width
 from engine.stages.session import Session
 from engine.train.console import say
 from engine.train.epoch import to_network
@@ -42,7 +43,13 @@ def run(options: PtqOptions, session: Session) -> StageResult:
     model = fuse_and_say(model_from_checkpoint(checkpoint).requires_grad_(False)).to(device)
     evaluations = _Evaluations(options, session, data, model)
     evaluations.add(model, "float", options.weights)
-    spec = quantize_model(model, options.keep_float, bits=options.bits, weight_bits=options.weight_bits)
+    spec = quantize_model(
+        model,
+        options.keep_float,
+        bits=options.bits,
+        weight_bits=options.weight_bits,
+        layer_bits=options.layer_bits,
+    )
     _say_placement(spec)
     spec = _calibrate(options, model, spec, data, device)
     round_biases(model)
@@ -185,3 +192,8 @@ def _say_placement(spec: QuantSpec) -> None:
         f"Quantizing {len(spec.quantized)} convolutions: {tensors} input tensors share {len(spec.classes)} scales; "
         f"{len(spec.floating)} convolutions stay float: {', '.join(spec.floating) or 'none'}"
     )
+    groups: dict[Width, list[str]] = {}
+    for name, width in spec.widths.items():
+        groups.setdefault(Width(*width), []).append(name)
+    for width, names in groups.items():
+        say(f"  {width} instead of {Width(spec.bits, spec.weight_bits)}: {', '.join(names)}")

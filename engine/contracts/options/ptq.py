@@ -23,10 +23,15 @@ class PtqOptions(EvaluationOptions):
     keep_float: list[str] = option(
         ["default"],
         "regular expressions of module paths that stay float; `default`: the model's own choice; `none`: nothing;"
-        " `@FILE`: one per line, as `sensitivity` writes them",
+        " `@FILE`: one per line, as `sensitivity` writes them, or `REGEX=WIDTH` as for --layer-bits",
     )
     bits: int = option(8, "bits of the activations; only 8 can be exported", ge=2, le=8)
-    weight_bits: int = option(8, "bits of the weights; only 8 can be exported", ge=2, le=8)
+    weight_bits: int = option(8, "bits of the weights; fewer are exported as int8 that uses fewer values", ge=2, le=8)
+    layer_bits: list[str] = option(
+        [],
+        "other widths of single convolutions, such as 'model.2.*=4' or 'model.77=w4a8'; an input that several share"
+        " gets the largest of theirs",
+    )
     bias_correction: bool = option(False, "shift biases to the float model's means; kept only if the head gets closer")
     proxy_images: int = option(16, "calibration images that `auto` and bias correction compare on", ge=1)
     letterbox: Letterbox = option(

@@ -11,6 +11,7 @@ from torch import Tensor
 from engine.contracts.errors import YoloqatError
 from engine.export.agreement import check_agreement, compare
 from engine.export.graph import Index
+from engine.export.int8 import to_runtime_int8
 from engine.export.metadata import describe, read_metadata
 from engine.export.onnx_export import export_onnx
 from engine.export.structure import check_structure
@@ -90,10 +91,29 @@ def test_the_export_does_not_change_the_model(shallow_ptq: YoloModel, images: Te
     assert [parameter.requires_grad for parameter in shallow_ptq.parameters()] == trainable
 
 
-def test_fewer_bits_cannot_be_written(shallow_ptq: YoloModel, tmp_path: Path) -> None:
-    quantized_convolutions(shallow_ptq)["model.1.conv"]._weight_quantizer.num_bits = 4
-    with pytest.raises(YoloqatError, match=r"model\.1\.conv is quantized to other than 8 bits"):
+def test_narrow_activations_cannot_be_written(shallow_ptq: YoloModel, tmp_path: Path) -> None:
+    quantized_convolutions(shallow_ptq)["model.1.conv"]._input_quantizer.num_bits = 4
+    with pytest.raises(YoloqatError, match=r"inputs of model\.1\.conv \(4 bits\), .* cannot express") as caught:
         export_onnx(shallow_ptq, tmp_path / "model.onnx", image_size=64)
+    assert "--layer-bits" in str(caught.value.hint)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_narrow_weights_are_written_as_int8_that_uses_fewer_values(
+    shallow_ptq: YoloModel, images: Tensor, tmp_path: Path
+) -> None:
+    conv = quantized_convolutions(shallow_ptq)["model.1.conv"]
+    conv._weight_quantizer.num_bits = 4
+    before = conv.weight.clone()
+    graph = export_onnx(shallow_ptq, tmp_path / "model.onnx", image_size=64)
+    assert compare(shallow_ptq, tmp_path / "model.onnx", [images]).relative < 1e-5
+    assert torch.equal(conv.weight, before)
+    assert conv._weight_quantizer.num_bits == 4
+    rewritten = to_runtime_int8(graph)
+    onnx.save(rewritten, tmp_path / "int8.onnx")
+    weights = [onnx.numpy_helper.to_array(value) for value in rewritten.graph.initializer]
+    codes = [value for value in weights if value.dtype == np.int8 and value.shape == tuple(conv.weight.shape)]
+    assert any(np.abs(value.astype(int)).max() == 7 for value in codes)
 
 
 def _quantizers(model: onnx.ModelProto) -> list[onnx.NodeProto]:
