@@ -33,17 +33,22 @@ _KINDS: Mapping[type, str] = {
 }
 _VALIDATION_LOSSES = ("box", "obj", "cls")
 
+LOG = "log"
+RESULT = "result.json"
+Cell = tuple[str, float | None, str]
+"""Text and value of a number, and where it came from: `log`, `result.json`, or the dialect of a file of results."""
+
 
 class FactRows:
     """Rows by their keys: what comes later replaces what came before, as it does between two transactions."""
 
     def __init__(self) -> None:
         self.epochs: dict[int, int] = {}
-        self.metrics: dict[tuple[int, str], tuple[str, float | None]] = {}
-        self.precise: dict[tuple[int, str], tuple[str, float | None]] = {}
+        self.metrics: dict[tuple[int, str], Cell] = {}
+        self.precise: dict[tuple[int, str], Cell] = {}
         """Values from events; the text stays that of the log where there is one."""
         self.evaluations: dict[int, dict[str, Any]] = {}
-        self.evaluation_metrics: dict[tuple[int, str, str], tuple[str, float | None]] = {}
+        self.evaluation_metrics: dict[tuple[int, str, str], Cell] = {}
         self.events: list[tuple[str, str]] = []
         """Kind and payload, in order."""
 
@@ -92,14 +97,14 @@ class FactRows:
     def _add_epoch(self, row: EpochRow) -> None:
         self.epochs[row.epoch] = row.last_epoch
         for key, text in row.values.items():
-            self._set_metric(row.epoch, key, printed(text))
+            self._set_metric(row.epoch, key, printed(text, row.source))
         if row.seconds is not None:
             self._set_metric(row.epoch, "seconds", precise(row.seconds))
 
     def _add_validation(self, row: ValidationRow) -> None:
         if row.epoch is not None and row.class_name == "all":
             for key, text in row.values.items():
-                self._set_metric(row.epoch, key, printed(text))
+                self._set_metric(row.epoch, key, printed(text, row.source))
             return
         evaluation = self._name_evaluation(row.evaluation, row.epoch, row.label, row.weights)
         is_all = row.class_name == "all"
@@ -108,9 +113,9 @@ class FactRows:
         elif row.labels is not None:
             self.evaluation_metrics[row.evaluation, row.class_name, "labels"] = printed(str(row.labels))
         for key, text in row.values.items():
-            self.evaluation_metrics[row.evaluation, "" if is_all else row.class_name, key] = printed(text)
+            self.evaluation_metrics[row.evaluation, "" if is_all else row.class_name, key] = printed(text, row.source)
 
-    def _set_metric(self, epoch: int, key: str, number: tuple[str, float | None]) -> None:
+    def _set_metric(self, epoch: int, key: str, number: Cell) -> None:
         self.metrics[epoch, key] = number
         if self.precise:
             self.precise.pop((epoch, key), None)
@@ -155,18 +160,18 @@ class FactRows:
         return row
 
 
-def printed(text: str) -> tuple[str, float | None]:
+def printed(text: str, source: str = LOG) -> Cell:
     """Text and value of a printed number (`0.478`, `7.5G`, `nan`)."""
     try:
         value = float(text.removesuffix("G"))
     except ValueError:
-        return text, None
-    return text, value if math.isfinite(value) else None
+        return text, None, source
+    return text, value if math.isfinite(value) else None, source
 
 
-def precise(value: float) -> tuple[str, float | None]:
+def precise(value: float, source: str = LOG) -> Cell:
     """Text and value of a number at full precision."""
-    return repr(value), float(value) if math.isfinite(value) else None
+    return repr(value), float(value) if math.isfinite(value) else None, source
 
 
 def is_number(value: Any) -> TypeGuard[float]:

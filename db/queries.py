@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from db.open import Store
-from db.summary import eta_seconds, newest_epochs
+from db.results import newest_epochs, numbers_by_epoch
+from db.summary import eta_seconds
 from db.views import (
     ArtifactView,
     EpochView,
@@ -16,13 +17,14 @@ from db.views import (
     EventView,
     Number,
     ProgressView,
+    ResultsFileView,
     RunDetail,
     RunView,
 )
 from engine.contracts.states import RunState
 
 _RUNS = """
-SELECT run.*, epochs_done, epochs_total, epoch_seconds, best_map_text, best_map, best_epoch, map_curve,
+SELECT run.*, epochs_done, epochs_total, epoch_seconds, best_map_text, best_map, best_map_source, best_epoch, map_curve,
        lines_not_understood, log_seconds, progress,
        (SELECT json_group_array(parent_id)
         FROM (SELECT parent_id FROM parent WHERE run_id = run.id ORDER BY position)) AS parents,
@@ -68,6 +70,7 @@ def get_detail(store: Store, run_id: str) -> RunDetail | None:
             artifacts=tuple(_artifacts(connection, run_id)),
             imported_from=row["imported_from"],
             details=json.loads(row["details"]),
+            results=tuple(_results(connection, run_id)),
         )
 
 
@@ -96,7 +99,7 @@ def _run_view(row: Mapping[Any, Any]) -> RunView:
         epochs_total=row["epochs_total"],
         eta_seconds=eta_seconds(row, progress) if state.is_live else None,
         progress=ProgressView(**progress) if progress and state.is_live else None,
-        best_map=Number(best, row["best_map"]) if best is not None else None,
+        best_map=Number(best, row["best_map"], row["best_map_source"] or "log") if best is not None else None,
         best_epoch=row["best_epoch"],
         map_curve=tuple(json.loads(row["map_curve"] or "[]")),
         lines_not_understood=row["lines_not_understood"] or 0,
@@ -114,24 +117,23 @@ def _time(text: str | None) -> datetime | None:
 def _epochs(connection: Connection, run_id: str) -> dict[int, EpochView]:
     """Each epoch as the newest attempt ran it."""
     newest = newest_epochs(connection, run_id)
-    values: dict[int, dict[str, Number]] = {epoch: {} for epoch in newest}
-    rows = connection.exec_driver_sql("SELECT epoch, attempt, key, text, value FROM metric WHERE run_id = ?", (run_id,))
-    for epoch, attempt, key, text, value in rows:
-        if newest.get(epoch, (None,))[0] == attempt:
-            values[epoch][key] = Number(text, value)
-    return {epoch: EpochView(attempt, epoch, last, values[epoch]) for epoch, (attempt, last) in newest.items()}
+    cells = numbers_by_epoch(connection, run_id, newest)
+    return {
+        epoch: EpochView(attempt, epoch, last, {key: Number(*cell) for key, cell in cells.get(epoch, {}).items()})
+        for epoch, (attempt, last) in newest.items()
+    }
 
 
 def _evaluations(connection: Connection, run_id: str, epochs: Mapping[int, EpochView]) -> Iterator[EvaluationView]:
     """Final and stand-alone evaluations, and those of epochs that tell of classes; in the order of the log."""
     numbers: dict[tuple[int, int], dict[str, dict[str, Number]]] = {}
-    for attempt, number, class_name, key, text, value in connection.exec_driver_sql(
-        "SELECT attempt, number, class_name, key, text, value FROM evaluation_metric WHERE run_id = ?"
+    for attempt, number, class_name, key, text, value, source in connection.exec_driver_sql(
+        "SELECT attempt, number, class_name, key, text, value, source FROM evaluation_metric WHERE run_id = ?"
         " ORDER BY attempt, number, position",
         (run_id,),
     ):
         classes = numbers.setdefault((attempt, number), {})
-        classes.setdefault(class_name, {})[key] = Number(text, value)
+        classes.setdefault(class_name, {})[key] = Number(text, value, source)
     rows = connection.exec_driver_sql(
         "SELECT * FROM evaluation WHERE run_id = ? ORDER BY attempt, number", (run_id,)
     ).mappings()
@@ -167,6 +169,13 @@ def _events(connection: Connection, run_id: str) -> Iterator[EventView]:
         "SELECT kind, payload FROM event WHERE run_id = ? ORDER BY attempt, ordinal", (run_id,)
     )
     return (EventView(kind, json.loads(payload)) for kind, payload in rows)
+
+
+def _results(connection: Connection, run_id: str) -> Iterator[ResultsFileView]:
+    rows = connection.exec_driver_sql(
+        "SELECT path, source, epochs, problem FROM results_file WHERE run_id = ? ORDER BY position", (run_id,)
+    )
+    return (ResultsFileView(*row) for row in rows)
 
 
 def _artifacts(connection: Connection, run_id: str) -> Iterator[ArtifactView]:

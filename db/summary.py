@@ -6,6 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from db.fact_rows import Cell
+from db.results import newest_epochs, numbers_by_epoch
 from db.tables import RunSummary
 from db.writer import write_summary
 
@@ -20,11 +22,11 @@ def refresh_summary(connection: Connection, run_id: str) -> None:
         "SELECT number, not_understood, progress FROM attempt WHERE run_id = ? ORDER BY number", (run_id,)
     ).fetchall()
     epochs = newest_epochs(connection, run_id)
-    metrics = _metrics_by_epoch(connection, run_id, epochs)
+    metrics = numbers_by_epoch(connection, run_id, epochs, MAIN_METRIC, "seconds")
     best_epoch, best = _best_epoch(metrics)
     if best is None or _kept_its_input(connection, run_id):
         best_epoch, best = None, _last_evaluation(connection, run_id) or best
-    times = [row["seconds"][1] for row in metrics.values() if "seconds" in row][-_RECENT:]
+    times = [row["seconds"][1] or 0.0 for row in metrics.values() if "seconds" in row][-_RECENT:]
     newest = max(epochs, key=lambda epoch: (epochs[epoch][0], epoch), default=None)
     first = first_epoch(connection, run_id)
     total = _epochs_total(connection, run_id)
@@ -37,6 +39,7 @@ def refresh_summary(connection: Connection, run_id: str) -> None:
         epoch_seconds=sum(times) / len(times) if times else None,
         best_map_text=best[0] if best else None,
         best_map=best[1] if best else None,
+        best_map_source=best[2] if best else None,
         best_epoch=best_epoch,
         map_curve=json.dumps([row[MAIN_METRIC][1] for row in metrics.values() if _is_rated(row)]),
         lines_not_understood=sum(int(row[1]) for row in attempts),
@@ -58,37 +61,14 @@ def refresh_progress(connection: Connection, run_id: str) -> None:
         refresh_summary(connection, run_id)
 
 
-def newest_epochs(connection: Connection, run_id: str) -> dict[int, tuple[int, int]]:
-    """Epoch → the newest attempt that ran it, and the number after the slash; in their order."""
-    rows = connection.exec_driver_sql(
-        "SELECT epoch, max(attempt), last_epoch FROM epoch WHERE run_id = ? GROUP BY epoch ORDER BY epoch", (run_id,)
-    )
-    return {int(epoch): (int(attempt), int(last)) for epoch, attempt, last in rows}
-
-
-def _metrics_by_epoch(
-    connection: Connection, run_id: str, epochs: Mapping[int, tuple[int, int]]
-) -> dict[int, dict[str, tuple[str, Any]]]:
-    rows = connection.exec_driver_sql(
-        "SELECT epoch, attempt, key, text, value FROM metric WHERE run_id = ? AND key IN (?, 'seconds')"
-        " ORDER BY epoch, attempt",
-        (run_id, MAIN_METRIC),
-    )
-    found: dict[int, dict[str, tuple[str, Any]]] = {}
-    for epoch, attempt, key, text, value in rows:
-        if epoch not in epochs or attempt == epochs[epoch][0]:
-            found.setdefault(int(epoch), {})[key] = (text, value)
-    return found
-
-
-def _is_rated(row: Mapping[str, tuple[str, Any]]) -> bool:
+def _is_rated(row: Mapping[str, Cell]) -> bool:
     return MAIN_METRIC in row and row[MAIN_METRIC][1] is not None
 
 
-def _best_epoch(metrics: Mapping[int, Mapping[str, tuple[str, Any]]]) -> tuple[int | None, tuple[str, Any] | None]:
+def _best_epoch(metrics: Mapping[int, Mapping[str, Cell]]) -> tuple[int | None, Cell | None]:
     """The first of the epochs with the highest mAP@.5:.95."""
     rated = {epoch: row[MAIN_METRIC] for epoch, row in metrics.items() if _is_rated(row)}
-    best = max(rated, key=lambda epoch: rated[epoch][1], default=None)
+    best = max(rated, key=lambda epoch: rated[epoch][1] or 0.0, default=None)
     return best, rated[best] if best is not None else None
 
 
@@ -100,13 +80,13 @@ def _kept_its_input(connection: Connection, run_id: str) -> bool:
     return kept == "PTQ"
 
 
-def _last_evaluation(connection: Connection, run_id: str) -> tuple[str, Any] | None:
+def _last_evaluation(connection: Connection, run_id: str) -> Cell | None:
     row = connection.exec_driver_sql(
-        "SELECT text, value FROM evaluation_metric WHERE run_id = ? AND class_name = '' AND key = ?"
+        "SELECT text, value, source FROM evaluation_metric WHERE run_id = ? AND class_name = '' AND key = ?"
         " ORDER BY attempt DESC, number DESC LIMIT 1",
         (run_id, MAIN_METRIC),
     ).fetchone()
-    return (row[0], row[1]) if row else None
+    return (row[0], row[1], row[2]) if row else None
 
 
 def _events(connection: Connection, run_id: str, kind: str) -> Sequence[Mapping[str, Any]]:
@@ -125,7 +105,12 @@ def _epochs_total(connection: Connection, run_id: str) -> int | None:
 
 def first_epoch(connection: Connection, run_id: str) -> int:
     """What the log counts epochs from: 0 as YOLOv7 does, or 1."""
-    return next((int(payload["first_epoch"]) for payload in _events(connection, run_id, "log format")), 0)
+    return told_first_epoch(connection, run_id) or 0
+
+
+def told_first_epoch(connection: Connection, run_id: str) -> int | None:
+    """The same; None where the log does not tell it."""
+    return next((int(payload["first_epoch"]) for payload in _events(connection, run_id, "log format")), None)
 
 
 def _seconds_by_log(connection: Connection, run_id: str) -> float | None:

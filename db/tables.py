@@ -14,6 +14,8 @@ SQLModel.metadata.naming_convention = {
     "pk": "pk_%(table_name)s",
 }
 
+_SOURCE: str = Field(default="log", sa_column_kwargs={"server_default": "log"})
+"""Where a number came from."""
 _KEYED: dict[str, Any] = {"sqlite_with_rowid": False}
 """Stored in the order of the primary key: all rows of a run lie together."""
 
@@ -118,6 +120,41 @@ class Metric(SQLModel, table=True):
     """As it was printed."""
     value: float | None = None
     """NULL for nan and inf; more precise than the text where an event tells."""
+    source: str = _SOURCE
+    """`log`, or the dialect of the file of results that was read as one."""
+
+
+class ResultsFile(SQLModel, table=True):
+    """A file of results that stands beside a log of the run."""
+
+    __tablename__ = "results_file"
+    __table_args__ = (_owned_by("run", "run_id"), _KEYED)
+
+    run_id: str = Field(primary_key=True)
+    position: int = Field(primary_key=True)
+    path: str
+    source: str
+    """Its dialect."""
+    epochs: int
+    """How many of its epochs are told; 0 where it is left aside."""
+    problem: str
+    """Why it is left aside, in words."""
+
+
+class ResultsMetric(SQLModel, table=True):
+    """A number of such a file. It covers the log's number of the same name, for it was written with more digits."""
+
+    __tablename__ = "results_metric"
+    __table_args__ = (_owned_by("run", "run_id"), _KEYED)
+
+    run_id: str = Field(primary_key=True)
+    epoch: int = Field(primary_key=True)
+    """As the log counts."""
+    key: str = Field(primary_key=True)
+    """As the log calls it."""
+    text: str
+    value: float | None = None
+    source: str
 
 
 class Evaluation(SQLModel, table=True):
@@ -152,6 +189,8 @@ class EvaluationMetric(SQLModel, table=True):
     """In the order of the log."""
     text: str
     value: float | None = None
+    source: str = _SOURCE
+    """`log`, `result.json`, or the dialect of the file of results that was read as a log."""
 
 
 class Event(SQLModel, table=True):
@@ -202,6 +241,7 @@ class RunSummary(SQLModel, table=True):
     """Run time by the log's own words."""
     progress: str | None = None
     """JSON: the newest attempt's bar."""
+    best_map_source: str | None = None
 
 
 def table_of(model: type[SQLModel]) -> Table:

@@ -10,10 +10,12 @@ from engine.contracts.states import RunState
 
 @dataclass(frozen=True)
 class Number:
-    """A printed number: its digits as they stood in the log, and its value (None for nan and inf)."""
+    """A printed number: its digits as they stood in the log or file, and its value (None for nan and inf)."""
 
     text: str
     value: float | None
+    source: str = "log"
+    """Where it came from: `log`, `results.txt`, `results.csv`, `tensorboard` or `result.json`."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,19 @@ class EventView:
 
 
 @dataclass(frozen=True)
+class ResultsFileView:
+    """A file of results that the trainer wrote beside its log."""
+
+    path: str
+    source: str
+    """`results.txt` or `results.csv`."""
+    epochs: int
+    """How many epochs it tells of this run; 0 where it is left aside."""
+    problem: str = ""
+    """Why it is left aside, in words."""
+
+
+@dataclass(frozen=True)
 class ArtifactView:
     """A file that a run read (`input`) or wrote."""
 
@@ -137,3 +152,5 @@ class RunDetail:
     imported_from: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     """The stage-specific facts of `result.json`: model summary, calibration table, export checks."""
+    results: tuple[ResultsFileView, ...] = ()
+    """Files of results beside the log. What they tell covers what the log tells with fewer digits."""

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlmodel import SQLModel
 
-from db.fact_rows import FactRows, is_number, precise, to_json
+from db.fact_rows import RESULT, FactRows, is_number, precise, to_json
 from db.tables import (
     Artifact,
     Attempt,
@@ -70,6 +70,11 @@ def execute(connection: Connection, statement: str, rows: Iterable[tuple[Any, ..
     listed = list(rows)
     if listed:
         connection.exec_driver_sql(statement, listed)
+
+
+def write_rows(connection: Connection, model: type[SQLModel], rows: Iterable[SQLModel]) -> None:
+    """Insert rows of one table, or change those of the same keys."""
+    execute(connection, upsert(model), [_values(row) for row in rows])
 
 
 def write_run(connection: Connection, run: Run, parents: Sequence[str], tags: Sequence[str]) -> None:
@@ -177,9 +182,9 @@ def write_result(connection: Connection, run_id: str, attempt: int, result: Stag
         for class_name, metrics in classes.items():
             for key, value in metrics.items():
                 if is_number(value):
-                    rows.evaluation_metrics[number, class_name, key] = precise(value)
+                    rows.evaluation_metrics[number, class_name, key] = precise(value, RESULT)
         for key, value in evaluation.milliseconds_per_image.items():
-            rows.evaluation_metrics[number, "", f"ms/{key}"] = precise(value)
+            rows.evaluation_metrics[number, "", f"ms/{key}"] = precise(value, RESULT)
     write_evaluations(connection, run_id, attempt, rows)
 
 

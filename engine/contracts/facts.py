@@ -23,6 +23,8 @@ class EpochRow:
     """
     seconds: float | None = None
     """How long its training bar ran."""
+    source: str = "log"
+    """What printed it: `log`, or the dialect of a file that holds nothing but results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class ValidationRow:
     """What was evaluated, where the log says so: a path, or `last`/`best` from YOLOv7's order of its final tests."""
     label: str | None = None
     """What our own stages call it: `PTQ`, `QAT`, …"""
+    source: str = "log"
+    """As that of an epoch's row."""
 
 
 @dataclass(frozen=True, slots=True)

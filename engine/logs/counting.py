@@ -37,11 +37,11 @@ def facts_of_result(state: State, mark: ResultsRow) -> list[Fact] | None:
     is_final, state.result = state.result == [mark.epoch, trained], [mark.epoch, trained]
     number = state.evaluations
     state.evaluations += 1
-    row = ValidationRow("all", None, None, mark.metrics, number, None if is_final else mark.epoch)
+    row = ValidationRow("all", None, None, mark.metrics, number, None if is_final else mark.epoch, source=mark.dialect)
     if is_final:
         return [row]
     told = tell_format(state, mark.epoch, mark.last_epoch)
-    return [*told, EpochRow(mark.epoch, mark.last_epoch, mark.values), row]
+    return [*told, EpochRow(mark.epoch, mark.last_epoch, mark.values, source=mark.dialect), row]
 
 
 def is_of_a_lost_epoch(state: State) -> bool:

@@ -110,8 +110,8 @@ class EventFileReader:
         number, self._evaluations = self._evaluations, self._evaluations + 1
         return [
             *facts,
-            EpochRow(step, step, trained),
-            ValidationRow("all", None, None, metrics, number, step),
+            EpochRow(step, step, trained, source=NAME),
+            ValidationRow("all", None, None, metrics, number, step, source=NAME),
         ]
 
 

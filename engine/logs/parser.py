@@ -34,7 +34,7 @@ _FILES: tuple[Dialect, ...] = (results_txt, results_csv)
 DIALECTS: tuple[Dialect, ...] = (yolov7, yolov5, ultralytics, yolov6, nvidia_qat, trtexec, *_FILES)
 """In the order in which they are asked whether a line is theirs. Before any titles, a log is taken for YOLOv7's."""
 _BY_NAME = {dialect.NAME: dialect for dialect in DIALECTS}
-VERSION = 3
+VERSION = 4
 """Of the facts and of the stored state. A log that an older parser has read is read again."""
 
 

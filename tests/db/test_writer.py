@@ -135,7 +135,7 @@ def test_a_result_adds_to_the_evaluations_of_the_log_and_may_be_read_again(path:
     assert dumps[0] == dumps[1]
     detail = detail_of(path)
     assert [evaluation.label for evaluation in detail.evaluations] == ["epoch 1", "final", "ONNX"]
-    assert detail.evaluations[1].values["AP"] == Number("0.4012345", 0.4012345)
+    assert detail.evaluations[1].values["AP"] == Number("0.4012345", 0.4012345, "result.json")
     assert detail.evaluations[2].values["ms/inference"].value == 1.5
     assert [(file.role, file.is_input) for file in detail.artifacts] == [("weights", True), ("best", False)]
     assert detail.details == {"kept": "QAT"}

@@ -50,7 +50,8 @@ def test_in_the_list_of_runs(
     (run,) = list_runs(workspace)
     assert report.epochs == run.epochs_done == done
     assert run.epochs_total == total
-    assert (run.best_epoch, run.best_map) == (best[0], Number(best[1], float(best[1])))
+    source = f"results{Path(name).suffix}" if name.startswith("results") else "log"
+    assert (run.best_epoch, run.best_map) == (best[0], Number(best[1], float(best[1]), source))
     assert (run.state, run.reason) == (RunState.ENDED, reason)
 
 
@@ -62,7 +63,7 @@ def test_losses_keep_the_names_of_their_columns(workspace: Workspace) -> None:
     assert second.values["mAP@.5:.95(M)"].text == "0.0117"
     last = get_detail(workspace, "results_ultralytics").epochs[-1]
     assert (last.epoch, last.last_epoch) == (3, 3)
-    assert last.values["val/box_loss"] == Number("nan", None)
+    assert last.values["val/box_loss"] == Number("nan", None, "results.csv")
     assert last.values["lr/0"].text == "0.00163"
 
 

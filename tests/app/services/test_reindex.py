@@ -29,6 +29,7 @@ from tests.app.services.index_fixtures import (
     wait,
     workspace,
 )
+from tests.app.services.test_results import PAIRS
 from tests.db.rows import dump
 
 __all__ = ["workspace"]
@@ -41,8 +42,8 @@ def forget(workspace: Workspace) -> None:
 
 
 def fill(workspace: Workspace) -> None:
-    """A log, a resumed run, a stage with results and what people said of it, and a run that has really run."""
-    import_logs(workspace, [SEED])
+    """Logs, a resumed run, a stage with results and what people said of it, and a run that has really run."""
+    import_logs(workspace, [SEED, PAIRS / "yolov7.txt"])
     add_folder(workspace, epochs_log(0, 5), epochs_log(4, 9, loss=0.03), name="resumed")
     add_result(add_folder(workspace, evaluated_log(), name="stage"))
     run_id = train(workspace, 4, 0.3, name="live")
@@ -59,8 +60,8 @@ def test_every_row_comes_back_the_same(workspace: Workspace) -> None:
     forget(workspace)
     report = reindex(workspace)
     assert dump(workspace.database) == before
-    assert (report.runs, report.kept) == (4, None)
-    assert report.epochs == 10 + 12 + 4
+    assert (report.runs, report.kept) == (5, None)
+    assert report.epochs == 10 + 12 + 4 + 3
     assert rows_of(workspace) == before, "nothing is left to be read"
     reindex(workspace)
     assert dump(workspace.database) == before
