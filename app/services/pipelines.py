@@ -1,7 +1,7 @@
 """Pipelines: finding, planning and launching them."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from engine.contracts.spec import COMMAND, Resources, RunSpec
 from engine.contracts.stages import stage_info
 from engine.supervise.commands import PACKAGE_ROOT, engine_command
 from engine.supervise.ids import new_run_id
-from engine.supervise.launch import launch
+from engine.supervise.launch import launch, launch_array
 from engine.supervise.resources import resources_of_stage
 from engine.supervise.slurm.client import require_slurm
 from engine.supervise.stop import request_stop
@@ -116,15 +116,28 @@ def launch_pipeline(
         require_slurm()
     with naming(workspace) as taken:
         specs = _plan(workspace, pipeline, overrides or {}, name, cwd, taken, asked)
-        launched = []
         try:
-            for spec in specs:
-                launched.append(launch(workspace, spec, cpu_lane=width, notify=told))
+            for name_of_all, batch in _batches(pipeline, specs):
+                if len(batch) == 1:
+                    launch(workspace, batch[0], cpu_lane=width, notify=told)
+                else:
+                    launch_array(workspace, batch, name=name_of_all, cpu_lane=width, notify=told)
         except YoloqatError:
-            for attempt in reversed(launched):
-                request_stop(attempt)
+            for spec in reversed(specs):
+                for attempt in workspace.run(spec.id).attempts():
+                    request_stop(attempt)
             raise
     return specs
+
+
+def _batches(pipeline: Pipeline, specs: Sequence[RunSpec]) -> list[tuple[str, list[RunSpec]]]:
+    """What is launched at once, parents first, each with a name: at Slurm, all runs that a grid makes of a step."""
+    batches: dict[str, list[RunSpec]] = {}
+    for spec in specs:
+        step = spec.step or ""
+        key = pipeline.origin_of(step) if spec.slurm is not None else step
+        batches.setdefault(key, []).append(spec)
+    return [(f"{batch[0].group}-{key}", batch) for key, batch in batches.items()]
 
 
 def _plan(

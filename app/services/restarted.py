@@ -4,10 +4,12 @@ Prints the folder that the job's runner is to run. A training goes on from its l
 """
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from app.services.resume import next_command
 from engine.contracts.errors import YoloqatError
+from engine.contracts.outcome import Outcome, OutcomeKind
 from engine.contracts.process import ProcessRecord, SlurmRecord
 from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.contracts.spec import RunSpec
@@ -36,12 +38,35 @@ def next_attempt(first: AttemptFolder) -> AttemptFolder:
     if not last.outcome.exists() and (process is None or process.stage is None):
         return last  # it had not begun
     spec = RunSpec.read(folder.spec)
-    argv, _ = next_command(folder, spec)
+    argv = _next_argv(folder, spec)
+    _conclude(last, process)
     attempt = write_attempt(workspace_of(first), spec, attempt=last.number + 1, argv=argv)
     if job is not None:
         record = job.model_copy(update={"restarts": job.restarts + 1})
         write_json(str(attempt.slurm), record.model_dump(mode="json"))
     return attempt
+
+
+def _next_argv(folder: RunFolder, spec: RunSpec) -> list[str] | None:
+    """None for the first attempt's: Slurm, too, starts a job from its beginning when it puts it back."""
+    try:
+        return next_command(folder, spec)[0]
+    except YoloqatError as error:
+        print(f"yoloqat: {error.what}; it begins anew", file=sys.stderr)
+        return None
+
+
+def _conclude(attempt: AttemptFolder, process: ProcessRecord | None) -> None:
+    """The outcome of an attempt whose runner was killed before it could write one."""
+    if attempt.outcome.exists():
+        return
+    outcome = Outcome(
+        kind=OutcomeKind.LOST,
+        started_at=process.started_at if process else None,
+        ended_at=datetime.now(UTC),
+        reason="Slurm put the job back into the queue",
+    )
+    write_json(str(attempt.outcome), outcome.model_dump(mode="json"))
 
 
 def main(argv: list[str]) -> int:

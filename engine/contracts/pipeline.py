@@ -127,9 +127,13 @@ class Pipeline(BaseModel):
         self._origin = origin
         return self
 
+    def origin_of(self, step: str) -> str:
+        """The step of the file that a step was made of; itself where it has no grid."""
+        return self._origin.get(step, step)
+
     def _in_file(self, location: tuple[str | int, ...]) -> tuple[str | int, ...]:
         if len(location) > 1 and location[0] == "stages":
-            made = self._origin.get(str(location[1]), location[1])
+            made = self.origin_of(str(location[1]))
             in_grid = ("stages", made, "grid", *location[3:])
             is_option = len(location) > 3 and location[2] == "options"
             return in_grid if is_option and in_grid in self._lines else ("stages", made, *location[2:])

@@ -177,11 +177,14 @@ class SlurmRecord(Record):
     """`slurm.json`: the job that runs an attempt. Written when Slurm has taken it."""
 
     job_id: str
+    """`17`, or `17_2` for a task of an array."""
     cluster: str = ""
     """In a federation; empty for the only one."""
     submitted_at: datetime
     argv: list[str] = Field(default_factory=list)
     """The command line of sbatch."""
+    output: str = ""
+    """Where Slurm and the job's script write, outside of the run's console."""
     restarts: int = 0
     """How often Slurm had put the job back before this attempt."""
 

@@ -57,8 +57,6 @@ class Evidence:
     ending: LogEnding | None = None
     """How the log ends; looked at only where it matters."""
     silence: Silence | None = None
-    timed_out: str = ""
-    """The time limit that the cluster says has ended it, in words; empty where that is not known."""
     where: str = ""
     """The job of a cluster and its node."""
     host: str | None = None
@@ -100,9 +98,9 @@ def gather(folder: RunFolder, attempt: AttemptFolder) -> Evidence:
     )
 
 
-def _of_an_outcome(folder: RunFolder, attempt: AttemptFolder, outcome: Outcome, timed_out: str = "") -> Evidence:
+def _of_an_outcome(folder: RunFolder, attempt: AttemptFolder, outcome: Outcome) -> Evidence:
     if outcome.exit_code == 0 or outcome.stop_requested:
-        return Evidence(outcome=outcome, finished=folder.result.exists(), timed_out=timed_out)
+        return Evidence(outcome=outcome, finished=folder.result.exists())
     asked = folder.stop_after_epoch.exists()
     return Evidence(outcome=outcome, ending=read_ending(attempt.console), asked_after_epoch=asked)
 
@@ -110,11 +108,13 @@ def _of_an_outcome(folder: RunFolder, attempt: AttemptFolder, outcome: Outcome, 
 def _of_a_job(folder: RunFolder, attempt: AttemptFolder, job: Observed) -> Evidence:
     """Slurm tells whether it lives: the processes are on a node, where they cannot be seen from here."""
     if job.outcome is not None:
-        return _of_an_outcome(folder, attempt, job.outcome, job.timed_out)
+        return _of_an_outcome(folder, attempt, job.outcome)
     process = None if job.waiting or job.put_back else ProcessRecord.read(attempt.process)
     stage = ALIVE if process and process.stage else None
     evidence = _of_the_living(folder, attempt, process, ALIVE, stage)
-    return replace(evidence, waiting=job.waiting or evidence.waiting, where=job.where)
+    # The signals of the time before it was put back are over.
+    stopping = None if job.waiting or job.put_back else evidence.stopping
+    return replace(evidence, waiting=job.waiting or evidence.waiting, where=job.where, stopping=stopping)
 
 
 def _of_the_living(

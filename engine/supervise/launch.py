@@ -21,7 +21,7 @@ from engine.supervise.commands import RUNNER, engine_environment
 from engine.supervise.gpus import query_command
 from engine.supervise.lanes import lane_width, lease_folder
 from engine.supervise.provenance import collect
-from engine.supervise.slurm.submit import submit
+from engine.supervise.slurm.submit import submit, submit_array
 
 _START_SECONDS = 30.0
 RUNNER_LOG = "runner.log"
@@ -77,6 +77,28 @@ def launch(
         _write_failure(target, error.what)
         raise
     return target
+
+
+def launch_array(
+    workspace: Workspace, specs: Sequence[RunSpec], *, name: str, cpu_lane: int | None = None, notify: str | None = None
+) -> None:
+    """Give the first attempts of runs that differ in their options alone to Slurm, as one array where that can be.
+
+    Raises:
+        YoloqatError: as `launch`; some of them may have been submitted.
+    """
+    options = specs[0].slurm
+    assert options is not None
+    attempts: list[AttemptFolder] = []
+    try:
+        for spec in specs:
+            attempts.append(write_attempt(workspace, spec, cpu_lane=cpu_lane, notify=notify))
+        submit_array(attempts, options, name=name)
+    except YoloqatError as error:
+        for attempt in attempts:
+            if not attempt.slurm.exists():
+                _write_failure(attempt, error.what)
+        raise
 
 
 def write_attempt(

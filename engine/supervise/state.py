@@ -111,8 +111,8 @@ def _decide_by_outcome(outcome: Outcome, evidence: Evidence) -> tuple[RunState, 
 
 def _decide_by_exit(outcome: Outcome, evidence: Evidence) -> tuple[RunState, str]:
     done = outcome.exit_code == 0 and not outcome.missing_artifacts
-    if outcome.time_limit or evidence.timed_out:
-        return RunState.KILLED, evidence.timed_out or outcome.reason
+    if outcome.time_limit:
+        return RunState.KILLED, outcome.reason
     # A foreign trainer may well take SIGINT and leave with 0; one of ours that left its result had finished before.
     if outcome.stop_requested and not (done and evidence.finished):
         return RunState.STOPPED, outcome.reason

@@ -135,7 +135,7 @@ def _asking(path: Path) -> Iterator[bool]:
 
 
 def _ask_for_all() -> dict[str, Job]:
-    argv = ["squeue", "--noheader", "--states=all", f"--format={_LINE}", f"--user={os.getuid()}"]
+    argv = ["squeue", "--noheader", "--states=all", "--array", f"--format={_LINE}", f"--user={os.getuid()}"]
     reply = call(argv)
     if reply.code != 0:
         raise NoAnswer(message(reply, "squeue"))

@@ -8,7 +8,7 @@ from engine.contracts.process import LaunchRecord, SlurmEnd, SlurmRecord
 from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.runner import wait
 from engine.supervise.slurm.jobs import Job, Seen, look
-from engine.supervise.slurm.verdict import TIMED_OUT, conclude, is_in_doubt, remember_end
+from engine.supervise.slurm.verdict import amended, conclude, is_in_doubt, remember_end
 from engine.supervise.slurm.words import AT_WORK, ENDED, NEVER, where_it_runs, why_it_ended, why_it_waits
 
 
@@ -22,8 +22,6 @@ class Observed:
     """Why it waits, in words; empty once it is at work."""
     where: str = ""
     """The job and its node, with what Slurm says of it beyond that."""
-    timed_out: str = ""
-    """In words, where the time limit has ended it."""
     put_back: bool = False
     """It lives again: what its folder says is of the time before."""
 
@@ -35,7 +33,7 @@ def observe(folder: RunFolder, attempt: AttemptFolder, record: SlurmRecord) -> O
         return Observed(outcome)
     end = SlurmEnd.read(attempt.slurm_end)
     if outcome is not None and end is not None:
-        return _signalled(outcome, end)
+        return Observed(amended(folder, outcome, record, end))
     seen = look(attempt, record)
     if outcome is None:
         outcome = Outcome.read(attempt.outcome)  # it may have ended just now
@@ -50,7 +48,7 @@ def observe(folder: RunFolder, attempt: AttemptFolder, record: SlurmRecord) -> O
         return _living(attempt, record, seen, put_back=outcome is not None)
     end = remember_end(attempt, seen.job)
     if outcome is not None:
-        return _signalled(outcome, end)
+        return Observed(amended(folder, outcome, record, end))
     outcome = conclude(folder, attempt, record, end)
     if outcome is None:
         return Observed(where=f"{why_it_ended(end.state, end.limit)}; the last word of its runner is awaited")
@@ -59,10 +57,6 @@ def observe(folder: RunFolder, attempt: AttemptFolder, record: SlurmRecord) -> O
 
 def _is_over(job: Job) -> bool:
     return job.state in ENDED or job.reason == NEVER
-
-
-def _signalled(outcome: Outcome, end: SlurmEnd) -> Observed:
-    return Observed(outcome, timed_out=why_it_ended(end.state, end.limit) if end.state in TIMED_OUT else "")
 
 
 def _living(attempt: AttemptFolder, record: SlurmRecord, seen: Seen, *, put_back: bool) -> Observed:

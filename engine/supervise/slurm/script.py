@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from engine.contracts.process import Grace
 from engine.contracts.run_folder import AttemptFolder
@@ -19,48 +20,59 @@ _MINUTE = 60
 
 
 def sbatch_argv(
-    attempt: AttemptFolder, options: SlurmOptions, *, name: str, after: Sequence[str] = (), grace: Grace | None = None
+    script: Path, options: SlurmOptions, *, name: str, dependency: str = "", grace: Grace | None = None, tasks: int = 0
 ) -> list[str]:
-    """The command line that submits an attempt.
+    """The command line that submits a script, which runs in its folder.
 
     Args:
         name: of the job.
-        after: ids of the jobs that must succeed first.
+        dependency: on other jobs, as sbatch takes it; empty for none.
         grace: what a stop takes, so that the end of the time limit is told early enough.
+        tasks: of an array; 0 for a job that is none.
     """
     argv = [
         "sbatch",
         "--parsable",
         f"--job-name={name}",
-        f"--output={_literally(str(attempt.path / OUTPUT))}",
+        f"--output={_literally(script.parent)}/{'%a.log' if tasks else OUTPUT}",
         "--open-mode=append",  # a job that is put back must not overwrite what it said
-        f"--chdir={attempt.path}",
+        f"--chdir={script.parent}",
         "--requeue",
         "--nodes=1",
         "--ntasks=1",
     ]
-    if after:
+    if tasks:
+        argv.append(f"--array=0-{tasks - 1}")
+    if dependency:
         # Without the second one, a job whose parent has failed would stay in Slurm's queue for ever.
-        argv += [f"--dependency=afterok:{':'.join(after)}", "--kill-on-invalid-dep=yes"]
-    argv += _resources(options)
+        argv += [f"--dependency={dependency}", "--kill-on-invalid-dep=yes"]
+    argv += resource_flags(options)
     limit = seconds_of(options.time)
     if limit is not None and limit >= _WARN_FROM_SECONDS:
         grace = grace or Grace()
         # To the runner alone, which then stops the stage as it stops any: a training gets to save.
         argv.append(f"--signal=B:USR2@{round(grace.sigint + grace.sigterm + _SPARE_SECONDS)}")
-    return [*argv, *options.extra, str(attempt.path / SCRIPT)]
+    return [*argv, *options.extra, str(script)]
 
 
-def script_text(attempt: AttemptFolder) -> str:
-    """The job: our runner, which exits as the run does. Put back by Slurm, it runs the next attempt instead."""
+def script_text(attempts: Sequence[AttemptFolder], *, is_array: bool = False) -> str:
+    """The job: our runner, which exits as the run does. Put back by Slurm, it runs the next attempt instead.
+
+    Args:
+        attempts: the one that it runs, or those of the tasks of an array.
+    """
     python = shlex.quote(sys.executable)
     ours = engine_environment({})
     variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in ours.items())
-    folder = shlex.quote(str(attempt.path))
+    if is_array:
+        cases = [f"    {task}) attempt={shlex.quote(str(each.path))} ;;" for task, each in enumerate(attempts)]
+        chosen = "\n".join(['case "$SLURM_ARRAY_TASK_ID" in', *cases, "esac"])
+    else:
+        chosen = f"attempt={shlex.quote(str(attempts[0].path))}"
     return f"""#!/bin/sh
-attempt={folder}
+{chosen}
 if [ "${{SLURM_RESTART_COUNT:-0}}" -gt 0 ]; then
-    attempt=$(env {variables} {python} -P -m app.services.restarted {folder}) || exit 1
+    attempt=$(env {variables} {python} -P -m app.services.restarted "$attempt") || exit 1
 fi
 export {MARK}="$attempt"
 exec {python} -I -S {shlex.quote(str(RUNNER))} --verdict "$attempt"
@@ -81,7 +93,8 @@ def seconds_of(limit: str | None) -> int | None:
     return parts[0] * _MINUTE + (parts[1] if len(parts) == 2 else 0)
 
 
-def _resources(options: SlurmOptions) -> list[str]:
+def resource_flags(options: SlurmOptions) -> list[str]:
+    """What a job asks for, as options of sbatch; without `extra`."""
     flags = {
         "partition": options.partition,
         "time": options.time,
@@ -93,6 +106,6 @@ def _resources(options: SlurmOptions) -> list[str]:
     return [f"--{name}={value}" for name, value in flags.items() if value is not None]
 
 
-def _literally(path: str) -> str:
+def _literally(path: Path) -> str:
     """sbatch replaces %j and the like in the names of files."""
-    return path.replace("%", "%%")
+    return str(path).replace("%", "%%")

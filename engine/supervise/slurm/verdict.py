@@ -2,9 +2,9 @@
 
 import contextlib
 import os
+import re
 import signal
 from datetime import UTC, datetime
-from pathlib import Path
 
 from engine.contracts.outcome import Outcome, OutcomeKind
 from engine.contracts.process import LaunchRecord, ProcessRecord, SlurmEnd, SlurmRecord
@@ -12,15 +12,16 @@ from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.runner import wait
 from engine.runner.records import write_json
 from engine.supervise.slurm.jobs import Job
-from engine.supervise.slurm.script import OUTPUT
 from engine.supervise.slurm.words import NEVER, why_it_ended
 
 LAG_SECONDS = 20.0
 """A network file system may show a node's last file that much later than Slurm tells the end of the job."""
 TIMED_OUT = frozenset({"TIMEOUT", "DEADLINE"})
+_TAKEN = frozenset({"NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "REVOKED"})
 _NEVER_BEGAN = frozenset({"BOOT_FAIL", "LAUNCH_FAILED"})
 _SIGNALLED = "the runner got "
 _TAIL_BYTES = 4096
+_MEMORY = re.compile(r"slurmstepd.*(exceeded .*memory limit|oom[-_ ]kill)", re.IGNORECASE)
 
 
 def is_in_doubt(attempt: AttemptFolder, outcome: Outcome) -> bool:
@@ -40,6 +41,20 @@ def remember_end(attempt: AttemptFolder, job: Job) -> SlurmEnd:
     with contextlib.suppress(OSError):
         write_json(str(attempt.slurm_end), end.model_dump(mode="json"), durable=False)
     return end
+
+
+def amended(folder: RunFolder, outcome: Outcome, record: SlurmRecord, end: SlurmEnd) -> Outcome:
+    """An outcome in doubt, with what Slurm did in the place of `the runner got SIGTERM`."""
+    if outcome.exit_code == 0 and not outcome.missing_artifacts and folder.result.exists():
+        return outcome  # a stage of ours that had finished before
+    words = f"{why_it_ended(end.state, end.limit)} (job {record.job_id})"
+    if end.state in TIMED_OUT:
+        return outcome.model_copy(update={"stop_requested": False, "time_limit": True, "reason": words})
+    if end.state == "CANCELLED":
+        return outcome.model_copy(update={"reason": words})
+    if end.state in _TAKEN:
+        return outcome.model_copy(update={"kind": OutcomeKind.LOST, "stop_requested": False, "reason": words})
+    return outcome
 
 
 def conclude(folder: RunFolder, attempt: AttemptFolder, record: SlurmRecord, end: SlurmEnd) -> Outcome | None:
@@ -76,6 +91,7 @@ def _outcome(
     started = process is not None and process.stage is not None
     asked = attempt.stop_request.exists()
     common = {"started_at": process.started_at if process else None, "ended_at": end.seen_at}
+    said = _last_lines(record)
     if folder.result.exists() and all((folder.path / path).is_file() for path in promised):
         # A stage of ours writes it last: it settles the end.
         kind, extra = OutcomeKind.EXITED, {"exit_code": 0, "reason": f"it finished; {reason}"}
@@ -87,12 +103,15 @@ def _outcome(
         extra = {"stop_requested": True, "reason": words}
     elif end.state in TIMED_OUT:
         kind, extra = OutcomeKind.SIGNALED, {"signal": int(signal.SIGKILL), "reason": reason, "time_limit": True}
-    elif end.state == "OUT_OF_MEMORY":
+    elif end.state == "OUT_OF_MEMORY" or any(_MEMORY.search(line) for line in said):
+        # Where no cgroups are, Slurm counts a job that it has killed for its memory as failed.
+        reason = f"{why_it_ended('OUT_OF_MEMORY')} (job {record.job_id})"
         kind, extra = OutcomeKind.SIGNALED, {"signal": int(signal.SIGKILL), "reason": reason, "oom_kill": True}
     elif process is None and end.state in ("FAILED", "COMPLETED", *_NEVER_BEGAN):
-        kind, extra = OutcomeKind.COULD_NOT_START, {"reason": f"{reason}: {_last_line(attempt.path / OUTPUT)}"}
+        kind, extra = OutcomeKind.COULD_NOT_START, {"reason": ": ".join([reason, *said[-1:]])}
     else:
-        kind, extra = OutcomeKind.LOST, {"reason": f"{reason}; its runner left no outcome"}
+        told = f"; its job says: {said[-1]}" if said else ""
+        kind, extra = OutcomeKind.LOST, {"reason": f"{reason}; its runner left no outcome{told}"}
     return Outcome.model_validate({"kind": kind, **common, **extra})
 
 
@@ -103,12 +122,12 @@ def _failed_parents(launch: LaunchRecord | None) -> str:
     return words if fate == wait.FAILED else ""
 
 
-def _last_line(path: Path) -> str:
-    """What the job said last, outside of the run's console."""
+def _last_lines(record: SlurmRecord) -> list[str]:
+    """What the job and Slurm itself said last, outside of the run's console."""
     try:
-        with path.open("rb") as file:
-            file.seek(max(path.stat().st_size - _TAIL_BYTES, 0))
-            lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+        with open(record.output, "rb") as file:
+            file.seek(max(os.fstat(file.fileno()).st_size - _TAIL_BYTES, 0))
+            lines = file.read().decode(errors="replace").splitlines()
     except OSError:
-        lines = []
-    return lines[-1] if lines else "it said nothing"
+        return []
+    return [line.strip() for line in lines if line.strip()]

@@ -1,6 +1,6 @@
 """`yoloqat` beside a real Slurm, which all tests of this folder share."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -37,6 +37,7 @@ def use_it(slurm: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in slurm.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(jobs, "FRESH_SECONDS", 0.2)
+    monkeypatch.setattr(jobs, "RETRY_SECONDS", 0.5)
     monkeypatch.setattr(verdict, "LAG_SECONDS", 1.0)
 
 
@@ -80,6 +81,25 @@ class Jobs:
             job = self.slurm.ask("scontrol", "--oneliner", "show", "job", self.job_id(run_id))
             raise AssertionError(f"not {state.value} but {self.status(run_id)}\n{job}") from None
         return self.status(run_id)
+
+    def until(self, true: Callable[[], bool], timeout: float = 30) -> None:
+        until(true, timeout)
+
+    def until_reason(self, run_id: str, reason: str) -> None:
+        try:
+            until(lambda: self.status(run_id).reason == reason)
+        except AssertionError:
+            raise AssertionError(f"the reason is not {reason!r} but {self.status(run_id).reason!r}") from None
+
+    def until_printed(self, run_id: str, text: str, attempt: int = 1) -> None:
+        until(lambda: text in self.console(run_id, attempt))
+
+    def until_job(self, run_id: str, state: str) -> None:
+        """Wait until Slurm says this of the job."""
+        until(lambda: self.slurm.shown(self.job_id(run_id)).get("JobState") == state)
+
+    def open_gate(self) -> None:
+        (self.cli.directory / "go").touch()
 
     def console(self, run_id: str, attempt: int = 1) -> str:
         file = self.cli.workspace.run(run_id).attempt(attempt).console
