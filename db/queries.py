@@ -1,7 +1,7 @@
 """Rows out, as the dataclasses of `db.views`. Each function is a handful of statements, however many rows there are."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -59,6 +59,7 @@ def get_detail(store: Store, run_id: str) -> RunDetail | None:
         if row is None:
             return None
         epochs = _epochs(connection, run_id)
+        results = tuple(_results(connection, run_id))
         return RunDetail(
             run=_run_view(row),
             options=json.loads(row["options"]),
@@ -66,11 +67,11 @@ def get_detail(store: Store, run_id: str) -> RunDetail | None:
             cwd=row["cwd"],
             epochs=tuple(epochs.values()),
             evaluations=tuple(_evaluations(connection, run_id, epochs)),
-            events=tuple(_events(connection, run_id)),
+            events=(*_events(connection, run_id), *_left_aside(results)),
             artifacts=tuple(_artifacts(connection, run_id)),
             imported_from=row["imported_from"],
             details=json.loads(row["details"]),
-            results=tuple(_results(connection, run_id)),
+            results=results,
         )
 
 
@@ -176,6 +177,10 @@ def _results(connection: Connection, run_id: str) -> Iterator[ResultsFileView]:
         "SELECT path, source, epochs, problem FROM results_file WHERE run_id = ? ORDER BY position", (run_id,)
     )
     return (ResultsFileView(*row) for row in rows)
+
+
+def _left_aside(results: Sequence[ResultsFileView]) -> Iterator[EventView]:
+    return (EventView("warning", {"text": f"{file.path}: {file.problem}"}) for file in results if file.problem)
 
 
 def _artifacts(connection: Connection, run_id: str) -> Iterator[ArtifactView]:

@@ -1,5 +1,6 @@
 """The files of results that a trainer wrote beside its log: where they may lie, and what stands in them."""
 
+import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,7 +17,8 @@ def results_beside(log: Path | None, told: Sequence[str] = (), cwd: Path | None 
     """The files that are there, each once, the likelier ones first. None of them need be of the log's run.
 
     Args:
-        log: `a.out` may have `a.results.txt` or `a.results.csv` beside it, any log `results.txt` or `results.csv`.
+        log: `a.out` may have `a.results.txt` or `a.results.csv` beside it, any log `results.txt` or `results.csv`; or
+            the trainer's folder of the run, which may have the latter in it.
         told: folders that the log names as those it saves to.
         cwd: what these are relative to; where it is not known, the folder of the log and the one above it.
     """
@@ -36,7 +38,9 @@ def _places(log: Path | None, told: Sequence[str], cwd: Path | None) -> Iterator
     for base in bases:
         for folder in told:
             yield from (base / folder / name for name in NAMES)
-    if log is not None:
+    if log is not None and os.path.isdir(log):
+        yield from (log / name for name in NAMES)
+    elif log is not None and log.name:
         yield from (log.with_name(f"{log.stem}.{name}") for name in NAMES)
         yield from (log.with_name(name) for name in NAMES)
 
