@@ -7,16 +7,19 @@ from pathlib import Path
 
 from app.cli.output import columns, say
 from app.services.control import run_status
+from app.services.log_tail import tail_bytes
 from app.services.log_text import LogText, last_frame
 from app.services.words import duration
 from engine.contracts.events import PREFIX
 from engine.contracts.run_folder import Workspace
 from engine.contracts.states import RunState
+from engine.contracts.watching import WatchRecord
 from engine.supervise.state import RunStatus
 
 _LOOK_SECONDS = 0.1
 _STATE_SECONDS = 0.5
 _BYTES = 1 << 20
+_LINES = 20
 _CLEAR_TO_END = "\x1b[K"
 
 
@@ -36,6 +39,42 @@ def follow_run(workspace: Workspace, run_id: str, name: str, *, offset: int = 0)
         return 130
     say(ending(name, status))
     return exit_code(status)
+
+
+def follow_watched(workspace: Workspace, run_id: str, name: str) -> int:
+    """Print the log of a process that was not started here, until it ends.
+
+    Returns:
+        0 at its end, for its exit code cannot be known; 130 when Ctrl-C ended the following.
+    """
+    folder = workspace.run(run_id)
+    printer = Printer()
+    number, offset = 0, 0
+    try:
+        while True:
+            status = run_status(workspace, run_id)
+            for attempt in folder.attempts()[max(number - 1, 0) :]:
+                if attempt.number > number:
+                    number, offset = attempt.number, _near_the_end(attempt.console) if not number else 0
+                    note = WatchRecord.read(attempt.watch)
+                    if note is not None and note.note and number > 1:
+                        say(f"{note.note}: it is read again from its beginning")
+                offset = _copy(attempt.console, offset, printer)
+            if not status.state.is_live:
+                printer.end()
+                break
+            time.sleep(_LOOK_SECONDS)
+    except KeyboardInterrupt:
+        say(f"\n{name} is followed all the same; `yoloqat log -f {name}` shows its log again")
+        return 130
+    say(ending(name, status))
+    return 0
+
+
+def _near_the_end(console: Path) -> int:
+    """Where to begin to print a log that may be long: with its last lines."""
+    data, end = tail_bytes(console, _LINES)
+    return end - len(data)
 
 
 def say_detached(name: str) -> None:

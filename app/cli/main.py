@@ -37,7 +37,9 @@ COMMANDS = {
     "delete": "move runs into the trash",
     "undelete": "take runs out of the trash",
     "trash": "what has been deleted; --empty deletes it for good",
-    "import": "bring logs in as finished runs",
+    "import": "bring logs, folders of runs and trees of both in as finished runs",
+    "watch": "follow a growing log of a program that was not started here, as a live run",
+    "attach": "find the log of a process that was not started here, and follow it",
     "reindex": "rebuild the database from the run folders",
     "doctor": "what on this machine would kill runs or lose data, and what to do",
 }

@@ -74,13 +74,8 @@ def find(top: Path, *, without: Path | None = None) -> Found:
         except OSError as error:
             found.failures.append((folder, f"cannot be read: {error.strerror or error}"))
             continue
-        run = RunDir(folder)
-        below = [entry for entry in entries if _is_folder(entry)]
-        for path in _files(entries, seen, found):
-            _sort_in(path, run, found)
-        if any(entry.name == "weights" for entry in below):
-            run.weights = list(_weights(folder / "weights"))
-            below = [entry for entry in below if entry.name != "weights" or not run.weights]
+        run = _look_into(folder, entries, seen, found)
+        below = [entry for entry in entries if _is_folder(entry) and not (run.weights and entry.name == "weights")]
         if run.is_run:
             found.run_dirs.append(run)
         else:
@@ -91,6 +86,26 @@ def find(top: Path, *, without: Path | None = None) -> Found:
             continue
         waiting += [(Path(entry.path), depth + 1) for entry in reversed(below)]
     return found
+
+
+def run_dir(folder: Path) -> RunDir | None:
+    """What a trainer left in one folder; None where it is no folder of a run."""
+    try:
+        with os.scandir(folder) as listed:
+            entries = sorted(listed, key=lambda entry: _natural(entry.name))
+    except (OSError, ValueError):
+        return None
+    run = _look_into(folder, entries, set(), Found())
+    return run if run.is_run else None
+
+
+def _look_into(folder: Path, entries: list[os.DirEntry[str]], seen: set[tuple[int, int]], found: Found) -> RunDir:
+    run = RunDir(folder)
+    for path in _files(entries, seen, found):
+        _sort_in(path, run, found)
+    if any(entry.name == "weights" and _is_folder(entry) for entry in entries):
+        run.weights = list(_weights(folder / "weights"))
+    return run
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -11,6 +11,7 @@ from engine.contracts.errors import YoloqatError
 from engine.contracts.imported import BESIDE, ImportRecord, SourceFile, storable
 from engine.contracts.run_folder import RunFolder, Workspace
 from engine.contracts.spec import COMMAND, RunSpec
+from engine.contracts.watching import WatchRecord
 
 _READ_BYTES = 1 << 20
 _RANKS = {EVENT_FILE: 0, RESULTS: 1, LOG: 2}
@@ -94,6 +95,13 @@ class KnownRuns:
         return None
 
 
+def watch_of(folder: RunFolder) -> WatchRecord | None:
+    """How its log is being followed as it grows; None where it is not."""
+    attempts = folder.attempts()
+    watch = WatchRecord.read(attempts[-1].watch) if attempts else None
+    return watch if watch is not None and watch.ended_at is None else None
+
+
 def recorded(run: FoundRun, before: ImportRecord) -> ImportRecord | None:
     """The record of a run with everything that its files tell now; None where nothing of it is new."""
     files = _source_files(run, before)
@@ -112,8 +120,18 @@ def _source_files(run: FoundRun, before: ImportRecord) -> list[SourceFile]:
     if run.results is not None and run.results not in run.consoles:
         files.append(_source(run.results, BESIDE, len(run.consoles)))
     files += [_measured(path, "options", before) for path in run.option_files]
-    files += [_measured(path, role, before) for role, path in run.weights]
-    return files
+    return files + record_weights(run, before)
+
+
+def record_weights(run: FoundRun, before: ImportRecord) -> list[SourceFile]:
+    """The weights by their content; those that cannot be read are left out."""
+    found = []
+    for role, path in run.weights:
+        try:
+            found.append(_measured(path, role, before))
+        except YoloqatError:
+            continue
+    return found
 
 
 def write_new(workspace: Workspace, run_id: str, name: str, run: FoundRun, record: ImportRecord) -> None:
@@ -138,7 +156,7 @@ def write_changes(workspace: Workspace, run_id: str, run: FoundRun, record: Impo
     try:
         write_files(folder, run)
         spec = RunSpec.read(folder.spec)
-        if spec.options != run.options and run.options:
+        if (run.options and spec.options != run.options) or (run.watch and spec.source != "watched"):
             _write_spec(folder, run, spec.name, spec)
         record.write(folder.imported)
     except OSError as error:
@@ -155,6 +173,8 @@ def write_files(folder: RunFolder, run: FoundRun) -> None:
         folder.attempt(1).console.touch()
     elif run.results is not None and run.results not in run.consoles:
         _copy(run.results, folder.attempt(len(run.consoles)).path / run.results.file.path.name)
+    if run.watch is not None:
+        run.watch.write(folder.attempts()[-1].watch)
 
 
 def hash_of(piece: Piece, size: int) -> str:
@@ -192,7 +212,8 @@ def _chunks(piece: Piece, start: int, end: int) -> Iterator[bytes]:
 
 def _write_spec(folder: RunFolder, run: FoundRun, name: str, before: RunSpec | None = None) -> None:
     if before is not None:
-        spec = before.model_copy(update={"options": run.options})
+        source = "watched" if run.watch else before.source
+        spec = before.model_copy(update={"options": run.options or before.options, "source": source})
     else:
         origin = run.folder or run.consoles[0].file.path
         spec = RunSpec(
@@ -200,9 +221,11 @@ def _write_spec(folder: RunFolder, run: FoundRun, name: str, before: RunSpec | N
             name=name,
             stage=COMMAND,
             options=run.options,
-            source="imported",
+            command=run.command,
+            cwd=run.cwd,
+            source="watched" if run.watch else "imported",
             imported_from=str(origin.absolute()),
-            created_at=datetime.fromtimestamp(_created(run), UTC),
+            created_at=run.watch.started_at if run.watch else datetime.fromtimestamp(_created(run), UTC),
         )
     temporary = folder.spec.with_suffix(".yaml.tmp")
     spec.write(temporary)

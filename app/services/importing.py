@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Literal
 
 from app.services.finding import RunDir, find
-from app.services.imported_runs import KnownRuns, recorded, write_changes, write_new
-from app.services.joining import EVENT_FILE, LOG, RESULTS, FoundRun, Piece, join
+from app.services.imported_runs import KnownRuns, recorded, watch_of, write_changes, write_new
+from app.services.joining import EVENT_FILE, LOG, RESULTS, FoundRun, Piece, bases_of, join, told_run_dir
 from app.services.names import check_name, free_name, naming, read_name
 from app.services.reading import LogFile, read_log
+from app.services.trainer_options import take_options
 from engine.contracts.errors import YoloqatError
 from engine.contracts.imported import ImportRecord
 from engine.contracts.run_folder import Workspace
-from engine.logs.hyperparameters import NAMES, read_hyperparameters
 from engine.supervise.ids import new_run_id
 
 Status = Literal["new", "grown", "known", "not read"]
@@ -178,24 +178,25 @@ class _Gathering:
 
     def join(self) -> list[FoundRun]:
         """The runs that all of it is."""
+        for piece in self._logs:
+            self._take_told_folder(piece)
         folders = list(self._folders.values())
         runs = join(folders, self._read, self._logs)
         by_path = {folder.path: folder for folder in folders}
         for run in runs:
             if run.folder is not None:
-                self._take_options(run, by_path[run.folder])
+                for path, reason in take_options(run, by_path[run.folder]):
+                    self._fail(path, reason, "options")
         return runs
 
-    def _take_options(self, run: FoundRun, folder: RunDir) -> None:
-        """What an earlier one of the files says, a later one only adds to."""
-        for path in sorted(folder.options, key=lambda path: NAMES.index(path.name)):
-            try:
-                values = read_hyperparameters(path).values
-            except YoloqatError as error:
-                self._fail(path, error.what, "options")
-                continue
-            run.option_files.append(path)
-            run.options = {**values, **run.options}
+    def _take_told_folder(self, piece: Piece) -> None:
+        """The folder that a log saved to, where it is there but was not named."""
+        if not piece.part.save_dir:
+            return
+        folder = told_run_dir(piece.part.save_dir, bases_of(piece.file.path))
+        if folder is not None and folder.path.resolve() not in self._folders:
+            self._folders[folder.path.resolve()] = folder
+            self._read[folder.path] = list(self._curves(folder))
 
 
 def _bring_in(
@@ -206,8 +207,9 @@ def _bring_in(
     before = known.record(run_id) if run_id else ImportRecord()
     record = recorded(run, before)
     status: Status = "new" if run_id is None else "known" if record is None else "grown"
-    if run_id is not None and not before.files:
-        status, record = "known", None  # an older version imported it, and its log is the same
+    if run_id is not None and (not before.files or watch_of(workspace.run(run_id))):
+        # An older version imported it, and its log is the same; or the indexer follows it.
+        status, record = "known", None
     if run_id is not None:
         shown = read_name(workspace.run(run_id)).name if workspace.run(run_id).spec.exists() else run.name
     else:

@@ -9,8 +9,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.services.ending import log_ending
 from app.services.log_follower import LogFollower
+from app.services.mirror import Mirror
 from app.services.results import ResultsFollower
 from app.services.run_files import read_user, run_row, stamps, user_tags
+from app.services.watch_end import end_watch
 from db.open import Store
 from db.summary import refresh_summary
 from db.tables import Run
@@ -21,7 +23,7 @@ from engine.contracts.result import StageResult
 from engine.contracts.run_folder import RunFolder, Workspace
 from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
-from engine.supervise.state import read_state
+from engine.supervise.state import RunStatus, read_state
 
 _LOG = logging.getLogger(__name__)
 _STATE_SECONDS = 0.5
@@ -35,6 +37,8 @@ class _Known:
     stamp: str = ""
     """Its files when everything in them had been read; empty as long as that isn't so."""
     spec: RunSpec | None = None
+    mirror: Mirror | None = None
+    """Copies the log of a process that was not started here."""
     row: Run | None = None
     followers: dict[int, LogFollower] = field(default_factory=dict)
     results: ResultsFollower | None = None
@@ -113,15 +117,31 @@ class Indexer:
         if entry.spec is None or not entry.is_live:
             entry.spec = RunSpec.read(folder.spec)
         user = read_user(folder)
-        status = read_state(folder)
+        status = self._state(folder, entry)
         entry.is_live = status.state.is_live
         self._write_row(entry, run_row(entry.spec, user, status, stamp=""), user_tags(user))
         self._read_logs(folder, entry)
         if not entry.is_live:
             self._settle(folder, entry, status.attempt, stamp)
 
+    def _state(self, folder: RunFolder, entry: _Known) -> RunStatus:
+        """The state; a watched log that has ended is copied to its end first, which may show that it goes on."""
+        status = read_state(folder)
+        assert entry.spec is not None
+        if entry.spec.source != "watched":
+            return status
+        entry.mirror = entry.mirror or Mirror(folder)
+        while not status.state.is_live and entry.mirror.catch_up():
+            status = read_state(folder)
+        if not status.state.is_live and not entry.mirror.is_over:
+            end_watch(folder)
+            entry.mirror.finish()
+        return status
+
     def _read_logs(self, folder: RunFolder, entry: _Known) -> None:
         assert entry.row is not None
+        if entry.mirror is not None:
+            entry.mirror.catch_up()
         assert entry.spec is not None
         for attempt in folder.attempts():
             follower = entry.followers.get(attempt.number)

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.services.finding import RunDir
+from app.services.finding import RunDir, run_dir
 from app.services.reading import LogFile, LogPart
+from engine.contracts.watching import WatchRecord
 
 LOG, RESULTS, EVENT_FILE = "log", "results", "event file"
 _RATES = ("mAP@.5:.95", "mAP@.5", "P", "R")
@@ -39,6 +40,10 @@ class FoundRun:
     options: dict[str, Any] = field(default_factory=dict)
     option_files: list[Path] = field(default_factory=list)
     weights: list[tuple[str, Path]] = field(default_factory=list)
+    watch: WatchRecord | None = None
+    """Its process may still live: who it is."""
+    command: list[str] = field(default_factory=list)
+    cwd: str = ""
 
 
 def matching_folder(save_dir: str, log: Path, folders: Sequence[Path]) -> Path | None:
@@ -48,14 +53,28 @@ def matching_folder(save_dir: str, log: Path, folders: Sequence[Path]) -> Path |
     """
     told = Path(save_dir.strip().replace("\\", "/"))
     by_place = {folder.resolve(): folder for folder in folders}
-    above = log.resolve().parents
-    for base in list(above)[:_MOST_ABOVE]:
+    for base in bases_of(log):
         there = by_place.get((base / told).resolve())
         if there is not None:
             return there
     tail = told.parts[-2:]
     meant = [folder for folder in folders if len(tail) == 2 and folder.resolve().parts[-2:] == tail]
     return meant[0] if len(meant) == 1 else None
+
+
+def told_run_dir(save_dir: str, bases: Iterable[Path]) -> RunDir | None:
+    """The folder of a run that a log means by its save_dir, where it is on this machine."""
+    told = Path(save_dir.strip().replace("\\", "/"))
+    for base in bases:
+        found = run_dir(base / told)
+        if found is not None:
+            return found
+    return None
+
+
+def bases_of(log: Path) -> list[Path]:
+    """Folders in which the trainer that wrote a log may have been started."""
+    return list(log.resolve().parents)[:_MOST_ABOVE]
 
 
 def agree(log: LogPart, results: LogPart) -> bool | None:

@@ -26,6 +26,8 @@ def stamps(folder: RunFolder) -> str:
     if attempts:
         newest = attempts[-1]
         files |= {"process": newest.process, "outcome": newest.outcome, "console": newest.console}
+        if newest.watch.exists():
+            files["watch"] = newest.watch
     found: dict[str, Any] = {name: stamp_of(path) for name, path in files.items()}
     return to_json(found | {"attempt": attempts[-1].number if attempts else 0, "parser": parser.VERSION})
 

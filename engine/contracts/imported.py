@@ -37,11 +37,6 @@ class SourceFile(BaseModel):
     begins: int = 0
     """The first byte that belongs to the run: a log may hold several."""
 
-    @property
-    def content(self) -> tuple[object, ...]:
-        """What makes it another file."""
-        return self.path, self.role, self.size, self.sha256, self.attempt, self.begins
-
 
 class ImportRecord(Record):
     """Written when a run is imported, and again when its files have changed."""

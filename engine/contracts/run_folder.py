@@ -56,6 +56,11 @@ class AttemptFolder:
         return self.path / "system.jsonl"
 
     @property
+    def watch(self) -> Path:
+        """Which file the console is a copy of, and who writes it; only there where the process was not started here."""
+        return self.path / "watch.json"
+
+    @property
     def slurm(self) -> Path:
         """Which job of Slurm this attempt is; not there for a run on this machine."""
         return self.path / "slurm.json"

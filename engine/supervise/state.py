@@ -12,7 +12,9 @@ from engine.contracts.spec import COMMAND
 from engine.contracts.states import AFTER_EPOCH, RunState
 from engine.runner.identity import ALIVE, REBOOTED, boot_id
 from engine.runner.samples import STALL_FACTOR, STALL_SECONDS
-from engine.supervise.evidence import Evidence, Silence, gather
+from engine.supervise.console import read_ending
+from engine.supervise.evidence import Evidence, Silence, gather, measure_silence
+from engine.supervise.watched import observe
 
 START_SECONDS = 600.0
 """A runner that has not told who it is by then never will."""
@@ -59,6 +61,8 @@ def read_state(
         if not attempts:
             return RunStatus(RunState.COULD_NOT_START, "it was never launched", attempt=0)
         attempt = attempts[-1]
+    if attempt.watch.exists():
+        return _of_a_watched(attempt, rhythm_seconds)
     evidence = gather(folder, attempt)
     state, reason = decide(evidence)
     outcome, process = evidence.outcome, evidence.process
@@ -77,6 +81,33 @@ def read_state(
         runner_alive=evidence.runner == ALIVE,
         stage_alive=evidence.stage == ALIVE,
         peak_rss_bytes=outcome.peak_rss_bytes if outcome else None,
+    )
+
+
+def _of_a_watched(attempt: AttemptFolder, rhythm_seconds: float | None) -> RunStatus:
+    """The state of a run whose process was not started here: its exit code cannot be known."""
+    observed = observe(attempt)
+    if observed is None:
+        return RunStatus(RunState.ENDED, "its watch.json cannot be read", attempt=attempt.number)
+    record = observed.record
+    if observed.is_alive:
+        return RunStatus(
+            state=RunState.RUNNING,
+            reason=observed.reason,
+            attempt=attempt.number,
+            started_at=record.started_at,
+            seconds=max((datetime.now(UTC) - record.started_at).total_seconds(), 0.0),
+            stalled=is_stalled(measure_silence(attempt), rhythm_seconds),
+            stage_alive=True,
+        )
+    ending = read_ending(attempt.console)
+    lost = observed.rebooted and ending.kind not in ("complete", "traceback", "interrupted")
+    return RunStatus(
+        state=RunState.LOST if lost else RunState.ENDED,
+        reason="the machine restarted" if lost else _what_the_log_shows(Evidence(ending=ending)),
+        attempt=attempt.number,
+        started_at=record.started_at,
+        ended_at=record.ended_at,
     )
 
 

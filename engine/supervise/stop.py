@@ -16,6 +16,7 @@ from engine.supervise.evidence import identity_of
 from engine.supervise.launch import start_stopper
 from engine.supervise.slurm.cancel import cancel
 from engine.supervise.slurm.verdict import is_in_doubt
+from engine.supervise.watched import current_writers, observe
 
 
 def request_stop(attempt: AttemptFolder, *, now: bool = False) -> bool:
@@ -30,6 +31,8 @@ def request_stop(attempt: AttemptFolder, *, now: bool = False) -> bool:
     Raises:
         YoloqatError: it runs on another machine, or the request cannot be written.
     """
+    if attempt.watch.exists():
+        return _refuse(attempt)
     job = SlurmRecord.read(attempt.slurm)
     if job is not None:
         return _stop_job(attempt, job, now)
@@ -88,6 +91,19 @@ def _cancel(attempt: AttemptFolder) -> bool:
     finally:
         os.close(held)
     return True
+
+
+def _refuse(attempt: AttemptFolder) -> bool:
+    """A process that was not started here is not stopped from here."""
+    observed = observe(attempt)
+    if observed is None or not observed.is_alive:
+        return False
+    processes = [observed.record.process] if observed.record.process else current_writers(observed.record)
+    raise YoloqatError(
+        "its process was not started here, and is not stopped from here",
+        where=observed.record.path,
+        hint=f"`kill -INT {processes[0].pid}` interrupts it." if processes else "Stop it where it was started.",
+    )
 
 
 def _stop_job(attempt: AttemptFolder, job: SlurmRecord, now: bool) -> bool:

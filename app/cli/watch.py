@@ -1,0 +1,59 @@
+"""`yoloqat watch PATH`"""
+
+import argparse
+from pathlib import Path
+
+from app.cli.output import print_json, say, say_workspace
+from app.services.watching import Watched
+from engine.contracts.run_folder import Workspace
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("path", metavar="PATH", help="the log of a program that was not started here, as it grows")
+    add_watching(parser)
+
+
+def add_watching(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `watch` and `attach`."""
+    parser.add_argument("--name", help="what to call the run; a taken name is counted up")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--once", action="store_true", help="don't print the log; the run is followed all the same")
+    how.add_argument("--json", action="store_true", help="as --once, with the run and its state as JSON")
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Make a live run of a log, and print the log until its end or Ctrl-C. The run is followed without this, too."""
+    from app.services.watching import watch_log
+    from app.services.workspace import resolve_workspace
+
+    workspace = resolve_workspace(arguments.workspace)
+    say_workspace(workspace)
+    watched = watch_log(workspace, Path(arguments.path), name=arguments.name)
+    return show_watched(workspace, watched, once=arguments.once, as_json=arguments.json)
+
+
+def show_watched(workspace: Workspace, watched: Watched, *, once: bool, as_json: bool) -> int:
+    """Tell what is followed, and follow it."""
+    from app.services.control import run_status
+
+    status = run_status(workspace, watched.run_id)
+    if as_json:
+        state = {"state": status.state, "reason": status.reason}
+        print_json({"schema": 1, "workspace": workspace.path, **vars(watched), **state})
+        return 0
+    known = "" if watched.is_new else " (known)"
+    said = f"{watched.name} ({watched.run_id}){known}: {status.state.value}"
+    print(f"{said}, {status.reason}" if status.reason else said, flush=True)
+    say(f"log: {watched.log}" + (f" ({watched.dialect})" if watched.dialect else ""))
+    if watched.earlier_runs:
+        say(f"{watched.earlier_runs} runs stand before it in this file: `yoloqat import` brings them in")
+    if once or not status.state.is_live:
+        return 0
+    return _follow(workspace, watched)
+
+
+def _follow(workspace: Workspace, watched: Watched) -> int:
+    from app.cli.follow import follow_watched
+
+    return follow_watched(workspace, watched.run_id, watched.name)
