@@ -133,6 +133,12 @@ class Backend:
 
         end_after_epoch(self.workspace, run_id)
 
+    def pause(self, run_id: str) -> str:
+        """Ask a run for its end at a checkpoint, after which it is queued again, held; what was asked, in words."""
+        from app.services.control import pause_run
+
+        return pause_run(self.workspace, run_id)
+
     def resume(self, run_id: str) -> str:
         """Start the next attempt of a run; says where it goes on."""
         from app.services.resume import resume_run

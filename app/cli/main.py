@@ -28,7 +28,7 @@ COMMANDS = {
     "move": "change the order of what waits",
     "cancel": "take a run that waits out of the queue",
     "stop": "stop a run: SIGINT, SIGTERM, SIGKILL",
-    "pause": "end a run where it can be resumed: a training after the epoch it is in",
+    "pause": "end a run at a checkpoint and put it back into the queue, held",
     "resume": "start the next attempt of a run, from its last checkpoint",
     "rename": "give a run another name",
     "tag": "add and remove tags of a run",

@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Ask for an end from which the run can be resumed; returns at once."""
+    """Ask for an end at a checkpoint and a place in the queue after it; returns at once."""
     from app.services.control import pause_run
     from app.services.names import find_id, read_name
     from app.services.workspace import resolve_workspace
@@ -20,5 +20,5 @@ def call(arguments: argparse.Namespace) -> int:
     say_workspace(workspace)
     run_id = find_id(workspace, arguments.reference)
     name = read_name(workspace.run(run_id)).name
-    print(f"{name}: {pause_run(workspace, run_id)}; `yoloqat resume {name}` goes on")
+    print(f"{name}: {pause_run(workspace, run_id)}, then waits, paused; `yoloqat resume {name}` lets it go on")
     return 0

@@ -36,9 +36,19 @@ def end_after_epoch(host: Host, run_id: str) -> None:
     in_background(host, lambda: host.backend.end_after_epoch(run_id), "end after epoch")
 
 
+def pause(host: Host, run: RunView) -> None:
+    """Ask a run for its end at a checkpoint, and a place in the queue after it."""
+
+    def call() -> None:
+        text = clean(f"{run.name}: {host.backend.pause(run.id)}; r lets it go on")
+        host.call_from_thread(lambda: host.notify(text, markup=False))
+
+    in_background(host, call, "pause")
+
+
 def resume(host: Host, run: RunView) -> None:
-    """Start the next attempt of a run."""
-    if run.state.is_live or run.state is RunState.SUCCEEDED:
+    """Start the next attempt of a run, or let one go on that is paused."""
+    if run.state in (RunState.STARTING, RunState.RUNNING) or run.state is RunState.SUCCEEDED:
         text = f"{run.name}: {run.state.value}, nothing to resume"
         host.notify(clean(text), severity="warning", markup=False)
         return

@@ -7,10 +7,11 @@ from app.widgets.glyphs import glyphs
 from app.widgets.spans import Cell, clean
 from app.widgets.state import long_state
 from db.views import RunView
-from engine.contracts.states import AFTER_EPOCH, RunState
+from engine.contracts.states import AFTER_EPOCH, AT_CHECKPOINT, RunState
 
 TRAININGS = ("retrain", "qat")
 """Our stages that have epochs."""
+_NO_SIGNAL_YET = ("", AFTER_EPOCH, AT_CHECKPOINT)
 
 
 def consequences(run: RunView) -> list[Cell]:
@@ -19,7 +20,7 @@ def consequences(run: RunView) -> list[Cell]:
     name: Cell = ((clean(run.name), "title"), ("  ", ""), *long_state(run))
     if run.state is RunState.QUEUED:
         return [name, "", "It has not begun: it is taken out of the queue.", "Runs that wait for it will not start."]
-    if run.stopping and run.stopping != AFTER_EPOCH:
+    if run.stopping not in _NO_SIGNAL_YET:
         return [
             name,
             "",
@@ -36,17 +37,20 @@ def consequences(run: RunView) -> list[Cell]:
         ((f"{arrow} SIGKILL  ", "strong"), ("after 10 s more", "")),
         "",
         (("What it has logged and saved stays. Runs that wait for it will not start.", "muted"),),
+        (("Paused, it ends at its next checkpoint and waits in the queue until it is resumed.", "muted"),),
     ]
 
 
 class StopDialog(Dialog[str]):
-    """Answers `stop`, `now` (skip to the next signal), `epoch` (once the epoch is saved) or nothing."""
+    """Answers `stop`, `now` (skip to the next signal), `epoch` (once the epoch is saved), `pause` or nothing."""
 
     def __init__(self, run: RunView) -> None:
-        by_signals = run.stopping not in ("", AFTER_EPOCH)
+        by_signals = run.stopping not in _NO_SIGNAL_YET
         answers = [("Next signal now", "now", "error") if by_signals else ("Stop", "stop", "error")]
         if run.stage in TRAININGS and run.state is RunState.RUNNING and not run.stopping:
             answers.append(("After this epoch", "epoch", "warning"))
+        if run.state is RunState.RUNNING and not run.stopping:
+            answers.append(("Pause", "pause", "warning"))
         super().__init__("Stop this run?", consequences(run), [*answers, ("Let it run", "", "default")])
 
 
@@ -59,6 +63,8 @@ def ask_to_stop(app: Host, run: RunView) -> None:
     def take(answer: str | None) -> None:
         if answer == "epoch":
             actions.end_after_epoch(app, run.id)
+        elif answer == "pause":
+            actions.pause(app, run)
         elif answer:
             actions.stop(app, run.id, answer == "now")
 

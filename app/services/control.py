@@ -1,10 +1,10 @@
-"""Stopping runs."""
+"""Stopping and pausing runs."""
 
 from app.services.names import find_id
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import RunSpec
-from engine.contracts.states import AFTER_EPOCH, RunState
+from engine.contracts.states import AFTER_EPOCH, AT_CHECKPOINT, RunState
 from engine.supervise.state import RunStatus, read_state
 from engine.supervise.stop import request_stop
 
@@ -23,7 +23,10 @@ def stop_run(workspace: Workspace, reference: str, *, now: bool = False) -> bool
         YoloqatError: there is no such run, or it cannot be asked.
     """
     attempts = workspace.run(find_id(workspace, reference)).attempts()
-    return bool(attempts) and request_stop(attempts[-1], now=now)
+    if not attempts:
+        return False
+    attempts[-1].pause.unlink(missing_ok=True)  # whoever stops it does not want it back
+    return request_stop(attempts[-1], now=now)
 
 
 def end_after_epoch(workspace: Workspace, reference: str) -> None:
@@ -54,20 +57,46 @@ def can_end_after_epoch(spec: RunSpec) -> bool:
 
 
 def pause_run(workspace: Workspace, reference: str) -> str:
-    """End a run so that it can be resumed: after the epoch where it has any, else by the signals of a stop.
+    """End a run at a checkpoint and put it back into the queue, held, from where it goes on when it is released.
+
+    One of our trainings ends after the epoch that it is in, a foreign one once it has written its next checkpoint. A
+    stage without checkpoints is stopped at once and begins anew. What waits is held.
 
     Returns:
         What was asked of it, in words.
 
     Raises:
-        YoloqatError: as `end_after_epoch` and `stop_run`.
+        YoloqatError: it has ended, it is a job of Slurm, it cannot be resumed, or it cannot be asked.
     """
+    from app.services.paused import ask_for_pause
+    from app.services.queue import hold_runs
+    from app.services.resume import next_checkpoint
+
     folder = workspace.run(find_id(workspace, reference))
-    running = read_state(folder).state is RunState.RUNNING
-    if running and can_end_after_epoch(RunSpec.read(folder.spec)):
+    status, spec = read_state(folder), RunSpec.read(folder.spec)
+    if not status.state.is_live:
+        raise YoloqatError(f"it is {status.state.value}: there is nothing to pause", where=folder.id)
+    if spec.slurm is not None:
+        raise YoloqatError(
+            "a job of Slurm is not paused from here",
+            where=folder.id,
+            hint="`yoloqat stop --after-epoch` ends a training of ours, `yoloqat resume` goes on; or scontrol requeue.",
+        )
+    attempt = folder.attempt(status.attempt)
+    if status.state is RunState.QUEUED:
+        hold_runs(workspace, folder.id)
+        return "held in the queue"
+    if can_end_after_epoch(spec):
+        ask_for_pause(attempt)
         end_after_epoch(workspace, folder.id)
         return AFTER_EPOCH
-    return "asked to stop" if stop_run(workspace, folder.id) else "nothing to pause"
+    checkpoint = next_checkpoint(folder, spec)
+    if checkpoint is not None and status.runner_alive:
+        ask_for_pause(attempt, checkpoint)
+        return AT_CHECKPOINT
+    ask_for_pause(attempt)
+    request_stop(attempt)
+    return "asked to stop"
 
 
 def run_status(workspace: Workspace, run_id: str) -> RunStatus:

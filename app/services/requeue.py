@@ -1,8 +1,11 @@
-"""The queue survives: what waits without a runner gets another one."""
+"""The queue survives: what waits without a runner gets another one, what was paused is put back."""
 
+import contextlib
+
+from app.services.paused import put_back
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
-from engine.supervise.requeue import queued_without_runner, relaunch
+from engine.supervise.requeue import paused_and_ended, queued_without_runner, relaunch
 
 
 def requeue(workspace: Workspace) -> int:
@@ -11,6 +14,10 @@ def requeue(workspace: Workspace) -> int:
     Returns:
         How many were started.
     """
+    for attempt in paused_and_ended(workspace):
+        # Its runner could not do it; where another command is at it at this moment, that one does it.
+        with contextlib.suppress(YoloqatError):
+            put_back(attempt)
     started = 0
     for attempt in queued_without_runner(workspace):
         try:

@@ -1,5 +1,6 @@
 """Resuming: a new attempt of a run that was stopped, failed, was killed or lost."""
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,14 +8,18 @@ from app.services.names import find_id, find_ids, read_name
 from app.services.resume_command import resume_command
 from engine.contracts.errors import YoloqatError
 from engine.contracts.options.arguments import validate
-from engine.contracts.run_folder import RunFolder, Workspace
+from engine.contracts.run_folder import AttemptFolder, RunFolder, Workspace
 from engine.contracts.spec import COMMAND, RunSpec
 from engine.contracts.stages import stage_info
 from engine.contracts.states import RunState
+from engine.runner.leases import read_place
 from engine.supervise.commands import engine_command
-from engine.supervise.launch import launch
+from engine.supervise.launch import hold, launch, start_runner, write_attempt
 from engine.supervise.requeue import release_children
 from engine.supervise.state import read_state
+
+PAUSED = "paused: `resume` lets it go on"
+"""Why it waits."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +51,36 @@ def resume_run(workspace: Workspace, reference: str, *, anew: bool = False) -> R
     status = read_state(folder)
     if spec.source != "launched":
         raise YoloqatError(f"cannot resume {name}: it was {spec.source}, not launched here", where=str(folder.path))
+    if is_held(folder) and not anew:
+        return _release(workspace, folder, name, status.attempt)
     if status.state.is_live:
         raise YoloqatError(f"{name} is {status.state.value}", hint="Only what has ended can be resumed.")
     if status.state is RunState.SUCCEEDED:
         raise YoloqatError(f"{name} has succeeded: there is nothing to resume")
     argv, checkpoint = (None, None) if anew else next_command(folder, spec)
-    attempt = launch(workspace, spec, attempt=status.attempt + 1, argv=argv)
-    release_children(workspace, folder.id)
+    attempt = start_attempt(workspace, spec, status.attempt + 1, argv)
     return Resumed(folder.id, name, attempt.number, checkpoint)
+
+
+def start_attempt(
+    workspace: Workspace, spec: RunSpec, number: int, argv: list[str] | None, *, paused: bool = False
+) -> AttemptFolder:
+    """Start the next attempt of a run, and those runs again that could not run because of the one before.
+
+    Args:
+        paused: it waits in the queue until it is released.
+
+    Raises:
+        YoloqatError: it cannot be launched.
+    """
+    if paused:
+        attempt = write_attempt(workspace, spec, attempt=number, argv=argv)
+        hold(attempt, PAUSED)
+        start_runner(attempt)
+    else:
+        attempt = launch(workspace, spec, attempt=number, argv=argv)
+    release_children(workspace, spec.id)
+    return attempt
 
 
 def resume_group(workspace: Workspace, reference: str, *, anew: bool = False) -> list[Resumed]:
@@ -65,14 +92,47 @@ def resume_group(workspace: Workspace, reference: str, *, anew: bool = False) ->
     ids = find_ids(workspace, reference)
     if len(ids) > 1:
         states = {run_id: read_state(workspace.run(run_id)).state for run_id in ids}
-        ids = [run_id for run_id in ids if not (states[run_id].is_live or states[run_id] is RunState.SUCCEEDED)]
+        ids = [run_id for run_id in ids if states[run_id] is not RunState.SUCCEEDED and _may_resume(workspace, run_id)]
         if not ids:
             raise YoloqatError(f"every run of {reference} is at work or has succeeded: there is nothing to resume")
-    resumed = []
-    for run_id in ids:
-        if not read_state(workspace.run(run_id)).state.is_live:  # else its parent has released it
-            resumed.append(resume_run(workspace, run_id, anew=anew))
-    return resumed
+    if len(ids) == 1:
+        return [resume_run(workspace, ids[0], anew=anew)]
+    # One whose parent has just been resumed is live by its turn: the parent has released it.
+    return [resume_run(workspace, run_id, anew=anew) for run_id in ids if _may_resume(workspace, run_id)]
+
+
+def is_held(folder: RunFolder) -> bool:
+    """Whether it waits and does not start before it is released, as a paused run does."""
+    status = read_state(folder)
+    return status.state is RunState.QUEUED and read_place(str(folder.attempt(status.attempt).path)).held
+
+
+def _may_resume(workspace: Workspace, run_id: str) -> bool:
+    folder = workspace.run(run_id)
+    return not read_state(folder).state.is_live or is_held(folder)
+
+
+def _release(workspace: Workspace, folder: RunFolder, name: str, attempt: int) -> Resumed:
+    """A paused run goes on with the attempt that waits."""
+    from app.services.queue import release_runs
+
+    checkpoint = None
+    with contextlib.suppress(YoloqatError):
+        _, checkpoint = next_command(folder, RunSpec.read(folder.spec))
+    release_runs(workspace, folder.id)
+    return Resumed(folder.id, name, attempt, checkpoint)
+
+
+def next_checkpoint(folder: RunFolder, spec: RunSpec) -> Path | None:
+    """The checkpoint that a foreign trainer at work writes after each epoch; None for a stage of ours.
+
+    Raises:
+        YoloqatError: it could not be resumed; says why.
+    """
+    if spec.stage != COMMAND:
+        return None
+    console = folder.attempts()[-1].console
+    return resume_command(spec.command, Path(spec.cwd), console, must_exist=False).checkpoint
 
 
 def next_command(folder: RunFolder, spec: RunSpec) -> tuple[list[str] | None, Path | None]:

@@ -32,13 +32,14 @@ class _Template:
     resume: Callable[[Sequence[str], int, Path], list[str]]
 
 
-def resume_command(argv: Sequence[str], cwd: Path, console: Path) -> Resumption:
+def resume_command(argv: Sequence[str], cwd: Path, console: Path, *, must_exist: bool = True) -> Resumption:
     """The command that goes on where a trainer was stopped.
 
     Args:
         argv: as it was launched.
         cwd: its working directory, which the folders in its log are relative to.
         console: its log.
+        must_exist: whether it has to have left a checkpoint by now.
 
     Raises:
         YoloqatError: cannot resume; says why.
@@ -51,7 +52,7 @@ def resume_command(argv: Sequence[str], cwd: Path, console: Path) -> Resumption:
     if folder is None:
         raise _cannot("its log does not tell its results folder", str(console))
     checkpoint = Path(os.path.normpath(cwd / folder / "weights" / "last.pt"))
-    if not checkpoint.is_file():
+    if must_exist and not checkpoint.is_file():
         raise _cannot("it has left no last.pt", str(checkpoint))
     return Resumption(template.resume(argv, at, checkpoint), checkpoint)
 

@@ -1,4 +1,4 @@
-"""Records of an attempt: `launch`, `queue`, `process`, `waiting`, `stop`, `stopping`, `slurm` and `slurm-end.json`."""
+"""Records of an attempt: `launch`, `queue`, `process`, `waiting`, `stop`, `pause`, `stopping`, `slurm`, `slurm-end`."""
 
 from datetime import datetime
 from pathlib import Path
@@ -142,6 +142,8 @@ class QueueRecord(Record):
     """Among those of the same priority, the lower, the earlier: the time of the launch, unless it was moved."""
     held: bool = False
     """It does not start before it is released."""
+    why: str = ""
+    """Why it is held, in words; empty where somebody has held it."""
 
 
 class WaitingRecord(Record):
@@ -157,6 +159,20 @@ class StopRequest(Record):
     requested_at: datetime
     now: bool = False
     """Skip to the next signal instead of waiting out the grace."""
+
+
+class PauseRequest(Record):
+    """`pause.json`: the run is to end at a checkpoint and to be put back into the queue, held."""
+
+    requested_at: datetime
+    command: list[str]
+    """argv of what puts it back."""
+    env: dict[str, str] = Field(default_factory=dict)
+    """For that command, on top of the runner's environment."""
+    checkpoint: str = ""
+    """The file that its runner waits for; empty where something else ends the stage."""
+    stamp: list[int] | None = None
+    """Inode, size and time of that file when the pause was asked for."""
 
 
 class StoppingRecord(Record):

@@ -47,6 +47,11 @@ class AttemptFolder:
         return self.path / "stop.json"
 
     @property
+    def pause(self) -> Path:
+        """There while it is asked to end at a checkpoint and to be queued again."""
+        return self.path / "pause.json"
+
+    @property
     def stopping(self) -> Path:
         """How far the runner has come with a stop: the signal sent, and when the next one follows."""
         return self.path / "stopping.json"

@@ -28,4 +28,5 @@ class RunState(StrEnum):
 _LIVE = frozenset({RunState.QUEUED, RunState.STARTING, RunState.RUNNING})
 
 AFTER_EPOCH = "ends after this epoch"
-"""A stop in progress, in words: one that sends no signal."""
+AT_CHECKPOINT = "ends at its next checkpoint"
+"""Stops in progress, in words: those that have sent no signal yet."""

@@ -47,6 +47,7 @@ class Place(NamedTuple):
     priority: int
     position: float
     held: bool
+    why: str = "held"
 
     def key(self, run: str) -> str:
         """File names that sort as the line stands."""
@@ -64,7 +65,8 @@ def read_place(attempt: str) -> Place:
         except OSError:
             position = time.time()
     priority = record.get("priority")
-    return Place(priority if isinstance(priority, int) else 0, float(position), record.get("held") is True)
+    why = str(record.get("why") or "held")
+    return Place(priority if isinstance(priority, int) else 0, float(position), record.get("held") is True, why)
 
 
 class Leases:

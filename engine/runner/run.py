@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from engine.runner import children, lock, notify, wait
+from engine.runner import children, lock, notify, pause, wait
 from engine.runner.ending import disk_is_full, end_fields, missing_artifacts, outcome_record
 from engine.runner.identity import Stat, identify
 from engine.runner.memory import oom_kills, oom_kills_since
@@ -22,6 +22,7 @@ SAMPLE_SECONDS = 5.0
 STOP_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT)
 """Each means: stop the run. SIGUSR1 is what `request_stop` sends, SIGUSR2 a cluster before the time limit."""
 TIME_LIMIT = "the time limit is near"
+_INTERRUPTED = 128 + signal.SIGINT
 AWAITED = (*STOP_SIGNALS, signal.SIGCHLD)
 
 
@@ -92,6 +93,7 @@ class Run:
             end = self._supervise(stage)
             self._finish(end, oom_kills_since(kills))
         self._ready()
+        pause.put_back(self.attempt)
 
     # --- before the stage ---
 
@@ -172,7 +174,7 @@ class Run:
     # --- while it runs ---
 
     def _supervise(self, stage: HeldStage) -> End:
-        sampler = Sampler(self._path("system.jsonl"), self.console, self.attempt)
+        sampler, watch = Sampler(self._path("system.jsonl"), self.console, self.attempt), pause.Watch(self.attempt)
         interval = float(self.launch.get("sample_seconds", SAMPLE_SECONDS))
         sample_due = time.monotonic() + interval
         while True:
@@ -184,6 +186,8 @@ class Run:
             if time.monotonic() >= sample_due:
                 sampler.sample()
                 sample_due = time.monotonic() + interval
+                if self.stop is None and watch.is_due():
+                    self._begin_stop(pause.PAUSED)
                 if sampler.rhythm.has_just_stalled():
                     notify.start(self.attempt, self.launch, "stall", f"silent for {sampler.rhythm.silent:.0f} s")
 
@@ -192,10 +196,13 @@ class Run:
         at_once = request is not None and bool(request.get("now"))
         if self.stop is None:
             asked = request is not None or received.si_signo == signal.SIGUSR1
-            self.stop_reason = "stopped" if asked else _reason_of(received.si_signo)
-            self.stop = Escalation(self._path("stopping.json"), self._processes, self.grace, skip_first=at_once)
+            self._begin_stop("stopped" if asked else _reason_of(received.si_signo), at_once)
         elif at_once:
             self.stop.advance()
+
+    def _begin_stop(self, reason: str, at_once: bool = False) -> None:
+        self.stop_reason = reason
+        self.stop = Escalation(self._path("stopping.json"), self._processes, self.grace, skip_first=at_once)
 
     def _processes(self) -> list[Stat]:
         return children.descendants(os.getpid(), self.attempt)
@@ -250,9 +257,14 @@ class Run:
         except OSError as error:  # the run folder has been deleted: nobody is left to tell
             log(f"the outcome could not be written: {error}")
             return
-        if not record["stop_requested"]:  # whoever stopped it knows
+        if not (record["stop_requested"] or self._ended_as_asked(record)):  # whoever stopped it knows
             done = record["exit_code"] == 0 and not record["missing_artifacts"]
             notify.start(self.attempt, self.launch, "success" if done else "failure", str(record["reason"]))
+
+    def _ended_as_asked(self, record: dict[str, Any]) -> bool:
+        """Whether one of our trainings has ended after its epoch because somebody wanted that."""
+        folder = os.path.dirname(os.path.dirname(self.attempt))
+        return record["exit_code"] == _INTERRUPTED and os.path.exists(os.path.join(folder, "stop-after-epoch"))
 
     def _say(self, text: str) -> None:
         """Append a line of ours to the console log, as far as the disk lets us."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from engine.runner.children import descendants, marked
 from engine.runner.ending import outcome_record
 from engine.runner.identity import ALIVE, Identity, Stat, from_record, presence, read_stat
+from engine.runner.pause import put_back
 from engine.runner.records import read_json, write_json
 from engine.runner.run import STOP_SIGNALS, log, prepare_signals
 from engine.runner.stop import GRACE, Escalation
@@ -39,6 +40,7 @@ def stop_orphan(attempt: str, ready: Callable[[], None]) -> int:
     grace = {**GRACE, **(read_json(os.path.join(attempt, "launch.json")) or {}).get("grace", {})}
     _stop(attempt, stage, grace, ready)
     _write_outcome(attempt, process)
+    put_back(attempt)
     return 0
 
 

@@ -66,7 +66,7 @@ class Turn:
         place = read_place(self._attempt)
         if place.held:
             self.step_back()
-            return "held"
+            return place.why
         if not (self._wants.number or self._wants.cpu):
             return ""
         fresh = self._look() if self._wants.number else False

@@ -56,6 +56,8 @@ def fate_of(run_folder: str) -> tuple[str, str]:
         return PENDING, ""
     if is_success(outcome):
         return SUCCEEDED, ""
+    if os.path.exists(os.path.join(attempt, "pause.json")):
+        return PENDING, ""  # its next attempt is about to be queued
     if outcome.get("kind") == "dependency failed":
         return FAILED, "could not run: " + str(outcome.get("reason", ""))
     verb = "was stopped" if outcome.get("stop_requested") else "failed"

@@ -50,6 +50,8 @@ class Evidence:
     stopping: StoppingRecord | None = None
     asked_after_epoch: bool = False
     """Somebody asked for the end after an epoch."""
+    pause_asked: bool = False
+    """Somebody asked for the end at a checkpoint, and that it be queued again."""
     finished: bool = False
     """One of our stages has left its `result.json`, which it writes last."""
     missing: tuple[str, ...] = ()
@@ -130,6 +132,7 @@ def _of_the_living(
         stop_asked=attempt.stop_request.exists(),
         stopping=StoppingRecord.read(attempt.stopping),
         asked_after_epoch=folder.stop_after_epoch.exists(),
+        pause_asked=attempt.pause.exists(),
         silence=measure_silence(attempt) if stage == ALIVE else None,
         host=seen.host if seen and presence(identity_of(seen)) == ELSEWHERE else None,
     )

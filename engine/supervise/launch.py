@@ -149,6 +149,12 @@ def write_attempt(
     return target
 
 
+def hold(attempt: AttemptFolder, why: str) -> None:
+    """Keep an attempt that has been written, and not started, from starting before it is released."""
+    place = QueueRecord.read(attempt.queue) or QueueRecord(position=time.time())
+    write_json(str(attempt.queue), place.model_copy(update={"held": True, "why": why}).model_dump(mode="json"))
+
+
 def _write(folder: RunFolder, target: AttemptFolder, record: LaunchRecord, spec: RunSpec, place: QueueRecord) -> None:
     """Everything that the runner needs, and last the specification, which makes the folder a run."""
     try:

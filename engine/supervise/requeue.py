@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from engine.contracts.errors import YoloqatError
@@ -54,9 +55,8 @@ def queued_without_runner(workspace: Workspace) -> list[AttemptFolder]:
     Cheap enough for every command: of what has ended, it looks at names of files alone.
     """
     found = []
-    for run_id in _names(workspace.runs):
-        newest = wait.newest_attempt(os.path.join(workspace.runs, run_id))
-        if newest is None or any(os.path.exists(os.path.join(newest, name)) for name in _SETTLED):
+    for run_id, newest in _newest_attempts(workspace):
+        if any(os.path.exists(os.path.join(newest, name)) for name in _SETTLED):
             continue
         process = read_json(os.path.join(newest, "process.json"))
         if process is None or process.get("stage") is not None:
@@ -66,6 +66,28 @@ def queued_without_runner(workspace: Workspace) -> list[AttemptFolder]:
         if status.state is RunState.QUEUED and status.reason in WITHOUT_RUNNER:
             found.append(attempt)
     return found
+
+
+def paused_and_ended(workspace: Workspace) -> list[AttemptFolder]:
+    """Attempts that were paused, and whose run has not been put back into the queue yet."""
+    found = [AttemptFolder(Path(path)) for _, path in _newest_attempts(workspace) if _is_paused(path)]
+    return [attempt for attempt in found if not read_state(RunFolder(attempt.path.parents[1]), attempt).state.is_live]
+
+
+def _is_paused(attempt: str) -> bool:
+    return os.path.exists(os.path.join(attempt, "pause.json"))
+
+
+def _newest_attempts(workspace: Workspace) -> Iterator[tuple[str, str]]:
+    """Id and path of each run's newest attempt, oldest run first."""
+    try:
+        run_ids = sorted(os.listdir(workspace.runs))
+    except OSError:
+        return
+    for run_id in run_ids:
+        newest = wait.newest_attempt(os.path.join(workspace.runs, run_id))
+        if newest is not None:
+            yield run_id, newest
 
 
 def relaunch(attempt: AttemptFolder) -> None:
@@ -98,13 +120,6 @@ def _release(workspace: Workspace, spec: RunSpec) -> AttemptFolder | None:
         argv=before.argv if before else None,
         grace=before.grace if before else None,
     )
-
-
-def _names(folder: Path) -> list[str]:
-    try:
-        return sorted(os.listdir(folder))
-    except OSError:
-        return []
 
 
 def _specs(workspace: Workspace) -> list[RunSpec]:

@@ -9,7 +9,7 @@ from engine.contracts.outcome import Outcome, OutcomeKind
 from engine.contracts.process import StoppingRecord
 from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.contracts.spec import COMMAND
-from engine.contracts.states import AFTER_EPOCH, RunState
+from engine.contracts.states import AFTER_EPOCH, AT_CHECKPOINT, RunState
 from engine.runner.identity import ALIVE, REBOOTED, boot_id
 from engine.runner.samples import STALL_FACTOR, STALL_SECONDS
 from engine.supervise.console import read_ending
@@ -232,7 +232,8 @@ def _are_missing(paths: tuple[str, ...]) -> str:
 
 def _stop_in_progress(evidence: Evidence) -> str:
     words = describe_stop(evidence.stopping, evidence.stop_asked)
-    return words or (AFTER_EPOCH if evidence.asked_after_epoch else "")
+    later = AFTER_EPOCH if evidence.asked_after_epoch else AT_CHECKPOINT if evidence.pause_asked else ""
+    return words or later
 
 
 def describe_stop(stopping: StoppingRecord | None, asked: bool) -> str:

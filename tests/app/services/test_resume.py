@@ -13,14 +13,19 @@ import yaml
 
 from app.services.control import end_after_epoch, pause_run, run_status, stop_run
 from app.services.launch import launch_command, launch_stage
-from app.services.resume import resume_group, resume_run
+from app.services.requeue import requeue
+from app.services.resume import PAUSED, resume_group, resume_run
 from app.services.runs import get_detail, settle
 from engine.contracts.errors import YoloqatError
 from engine.contracts.options.retrain import RetrainOptions
 from engine.contracts.options.shapes import ShapesOptions
 from engine.contracts.process import ProcessRecord
 from engine.contracts.run_folder import Workspace
+from engine.contracts.spec import COMMAND, RunSpec
 from engine.contracts.states import RunState
+from engine.supervise.ids import new_run_id
+from engine.supervise.launch import launch
+from engine.supervise.state import read_state
 
 TRAINER = Path(__file__).with_name("foreign_trainer.py")
 EPOCHS = 4
@@ -65,13 +70,20 @@ def epochs(workspace: Workspace, run_id: str) -> list[tuple[int, int]]:
     return [(epoch.attempt, epoch.epoch) for epoch in get_detail(workspace, run_id).epochs]
 
 
-@pytest.fixture
-def foreign(workspace: Workspace, tmp_path: Path) -> str:
+def foreign_training(workspace: Workspace, tmp_path: Path, sample_seconds: float = 5.0) -> str:
     """A foreign training that runs."""
     folder = tmp_path / "yolov7"
     folder.mkdir()
     shutil.copyfile(TRAINER, folder / "train.py")
-    return launch_command(workspace, [sys.executable, "train.py", "--epochs", "6"], name="relu", cwd=folder).id
+    argv = [sys.executable, "train.py", "--epochs", "6"]
+    spec = RunSpec(id=new_run_id(), name="relu", stage=COMMAND, command=argv, cwd=str(folder))
+    launch(workspace, spec, sample_seconds=sample_seconds)
+    return spec.id
+
+
+@pytest.fixture
+def foreign(workspace: Workspace, tmp_path: Path) -> str:
+    return foreign_training(workspace, tmp_path)
 
 
 def test_a_killed_foreign_training_goes_on_from_its_last_checkpoint(workspace: Workspace, foreign: str) -> None:
@@ -146,14 +158,84 @@ def test_a_training_of_ours_pauses_after_its_epoch_and_goes_on(workspace: Worksp
     wait(lambda: "0/3" in console(workspace, training))
     assert pause_run(workspace, "toy") == "ends after this epoch"
     assert run_status(workspace, training).stopping == "ends after this epoch"
-    assert ended(workspace, training) is RunState.STOPPED
-    assert run_status(workspace, training).reason == "after an epoch, as asked"
+    wait(lambda: run_status(workspace, training).reason == PAUSED)
+    status = run_status(workspace, training)
+    assert (status.state, status.attempt) == (RunState.QUEUED, 2), "put back by its runner, with nothing else alive"
+    assert read_state(workspace.run(training), workspace.run(training).attempt(1)).exit_code == 130
     first = epochs(workspace, training)
     assert first, "the epoch was finished"
     resumed = resume_group(workspace, "toy")
+    assert resumed[0].attempt == 2
     assert resumed[0].checkpoint is not None
     assert ended(workspace, training) is RunState.SUCCEEDED
     seen = epochs(workspace, training)
     assert [epoch for _, epoch in seen] == list(range(EPOCHS))
     assert seen[: len(first)] == first, "what had been trained was not trained again"
     assert seen[len(first)][0] == 2
+    assert console(workspace, training, 3) == ""
+
+
+def test_a_foreign_training_pauses_at_its_next_checkpoint(workspace: Workspace, tmp_path: Path) -> None:
+    run_id = foreign_training(workspace, tmp_path, sample_seconds=0.05)
+    ptq = RunSpec(id=new_run_id(), name="ptq", stage=COMMAND, command=["true"], cwd=str(tmp_path), parents=[run_id])
+    launch(workspace, ptq)
+    child = ptq.id
+    wait(lambda: "1/5" in console(workspace, run_id))
+    assert pause_run(workspace, run_id) == "ends at its next checkpoint"
+    assert run_status(workspace, run_id).stopping == "ends at its next checkpoint"
+    wait(lambda: run_status(workspace, run_id).reason == PAUSED)
+    first = workspace.run(run_id).attempt(1)
+    assert read_state(workspace.run(run_id), first).reason == "paused at a checkpoint; signal 2 (SIGINT)"
+    trained = epochs(workspace, run_id)
+    assert len(trained) >= 2, "the epoch that it was in was not lost"
+    assert run_status(workspace, child).reason == "waits for relu", "the child has not been given up meanwhile"
+    resume_run(workspace, run_id)
+    assert ended(workspace, run_id) is RunState.SUCCEEDED
+    assert [epoch for _, epoch in epochs(workspace, run_id)] == [0, 1, 2, 3, 4, 5], "no epoch twice, none missing"
+    assert ended(workspace, child) is RunState.SUCCEEDED
+    assert run_status(workspace, child).attempt == 1
+
+
+def test_a_pause_that_its_runner_did_not_survive_is_made_up_for(workspace: Workspace, tmp_path: Path) -> None:
+    run_id = foreign_training(workspace, tmp_path)
+    wait(lambda: "1/5" in console(workspace, run_id))
+    process = ProcessRecord.read(workspace.run(run_id).attempt(1).process)
+    assert process is not None
+    os.kill(process.runner.pid, signal.SIGKILL)
+    wait(lambda: not run_status(workspace, run_id).runner_alive)
+    assert pause_run(workspace, run_id) == "asked to stop"
+    wait(lambda: run_status(workspace, run_id).reason == PAUSED)
+    stop_run(workspace, run_id)
+    assert ended(workspace, run_id) is RunState.STOPPED
+    kill_pause_of(workspace, run_id)
+    requeue(workspace)
+    assert run_status(workspace, run_id).attempt == 3
+    assert run_status(workspace, run_id).state is RunState.QUEUED
+
+
+def kill_pause_of(workspace: Workspace, run_id: str) -> None:
+    """As if whatever should have put the second attempt back had been killed before it could."""
+    first, second = (workspace.run(run_id).attempt(number) for number in (1, 2))
+    second.pause.write_bytes(first.pause.read_bytes())
+
+
+def test_a_stop_after_a_pause_is_a_stop(workspace: Workspace, tmp_path: Path) -> None:
+    run_id = foreign_training(workspace, tmp_path)
+    wait(lambda: "0/5" in console(workspace, run_id))
+    pause_run(workspace, run_id)
+    stop_run(workspace, run_id, now=True)
+    assert ended(workspace, run_id) is RunState.STOPPED
+    requeue(workspace)
+    assert run_status(workspace, run_id).attempt == 1
+
+
+def test_what_cannot_be_paused_says_why_and_runs_on(workspace: Workspace, tmp_path: Path) -> None:
+    run_id = launch_command(workspace, ["sleep", "60"], name="other", cwd=tmp_path).id
+    wait(lambda: run_status(workspace, run_id).state is RunState.RUNNING)
+    with pytest.raises(YoloqatError, match="cannot resume: this command is none of the trainers"):
+        pause_run(workspace, run_id)
+    assert run_status(workspace, run_id).stopping == ""
+    stop_run(workspace, run_id, now=True)
+    ended(workspace, run_id)
+    with pytest.raises(YoloqatError, match="it is stopped: there is nothing to pause"):
+        pause_run(workspace, run_id)

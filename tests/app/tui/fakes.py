@@ -265,6 +265,7 @@ class FakeBackend:
         self.details = {r.id: detail(r) for r in runs}
         self.logs: dict[str, tuple[str, ...]] = {}
         self.stopped: list[tuple[str, bool]] = []
+        self.paused: list[str] = []
         self.launched: list[RunSpec] = []
         self.reads = 0
         self._version = 1
@@ -332,6 +333,10 @@ class FakeBackend:
 
     def stop(self, run_id: str, now: bool = False) -> None:
         self.stopped.append((run_id, now))
+
+    def pause(self, run_id: str) -> str:
+        self.paused.append(run_id)
+        return "ends at its next checkpoint"
 
 
 PIPELINE = """\

@@ -139,6 +139,24 @@ async def test_stop_asks_first_and_then_asks_the_runner(backend: FakeBackend) ->
         await until(pilot, lambda: backend.stopped[-1] == ("20261101-relu-qat", True))
 
 
+async def test_a_run_at_work_can_be_paused_instead(backend: FakeBackend) -> None:
+    app = YoloqatApp(lambda: backend)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(pilot, lambda: len(app.runs) == 9)
+        await pilot.press("down", "down", "down", "s")
+        assert "After this epoch" in screen_text(app)
+        await pilot.press("right", "right", "enter")
+        await until(pilot, lambda: backend.paused == ["20261101-relu-qat"])
+        await until(pilot, lambda: "lets it go on" in screen_text(app))
+        backend.change(replace(pipeline_runs()[2], stopping="ends at its next checkpoint"))
+        app.read_soon()
+        await until(pilot, lambda: "◼ stopping" in screen_text(app))
+        await pilot.press("s")
+        assert "Stop" in screen_text(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: backend.stopped == [("20261101-relu-qat", False)])
+
+
 async def test_a_run_that_has_ended_is_not_stopped(backend: FakeBackend) -> None:
     app = YoloqatApp(lambda: backend)
     async with app.run_test(notifications=True, size=(80, 24)) as pilot:
@@ -180,7 +198,7 @@ async def test_help_lists_every_key_of_the_screen(backend: FakeBackend) -> None:
         await pilot.press("question_mark")
         assert isinstance(app.screen, HelpScreen)
         text = screen_text(app)
-        for expected in ("Launch a pipeline.", "Stop the run.", "Compare the marked runs", "out of memory"):
+        for expected in ("Launch a pipeline.", "Stop the run, or pause", "Compare the marked runs", "out of memory"):
             assert expected in text
         await pilot.press("question_mark")
         assert isinstance(app.screen, RunsScreen)

@@ -16,6 +16,7 @@ from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import Resources
 from engine.contracts.states import RunState
 from engine.runner.records import write_json
+from engine.supervise.requeue import queued_without_runner, relaunch
 from engine.supervise.stop import request_stop
 
 CPU = Resources(cpu=True)
@@ -298,7 +299,10 @@ done
 
 
 def crowd(lab, seed, number):
-    """Many runs on two GPUs and the lane, while runners are killed and runs stopped. Returns their states."""
+    """Many runs on two GPUs and the lane, while runners are killed and runs stopped. Returns their states.
+
+    What waits without a runner gets another one, as every command sees to it.
+    """
     chance = random.Random(seed)
     kinds = [
         (CPU, "lane"),
@@ -314,8 +318,13 @@ def crowd(lab, seed, number):
                 os.kill(chance.choice(runs).process.runner.pid, signal.SIGKILL)
         if chance.random() < 0.1:
             request_stop(chance.choice(runs).attempt)
-    for run in runs:
-        run.until(lambda run=run: not run.state().state.is_live, 30 + number)
+    deadline = time.monotonic() + 30 + number
+    while any(run.state().state.is_live for run in runs):
+        assert time.monotonic() < deadline, [run.state() for run in runs if run.state().state.is_live]
+        for attempt in queued_without_runner(lab.workspace):
+            relaunch(attempt)
+        time.sleep(0.2)
+    assert not [run for run in runs if run.state().state is RunState.LOST and run.process.stage is None]
     assert not [line for run in runs for line in run.log().splitlines() if line.startswith("together")]
     return [run.state().state for run in runs]
 

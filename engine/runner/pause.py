@@ -1,0 +1,73 @@
+"""Pausing: the stage ends at a checkpoint, and its run is put back into the queue, held, to go on from there.
+
+`pause.json` asks for it. It names the command that makes the next attempt, for the runner knows no more of
+checkpoints than their names; any later command makes up for a runner that could not.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+from typing import Any
+
+from engine.runner.children import MARK
+from engine.runner.records import read_json
+
+PAUSED = "paused at a checkpoint"
+
+
+class Watch:
+    """Looks for the next checkpoint of a trainer that cannot be asked to end after an epoch."""
+
+    def __init__(self, attempt: str) -> None:
+        self._attempt = attempt
+        self._seen: list[int] | None = None
+
+    def is_due(self) -> bool:
+        """Whether a checkpoint has been written since the request, and was left alone since the last look."""
+        request = read_request(self._attempt)
+        checkpoint = (request or {}).get("checkpoint")
+        if request is None or not checkpoint:
+            return False
+        found = stamp_of(str(checkpoint))
+        if found is None or found == request.get("stamp"):
+            return False
+        is_whole, self._seen = found == self._seen, found
+        return is_whole
+
+
+def stamp_of(path: str) -> list[int] | None:
+    """Changes whenever a file is written; None when it is not there."""
+    with contextlib.suppress(OSError):
+        found = os.stat(path)
+        return [found.st_ino, found.st_size, found.st_mtime_ns]
+    return None
+
+
+def read_request(attempt: str) -> dict[str, Any] | None:
+    """What was asked for, None when nothing was."""
+    return read_json(os.path.join(attempt, "pause.json"))
+
+
+def put_back(attempt: str) -> None:
+    """Start what makes the next attempt of a paused run, now that this one has ended. Never raises."""
+    request = read_request(attempt)
+    if request is None:
+        return
+    import subprocess  # only now: it would make every runner larger
+
+    environment = {**os.environ, **request.get("env", {}), MARK: f"pause:{attempt}"}  # it is no process of the run
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        subprocess.Popen(
+            request["command"],
+            stdin=subprocess.DEVNULL,
+            cwd="/",
+            env=environment,
+            start_new_session=True,
+            preexec_fn=_unblock_signals,
+        )
+    sys.stderr.flush()
+
+
+def _unblock_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
