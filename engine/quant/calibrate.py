@@ -87,10 +87,11 @@ def round_biases(model: nn.Module) -> None:
 
     Half a unit is far less than a step of the output, but steps that it flips early are many in the end. With biases
     that are whole already, a runtime's integers are those that fake quantization has computed, and its mAP as well.
-    Values that float32 cannot count in units stay: dead channels, whose weights add nothing.
+    Values that float32 cannot count in units stay: dead channels, whose weights add nothing. So do the biases of
+    convolutions whose inputs have fewer than eight bits: no runtime has integers for them, and their units are coarse.
     """
     for conv in quantized_convolutions(model).values():
-        if conv.bias is None:
+        if conv.bias is None or conv._input_quantizer.num_bits != 8:
             continue
         input_top = 2 ** (conv._input_quantizer.num_bits - 1) - 1
         top = 2 ** (conv._weight_quantizer.num_bits - 1) - 1

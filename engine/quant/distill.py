@@ -21,12 +21,16 @@ class FeatureDistillation:
         student: quantized model; its layers are watched while it trains, until `close`.
         teacher: the same model before fine-tuning; it is frozen, and its quantizers are switched off.
         layers: top-level layers to compare; None takes all that hold a quantized convolution.
+        normalised: False gives the plain sum, for comparison.
     """
 
-    def __init__(self, student: YoloModel, teacher: YoloModel, layers: Sequence[int] | None = None) -> None:
+    def __init__(
+        self, student: YoloModel, teacher: YoloModel, layers: Sequence[int] | None = None, *, normalised: bool = True
+    ) -> None:
         # In training mode a fused model computes the same and skips the decoding of boxes.
         self.teacher = teacher.train().requires_grad_(False)
         set_quantization(self.teacher, False)
+        self.normalised = normalised
         self.layers = list(layers) if layers is not None else _quantized_layers(student)
         self._student: dict[int, Tensor] = {}
         self._teacher: dict[int, Tensor] = {}
@@ -47,10 +51,12 @@ class FeatureDistillation:
         losses = []
         for index in self.layers:
             ours, theirs = self._student[index].float(), self._teacher[index].float()
-            energy = theirs.square().mean().clamp(min=SMALLEST_ENERGY)
-            losses.append(nn.functional.mse_loss(ours, theirs) / energy)
+            distance = nn.functional.mse_loss(ours, theirs)
+            if self.normalised:
+                distance = distance / theirs.square().mean().clamp(min=SMALLEST_ENERGY)
+            losses.append(distance)
         self.forget()
-        return torch.stack(losses).mean()
+        return torch.stack(losses).mean() if self.normalised else torch.stack(losses).sum()
 
     def forget(self) -> None:
         """Let go of the remembered outputs and of the graph they hold."""

@@ -34,6 +34,20 @@ def export_fake_quantize(x: Tensor, amax: Tensor, bits: int) -> Tensor:
     return torch.fake_quantize_per_channel_affine(x, scale, zero, 0, -top - 1, top)
 
 
+def learned_fake_quantize(x: Tensor, amax: Tensor, bits: int) -> Tensor:
+    """`fake_quantize` with a gradient for `amax`, too (LSQ, Esser et al. 2020, arXiv:1902.08153).
+
+    With v = x / step, the gradient for the step is round(v) − v inside the range and the bound that was hit outside,
+    times 1 / √(n · top), where n is the number of weights that share the step, or the features of an image.
+
+    Args:
+        x: floating tensor: a weight where `amax` has dimensions, else a batch (B, …).
+        amax: fp32 parameter, 0-d or (C, 1, …).
+        bits: 2 to 8.
+    """
+    return _LearnedFakeQuantize.apply(x, amax, bits)
+
+
 def _fused(x: Tensor, amax: Tensor, bits: int) -> Tensor:
     top = 2 ** (bits - 1) - 1
     scale = amax / top
@@ -62,3 +76,24 @@ class _FakeQuantize(torch.autograd.Function):
             bound = float(torch.nextafter(amax, amax.new_tensor(math.inf)))
             return torch.ops.aten.hardtanh_backward(gradient, x, -bound, bound), None, None
         return torch.where(x.abs() <= amax, gradient, 0.0), None, None
+
+
+class _LearnedFakeQuantize(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, amax: Tensor, bits: int) -> Tensor:
+        ctx.save_for_backward(x, amax)
+        ctx.top = top = 2 ** (bits - 1) - 1
+        scale = amax / top
+        return (x.float() / scale).round_().clamp_(-top - 1, top).mul_(scale).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        x, amax = ctx.saved_tensors
+        top = ctx.top
+        v = x.float() / (amax / top)
+        inside = (v >= -top - 1) & (v <= top)
+        by_step = v.round().clamp_(-top - 1, top).sub_(v.mul_(inside)).mul_(gradient)
+        features = x[0].numel() if amax.dim() == 0 else x.numel() // amax.numel()
+        by_step = by_step.sum() if amax.dim() == 0 else by_step.sum_to_size(amax.shape)
+        # The step is amax / top.
+        return gradient * inside, by_step / (top * math.sqrt(features * top)), None

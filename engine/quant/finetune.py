@@ -70,7 +70,8 @@ class FineTuneSchedule(Schedule):
     ) -> None:
         super().__init__(optimizer, hyp, epochs=epochs, batches_per_epoch=batches_per_epoch, batch_size=batch_size)
         self.warmup_iterations = round(float(hyp["warmup_epochs"]) * batches_per_epoch)
-        self.factor = cosine(max(epochs * batches_per_epoch, 1), float(hyp["lrf"]))
+        self.iterations = max(epochs * batches_per_epoch, 1)
+        self.factor = cosine(self.iterations, float(hyp["lrf"]))
         self.accumulate = 1
 
     def start_epoch(self, epoch: int) -> None:

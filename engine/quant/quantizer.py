@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.contracts.errors import YoloqatError
-from engine.quant.fake import export_fake_quantize, fake_quantize
+from engine.quant.fake import export_fake_quantize, fake_quantize, learned_fake_quantize
 from engine.quant.histogram import ActivationHistogram
 from engine.quant.library import QuantConv2d, QuantDescriptor, TensorQuantizer, root_logger_kept
 
@@ -36,10 +36,19 @@ class Quantizer(TensorQuantizer):
     def set_amax(self, amax: Tensor) -> None:
         """Take `amax` (0-d, or one value per channel) as the range."""
         amax = amax.detach().float()
-        if "_amax" in self._buffers:
+        if "_amax" in self._parameters:
+            with torch.no_grad():
+                self._amax.copy_(amax)
+        elif "_amax" in self._buffers:
             self._amax = amax.to(self._amax.device)
         else:
             self.register_buffer("_amax", amax)
+
+    def learn_range(self) -> None:
+        """Make the range a parameter, which `learned_fake_quantize` gives a gradient."""
+        amax = self._buffers.pop("_amax", None)
+        if amax is not None:
+            self.register_parameter("_amax", nn.Parameter(amax.clone()))
 
     def start_collecting(self) -> ActivationHistogram:
         """Pass tensors through unchanged and count them, until `stop_collecting`."""
@@ -61,31 +70,40 @@ class Quantizer(TensorQuantizer):
             self._counted = weakref.ref(inputs)
         return super().forward(inputs)
 
+    @property
+    def _range(self) -> Tensor | None:
+        """Fixed or learned; None before the calibration."""
+        found = self._buffers.get("_amax")
+        return found if found is not None else self._parameters.get("_amax")
+
     def _quant_forward(self, inputs: Tensor) -> Tensor:
-        amax = self._buffers.get("_amax")
+        amax = self._range
         if amax is None:
             raise YoloqatError(f"the quantizer of {self.name} has no range", hint="Calibrate the model first (ptq).")
         if TensorQuantizer.use_fb_fake_quant:
             return export_fake_quantize(inputs, amax, self._num_bits)
+        if amax.requires_grad and torch.is_grad_enabled():
+            return learned_fake_quantize(inputs, amax, self._num_bits)
         return fake_quantize(inputs, amax, self._num_bits)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Quantizer":
-        amax = self._buffers.get("_amax")
+        amax = self._range
+        kept = None if amax is None else amax.detach()
         super()._apply(fn, recurse)
-        if amax is not None and self._amax.dtype != torch.float32:
-            self._amax = amax.to(self._amax.device)
+        if kept is not None and self._amax.dtype != torch.float32:
+            self._amax.data = kept.to(self._amax.device)
         return self
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         stored = state_dict.get(prefix + "_amax")
-        if stored is not None and "_amax" not in self._buffers:
+        if stored is not None and self._range is None:
             self.register_buffer("_amax", torch.empty_like(stored, dtype=torch.float32))
         # Past the library's own method, which moves the buffer to CUDA.
         nn.Module._load_from_state_dict(self, state_dict, prefix, *args)
 
     def extra_repr(self) -> str:
         """What `print(model)` shows."""
-        amax = self._buffers.get("_amax")
+        amax = self._range
         span = "no range" if amax is None else f"amax={amax.max().item():.4g}"
         return f"{self._num_bits}bit {span}" + (" per-channel" if self._axis is not None else "")
 

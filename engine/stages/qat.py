@@ -20,11 +20,13 @@ from engine.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoin
 from engine.models.yolo import YoloModel
 from engine.quant.distill import FeatureDistillation
 from engine.quant.finetune import FineTuneSchedule, make_trainable, quantized_snapshot, with_distillation
+from engine.quant.learned import build_range_optimizer, learn_ranges
+from engine.quant.nvidia import NvidiaSchedule, label_free_loss
 from engine.quant.state import QuantSpec, load_quantized, with_rounded_biases
 from engine.stages.session import Session
 from engine.train.console import say
 from engine.train.ema import ModelEMA
-from engine.train.epoch import Training
+from engine.train.epoch import Loss, Training
 from engine.train.final import final_evaluation
 from engine.train.hyp import check_hyp, load_hyp, scale_gains
 from engine.train.loop import Plan, train
@@ -33,9 +35,14 @@ from engine.train.progress import Progress, restore
 from engine.train.setup import make_loss
 from engine.train.strip import strip
 
+SCHEDULES = {"ours": FineTuneSchedule, "nvidia": NvidiaSchedule}
+HYPS = {"ours": "hyp.qat.yaml", "nvidia": "hyp.qat-nvidia.yaml"}
+
 
 def run(options: QatOptions, session: Session) -> StageResult:
     """Fine-tune `weights`; `weights/best.pt` is the best epoch, or the PTQ model if no epoch is better."""
+    if options.preset == "nvidia" and (options.lsq or options.ema):
+        raise YoloqatError("--preset nvidia knows neither --lsq nor --ema", hint="Give them with --preset ours.")
     device = session.device(options.device)
     session.seed(options.seed)
     ptq = _ptq_checkpoint(options)
@@ -48,6 +55,8 @@ def run(options: QatOptions, session: Session) -> StageResult:
     say("hyperparameters: " + ", ".join(f"{key}={value}" for key, value in hyp.items()))
     model = load_quantized(ptq).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     make_trainable(model)
+    if options.lsq:
+        learn_ranges(model)
     setup = _Setup(options, session, data, device, model, hyp)
     training, plain_loss = setup.training(ptq)
     evaluations: list[EvaluationResult] = []
@@ -65,6 +74,7 @@ def run(options: QatOptions, session: Session) -> StageResult:
             "stage": "qat",
             "ptq_sha256": source.sha256,
             "ptq_fitness": _ptq_fitness(progress, resumed),
+            **_recipe(options),
         },
         uninterrupted=session.uninterrupted,
         after_epoch=session.end_if_asked,
@@ -82,6 +92,7 @@ def run(options: QatOptions, session: Session) -> StageResult:
         details={
             "hours": hours,
             "kept": kept,
+            **_recipe(options),
             "best_epoch": progress.best_epoch,
             "best_fitness": progress.best_fitness,
             "ptq_fitness": plan.meta["ptq_fitness"],
@@ -135,20 +146,20 @@ class _Setup:
             stride=int(self.model.stride.max()),
             pin_memory=self.pin,
         )
-        loss, plain_loss = make_loss(
-            self.model, scale_gains(dict(self.hyp), self.model.head.nl, self.model.nc, self.size, 0.0)
-        )
-        if self.hyp["distill"] > 0:
-            teacher = load_quantized(ptq).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            loss = with_distillation(loss, FeatureDistillation(self.model, teacher), float(self.hyp["distill"]))
+        loss, plain_loss = self._losses(ptq)
         batch_size = loader.batch_size or 1
         # Its steps do not grow with the loss, which differs by orders of magnitude between data sets and image sizes.
-        optimizer = build_optimizer(self.model, {**self.hyp, "nominal_batch": batch_size}, batch_size, adam=True)
+        fixed = {**self.hyp, "nominal_batch": batch_size}
+        optimizer = (
+            build_range_optimizer(self.model, fixed, batch_size)
+            if o.lsq
+            else build_optimizer(self.model, fixed, batch_size, adam=True)
+        )
         batches = min(len(loader), o.max_batches or len(loader))
         training = Training(
             model=self.model,
             optimizer=optimizer,
-            schedule=FineTuneSchedule(
+            schedule=SCHEDULES[o.preset](
                 optimizer, self.hyp, epochs=o.epochs, batches_per_epoch=batches, batch_size=batch_size
             ),
             scaler=torch.amp.GradScaler(self.device.type, enabled=self.pin),
@@ -160,6 +171,17 @@ class _Setup:
             max_batches=o.max_batches,
         )
         return training, plain_loss
+
+    def _losses(self, ptq: Checkpoint) -> tuple[Loss, ComputeLoss]:
+        gains = scale_gains(dict(self.hyp), self.model.head.nl, self.model.nc, self.size, 0.0)
+        loss, plain_loss = make_loss(self.model, gains)
+        gain = float(self.hyp["distill"])
+        if gain <= 0 and self.options.preset == "ours":
+            return loss, plain_loss
+        teacher = load_quantized(ptq).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.options.preset == "nvidia":
+            return label_free_loss(self.model, teacher), plain_loss
+        return with_distillation(loss, FeatureDistillation(self.model, teacher), gain), plain_loss
 
     def validate(self, model: YoloModel, plain_loss: ComputeLoss | None) -> Validation:
         """Evaluate in fp32, with the settings of the final evaluation, so that PTQ and epochs compare."""
@@ -198,11 +220,26 @@ def _resumed(options: QatOptions, progress: Progress, ptq_sha256: str) -> Checkp
             where=options.weights,
             hint="Resume with the --weights that the run was started with.",
         )
+    for name, value in _recipe(options).items():
+        if checkpoint.meta.get(name, value) != value:
+            raise YoloqatError(
+                f"last.pt was fine-tuned with {name} {checkpoint.meta[name]}, this is {value}",
+                where=str(progress.last),
+                hint="Resume with the options that the run was started with.",
+            )
     return checkpoint
 
 
+def _recipe(options: QatOptions) -> dict[str, Any]:
+    """What a fine-tuning cannot change on its way."""
+    return {"preset": options.preset, "lsq": options.lsq}
+
+
 def _hyp(options: QatOptions, resumed: Checkpoint | None) -> dict[str, Any]:
-    hyp = check_hyp(resumed.hyp, "last.pt") if resumed and resumed.hyp else load_hyp(options.hyp)
+    if resumed and resumed.hyp:
+        hyp = check_hyp(resumed.hyp, "last.pt")
+    else:
+        hyp = load_hyp(HYPS[options.preset] if options.hyp == HYPS["ours"] else options.hyp)
     if options.lr0 is not None:
         hyp = {**hyp, "lr0": options.lr0}
     if options.ema is not None:

@@ -1,5 +1,7 @@
 """Options of `qat`."""
 
+from typing import Literal
+
 from engine.contracts.options.base import option
 from engine.contracts.options.evaluate import EvaluationOptions, Letterbox
 
@@ -9,6 +11,11 @@ class QatOptions(EvaluationOptions):
 
     weights: str = option(..., "checkpoint written by `ptq` (.pt)")
     data: str = option(..., "data set YAML")
+    preset: Literal["ours", "nvidia"] = option(
+        "ours",
+        "`ours`: the detection loss and the distance to the float model; `nvidia`: the label-free schedule of NVIDIA's"
+        " yolov7_qat, to compare with, which takes hyp.qat-nvidia.yaml unless another --hyp is given",
+    )
     hyp: str = option("hyp.qat.yaml", "hyperparameter YAML")
     epochs: int = option(10, "epochs", ge=1)
     batch_size: int = option(16, "images per batch", ge=1)
@@ -21,6 +28,7 @@ class QatOptions(EvaluationOptions):
         ge=0,
         lt=1,
     )
+    lsq: bool = option(False, "learn the ranges, too (LSQ); for 4 to 6 bits")
     max_batches: int = option(0, "batches per epoch; 0 takes all", ge=0)
     letterbox: Letterbox = option("square", "image shape of the evaluation; `square` is what the ONNX file will see")
     device: str = option("", "`cpu`, or a CUDA device such as 0; empty takes a GPU if there is one")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from engine.contracts.facts import CheckpointStripped, CocoLine, ValidationRow
@@ -57,6 +58,53 @@ def test_the_checkpoints_are_quantized_and_fine_tuned(tuned: Done, toy_ptq: Path
     last = load_checkpoint(tuned.folder / "weights" / "last.pt")
     changed = [key for key, value in before.state.items() if not torch.equal(value, last.state[key])]
     assert len([key for key in changed if key.endswith("weight")]) > 40
+
+
+def test_worse_epochs_are_not_kept_and_the_log_says_so(tuning: list[object], toy_ptq: Path, tmp_path: Path) -> None:
+    done = run_stage("qat", tmp_path / "run", *tuning, "--lr0", 0.05)
+    assert done.code == 0, done.log
+    fitness = done.result.details["ptq_fitness"]
+    assert all(fitness_of(event) < fitness for event in done.events("epoch"))  # type: ignore[operator]
+    assert f"Keeping the PTQ weights: no epoch of fine-tuning is better than their fitness {fitness:.4f}." in done.log
+    assert (done.result.details["kept"], done.result.details["best_epoch"]) == ("PTQ", -1)
+    kept, ptq = (load_checkpoint(path).state for path in (tmp_path / "run/weights/best.pt", toy_ptq))
+    assert all(torch.equal(kept[name], value) for name, value in ptq.items())
+    before, after = done.result.evaluations
+    assert before.metrics["mAP@.5:.95"] == after.metrics["mAP@.5:.95"]
+
+
+def test_better_epochs_are_kept_and_ranges_learn_where_asked(
+    calibration: list[object], tuning: list[object], tmp_path: Path
+) -> None:
+    low = run_stage("ptq", tmp_path / "ptq", *calibration, "--bits", 4, "--weight-bits", 4, "--notest")
+    assert low.code == 0, low.log
+    weights = tmp_path / "ptq/weights/ptq.pt"
+    options = [*tuning, "--weights", weights, "--hyp", "hyp.qat-lowbit.yaml", "--batch-size", 8, "--lsq", "--ema", 0.8]
+    done = run_stage("qat", tmp_path / "run", *options)
+    assert done.code == 0, done.log
+    ptq, qat = (evaluation.metrics["mAP@.5"] for evaluation in done.result.evaluations)
+    assert qat > ptq + 0.02
+    assert done.result.details["kept"] == "QAT"
+    best = done.result.details["best_epoch"]
+    assert f"Keeping the QAT weights of epoch {best}: fitness {done.result.details['best_fitness']:.4f}" in done.log
+    before, kept = (load_checkpoint(path) for path in (weights, tmp_path / "run/weights/best.pt"))
+    ranges = [name for name in kept.state if name.endswith("_amax")]
+    assert sum(not torch.equal(kept.state[name], before.state[name]) for name in ranges) > 0.9 * len(ranges)
+    assert before.state.keys() == kept.state.keys()
+    load_quantized(kept)
+
+
+def test_nvidias_schedule_needs_no_labels_and_has_its_rates(tuning: list[object], tmp_path: Path) -> None:
+    done = run_stage("qat", tmp_path / "run", *tuning, "--preset", "nvidia", "--epochs", 3, "--max-batches", 1)
+    assert done.code == 0, done.log
+    rates = [rate for event in done.events("epoch") for rate in event["lr"]]  # type: ignore[attr-defined]
+    assert rates == pytest.approx([1e-6] * 3 + [1e-5] * 6)
+    rows = [row for row, _ in epochs_of(done.facts)]
+    assert [float(row.values[name]) for row in rows for name in ("box", "obj", "cls")] == [0.0] * 9
+    assert all(float(row.values["total"]) > 0 for row in rows)
+    assert done.result.details["preset"] == "nvidia"
+    message = refusal("qat", tmp_path / "other", *tuning, "--preset", "nvidia", "--lsq")
+    assert message.startswith("--preset nvidia knows neither --lsq nor --ema")
 
 
 def test_an_evaluation_leaves_every_bit_and_the_training_mode(toy_ptq: Path, toy_data: Path) -> None:

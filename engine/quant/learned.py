@@ -1,0 +1,65 @@
+"""Learned step sizes (LSQ, Esser et al. 2020, arXiv:1902.08153): ranges that are trained with the weights."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Adam
+
+from engine.quant.quantizer import Quantizer, quantized_convolutions
+from engine.train.optimizer import parameter_groups, scaled_weight_decay
+
+RELATIVE = "relative"
+
+
+def learn_ranges(model: nn.Module) -> None:
+    """Make every range of a calibrated model a parameter; its state dict keeps its keys.
+
+    Weights start from the ranges of the calibration, not from 2·mean|w| / √top as in the paper: those are better.
+    """
+    for conv in quantized_convolutions(model).values():
+        conv._input_quantizer.learn_range()
+        conv._weight_quantizer.learn_range()
+
+
+def learned_ranges(model: nn.Module) -> list[nn.Parameter]:
+    """The ranges that are parameters; one that several convolutions share comes once."""
+    quantizers = (module for module in model.modules() if isinstance(module, Quantizer))
+    return [module._amax for module in quantizers if isinstance(module._amax, nn.Parameter)]
+
+
+class RangeAdam(Adam):
+    """Adam whose groups marked `relative` are changed by factors: x ← x·exp(Δ), where Δ is Adam's step.
+
+    Ranges differ by orders of magnitude, and Adam's steps don't depend on the size of a gradient: as differences they
+    would be too large for some ranges and too small for others, and could make one negative.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> Any:  # type: ignore[override]
+        """One step of all groups."""
+        parameters = [p for group in self.param_groups if group.get(RELATIVE) for p in group["params"]]
+        before = [p.clone() for p in parameters]
+        torch._foreach_zero_(parameters)
+        result = super().step(closure)  # leaves Δ in them: nothing in Adam depends on the value of a parameter
+        torch._foreach_exp_(parameters)
+        torch._foreach_mul_(parameters, before)
+        return result
+
+
+def build_range_optimizer(model: nn.Module, hyp: Mapping[str, Any], batch_size: int) -> RangeAdam:
+    """As `build_optimizer`, with a fourth group: the learned ranges, at the rate of the weights."""
+    groups = parameter_groups(model)
+    ranges = learned_ranges(model)
+    known = {id(parameter) for parameter in ranges}
+    scales = [parameter for parameter in groups.scales.values() if id(parameter) not in known]
+    parameters: list[dict[str, Any]] = [
+        {"params": scales, "weight_decay": 0.0},
+        {"params": list(groups.weights.values()), "weight_decay": scaled_weight_decay(hyp, batch_size)},
+        {"params": list(groups.biases.values()), "weight_decay": 0.0},
+        {"params": ranges, "weight_decay": 0.0, RELATIVE: True},
+    ]
+    for group in parameters:
+        group["initial_lr"] = float(hyp["lr0"])
+    return RangeAdam(parameters, lr=float(hyp["lr0"]), betas=(float(hyp["momentum"]), 0.999), foreach=True)
