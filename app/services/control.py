@@ -53,7 +53,7 @@ def end_after_epoch(workspace: Workspace, reference: str) -> None:
 
 def can_end_after_epoch(spec: RunSpec) -> bool:
     """Whether a run has epochs after which it can be asked to end."""
-    return "resume" in spec.options
+    return spec.source == "launched" and "resume" in spec.options
 
 
 def pause_run(workspace: Workspace, reference: str) -> str:

@@ -172,7 +172,8 @@ def write_files(folder: RunFolder, run: FoundRun) -> None:
     if not run.consoles:
         folder.attempt(1).console.touch()
     elif run.results is not None and run.results not in run.consoles:
-        _copy(run.results, folder.attempt(len(run.consoles)).path / run.results.file.path.name)
+        # By this name it covers the log's numbers.
+        _copy(run.results, folder.attempt(len(run.consoles)).path / (run.results.part.parser.dialect or "results"))
     if run.watch is not None:
         run.watch.write(folder.attempts()[-1].watch)
 

@@ -8,6 +8,7 @@ from typing import Literal
 from app.services.finding import RunDir, find
 from app.services.imported_runs import KnownRuns, recorded, watch_of, write_changes, write_new
 from app.services.joining import EVENT_FILE, LOG, RESULTS, FoundRun, Piece, bases_of, join, told_run_dir
+from app.services.log_follower import Reading
 from app.services.names import check_name, free_name, naming, read_name
 from app.services.reading import LogFile, read_log
 from app.services.trainer_options import take_options
@@ -41,6 +42,8 @@ class ImportReport:
     """`log`, `results`, `event file`, `options`, `best`, `last`."""
     status: Status = "new"
     """`grown`: the run is known, and more of it has been read."""
+    begins: int = 0
+    """The first of its bytes in the file."""
     reason: str = ""
     """Why the file was not read."""
 
@@ -94,7 +97,7 @@ def import_paths(
     if not dry_run:
         from app.services.index import catch_up
 
-        catch_up(workspace)
+        catch_up(workspace, _readings(runs, files))
     return ImportSummary((*files, *gathering.failures), len(runs), gathering.others)
 
 
@@ -231,6 +234,18 @@ def _bring_in(
     ]
 
 
+def _readings(runs: Iterable[FoundRun], files: Iterable[ImportReport]) -> dict[tuple[str, int], Reading]:
+    """The consoles of new runs, as they were read, so that the index need not read them again."""
+    new = {(file.path, file.begins): file.run_id for file in files if file.status == "new"}
+    read = {}
+    for run in runs:
+        for number, piece in enumerate(run.consoles, 1):
+            run_id = new.get((piece.file.path.absolute(), piece.part.begins))
+            if run_id and piece.part.rows is not None:
+                read[run_id, number] = Reading(piece.part.size, piece.part.rows, piece.part.parser)
+    return read
+
+
 def _reports(run: FoundRun, record: ImportRecord) -> Iterator[ImportReport]:
     """What each file of a run told."""
     pieces = list(run.consoles)
@@ -249,6 +264,7 @@ def _reports(run: FoundRun, record: ImportRecord) -> Iterator[ImportReport]:
             is_new=True,
             dialect=part.dialect,
             role=piece.role,
+            begins=piece.part.begins,
         )
     for path in run.option_files:
         yield replace(_EMPTY, path=path.absolute(), role="options", lines=_lines_of(path), dialect=path.name)

@@ -10,10 +10,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
 from engine.supervise.commands import engine_environment
+
+if TYPE_CHECKING:
+    from app.services.indexing import Readings
 
 _START_SECONDS = 30.0
 _YIELD_SECONDS = 30.0
@@ -64,8 +68,11 @@ def ensure_indexer(workspace: Workspace) -> None:
         raise _cannot_start(log, f"exit code {done.returncode}")
 
 
-def catch_up(workspace: Workspace) -> None:
+def catch_up(workspace: Workspace, read: "Readings | None" = None) -> None:
     """Bring the database up to date, unless an indexer is at it.
+
+    Args:
+        read: logs that have just been read, and need not be read again.
 
     Raises:
         YoloqatError: the database cannot be used.
@@ -76,7 +83,7 @@ def catch_up(workspace: Workspace) -> None:
     store = open_store(workspace.database)
     with _lock(workspace) as is_ours, contextlib.closing(store):
         if is_ours:
-            Indexer(workspace, store).look(everywhere=True)
+            Indexer(workspace, store, read).look(everywhere=True)
 
 
 def reindex(workspace: Workspace) -> ReindexReport:

@@ -3,12 +3,13 @@
 import logging
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.services.ending import log_ending
-from app.services.log_follower import LogFollower
+from app.services.log_follower import LogFollower, Reading
 from app.services.mirror import Mirror
 from app.services.results import ResultsFollower
 from app.services.run_files import read_user, run_row, stamps, user_tags
@@ -28,6 +29,10 @@ from engine.supervise.state import RunStatus, read_state
 _LOG = logging.getLogger(__name__)
 _STATE_SECONDS = 0.5
 """How often a live run's processes are looked at; its log is looked at each time."""
+
+
+Readings = Mapping[tuple[str, int], Reading]
+"""Logs that have been read already, by run and attempt."""
 
 
 @dataclass
@@ -51,8 +56,9 @@ class _Known:
 class Indexer:
     """Keeps the store equal to the run folders. There is only one per workspace at a time."""
 
-    def __init__(self, workspace: Workspace, store: Store) -> None:
+    def __init__(self, workspace: Workspace, store: Store, read: Readings | None = None) -> None:
         self._workspace = workspace
+        self._read = read or {}
         self._store = store
         self._known: dict[str, _Known] | None = None
 
@@ -146,7 +152,9 @@ class Indexer:
         for attempt in folder.attempts():
             follower = entry.followers.get(attempt.number)
             if follower is None:
-                follower = entry.followers[attempt.number] = LogFollower(folder.id, attempt.number, attempt.console)
+                reading = self._read.get((folder.id, attempt.number))
+                follower = LogFollower(folder.id, attempt.number, attempt.console, reading)
+                entry.followers[attempt.number] = follower
             follower.catch_up(self._store, finish=not entry.is_live or attempt.number < entry.row.attempt)
         entry.results = entry.results or ResultsFollower(folder, entry.spec)
         entry.results.catch_up(self._store, finish=not entry.is_live)

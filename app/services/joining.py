@@ -7,7 +7,9 @@ from typing import Any
 
 from app.services.finding import RunDir, run_dir
 from app.services.reading import LogFile, LogPart
+from app.services.results_beside import results_beside
 from engine.contracts.watching import WatchRecord
+from engine.logs.results_file import agree as agree_on
 
 LOG, RESULTS, EVENT_FILE = "log", "results", "event file"
 _RATES = ("mAP@.5:.95", "mAP@.5", "P", "R")
@@ -82,12 +84,14 @@ def agree(log: LogPart, results: LogPart) -> bool | None:
     if log.rows is None or results.rows is None or not log.epochs or not results.epochs:
         return None
     shift = log.first_epoch - results.first_epoch
+    # The last epoch of a training that was cut off may have been trained again, and its results overwritten.
+    last = max(log.epochs) if len(log.epochs) > 1 else None
     same = told = 0
     for (epoch, name), number in results.rows.metrics.items():
         other = log.rows.metrics.get((epoch + shift, name))
-        if name in _RATES and other is not None:
+        if name in _RATES and other is not None and epoch + shift != last:
             told += 1
-            same += _is_same(number[0], other[0])
+            same += agree_on(other[0], number[0])
     return same >= _AGREE * told if told else None
 
 
@@ -118,7 +122,7 @@ def join(folders: Sequence[RunDir], read: dict[Path, list[Piece]], logs: Iterabl
                 alone.append(piece)
     for run in runs.values():
         run.consoles.sort(key=lambda piece: (piece.file.modified_ns, piece.part.begins))
-    return [*runs.values(), *_of_logs(alone)]
+    return [*runs.values(), *_with_results(_of_logs(alone))]
 
 
 def _of_folder(folder: RunDir, read: list[Piece]) -> FoundRun:
@@ -145,6 +149,24 @@ def _has_log(run: FoundRun) -> bool:
     return any(piece.role == LOG for piece in run.consoles)
 
 
+def _with_results(runs: list[FoundRun]) -> list[FoundRun]:
+    """Put files of results that stand alone to the logs beside them whose numbers they tell."""
+    alone = {
+        run.consoles[0].file.path.resolve(): run
+        for run in runs
+        if len(run.consoles) == 1 and run.consoles[0].role == RESULTS
+    }
+    for run in runs if alone else ():
+        last = run.consoles[-1]
+        for path in results_beside(last.file.path) if last.role == LOG else ():
+            found = alone.get(path.resolve())
+            if found is not None and agree(last.part, found.consoles[0].part):
+                run.results = alone.pop(path.resolve()).consoles[0]
+                break
+    left = set(map(id, alone.values()))
+    return [run for run in runs if run.consoles[0].role != RESULTS or id(run) in left or len(run.consoles) > 1]
+
+
 def _of_logs(pieces: Iterable[Piece]) -> list[FoundRun]:
     """Runs of which there is only a log. Trainings of one file that save to the same place are attempts of one run."""
     runs: list[FoundRun] = []
@@ -160,19 +182,3 @@ def _of_logs(pieces: Iterable[Piece]) -> list[FoundRun]:
         by_place[key] = run
         runs.append(run)
     return runs
-
-
-def _is_same(first: str, second: str) -> bool:
-    """Whether two printed numbers differ by no more than a unit of the last digit of the coarser one."""
-    if first == second:
-        return True
-    try:
-        return abs(float(first) - float(second)) <= 1.001 * max(_unit(first), _unit(second))
-    except ValueError:
-        return False
-
-
-def _unit(text: str) -> float:
-    """What the last printed digit is worth."""
-    digits, _, exponent = text.lower().partition("e")
-    return float(10 ** (int(exponent or 0) - len(digits.partition(".")[2])))

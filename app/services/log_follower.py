@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,13 +27,24 @@ Stamp = tuple[int, int, int]
 """Inode, size and time of a file."""
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A log that has been read to its end already, and the rows that it makes."""
+
+    size: int
+    rows: FactRows
+    parser: LogParser
+    """As it stands after its `finish`."""
+
+
 class LogFollower:
     """Where the reading of an attempt's log stands."""
 
-    def __init__(self, run_id: str, number: int, path: Path) -> None:
+    def __init__(self, run_id: str, number: int, path: Path, reading: Reading | None = None) -> None:
         self.run_id = run_id
         self.number = number
         self._path = path
+        self._reading = reading
         self._loaded = False
         self._stamp: Stamp | None = None
         self._parser = LogParser()
@@ -58,6 +70,7 @@ class LogFollower:
         written = False
         try:
             with self._path.open("rb") as file:
+                written = finish and self._adopt(store, file)
                 while self._read_some(store, file, finish):
                     written = True
         except FileNotFoundError:
@@ -83,6 +96,16 @@ class LogFollower:
             return
         self._parser = parser
         self._offset, self._fingerprint, self._finished, self._events = int(row[0]), row[1], bool(row[2]), int(row[4])
+
+    def _adopt(self, store: Store, file: BinaryIO) -> bool:
+        """Commit what another reading has brought, where nothing has been read yet and the log is as long as that."""
+        reading, self._reading = self._reading, None
+        if reading is None or self._offset or self._finished or os.fstat(file.fileno()).st_size != reading.size:
+            return False
+        self._parser = reading.parser
+        with store.writing() as connection:
+            self._commit(connection, reading.rows, reading.size, fingerprint(file, reading.size), True)
+        return True
 
     def _read_some(self, store: Store, file: BinaryIO, finish: bool) -> bool:
         """Read and commit at most `_COMMIT_BYTES`; False when there was nothing to do."""

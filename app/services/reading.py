@@ -1,7 +1,6 @@
 """Reading a log file once: the runs in it, what each of them tells, and the rows that it makes."""
 
 import hashlib
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ from engine.contracts.facts import (
 )
 from engine.logs.dialects import describe
 from engine.logs.heads import training_starts
+from engine.logs.output_folder import told_folder
 from engine.logs.parser import LogParser
 from engine.logs.tensorboard import is_event_file
 
@@ -48,8 +48,6 @@ _TELLING = (
 """Facts that prove a log; a text may contain a warning by chance."""
 _AT_WORK = (EpochRow, ValidationRow, TrainingStarted, TrainingCompleted, Crash, OutOfMemory)
 """Facts after which options are those of another run."""
-_SAVE_DIR = re.compile(r"\bsave_dir=(?:'([^']+)'|\"([^\"]+)\"|PosixPath\('([^']+)'\)|([^\s,)'\"]+))")
-_FOLDER = re.compile(r"(?:Logging results|Results saved) to (\S.*)")
 
 
 @dataclass
@@ -106,14 +104,12 @@ class LogPart:
         if isinstance(fact, Note):
             if fact.kind == "foreign":
                 self.foreign = fact.text
-            elif fact.kind == "options" and (match := _SAVE_DIR.search(fact.text)):
-                self.save_dir = next(group for group in match.groups() if group)
-            elif fact.kind == "folder" and not self.save_dir and (match := _FOLDER.match(fact.text)):
-                self.save_dir = match[1].strip()
+            elif fact.kind == "options" or not self.save_dir:
+                self.save_dir = told_folder(fact.kind, {"text": fact.text}) or self.save_dir
         elif isinstance(fact, LogFormat):
             self.first_epoch = fact.first_epoch
         elif isinstance(fact, CheckpointStripped) and not self.save_dir:
-            self.save_dir = str(Path(fact.path.replace("\\", "/")).parent.parent)
+            self.save_dir = told_folder("checkpoint stripped", {"path": fact.path}) or ""
 
 
 @dataclass(frozen=True)

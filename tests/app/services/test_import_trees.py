@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from app.services.importing import ImportSummary, import_paths
+from app.services.index import reindex
 from app.services.runs import find_run, get_detail, list_runs
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
+from engine.logs.parser import LogParser
 from tests.app.services.index_fixtures import workspace
 from tests.conftest import REPOSITORY
 from tests.db.rows import dump
@@ -243,3 +245,25 @@ def test_the_folder_of_real_logs(workspace: Workspace) -> None:
     assert told["yolov7-tiny-nohup.out"].epochs == 300
     assert {name for name, file in told.items() if file.status == "not read"} == {"foreign-yolox.log"}
     assert import_paths(workspace, [REAL]).count("known") == summary.runs
+
+
+def test_companions_by_name(workspace: Workspace) -> None:
+    """The log and the results of one run, side by side in a folder of logs."""
+    summary = import_paths(workspace, [REPOSITORY / "tests" / "fixtures" / "pairs"])
+    assert summary.runs == 3
+    assert sorted(run.name for run in list_runs(workspace)) == ["ultralytics", "yolov5", "yolov7"]
+    assert all(get_detail(workspace, run.id).results for run in list_runs(workspace))
+
+
+def test_no_log_is_parsed_twice(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_run(tmp_path / "runs" / "exp", results=results_txt())
+    (tmp_path / "nohup.out").write_bytes(training("runs/exp") + training("runs/exp3"))
+    fed: list[int] = []
+    feed = LogParser.feed
+    monkeypatch.setattr(LogParser, "feed", lambda self, data: fed.append(len(data)) or feed(self, data))
+    import_paths(workspace, [tmp_path / "nohup.out"])
+    once = len(training("runs/exp") + training("runs/exp3"))
+    assert sum(size for size in fed if size != len(results_txt())) == once
+    rows = dump(workspace.database)
+    reindex(workspace)
+    assert dump(workspace.database) == rows, "what was read once is what the index would have read"
