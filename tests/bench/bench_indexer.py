@@ -1,7 +1,7 @@
 """What the indexer costs and how soon a row is there: `python -m pytest tests/bench/bench_indexer.py -m bench -s`.
 
-One run, or eight at once, print what YOLOv7 prints: a bar that is redrawn, and at the end of each epoch the row of its validation. They
-note when they had printed it; the database is asked every few milliseconds whether it has the row.
+One run, or eight at once, print what YOLOv7 prints: a bar that is redrawn, and at the end of each epoch the row of its
+validation. They note when they had printed it; the database is asked every few milliseconds whether it has the row.
 """
 
 import json
