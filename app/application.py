@@ -15,6 +15,7 @@ from app.backend import Backend
 from app.host import Host
 from app.keymap import bindings
 from app.messages import CallFailed, RunEnded, RunsRead
+from app.screens import bring_in
 from app.screens.error import ErrorDialog
 from app.screens.errors import unexpected
 from app.screens.guide import PipelineGuide
@@ -210,6 +211,8 @@ class YoloqatApp(Host):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the command palette offers besides the runs."""
         yield SystemCommand("Launch a pipeline", "Fill in the form of a pipeline and start its runs", self.guide.new)
+        for kind in bring_in.KINDS:
+            yield SystemCommand(kind.title, kind.about, bring_in.asking(self, kind))
         yield SystemCommand("Help", "The keys of this screen", self.action_help)
         yield SystemCommand("Theme", "Choose the colours", self.action_change_theme)
         yield SystemCommand("Quit", "Leave the screen; runs go on without it", self.action_leave)

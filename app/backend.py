@@ -147,6 +147,27 @@ class Backend:
         where = f"goes on from {resumed.checkpoint.name}" if resumed.checkpoint else "begins anew"
         return f"{resumed.name}: attempt {resumed.attempt} {where}"
 
+    def bring_in(self, path: Path) -> str:
+        """Import a log, a folder of a run or a tree of them; says what is new."""
+        from app.services.importing import import_paths
+
+        return import_paths(self.workspace, [path]).sentence
+
+    def watch(self, path: Path) -> str:
+        """Follow a growing log; the run's id."""
+        from app.services.watching import watch_log
+
+        return watch_log(self.workspace, path).run_id
+
+    def attach(self, pid: str) -> str:
+        """Follow the log of a process; the run's id."""
+        from app.services.watching import attach
+        from engine.contracts.errors import YoloqatError
+
+        if not (pid.isascii() and pid.isdigit()):
+            raise YoloqatError(f"{pid!r} is no number of a process", hint="`ps -ef` lists the processes.")
+        return attach(self.workspace, int(pid)).run_id
+
     def pipelines(self) -> list[PipelineSummary]:
         """The pipelines that can be launched."""
         from app.services.pipelines import list_pipelines

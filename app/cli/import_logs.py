@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from app.cli.output import print_json, say, say_workspace, table
-from app.services.importing import ImportReport, ImportSummary
+from app.services.importing import ImportReport
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +37,7 @@ def call(arguments: argparse.Namespace) -> int:
     headers = ["FILE", "RUN", "FORMAT", "EPOCHS", "EVALUATIONS", "LINES", "NOT READ", ""]
     names = _shown_paths([report.path for report in summary.files])
     print(table(headers, [[name, *row] for name, row in zip(names, told, strict=True)], right=range(3, 7)))
-    say(_in_a_sentence(summary, arguments.dry_run))
+    say(f"would be: {summary.sentence}" if arguments.dry_run else summary.sentence)
     return 0
 
 
@@ -60,14 +60,3 @@ def _shown_paths(paths: list[Path]) -> list[str]:
             "/".join(path.parts[-depth:]) if name in doubled else name for name, path in zip(shown, paths, strict=True)
         ]
     return shown
-
-
-def _in_a_sentence(summary: ImportSummary, dry_run: bool) -> str:
-    """How many runs are new, grown and known, and what was left alone."""
-    counts = [(summary.count("new"), "new"), (summary.count("grown"), "grown"), (summary.count("known"), "known")]
-    words = [f"{count} {word}" for count, word in counts if count]
-    failed = sum(file.status == "not read" for file in summary.files)
-    words += [f"{failed} files not read"] if failed else []
-    words += [f"{summary.others} files of other kinds"] if summary.others else []
-    nothing = "" if summary.count("new") or summary.count("grown") else "nothing to add: "
-    return f"{'would be: ' if dry_run else ''}{nothing}{summary.runs} runs: {', '.join(words)}"

@@ -62,6 +62,21 @@ class ImportSummary:
         """How many runs are new, grown or known."""
         return len({(file.run_id, file.name) for file in self.files if file.status == status and status != "not read"})
 
+    @property
+    def sentence(self) -> str:
+        """How many runs are new, have grown and were known, and what was left alone."""
+        counts = [(self.count("new"), "new"), (self.count("grown"), "grown"), (self.count("known"), "known")]
+        words = [f"{count} {word}" for count, word in counts if count]
+        failed = sum(file.status == "not read" for file in self.files)
+        words += [_counted(failed, "file") + " not read"] if failed else []
+        words += [_counted(self.others, "file") + " of other kinds"] if self.others else []
+        nothing = "" if self.count("new") or self.count("grown") else "nothing to add; "
+        return f"{nothing}{_counted(self.runs, 'run')}: {', '.join(words)}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
+
 
 def import_logs(workspace: Workspace, paths: Sequence[Path], name: str | None = None) -> list[ImportReport]:
     """As `import_paths`; the reports alone."""

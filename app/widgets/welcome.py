@@ -15,7 +15,7 @@ _STEPS: tuple[Cell, ...] = (
     "",
     (("n", "strong"), ("                          launch a pipeline", "")),
     (("yoloqat-tui --demo", "strong"), ("         the whole chain on a small model, in minutes", "")),
-    (("yoloqat import FILE...", "strong"), ("     bring in the log of a training", "")),
+    (("yoloqat import PATH...", "strong"), ("     bring in a log, or a folder of runs", "")),
     (("yoloqat run -- COMMAND...", "strong"), ("  run and watch any command", "")),
 )
 

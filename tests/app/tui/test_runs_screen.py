@@ -221,7 +221,7 @@ async def test_an_empty_workspace_says_what_to_do(tmp_path: Path) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "No runs yet." in screen_text(app))
         text = screen_text(app)
-        assert "yoloqat import FILE" in text
+        assert "yoloqat import PATH" in text
         assert "yoloqat-tui --demo" in text
 
 
