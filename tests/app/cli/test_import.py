@@ -1,0 +1,128 @@
+"""`yoloqat import`, `watch` and `attach`, as a user types them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.services.control import run_status
+from engine.contracts.states import RunState
+from tests.app.cli.conftest import Cli, until
+from tests.app.services.test_import_trees import results_txt, training, write_run
+
+
+@pytest.fixture
+def trainer(cli: Cli) -> Iterator[subprocess.Popen[bytes]]:
+    """A training that yoloqat did not start, with its log in train.log."""
+    with (cli.directory / "train.log").open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-u", "train.py", "500", "0.05"], cwd=cli.directory, stdout=output, stderr=output
+        )
+    yield process
+    process.kill()
+    process.wait()
+    until(lambda: not any(run_status(cli.workspace, f.id).state.is_live for f in cli.workspace.run_folders()))
+
+
+def test_a_tree_file_by_file(cli: Cli) -> None:
+    project = cli.directory / "project"
+    write_run(project / "runs" / "train" / "exp", results=results_txt())
+    (project / "nohup.out").write_bytes(b"what nobody knows\n" + training("runs/train/exp"))
+    tried = cli("import", "--dry-run", "project")
+    assert (tried.code, tried.err.splitlines()[-1]) == (0, "would be: 1 run: 1 new")
+    assert cli("ls", "--json").json()["runs"] == []
+    done = cli("import", "project", COLUMNS="120")
+    assert done.err.splitlines()[-1] == "1 run: 1 new"
+    rows = {line.split()[0]: line.split()[1:] for line in done.out.splitlines()}
+    assert rows["nohup.out"] == ["exp", "yolov7", "3", "0", "16", "1"]
+    assert rows["results.txt"] == ["exp", "results.txt", "3", "0", "3", "0"]
+    assert rows["opt.yaml"] == ["exp", "opt.yaml", "5"]
+    assert rows["best.pt"] == ["exp", "best"]
+    again = cli("import", "project")
+    assert again.err.splitlines()[-1] == "nothing to add; 1 run: 1 known"
+    document = cli("import", "--json", "project").json()
+    assert {file["status"] for file in document["imported"]} == {"known"}
+    assert (document["runs"], document["others"], document["dry_run"]) == (1, 0, False)
+
+
+def test_a_watched_run_outlives_the_command(cli: Cli, trainer: subprocess.Popen[bytes]) -> None:
+    watching = subprocess.Popen(
+        cli.command("watch", "train.log", "--name", "theirs"),
+        cwd=cli.directory,
+        env=cli.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert watching.stdout
+    first = watching.stdout.readline()
+    assert first.startswith("theirs (")
+    assert f"running, written by python (pid {trainer.pid})" in first.replace("python3", "python")
+    time.sleep(1)
+    watching.send_signal(signal.SIGINT)
+    out, err = watching.communicate(timeout=30)
+    assert watching.returncode == 130
+    assert "100%|" in out, "the log is printed meanwhile"
+    assert "theirs is followed all the same" in err
+    (before,) = cli("ls", "--json").json()["runs"]
+    until(lambda: cli("ls", "--json").json()["runs"][0]["epochs_done"] > before["epochs_done"])
+    refused = cli("stop", "theirs")
+    assert (refused.code, "was not started here" in refused.err) == (2, True)
+    trainer.send_signal(signal.SIGINT)
+    trainer.wait(10)
+    until(lambda: cli("ls", "--json").json()["runs"][0]["state"] == "ended")
+
+
+def test_the_end_of_the_process_ends_the_command(cli: Cli, trainer: subprocess.Popen[bytes]) -> None:
+    attached = subprocess.Popen(
+        cli.command("attach", str(trainer.pid)),
+        cwd=cli.directory,
+        env=cli.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert attached.stdout
+    assert attached.stdout.readline().startswith("train (")
+    trainer.kill()
+    trainer.wait()
+    _, err = attached.communicate(timeout=30)
+    assert attached.returncode == 0
+    assert err.splitlines()[-1].startswith("train: ended")
+
+
+def test_attached_as_json(cli: Cli, trainer: subprocess.Popen[bytes]) -> None:
+    document = cli("attach", str(trainer.pid), "--json").json()
+    assert (document["name"], document["pid"], document["state"]) == ("train", trainer.pid, RunState.RUNNING.value)
+    assert document["log"] == str(cli.directory / "train.log")
+    shown = cli("show", "train", "--json").json()
+    assert shown["command"][-4:] == ["-u", "train.py", "500", "0.05"]
+    assert shown["cwd"] == str(cli.directory)
+    again = cli("watch", "train.log", "--once")
+    assert "(known): running" in again.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["attach", "4194305"], "there is no process 4194305"),
+        (["watch", "nowhere.log"], "there is no such file"),
+        (["import", "nowhere"], "cannot be read: No such file"),
+        (["import", "."], "there is no run in this folder"),
+    ],
+)
+def test_what_cannot_be_done_is_told(cli: Cli, arguments: list[str], words: str) -> None:
+    answer = cli(*arguments)
+    assert (answer.code, words in answer.err) == (2, True), answer.err
+
+
+def test_another_users_process_is_not_looked_at(cli: Cli) -> None:
+    if os.geteuid() == 0 or Path("/proc/1").stat().st_uid == os.geteuid():
+        pytest.skip("all processes here are this user's, or may be looked at")
+    answer = cli("attach", "1")
+    assert (answer.code, "another user's" in answer.err) == (2, True)
