@@ -27,6 +27,7 @@ def call(arguments: argparse.Namespace) -> int:
     """Launch all steps of a pipeline; each one's runner waits for the steps that it needs."""
     from app.services.pipelines import launch_pipeline, load_pipeline, plan_pipeline
     from app.services.workspace import resolve_workspace
+    from engine.supervise.slurm.script import resource_flags
 
     pipeline = load_pipeline(arguments.pipeline)
     overrides = dict(_assignment(text) for text in arguments.settings)
@@ -37,7 +38,8 @@ def call(arguments: argparse.Namespace) -> int:
         planned = plan_pipeline(workspace, pipeline, overrides, name=arguments.name, executor=executor, slurm=slurm)
         for spec in planned:
             waits = f" (after {_waits(spec, planned)})" if spec.parents else ""
-            print(f"# {spec.name}{waits}\n{shlex.join(spec.command)}")
+            submitted = "" if spec.slurm is None else f"# {shlex.join(['sbatch', *resource_flags(spec.slurm)])} …\n"
+            print(f"# {spec.name}{waits}\n{submitted}{shlex.join(spec.command)}")
         return 0
     specs = launch_pipeline(workspace, pipeline, overrides, name=arguments.name, executor=executor, slurm=slurm)
     index(workspace)

@@ -11,7 +11,7 @@ from engine.contracts.errors import YoloqatError
 ASK_SECONDS = 6.0
 """For a question. Slurm's own programs wait longer for a controller that is away, and a screen must not."""
 SUBMIT_SECONDS = 60.0
-_UNKNOWN_JOB = ("invalid job id", "does not exist")
+_UNKNOWN_JOB = ("invalid job id", "does not exist", "not found")
 _NO_ANSWER = (
     "unable to contact", "connection refused", "connect failure", "timed out", "communication", "zero bytes",
     "authentication", "munge", "process configuration", "configuration source", "talking to the database",
@@ -32,7 +32,8 @@ class Reply(NamedTuple):
     @property
     def is_unknown_job(self) -> bool:
         """Slurm has answered, and does not know the job."""
-        return self.code != 0 and any(words in self.error.lower() for words in _UNKNOWN_JOB)
+        said = (self.output + self.error).lower()  # of a task of an array, scontrol says it on stdout
+        return self.code != 0 and any(words in said for words in _UNKNOWN_JOB)
 
 
 def call(argv: Sequence[str], *, seconds: float = ASK_SECONDS, environment: Mapping[str, str] | None = None) -> Reply:

@@ -21,6 +21,8 @@ RETRY_SECONDS = 15.0
 """After no answer: whoever looks in between is told so at once."""
 UNKNOWN = "UNKNOWN"
 """Slurm answers, and does not know the job (any more)."""
+TAKEN_OUT = "taken out of its array"
+"""Reason of a task that Slurm does not know, while it knows the array: it was cancelled before it began."""
 _LINE = "%i|%T|%r|%l|%N"
 _DISABLED = "accounting storage is disabled"
 
@@ -156,7 +158,11 @@ def _ask_for_one(record: SlurmRecord) -> Job:
         )
     if not reply.is_unknown_job:
         raise NoAnswer(message(reply, "scontrol"))
-    return _ask_accounting(record.job_id, cluster)
+    job = _ask_accounting(record.job_id, cluster)
+    array, task, _ = record.job_id.partition("_")
+    if job.state == UNKNOWN and task and call(["scontrol", *cluster, "--oneliner", "show", "job", array]).code == 0:
+        return Job(UNKNOWN, TAKEN_OUT)
+    return job
 
 
 def _ask_accounting(job_id: str, cluster: list[str]) -> Job:

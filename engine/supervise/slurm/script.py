@@ -46,13 +46,13 @@ def sbatch_argv(
     if dependency:
         # Without the second one, a job whose parent has failed would stay in Slurm's queue for ever.
         argv += [f"--dependency={dependency}", "--kill-on-invalid-dep=yes"]
-    argv += resource_flags(options)
+    asked = resource_flags(options)
     limit = seconds_of(options.time)
     if limit is not None and limit >= _WARN_FROM_SECONDS:
         grace = grace or Grace()
         # To the runner alone, which then stops the stage as it stops any: a training gets to save.
         argv.append(f"--signal=B:USR2@{round(grace.sigint + grace.sigterm + _SPARE_SECONDS)}")
-    return [*argv, *options.extra, str(script)]
+    return [*argv, *asked, str(script)]
 
 
 def script_text(attempts: Sequence[AttemptFolder], *, is_array: bool = False) -> str:
@@ -94,7 +94,7 @@ def seconds_of(limit: str | None) -> int | None:
 
 
 def resource_flags(options: SlurmOptions) -> list[str]:
-    """What a job asks for, as options of sbatch; without `extra`."""
+    """What a job asks for, as options of sbatch."""
     flags = {
         "partition": options.partition,
         "time": options.time,
@@ -103,7 +103,7 @@ def resource_flags(options: SlurmOptions) -> list[str]:
         "mem": options.mem,
         "account": options.account,
     }
-    return [f"--{name}={value}" for name, value in flags.items() if value is not None]
+    return [*(f"--{name}={value}" for name, value in flags.items() if value is not None), *options.extra]
 
 
 def _literally(path: Path) -> str:

@@ -11,7 +11,7 @@ from engine.contracts.process import LaunchRecord, ProcessRecord, SlurmEnd, Slur
 from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.runner import wait
 from engine.runner.records import write_json
-from engine.supervise.slurm.jobs import Job
+from engine.supervise.slurm.jobs import TAKEN_OUT, Job
 from engine.supervise.slurm.words import NEVER, why_it_ended
 
 LAG_SECONDS = 20.0
@@ -20,6 +20,8 @@ TIMED_OUT = frozenset({"TIMEOUT", "DEADLINE"})
 _TAKEN = frozenset({"NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "REVOKED"})
 _NEVER_BEGAN = frozenset({"BOOT_FAIL", "LAUNCH_FAILED"})
 _SIGNALLED = "the runner got "
+_OURS = "yoloqat: "
+"""What `app.services.restarted` says when there is nothing to run begins with it."""
 _TAIL_BYTES = 4096
 _MEMORY = re.compile(r"slurmstepd.*(exceeded .*memory limit|oom[-_ ]kill)", re.IGNORECASE)
 
@@ -37,7 +39,9 @@ def remember_end(attempt: AttemptFolder, job: Job) -> SlurmEnd:
     known = SlurmEnd.read(attempt.slurm_end)
     if known is not None:
         return known
-    end = SlurmEnd(state=job.state, reason=job.reason, limit=job.limit, seen_at=datetime.now(UTC))
+    is_taken_out = job.reason == TAKEN_OUT and not attempt.process.exists()
+    state = "CANCELLED" if is_taken_out else job.state
+    end = SlurmEnd(state=state, reason=job.reason, limit=job.limit, seen_at=datetime.now(UTC))
     with contextlib.suppress(OSError):
         write_json(str(attempt.slurm_end), end.model_dump(mode="json"), durable=False)
     return end
@@ -54,6 +58,10 @@ def amended(folder: RunFolder, outcome: Outcome, record: SlurmRecord, end: Slurm
         return outcome.model_copy(update={"reason": words})
     if end.state in _TAKEN:
         return outcome.model_copy(update={"kind": OutcomeKind.LOST, "stop_requested": False, "reason": words})
+    said = _last_lines(record)[-1:]
+    if end.state == "FAILED" and said and said[0].startswith(_OURS):
+        told = said[0].removeprefix(_OURS)
+        return outcome.model_copy(update={"reason": f"put back into Slurm's queue, and not started again: {told}"})
     return outcome
 
 
