@@ -21,7 +21,8 @@ NO_SIGNAL = 2.0**-24
 def find_amax(histogram: ActivationHistogram, method: str, *, bits: int = 8, percentile: float = 99.99) -> float:
     """The largest magnitude that the quantizer of this tensor shall represent.
 
-    A tensor that was zero throughout gets 1.0, so that its scale stays positive (TensorRT demands it).
+    A tensor that was zero throughout gets 1.0, so that its scale stays positive (TensorRT demands it). `mse` and
+    `entropy` leave outliers (`ActivationHistogram.far`) out: with room for them, everything else would become zero.
 
     Raises:
         YoloqatError: nothing was collected, or the method is unknown; names the layer.
@@ -37,7 +38,9 @@ def find_amax(histogram: ActivationHistogram, method: str, *, bits: int = 8, per
         return histogram.max
     counts, edges = histogram.counts, histogram.edges()
     if method == "percentile":
-        amax = percentile_amax(counts, edges, percentile)
+        # Outliers are in no bin, but belong to the whole of which a share is kept.
+        share = percentile if not len(histogram.far) else percentile * histogram.elements / int(counts.sum())
+        amax = percentile_amax(counts, edges, share) if share <= 100 else histogram.max
     elif method == "mse":
         amax = mse_amax(counts, edges, bits)
     elif method == "entropy":

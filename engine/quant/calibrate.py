@@ -1,12 +1,12 @@
 """From float weights and calibration images to the range of every quantizer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from engine.quant.amax import find_amax
-from engine.quant.histogram import ActivationHistogram
+from engine.quant.amax import NO_SIGNAL, find_amax
+from engine.quant.histogram import FAR, ActivationHistogram
 from engine.quant.quantizer import QuantizedConv2d, input_quantizers, quantized_convolutions
 
 
@@ -62,6 +62,20 @@ def set_ranges(
         quantizer.set_amax(torch.tensor(amax, device=device))
     for conv in quantized_convolutions(model).values():
         conv._weight_quantizer.set_amax(weight_amax(conv))
+
+
+def oddities(histograms: Mapping[str, ActivationHistogram]) -> list[str]:
+    """A sentence for each layer whose input was zero throughout, or has outliers."""
+    found = []
+    for name, histogram in histograms.items():
+        if histogram.elements and histogram.max <= NO_SIGNAL:
+            found.append(f"the input of {name} was zero in all calibration images; its range is set to 1")
+        elif len(histogram.far):
+            found.append(
+                f"{len(histogram.far)} of {histogram.elements} values of the input of {name} are more than {FAR:g} "
+                f"times the others, up to {histogram.max:.3g}; `max` covers them, the other calibrators clip them"
+            )
+    return found
 
 
 def weight_amax(conv: QuantizedConv2d) -> Tensor:

@@ -17,7 +17,7 @@ from engine.data.loader import BatchLoader, val_loader
 from engine.evaluate.predictors import TorchPredictor
 from engine.models.checkpoint import Checkpoint, load_checkpoint, model_from_checkpoint, save_checkpoint
 from engine.models.yolo import YoloModel
-from engine.quant.calibrate import amax_table, collect, round_biases, set_ranges
+from engine.quant.calibrate import amax_table, collect, oddities, round_biases, set_ranges
 from engine.quant.histogram import ActivationHistogram
 from engine.quant.proxy import HeadError
 from engine.quant.search import choose_calibrator, correct_biases
@@ -124,6 +124,9 @@ def _calibrate(
             yield to_network(batch[0], device)
 
     histograms = collect(model, images(), device)
+    warnings = oddities(histograms)
+    for warning in warnings:
+        say(f"WARNING: {warning}")
     found = _choose_ranges(options, model, histograms, loader, device)
     count = len(loader.dataset)  # type: ignore[arg-type]
     calibration = {
@@ -132,7 +135,7 @@ def _calibrate(
         "image_size": options.img_size,
         "letterbox": options.letterbox,
         "seed": options.seed,
-    }
+    } | ({"warnings": warnings} if warnings else {})
     rows = [row for row in amax_table(model) if row["kind"] == "input"]
     say(f"Calibrated {len(rows)} input quantizers by {found['calibrator']} on {count} training images")
     emit(

@@ -19,13 +19,10 @@ class ModelEMA:
         self.ramp = ramp
         self.updates = 0
         # What several modules share stands under several names, and must be averaged once.
-        averaged = {
-            value.data_ptr(): (name, value)
-            for name, value in self.model.state_dict().items()
-            if value.is_floating_point()
-        }
-        self._names = [name for name, _ in averaged.values()]
-        self._averaged = [value for _, value in averaged.values()]
+        state = self.model.state_dict()
+        self._names = list(
+            {value.data_ptr(): name for name, value in state.items() if value.is_floating_point()}.values()
+        )
 
     def decay_at(self, updates: int) -> float:
         """d at the given number of updates."""
@@ -35,6 +32,10 @@ class ModelEMA:
     def update(self, model: nn.Module) -> None:
         """Follow the model by one step."""
         self.updates += 1
-        state = model.state_dict()
-        current = [state[name].detach() for name in self._names]
-        torch._foreach_lerp_(self._averaged, current, 1 - self.decay_at(self.updates))
+        # Looked up each time: changing a model's memory format, as an evaluation does, moves values.
+        average, current = self.model.state_dict(), model.state_dict()
+        torch._foreach_lerp_(
+            [average[name] for name in self._names],
+            [current[name].detach() for name in self._names],
+            1 - self.decay_at(self.updates),
+        )

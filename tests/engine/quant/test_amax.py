@@ -63,6 +63,36 @@ def test_same_range_as_the_library(kind: str, seed: int) -> None:
     assert mse_amax(counts, edges, 4) == library_mse(counts, edges, 4)
 
 
+def test_same_mse_and_max_as_the_librarys_own_calibrators(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its search for MSE asks for a GPU; here what is asked for is the tensor itself."""
+    from pytorch_quantization import calib
+
+    monkeypatch.setattr(Tensor, "cuda", lambda self: self)
+    for number, kind in enumerate((*KINDS, *KINDS[:4])):
+        collected = histogram(kind, number)
+        counts = collected.counts.view(-1, 4).sum(1)  # a quarter of the bins: it takes a candidate at a time
+        edges = collected.edges()[::4].contiguous()
+        expected = calib.histogram._compute_amax_mse(counts.numpy(), edges.numpy(), 8, False)
+        assert mse_amax(counts, edges) == float(expected), kind
+        largest = calib.MaxCalibrator(8, None, False)
+        for part in samples(kind, number).chunk(3):
+            largest.collect(part)
+        assert find_amax(collected, "max") == float(largest.compute_amax()), kind
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_outlier_takes_the_resolution_of_max_alone(method: str) -> None:
+    normal = torch.randn(200_000, generator=torch.Generator().manual_seed(0))
+    clean, spoiled = ActivationHistogram("clean"), ActivationHistogram("spoiled")
+    for part in normal.chunk(2):
+        clean.collect(part)
+        spoiled.collect(part)
+    spoiled.collect(torch.cat([normal[:1000], torch.tensor([1e6])]))
+    found = find_amax(spoiled, method)
+    assert found == 1e6 if method == "max" else found == pytest.approx(find_amax(clean, method), rel=0.05)
+    assert find_amax(spoiled, "percentile", percentile=100.0) == 1e6
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_same_entropy_range_as_the_library(kind: str) -> None:
     from pytorch_quantization.calib import histogram as library

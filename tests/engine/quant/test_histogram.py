@@ -38,11 +38,37 @@ def test_a_first_batch_of_zeros_is_kept() -> None:
     assert int(histogram.counts.sum()) == 103
 
 
-def test_an_outlier_of_a_million_times_keeps_memory_bounded() -> None:
-    histogram = collected(torch.rand(10_000), torch.tensor([1e6]))
+def body(count: int = 10_000) -> torch.Tensor:
+    return torch.rand(count, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_outlier_of_a_million_times_leaves_memory_and_resolution_as_they_are(first: bool) -> None:
+    spoiled = torch.cat([body(), torch.tensor([1e6])])
+    histogram = collected(spoiled, body()) if first else collected(body(), spoiled)
     assert histogram.counts.numel() == BINS
-    assert int(histogram.counts.sum()) == 10_001
+    assert int(histogram.counts.sum()) == 20_000
+    assert histogram.elements == 20_001
+    assert histogram.far.tolist() == [1e6]
     assert histogram.max == 1e6
+    assert float(histogram.edges()[-1]) < 2.0
+    assert int((histogram.counts > 0).sum()) > 1000
+
+
+def test_many_large_values_are_no_outliers() -> None:
+    histogram = collected(body(), torch.tensor([5e3]), body() * 1e4)
+    assert len(histogram.far) == 0
+    assert int(histogram.counts.sum()) == histogram.elements == 20_001
+    assert float(histogram.edges()[-1]) >= histogram.max
+
+
+def test_an_outlier_that_others_catch_up_with_is_counted_with_them() -> None:
+    histogram = collected(body(), torch.tensor([1e4]))
+    assert histogram.far.tolist() == [1e4]
+    histogram.collect(body() * 100)
+    assert len(histogram.far) == 0
+    assert int(histogram.counts.sum()) == 20_001
+    assert float(histogram.edges()[-1]) >= 1e4
 
 
 def test_growth_by_a_whole_number_of_bins() -> None:
