@@ -1,5 +1,6 @@
 """Importing what other programs have left: logs, folders of runs, and trees of both become finished runs."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -244,8 +245,10 @@ def _bring_in(
         known.add(run_id, record)
     is_tried = dry_run and status == "new"
     return [
-        replace(report, run_id="" if is_tried else run_id, name=shown, status=status, is_new=status == "new")
-        for report in _reports(run, record or before)
+        report
+        if report.status == "not read"
+        else replace(report, run_id="" if is_tried else run_id, name=shown, status=status, is_new=status == "new")
+        for report in _reports(run)
     ]
 
 
@@ -261,7 +264,7 @@ def _readings(runs: Iterable[FoundRun], files: Iterable[ImportReport]) -> dict[t
     return read
 
 
-def _reports(run: FoundRun, record: ImportRecord) -> Iterator[ImportReport]:
+def _reports(run: FoundRun) -> Iterator[ImportReport]:
     """What each file of a run told."""
     pieces = list(run.consoles)
     if run.results is not None and run.results not in pieces:
@@ -284,7 +287,10 @@ def _reports(run: FoundRun, record: ImportRecord) -> Iterator[ImportReport]:
     for path in run.option_files:
         yield replace(_EMPTY, path=path.absolute(), role="options", lines=_lines_of(path), dialect=path.name)
     for role, path in run.weights:
-        yield replace(_EMPTY, path=path.absolute(), role=role)
+        if os.access(path, os.R_OK):
+            yield replace(_EMPTY, path=path.absolute(), role=role)
+        else:
+            yield _not_read(path, "may not be read", role)
 
 
 _EMPTY = ImportReport(Path(), "", "", 0, 0, 0, 0, is_new=True)

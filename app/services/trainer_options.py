@@ -1,10 +1,11 @@
 """The options that a trainer has left in the folder of its run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from app.services.finding import RunDir
-from app.services.joining import FoundRun
+from app.services.joining import FoundRun, bases_of
 from engine.contracts.errors import YoloqatError
 from engine.logs.hyperparameters import NAMES, read_hyperparameters
 
@@ -23,3 +24,19 @@ def take_options(run: FoundRun, folder: RunDir) -> Iterator[tuple[Path, str]]:
             continue
         run.option_files.append(path)
         run.options = {**values, **run.options}
+    if run.option_files:
+        run.weights += _first_weights(run.options, folder.path, run.option_files[0])
+
+
+def _first_weights(options: Mapping[str, Any], folder: Path, told_in: Path) -> list[tuple[str, Path]]:
+    """The file that the training began with, which ties it to the run that left it; none where it is newer."""
+    told = next((options[key] for key in ("weights", "model") if options.get(key)), None)
+    told = told[0] if isinstance(told, list) and len(told) == 1 else told
+    if not isinstance(told, str) or not told.endswith(".pt"):
+        return []
+    try:
+        began = told_in.stat().st_mtime
+        there = (base / told for base in bases_of(folder))
+        return [("weights", path) for path in there if path.is_file() and path.stat().st_mtime <= began][:1]
+    except (OSError, ValueError):
+        return []

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from app.services.compare import lineage
 from app.services.importing import ImportSummary, import_paths
 from app.services.index import reindex
 from app.services.runs import find_run, get_detail, list_runs
@@ -267,3 +268,15 @@ def test_no_log_is_parsed_twice(workspace: Workspace, tmp_path: Path, monkeypatc
     rows = dump(workspace.database)
     reindex(workspace)
     assert dump(workspace.database) == rows, "what was read once is what the index would have read"
+
+
+def test_a_training_is_tied_to_the_run_whose_weights_it_began_with(workspace: Workspace, tmp_path: Path) -> None:
+    first = write_run(tmp_path / "runs" / "exp", results=results_txt())
+    second = write_run(tmp_path / "runs" / "exp2", results=results_txt(shift=0.1))
+    (second / "opt.yaml").write_text(OPT.replace("yolov7.pt", "runs/exp/weights/best.pt"))
+    import_paths(workspace, [tmp_path])
+    details = [get_detail(workspace, name) for name in ("exp", "exp2")]
+    (given,) = [artifact for artifact in details[1].artifacts if artifact.is_input]
+    assert (given.role, given.path) == ("weights", str(first / "weights" / "best.pt"))
+    assert [(step.run_name, step.depth) for step in lineage(details)] == [("exp", 0), ("exp2", 1)]
+    assert import_paths(workspace, [tmp_path]).count("known") == 2
