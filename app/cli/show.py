@@ -9,8 +9,9 @@ from app.cli.output import columns, fit, print_json, say_workspace, table
 from app.services.comparable import METRICS, fraction_text
 from app.services.dialect import log_dialect, sensitive_layers
 from app.services.losses import loss_names
+from app.services.sources import FILES, PRINTED, STORED, Sources, sources
 from app.services.timed import timed_latency, timed_throughput
-from app.services.words import age, duration, megabytes
+from app.services.words import ABSENT, age, duration, megabytes
 from db.views import EpochView, EvaluationView, RunDetail, RunView
 
 _MOST_LAYERS = 10
@@ -54,10 +55,7 @@ def _head(detail: RunDetail, folder: Path) -> Iterator[str]:
         "state": state_words(run) + (f" ({run.reason})" if run.reason else ""),
         "stop": run.stopping,
         "progress": _progress(run),
-        "best": f"mAP@.5:.95 {fraction_text(run.best_map)}"
-        + (f" in epoch {run.best_epoch}" if run.best_epoch is not None else "")
-        if run.best_map
-        else "",
+        "best": _best(run),
         "started": f"{run.started_at:%Y-%m-%d %H:%M:%S} UTC, {age(run.started_at)} ago" if run.started_at else "",
         "time": duration(run.seconds) if run.seconds is not None else "",
         "attempt": str(run.attempt) if run.attempt > 1 else "",
@@ -65,6 +63,7 @@ def _head(detail: RunDetail, folder: Path) -> Iterator[str]:
         "format": log_dialect(detail),
         "latency": ", ".join(told[0] for told in (timed_latency(detail), timed_throughput(detail)) if told),
         "folder": str(folder),
+        **_results(detail),
         "not read": f"{run.lines_not_understood} lines of the log were not understood"
         if run.lines_not_understood
         else "",
@@ -75,8 +74,25 @@ def _head(detail: RunDetail, folder: Path) -> Iterator[str]:
     for name, text in facts.items():
         if text:
             # Paths are for copying, so they are never cut.
-            whole = name in ("folder", "imported")
+            whole = name in ("folder", "imported", "results", "aside")
             yield f"{name:<9} {text}" if whole else fit(f"{name:<9} {text}", columns()).rstrip()
+
+
+def _best(run: RunView) -> str:
+    if run.best_map is None:
+        return ""
+    where = f" in epoch {run.best_epoch}" if run.best_epoch is not None else ""
+    origin = f", from {run.best_map.source}" if run.best_map.source in FILES else ""
+    return f"mAP@.5:.95 {fraction_text(run.best_map)}{where}{origin}"
+
+
+def _results(detail: RunDetail) -> dict[str, str]:
+    """The files of results beside the log: what is told of them, and why one was left aside."""
+    used = [f"{file.path} ({file.epochs} epochs)" for file in detail.results if not file.problem]
+    return {
+        "results": ", ".join(used),
+        "aside": "; ".join(f"{f.path}: {f.problem}" for f in detail.results if f.problem),
+    }
 
 
 def _progress(run: RunView) -> str:
@@ -92,16 +108,27 @@ def _progress(run: RunView) -> str:
 
 
 def _epochs(epochs: tuple[EpochView, ...]) -> str:
-    """The epoch table, with the digits of the log."""
+    """The epoch table, with the digits of the log or of the file of results beside it."""
     told = {name for epoch in epochs for name in epoch.values}
     names = [*loss_names(told), *(name for name in _RATES if name in told)]
     if not epochs:
         return ""
+    told_by = sources(epochs, names)
     rows = [
-        [f"{epoch.epoch}/{epoch.last_epoch}", *(epoch.values[n].text if n in epoch.values else "–" for n in names)]
-        for epoch in epochs
+        [f"{epoch.epoch}/{epoch.last_epoch}", *(_digits(epoch, name, told_by) for name in names)] for epoch in epochs
     ]
-    return table(["EPOCH", *names], rows, right=range(len(names) + 1))
+    marks = [STORED if name in told_by.columns else "" for name in names]
+    titles = [name + mark for name, mark in zip(names, marks, strict=True)]
+    legend = told_by.legend(STORED, PRINTED)
+    return table(["EPOCH", *titles], rows, right=range(len(names) + 1)) + (f"\n{legend}" if legend else "")
+
+
+def _digits(epoch: EpochView, name: str, told_by: Sources) -> str:
+    """A number as it was printed or stored."""
+    number = epoch.values.get(name)
+    if number is None:
+        return ABSENT
+    return number.text + (PRINTED if told_by.is_exception(name, number) else "")
 
 
 def _evaluations(evaluations: tuple[EvaluationView, ...]) -> str:

@@ -185,7 +185,9 @@ class RunScreen(Page):
 
     def _note(self) -> None:
         """Tabs have no border to say it in."""
-        self.query_one(PaneTabs).note = str(self.query_one(f"#{self._pane}").border_subtitle or "")
+        pane, tabs = self.query_one(f"#{self._pane}"), self.query_one(PaneTabs)
+        tabs.is_notable = not (isinstance(pane, EpochTable) and pane.border_subtitle == pane.legend)
+        tabs.note = str(pane.border_subtitle or "")
 
     def action_pane(self, pane: str) -> None:
         """Go to a pane: its tab, or its place on the screen."""

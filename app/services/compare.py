@@ -16,6 +16,7 @@ from app.services.comparable import (
     points_text,
 )
 from app.services.lineage import ChainStep, lineage
+from app.services.sources import FILES
 from app.services.timed import Speed, speeds, timed_latency, timed_throughput
 from app.services.words import ABSENT, duration
 from db.views import EpochView, EvaluationView, Number, RunDetail, RunView
@@ -25,6 +26,8 @@ __all__ = ["Cell", "ChainStep", "Comparison", "Row", "compare", "lineage"]
 
 FINAL = "final evaluation"
 BEST_EPOCH = "best epoch"
+ORIGIN = "read from"
+"""The row that tells where the numbers of the best epoch come from, where they are not all the logs'."""
 FACTS = "run"
 OPTIONS = "options"
 _EVALUATION_OPTIONS = ("data", "img_size", "letterbox", "conf_thres", "single_cls", "v5_metric")
@@ -46,6 +49,8 @@ class Cell:
     comparable: bool = True
     reason: str = ""
     """Why it must not be compared with the baseline's, in words."""
+    source: str = ""
+    """Where a metric comes from: `log`, `results.csv`, `result.json`, …; empty for what is no metric."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,9 @@ def _epoch_rows(details: Sequence[RunDetail], finals: Sequence[EvaluationView | 
         numbers = [epoch.values.get(key) if epoch else None for epoch in best]
         if any(numbers):
             yield Row(BEST_EPOCH, key, _metric_cells(numbers, reasons, base))
+    origins = [epoch.values[MAIN_METRIC].source if epoch else ABSENT for epoch in best]
+    if FILES & set(origins):
+        yield Row(BEST_EPOCH, ORIGIN, tuple(Cell(origin) for origin in origins))
 
 
 def best_epoch(epochs: Sequence[EpochView]) -> EpochView | None:
@@ -172,6 +180,7 @@ def _metric_cells(numbers: Sequence[Number | None], reasons: Sequence[str], base
                 is_best=best is not None and value == best and not why,
                 comparable=not why,
                 reason=why,
+                source=number.source if number is not None else "",
             )
         )
     return tuple(cells)

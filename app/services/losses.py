@@ -9,5 +9,9 @@ _KNOWN = ("box", "obj", "cls", "total", "GIoU")
 def loss_names(names: Iterable[str]) -> list[str]:
     """Those of the names that are losses, YOLOv7's first."""
     found = set(names)
-    others = sorted(name for name in found if name.endswith("_loss") and not name.startswith("val/"))
-    return [*(name for name in _KNOWN if name in found), *others]
+    return [*(name for name in _KNOWN if name in found), *sorted(filter(is_loss, found.difference(_KNOWN)))]
+
+
+def is_loss(name: str) -> bool:
+    """Whether a value is a loss of the training."""
+    return name in _KNOWN or (name.endswith("_loss") and not name.startswith("val/"))

@@ -17,7 +17,7 @@ from app.widgets import formats
 from app.widgets.glyphs import glyphs
 from app.widgets.spans import Cell, clean, content, join
 from app.widgets.state import long_state
-from db.views import ArtifactView, RunDetail, RunView
+from db.views import ArtifactView, ResultsFileView, RunDetail, RunView
 from engine.contracts.states import RunState
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ def about(detail: RunDetail, folder: str, provenance: Provenance | None = None) 
         lines += ["", (("Imported from", "title"),), clean(detail.imported_from)]
         if dialect := log_dialect(detail):
             lines.append(join([(("as ", "muted"), (clean(dialect), ""))]))
+    if detail.results:
+        lines += ["", (("Results beside the log", "title"),), *(_results(file) for file in detail.results)]
     for heading, wanted in (("Inputs", True), ("Artifacts", False)):
         files = [a for a in detail.artifacts if a.is_input is wanted]
         if files:
@@ -81,6 +83,11 @@ def _what_to_do(run: RunView, artifacts: tuple[ArtifactView, ...]) -> list[Cell]
     if run.stage == "retrain" and last:
         return ["", (("Go on", "title"),), f"yoloqat retrain --weights {clean(last)} with the options below"]
     return ["", (("Run again", "title"),), "with the command below; its log and files stay as they are"]
+
+
+def _results(file: ResultsFileView) -> Cell:
+    told = f"{file.source}, {file.epochs} epochs" if not file.problem else f"left aside, {clean(file.problem)}"
+    return ((f"{told}  ", "warn" if file.problem else "muted"), (clean(file.path), ""))
 
 
 def _file(artifact: ArtifactView) -> Cell:

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from app.services.compare import ORIGIN, Comparison, Row
 from app.services.compare import Cell as Value
-from app.services.compare import Comparison, Row
 from app.widgets.columns import Column
 from app.widgets.glyphs import glyphs
 from app.widgets.grid import Grid
@@ -29,7 +29,7 @@ def table_rows(comparison: Comparison, differing: bool) -> dict[str, list[Cell]]
     table: dict[str, list[Cell]] = {}
     blanks: list[Cell] = ["" for _ in comparison.runs]
     for row in (*comparison.metrics, *comparison.facts, *comparison.options):
-        if differing and not row.differs:
+        if differing and not row.differs and row.key != ORIGIN:
             continue
         if f"{TITLE}{row.section}" not in table:
             table[f"{TITLE}{row.section}"] = [((row.section, "title"),), *blanks]

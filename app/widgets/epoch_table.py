@@ -1,5 +1,9 @@
 """The epochs of a run, as the log prints them."""
 
+from collections.abc import Sequence
+
+from app.services.losses import is_loss, loss_names
+from app.services.sources import Sources, sources
 from app.widgets.columns import Column
 from app.widgets.glyphs import glyphs
 from app.widgets.grid import Grid
@@ -22,47 +26,76 @@ LOG_COLUMNS = (
 )
 """Names of the log and their short forms."""
 
-LEAST_WANTED = ("box", "obj", "cls", "gpu_mem", "labels", "img_size")
-"""What goes when there is no room, the last one first."""
-
-COLUMNS: tuple[Column, ...] = (
-    Column("best", "", width=1),
-    Column("epoch", "Epoch", justify="right"),
-    *(
-        Column(
-            name,
-            name,
-            short=short,
-            justify="right",
-            priority=LEAST_WANTED.index(name) + 1 if name in LEAST_WANTED else 0,
-        )
-        for name, short in LOG_COLUMNS
-    ),
-)
+LEAST_WANTED = ("gpu_mem", "labels", "img_size")
+"""What goes before the losses do when there is no room, the last one first."""
 
 LIVE = "live"
 """Key of the row of the epoch that is at work."""
 
+_LOSSES = ("box", "obj", "cls", "total")
+_NO_FILE = Sources((), frozenset(), has_exceptions=False)
 
-def epoch_cells(epoch: EpochView, is_best: bool) -> list[Cell]:
+
+def columns(names: Sequence[tuple[str, str]], told: Sources = _NO_FILE) -> tuple[Column, ...]:
+    """The columns of a table; those whose numbers come from a file of results are marked.
+
+    Args:
+        names: of the log, and their short forms.
+    """
+    losses = [name for name, _ in names if is_loss(name) and name != "total"]
+    priority = {name: at + 1 for at, name in enumerate((*losses, *LEAST_WANTED))}
+    marks = {name: glyphs().stored if name in told.columns else "" for name, _ in names}
+    return (
+        Column("best", "", width=1),
+        Column("epoch", "Epoch", justify="right"),
+        *(
+            Column(
+                name,
+                clean(name) + marks[name],
+                short=clean(short) + marks[name],
+                justify="right",
+                priority=priority.get(name, 0),
+            )
+            for name, short in names
+        ),
+    )
+
+
+def shown_names(detail: RunDetail) -> tuple[tuple[str, str], ...]:
+    """Names of the log and their short forms: YOLOv7's, with the losses that this trainer prints instead of its own."""
+    values = detail.run.progress.values if detail.run.progress is not None else {}
+    losses = loss_names({*values, *(name for epoch in detail.epochs for name in epoch.values)})
+    if set(losses) <= set(_LOSSES):
+        return LOG_COLUMNS
+    own = [(name, name.removesuffix("_loss")) for name in losses]
+    first, *rest = [(name, short) for name, short in LOG_COLUMNS if name not in _LOSSES]
+    return (first, *own, *rest)
+
+
+def epoch_cells(
+    epoch: EpochView, is_best: bool, names: Sequence[tuple[str, str]] = LOG_COLUMNS, told: Sources = _NO_FILE
+) -> list[Cell]:
     """One epoch's cells: printed digits, nothing rounded."""
     tone = "best" if is_best else ""
     values: list[Cell] = []
-    for name, _ in LOG_COLUMNS:
+    for name, _ in names:
         number = epoch.values.get(name)
-        text = clean(number.text) if number is not None else glyphs().dash
-        values.append(((text, tone if name.startswith("mAP") and is_best else "" if number is not None else "faint"),))
-    mark: Cell = ((glyphs().best, "best"),) if is_best else " "
-    return [mark, ((f"{epoch.epoch}/{epoch.last_epoch}", tone),), *values]
+        if number is None:
+            values.append(((glyphs().dash, "faint"),))
+            continue
+        mark = ((glyphs().printed, "muted"),) if told.is_exception(name, number) else ()
+        values.append(((clean(number.text), tone if name.startswith("mAP") else ""), *mark))
+    mark_of_best: Cell = ((glyphs().best, "best"),) if is_best else " "
+    return [mark_of_best, ((f"{epoch.epoch}/{epoch.last_epoch}", tone),), *values]
 
 
-def live_cells(progress: ProgressView) -> list[Cell]:
+def live_cells(progress: ProgressView, names: Sequence[tuple[str, str]] = LOG_COLUMNS) -> list[Cell]:
     """The epoch at work, with the running values of its bar."""
     cells: list[Cell] = [
         ((glyphs().states["running"], "accent"),),
         ((f"{progress.epoch}/{progress.last_epoch}", "accent"),),
     ]
-    for name, _ in LOG_COLUMNS:
+    for name, _ in names:
         text = progress.values.get(name, "")
         cells.append(((clean(text), "accent"),) if text else ((glyphs().dash, "faint"),))
     return cells
@@ -72,7 +105,9 @@ class EpochTable(Grid):
     """Epoch rows; the best is marked, and the cursor stays at the end when it is there."""
 
     def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(COLUMNS, id=id)
+        super().__init__(columns(LOG_COLUMNS), id=id)
+        self.legend = ""
+        """What the marks mean: where numbers come from that are not the log's."""
         self.empty = (("No epochs yet.", "muted"),)
 
     def show(self, detail: RunDetail, run: RunView) -> None:
@@ -86,16 +121,21 @@ class EpochTable(Grid):
             and (not detail.epochs or progress.epoch > detail.epochs[-1].epoch)
         )
         best = best_epoch(detail.epochs)
-        rows = {f"{e.attempt}:{e.epoch}": epoch_cells(e, e is best) for e in detail.epochs}
+        names = shown_names(detail)
+        told = sources(detail.epochs, [name for name, _ in names])
+        self.set_columns(columns(names, told))
+        rows = {f"{e.attempt}:{e.epoch}": epoch_cells(e, e is best, names, told) for e in detail.epochs}
         if has_live and progress is not None:
-            rows[LIVE] = live_cells(progress)
+            rows[LIVE] = live_cells(progress, names)
         at_end = not self.keys or self.cursor == len(self.keys) - 1
         self.empty = ((_why_empty(run), "muted"),)
         self.set_rows(list(rows), rows.__getitem__)
         if at_end:
             self.cursor = len(rows) - 1
-        hidden = ", ".join(reversed(self.placement.hidden))
-        self.border_subtitle = f"no room for {hidden}" if hidden else ""
+        hidden = ", ".join(title.removesuffix(glyphs().stored) for title in reversed(self.placement.hidden))
+        self.legend = told.legend(glyphs().stored, glyphs().printed)
+        notes = (self.legend, f"no room for {hidden}" if hidden else "")
+        self.border_subtitle = f" {glyphs().dot} ".join(note for note in notes if note)
 
 
 def _why_empty(run: RunView) -> str:

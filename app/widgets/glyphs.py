@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from app.services.sources import PRINTED, STORED
+
 
 @dataclass(frozen=True)
 class Glyphs:
@@ -33,6 +35,10 @@ class Glyphs:
     not_equal: str
     minus: str
     times: str
+    stored: str
+    """At a column whose numbers come from a file of results."""
+    printed: str
+    """At a number of such a column that is the log's."""
     states: Mapping[str, str]
     """By mark: see `app.widgets.state`."""
 
@@ -59,6 +65,8 @@ UNICODE = Glyphs(
     not_equal="≠",
     minus="−",
     times="×",
+    stored=STORED,
+    printed=PRINTED,
     states={
         "waits": "◌",
         "starts": "◔",
@@ -96,6 +104,8 @@ ASCII = Glyphs(
     not_equal="!=",
     minus="-",
     times="x",
+    stored="^",
+    printed="'",
     states={
         "waits": "o",
         "starts": "~",

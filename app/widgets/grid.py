@@ -169,9 +169,8 @@ class Grid(ScrollView, can_focus=True):
 
     def _sync(self) -> None:
         """Place the columns, and draw what differs from the screen."""
-        placement = place(
-            self._columns, self._natural, max(1, self.size.width - 2 * self._has_cursor - self._arrows()), self.skipped
-        )
+        room = self.size.width - 2 * self._has_cursor - self._arrows() - self._bar()
+        placement = place(self._columns, self._natural, max(1, room), self.skipped)
         if placement != self._placement:
             self._placement = placement
             self._drawn = {}
@@ -188,6 +187,10 @@ class Grid(ScrollView, can_focus=True):
     def _arrows(self) -> int:
         """Room for the signs that tell of columns aside, in tables that can have some."""
         return 5 if any(not column.frozen for column in self._columns) else 0
+
+    def _bar(self) -> int:
+        """Room for the scrollbar, which stands on top of the last columns."""
+        return self.styles.scrollbar_size_vertical if len(self._keys) >= self.size.height > 0 else 0
 
     def _line(self, row: int) -> tuple[Span, ...]:
         """One row as spans, cursor sign included."""

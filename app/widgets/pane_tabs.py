@@ -21,6 +21,8 @@ class PaneTabs(Painted):
     """Id of the active pane."""
     note: reactive[str] = reactive("", repaint=False)
     """What is to be said about the active pane, at the right."""
+    is_notable: reactive[bool] = reactive(True, repaint=False)
+    """Whether the note is more than a legend."""
 
     class Chosen(Message):
         """A tab was clicked."""
@@ -60,7 +62,7 @@ class PaneTabs(Painted):
             x += size + 1
         room = columns - width(tuple(line)) - 2
         if self.note and room > 8:
-            line += [("  ", ""), *fit(((self.note, "warn"),), room, "right")]
+            line += [("  ", ""), *fit(((self.note, "warn" if self.is_notable else "muted"),), room, "right")]
         return [tuple(line)]
 
     def on_click(self, event: events.Click) -> None:

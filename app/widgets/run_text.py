@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from app.services.losses import loss_names
+from app.services.sources import FILES
 from app.widgets import formats
 from app.widgets.bars import bar
 from app.widgets.glyphs import glyphs
@@ -108,14 +109,16 @@ def loss_line(run: RunView, detail: RunDetail | None) -> Cell:
 def metric_line(run: RunView, detail: RunDetail | None, columns: int = 200) -> Cell:
     """P, R and mAP: of the newest epoch and how they changed while the run is live, of the final evaluation later.
 
-    P and R go where there is no room.
+    P and R go where there is no room, and before them where the numbers come from, which is said of a file of results.
     """
     if detail is None:
         return ""
     label, values, before = _latest(run, detail)
+    files = sorted({values[name].source for name in METRICS if name in values} & FILES)
+    origin: Cell = ((f"from {', '.join(files)}", "muted"),) if files else ""
     line: Cell = ""
-    for names in (METRICS, METRICS[2:]):
-        line = join([((clean(label), "muted"),), *_metrics(names, values, before)])
+    for names, end in ((METRICS, origin), (METRICS, ""), (METRICS[2:], "")):
+        line = join([((clean(label), "muted"),), *_metrics(names, values, before), end])
         if width(line) <= columns:
             break
     return line if values else ""
