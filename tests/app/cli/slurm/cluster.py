@@ -1,8 +1,8 @@
 """A real Slurm on this machine alone: own munge key, own ports, own folder; nothing is left of it afterwards."""
 
 import contextlib
-import getpass
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -68,6 +68,10 @@ def missing_programs() -> list[str]:
     return [name for name in PROGRAMS if _program(name) is None]
 
 
+def _user() -> str:
+    return pwd.getpwuid(os.getuid()).pw_name
+
+
 def _free_ports(count: int) -> list[int]:
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
@@ -101,7 +105,7 @@ class Cluster:
             (self.folder / name).mkdir()
         self.conf.write_text(
             _CONF.format(
-                host=self.host, folder=self.folder, user=getpass.getuser(), controller_port=controller, node_port=node
+                host=self.host, folder=self.folder, user=_user(), controller_port=controller, node_port=node
             )
         )
         # Any two devices: Slurm counts them, and nobody opens them.
@@ -159,7 +163,7 @@ class Cluster:
     def stop(self) -> None:
         """End every job and every daemon."""
         if "slurmctld" in self.daemons:
-            self.ask("scancel", f"--user={getpass.getuser()}")
+            self.ask("scancel", f"--user={_user()}")
             with contextlib.suppress(CannotStart):
                 self._until(lambda: not self.ask("squeue", "--noheader").strip(), "the end of the jobs", 20)
         for name in reversed(list(self.daemons)):
