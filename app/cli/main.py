@@ -107,6 +107,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read has gone. Python would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
+    except Exception as error:
+        from db.space import failure_of_the_file
+
+        failure = failure_of_the_file(error)
+        if failure is None or isinstance(failure, OSError):
+            raise
+        # The disk is full, another process holds the database, or a permission fails: nothing of ours to trace.
+        hint = "Free some disk space, or try again in a minute; `yoloqat doctor` looks at disk and database."
+        say(f"yoloqat: {YoloqatError(f'the database cannot be used: {failure}', hint=hint)}")
+        return YoloqatError.exit_code
 
 
 def _run(argv: list[str]) -> int:

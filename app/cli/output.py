@@ -37,8 +37,12 @@ def say(text: str) -> None:
 
 
 def say_workspace(workspace: Workspace) -> None:
-    """Every command that uses a workspace says which."""
+    """Every command that uses a workspace says which, and whether its disk is full."""
+    from db.space import is_full
+
     say(f"workspace: {workspace.path} ({workspace.origin})")
+    if is_full(workspace.path):
+        say("the disk is full: states are true, what the logs tell is read once there is space again")
 
 
 def print_json(value: Any) -> None:

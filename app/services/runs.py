@@ -2,9 +2,9 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from app.services.index import catch_up
 from app.services.log_tail import log_tail
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = ["data_version", "find_run", "get_detail", "group_details", "list_runs", "log_tail", "settle"]
 
+Answer = TypeVar("Answer")
 SETTLE_SECONDS = 15.0
 """How long the indexer is waited for after a run has ended."""
 
 
 def list_runs(workspace: Workspace, *, archived: bool = False) -> list[RunView]:
-    """All runs, newest first.
+    """All runs, newest first. On a full disk the folders alone tell of them: states are true, metrics missing.
 
     Args:
         archived: the archived ones, too.
@@ -34,11 +35,8 @@ def list_runs(workspace: Workspace, *, archived: bool = False) -> list[RunView]:
     Raises:
         YoloqatError: the database cannot be used.
     """
-    from db import queries
-
-    catch_up(workspace)
-    with _store(workspace) as store:
-        stored = {view.id: view for view in queries.list_runs(store, archived=True)}
+    nothing: dict[str, RunView] = {}
+    stored = _unless_full(workspace, lambda: _stored_runs(workspace), nothing)
     views = [_checked(stored.get(folder.id), folder) for folder in workspace.run_folders()]
     shown = [view for view in views if view is not None and (archived or not view.archived)]
     return sorted(shown, key=lambda view: (view.created_at, view.id), reverse=True)
@@ -60,6 +58,25 @@ def get_detail(workspace: Workspace, reference: str) -> RunDetail:
         YoloqatError: no run or more than one is meant, or the database cannot be used.
     """
     folder = workspace.run(find_id(workspace, reference))
+    detail = _unless_full(workspace, lambda: _stored_detail(workspace, folder), None)
+    view = _checked(detail.run if detail else None, folder)
+    if view is None:
+        raise YoloqatError("the run cannot be read", where=str(folder.path), hint="Its spec.yaml is missing or broken.")
+    if detail is not None:
+        return replace(detail, run=view)
+    spec = RunSpec.read(folder.spec)
+    return RunDetail(view, spec.options, tuple(spec.command), spec.cwd, (), (), (), (), spec.imported_from)
+
+
+def _stored_runs(workspace: Workspace) -> dict[str, RunView]:
+    from db import queries
+
+    catch_up(workspace)
+    with _store(workspace) as store:
+        return {view.id: view for view in queries.list_runs(store, archived=True)}
+
+
+def _stored_detail(workspace: Workspace, folder: RunFolder) -> RunDetail | None:
     from db import queries
 
     with _store(workspace) as store:
@@ -68,13 +85,19 @@ def get_detail(workspace: Workspace, reference: str) -> RunDetail:
         catch_up(workspace)  # an indexer follows live runs, but it may have been killed
         with _store(workspace) as store:
             detail = queries.get_detail(store, folder.id)
-    view = _checked(detail.run if detail else None, folder)
-    if view is None:
-        raise YoloqatError("the run cannot be read", where=str(folder.path), hint="Its spec.yaml is missing or broken.")
-    if detail is not None:
-        return replace(detail, run=view)
-    spec = RunSpec.read(folder.spec)
-    return RunDetail(view, spec.options, tuple(spec.command), spec.cwd, (), (), (), (), spec.imported_from)
+    return detail
+
+
+def _unless_full(workspace: Workspace, ask: Callable[[], Answer], otherwise: Answer) -> Answer:
+    """What the store says. A full disk must not hide how runs have ended, so where there is one it is not needed."""
+    try:
+        return ask()
+    except Exception as error:
+        from db.space import lacks_space
+
+        if not lacks_space(error, workspace.path):
+            raise
+        return otherwise
 
 
 def group_details(workspace: Workspace, group: str) -> list[RunDetail]:
