@@ -22,6 +22,8 @@ from engine.supervise.console import LogEnding, read_ending
 from engine.supervise.slurm.observe import Observed, observe
 
 _SAMPLE_BYTES = 1024
+_SAMPLED_SECONDS = 60.0
+"""Without a sample for so long, its runner has gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +167,19 @@ def _is_unlocked(path: Path) -> bool:
 
 
 def measure_silence(attempt: AttemptFolder) -> Silence:
-    """By the runner's last sample, which knows no wall clock; by the log's time stamp where no runner samples."""
+    """By the runner's last sample, which knows no wall clock; by the log's time stamp where no runner samples.
+
+    The time stamp is the wall clock's, which may jump: silence is never taken for longer than since that last sample,
+    and the rhythm stays the one that the runner saw.
+    """
     sample = _last_sample(attempt.system)
-    if sample is not None:
-        age = time.monotonic() - sample[0]
-        if 0 <= age < 60:
-            return Silence(sample[1] + age, sample[2])
-    return Silence(_age(attempt.console))
+    age = time.monotonic() - sample[0] if sample is not None else -1.0
+    if sample is None or age < 0:  # of another machine, or of before a restart
+        return Silence(_age(attempt.console))
+    silent = sample[1] + age
+    if age >= _SAMPLED_SECONDS:
+        silent = min(silent, _age(attempt.console))
+    return Silence(silent, sample[2])
 
 
 def _age(path: Path) -> float:

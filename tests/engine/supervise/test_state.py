@@ -1,5 +1,6 @@
 """The decision itself, on evidence made up; and how silence and logs are judged."""
 
+import json
 import os
 import time
 from datetime import UTC, datetime
@@ -140,6 +141,49 @@ def test_a_clock_that_jumps_makes_nothing_stalled(lab):
     run.kill_stage()
     os.utime(run.attempt.console, (hour, hour))
     assert measure_silence(run.attempt).seconds < 60
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_is_moved_changes_no_state(lab, monkeypatch, hours):
+    """Whoever looks has another clock than runner and stage had: nothing is decided by the difference."""
+    run = lab.gated("echo up", sample_seconds=0.1)
+    run.until_started()
+    child = lab.shell("echo after it", name="child", parents=[run])
+    child.until_state(RunState.QUEUED)
+    run.until(lambda: run.attempt.system.exists() and run.attempt.system.stat().st_size > 0)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 3600 * hours)
+    status = run.state()
+    assert (status.state, status.stalled) == (RunState.RUNNING, False)
+    assert 0 < status.seconds < 60
+    assert child.state().reason == "waits for run"
+    moved = real() - 3600 * hours
+    for path in (run.attempt.console, run.attempt.process, run.attempt.launch, child.attempt.launch):
+        os.utime(path, (moved, moved))
+    assert (run.state().state, run.state().stalled) == (RunState.RUNNING, False)
+    lab.open_gate()
+    status = child.until_state(RunState.SUCCEEDED)
+    assert 0 <= status.seconds < 60
+    os.utime(run.attempt.outcome, (moved, moved))
+    assert run.state().state is RunState.SUCCEEDED
+
+
+def test_without_its_runner_a_run_keeps_its_rhythm_and_no_clock_makes_it_stalled(lab):
+    run = lab.gated("echo up")
+    run.kill_runner()
+    monotonic = time.monotonic()
+    sample = {"monotonic": monotonic - 100, "silent_seconds": 20.0, "rhythm_seconds": 400.0}
+    run.attempt.system.write_text(json.dumps(sample) + "\n")
+    hour = time.time() - 3700
+    os.utime(run.attempt.console, (hour, hour))  # the clock was put forward
+    silence = measure_silence(run.attempt)
+    assert 119 < silence.seconds < 180
+    assert not run.state().stalled
+    for silent, stalled in ((1900, False), (2100, True)):  # five times an epoch of 400 s
+        run.attempt.system.write_text(json.dumps({**sample, "monotonic": monotonic - silent}) + "\n")
+        os.utime(run.attempt.console, (time.time() - silent, time.time() - silent))
+        assert run.state().stalled is stalled
+    lab.open_gate()
 
 
 def test_a_stop_in_words():
