@@ -1,6 +1,7 @@
 """The float model as a teacher of its quantized self."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -51,10 +52,8 @@ class FeatureDistillation:
         losses = []
         for index in self.layers:
             ours, theirs = self._student[index].float(), self._teacher[index].float()
-            distance = nn.functional.mse_loss(ours, theirs)
-            if self.normalised:
-                distance = distance / theirs.square().mean().clamp(min=SMALLEST_ENERGY)
-            losses.append(distance)
+            energy = _mean_square(theirs).clamp(min=SMALLEST_ENERGY) if self.normalised else theirs.new_ones(())
+            losses.append(_Distance.apply(ours, theirs, energy))
         self.forget()
         return torch.stack(losses).mean() if self.normalised else torch.stack(losses).sum()
 
@@ -68,6 +67,26 @@ class FeatureDistillation:
         for handle in self._handles:
             handle.remove()
         self.forget()
+
+
+class _Distance(torch.autograd.Function):
+    """Mean squared difference / energy, with a gradient for the first alone, in fewer passes than torch's own."""
+
+    @staticmethod
+    def forward(ctx: Any, ours: Tensor, theirs: Tensor, energy: Tensor) -> Tensor:
+        difference = ours - theirs
+        ctx.save_for_backward(difference, energy)
+        return _mean_square(difference) / energy
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        difference, energy = ctx.saved_tensors
+        return difference * (gradient * 2 / (energy * difference.numel())), None, None
+
+
+def _mean_square(x: Tensor) -> Tensor:
+    """As a norm, which allocates nothing of the size of `x`."""
+    return torch.linalg.vector_norm(x).square() / x.numel()
 
 
 def _quantized_layers(model: YoloModel) -> list[int]:
