@@ -8,8 +8,8 @@ from pathlib import Path
 from engine.contracts.errors import YoloqatError
 from engine.logs.results_file import NAMES, ResultsFile, read_results
 
-MOST_BYTES = 64 << 20
-"""Of a file of results: a hundred bytes tell an epoch."""
+MOST_BYTES = 8 << 20
+"""Of a file of results: two hundred bytes tell an epoch."""
 _READ_BYTES = 1 << 20
 
 

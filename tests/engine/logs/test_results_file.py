@@ -1,6 +1,8 @@
 """Files of results held against logs: what counts as agreement, and from which epoch on a file is another run's."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.logs.output_folder import told_folder
 from engine.logs.results_file import ResultsFile, agree, is_as_precise, match_results, read_results
@@ -108,3 +110,13 @@ def test_epochs_from_0_and_from_1() -> None:
 )
 def test_the_folder_that_a_log_names(kind: str, payload: dict[str, str], folder: str | None) -> None:
     assert told_folder(kind, payload) == folder
+
+
+@given(st.binary(max_size=400), st.text(max_size=40), st.text(max_size=40))
+def test_nothing_is_ever_raised(data: bytes, one: str, other: str) -> None:
+    header = b"epoch,train/box_loss,metrics/precision,metrics/recall,metrics/mAP_0.5,metrics/mAP_0.5:0.95\n"
+    for file in (read_results([data]), read_results([header + b"0,1e999,nan,-inf,1e-9999,0\n" + data])):
+        match_results(file, {0: {"box_loss": one, "P": other}}, None)
+    assert agree(one, one)
+    assert agree(one, other) in (True, False)
+    assert is_as_precise(one, other) in (True, False)
