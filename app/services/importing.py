@@ -11,7 +11,7 @@ from app.services.imported_runs import KnownRuns, recorded, watch_of, write_chan
 from app.services.joining import EVENT_FILE, LOG, RESULTS, FoundRun, Piece, bases_of, join, told_run_dir
 from app.services.log_follower import Reading
 from app.services.names import check_name, free_name, naming, read_name
-from app.services.reading import LogFile, read_log
+from app.services.reading import MOST_CELLS, LogFile, read_log
 from app.services.trainer_options import take_options
 from engine.contracts.errors import YoloqatError
 from engine.contracts.imported import ImportRecord
@@ -126,6 +126,7 @@ class _Gathering:
         self._read: dict[Path, list[Piece]] = {}
         self._logs: list[Piece] = []
         self._seen: set[Path] = set()
+        self._cells = 0
         self.failures: list[ImportReport] = []
         self.others = 0
 
@@ -144,7 +145,15 @@ class _Gathering:
     def _keep(self, log: LogFile, role: str) -> None:
         role = RESULTS if _is_results(log) else role
         self._seen.add(log.path.resolve())
+        self._bound(log)
         self._logs += [Piece(log, part, role) for part in log.parts if part.is_log]
+
+    def _bound(self, log: LogFile) -> None:
+        """Keep no more rows of all files together than of one: the index reads the other files again."""
+        for part in log.parts:
+            if self._cells + part.cells > MOST_CELLS:
+                part.rows = None
+            self._cells += part.cells
 
     def _take_tree(self, top: Path) -> None:
         found = find(top, without=self._workspace.path)
@@ -164,6 +173,7 @@ class _Gathering:
         for path in folder.results:
             log = self._try(path, RESULTS)
             if log is not None and log.is_log:
+                self._bound(log)
                 yield Piece(log, log.parts[0], RESULTS)
                 return
             if log is not None:
@@ -171,6 +181,7 @@ class _Gathering:
         for path in folder.events:
             log = self._try(path, EVENT_FILE)
             if log is not None and log.is_log:
+                self._bound(log)
                 yield Piece(log, log.parts[0], EVENT_FILE)
 
     def _try_log(self, path: Path) -> None:

@@ -12,9 +12,8 @@ from engine.contracts.watching import WatchRecord
 from engine.logs.results_file import agree as agree_on
 
 LOG, RESULTS, EVENT_FILE = "log", "results", "event file"
-_RATES = ("mAP@.5:.95", "mAP@.5", "P", "R")
 _AGREE = 0.9
-"""Of the numbers that both tell; a resumed run may have overwritten a few."""
+"""Of the epochs that both tell; a resumed run may have overwritten a few."""
 _MOST_ABOVE = 6
 """Folders above a log in which the trainer may have been started."""
 
@@ -80,19 +79,17 @@ def bases_of(log: Path) -> list[Path]:
 
 
 def agree(log: LogPart, results: LogPart) -> bool | None:
-    """Whether two files tell the same numbers; None where they have no epoch in common."""
-    if log.rows is None or results.rows is None or not log.epochs or not results.epochs:
-        return None
+    """Whether two files tell the same mAP by epoch; None where they have no epoch in common."""
     shift = log.first_epoch - results.first_epoch
     # The last epoch of a training that was cut off may have been trained again, and its results overwritten.
-    last = max(log.epochs) if len(log.epochs) > 1 else None
-    same = told = 0
-    for (epoch, name), number in results.rows.metrics.items():
-        other = log.rows.metrics.get((epoch + shift, name))
-        if name in _RATES and other is not None and epoch + shift != last:
-            told += 1
-            same += agree_on(other[0], number[0])
-    return same >= _AGREE * told if told else None
+    last = max(log.rates, default=0) if len(log.rates) > 1 else None
+    shared = [
+        (log.rates[epoch], text)
+        for at, text in results.rates.items()
+        if (epoch := at + shift) in log.rates and epoch != last
+    ]
+    same = sum(agree_on(logged, stored) for logged, stored in shared)
+    return same >= _AGREE * len(shared) if shared else None
 
 
 def join(folders: Sequence[RunDir], read: dict[Path, list[Piece]], logs: Iterable[Piece]) -> list[FoundRun]:

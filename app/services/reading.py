@@ -32,8 +32,11 @@ _READ_BYTES = 1 << 20
 SNIFF_BYTES = 16 << 20
 """Of a file that nobody has named: if no line of a log stands in so many, it is none."""
 _HEAD_BYTES = 4096
-_MOST_CELLS = 100_000
-"""Of the rows that are kept: a larger log is read again when it is indexed."""
+MOST_CELLS = 50_000
+"""Numbers in the rows that are kept, some 12 MB: what is more is read again when it is indexed."""
+_MOST_PARTS = 500
+"""Runs of one file; what comes after them belongs to the last one."""
+_RATE = "mAP@.5:.95"
 _TELLING = (
     EpochRow,
     ValidationRow,
@@ -76,6 +79,8 @@ class LogPart:
     """Whether it tells of epochs, or of their start."""
     save_dir: str = ""
     """Where the trainer says that it saves to; empty where it does not say."""
+    rates: dict[int, str] = field(default_factory=dict)
+    """mAP@.5:.95 by epoch, as printed."""
     rows: FactRows | None = field(default_factory=FactRows)
     """None when they were too many to be kept."""
     parser: LogParser = field(default_factory=LogParser)
@@ -93,12 +98,19 @@ class LogPart:
             elif isinstance(fact, ValidationRow | CocoLine):
                 if fact.epoch is None:
                     self.evaluations.add(fact.evaluation)
+                elif isinstance(fact, ValidationRow) and fact.class_name == "all" and _RATE in fact.values:
+                    self.rates[fact.epoch] = fact.values[_RATE]
             else:
                 self._take_word(fact)
         if self.rows is not None:
             self.rows.add(facts)
-            if len(self.rows.metrics) + len(self.rows.evaluation_metrics) > _MOST_CELLS:
+            if self.cells > MOST_CELLS:
                 self.rows = None
+
+    @property
+    def cells(self) -> int:
+        """How many numbers the rows that are kept hold."""
+        return len(self.rows.metrics) + len(self.rows.evaluation_metrics) if self.rows is not None else 0
 
     def _take_word(self, fact: Fact) -> None:
         if isinstance(fact, Note):
@@ -180,9 +192,11 @@ class _Reader:
         whole, self._rest = data[:end], data[end:]
         at = 0
         for start in [] if self._is_event_file else training_starts(whole):
+            if start < at:
+                continue
             self._take(whole[at:start])
             at = start
-            if self._parts[-1].is_at_work:
+            if self._parts[-1].is_at_work and len(self._parts) < _MOST_PARTS:
                 self._close()
                 before = self._parts[-1]
                 self._parts.append(LogPart(before.begins + before.size))

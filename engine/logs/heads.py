@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from engine.logs.text import MOST_CHARACTERS, decode, without_prefix
 from engine.logs.words import is_banner, is_options
 
-_CANDIDATE = re.compile(rb"Namespace\(|engine[/\\]trainer: |(?:train|val)\w*: (?:weights|data)=")
+_CANDIDATES = (b"Namespace(", b"engine/trainer: ", b"engine\\trainer: ", b"weights=")
+"""What stands in a line of options; looked for as they are, which is ten times as fast as any pattern."""
 _EPOCHS = re.compile(r"\bepochs=\d")
 """Only trainings have epochs; an evaluation after one belongs to it."""
+_LINE_END = re.compile(rb"[\r\n]")
+_LABEL_BYTES = 200
+"""What may stand before the options in their line: a launcher's label, a colour, the program's name."""
 _LINES_BEFORE = 6
 """What a trainer prints before its options: a banner with a device per line, that it resumes, nohup's line."""
 _BYTES_BEFORE = 4096
@@ -20,12 +24,26 @@ def training_starts(data: bytes) -> Iterator[int]:
     Args:
         data: whole lines.
     """
-    for match in _CANDIDATE.finditer(data):
-        begins = max(data.rfind(b"\n", 0, match.start()), data.rfind(b"\r", 0, match.start())) + 1
-        ends = data.find(b"\n", match.start())
-        text = _text(data[begins : ends if ends >= 0 else len(data)])
+    lines = {_beginning(data, at) for candidate in _CANDIDATES for at in _all(data, candidate)}
+    for begins in sorted(lines - {-1}):
+        ends = _LINE_END.search(data, begins)
+        text = _text(data[begins : ends.start() if ends else len(data)])
         if is_options(text) and _EPOCHS.search(text):
             yield _banner_above(data, begins)
+
+
+def _all(data: bytes, wanted: bytes) -> Iterator[int]:
+    at = data.find(wanted)
+    while at >= 0:
+        yield at
+        at = data.find(wanted, at + len(wanted))
+
+
+def _beginning(data: bytes, at: int) -> int:
+    """The offset of the line, or of its redraw, at whose beginning something stands; -1 where it stands further in."""
+    lowest = max(at - _LABEL_BYTES, 0)
+    before = max(data.rfind(b"\n", lowest, at), data.rfind(b"\r", lowest, at))
+    return before + 1 if before >= 0 else 0 if lowest == 0 else -1
 
 
 def _banner_above(data: bytes, offset: int) -> int:
