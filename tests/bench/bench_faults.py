@@ -3,14 +3,16 @@
 Asks as a user does, with `yoloqat ls --json` again and again; prints the table of `docs/benchmarks.md`.
 """
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,20 @@ from engine.contracts.spec import COMMAND, RunSpec
 from engine.supervise.ids import new_run_id
 from engine.supervise.launch import launch
 
-TRAIN = "for i in range(600):\n print('row', i, flush=True); time.sleep(0.1)"
+BEGIN = """
+import sys, time
+def epoch(number):
+    print(("%10s" * 8) % ("Epoch", "gpu_mem", "box", "obj", "cls", "total", "labels", "img_size"))
+    print(("%10s" * 2 + "%10.4g" * 6) % (f"{number}/599", "1.2G", 0.1, 0.02, 0.01, 0.13, 12, 640) + ": 100%|##| 2/2")
+    print(("%20s" + "%12s" * 6) % ("Class", "Images", "Labels", "P", "R", "mAP@.5", "mAP@.5:.95"))
+    print(("%20s" + "%12i" * 2 + "%12.3g" * 4) % ("all", 128, 900, 0.5, 0.4, 0.3, 0.2), flush=True)
+print("Starting training for 600 epochs...")
+for number in range(5): epoch(number)
+"""
+TRAIN = "for number in range(5, 600): epoch(number); time.sleep(0.1)"
+GO = "import os\nwhile not os.path.exists('go'): time.sleep(0.02)\nsys.exit(3)"
+HUNGRY = "x = []\ntime.sleep(1)\nwhile True: x.append(bytearray(8 << 20))"
+MEMORY_BYTES = 160 << 20
 Fault = Callable[[Workspace, str], None]
 
 
@@ -47,6 +62,39 @@ def other_boot(workspace: Workspace, run_id: str) -> None:
     path.write_text(json.dumps(record))
 
 
+def reused_pid(workspace: Workspace, run_id: str) -> None:
+    """What the files look like once other programs have the numbers of runner and stage."""
+    path = workspace.run(run_id).attempt(1).process
+    record = json.loads(path.read_text())
+    kill("runner", "stage")(workspace, run_id)
+    time.sleep(0.3)
+    for name in ("runner", "stage"):
+        record[name]["pid"] = os.getpid()
+    path.write_text(json.dumps(record))
+
+
+def fill_disk(workspace: Workspace, run_id: str) -> None:
+    """Take the last byte; after that the script fails."""
+    with (workspace.path / "everything-else").open("ab", buffering=0) as file:
+        for size in (65536, 4096, 1):
+            with contextlib.suppress(OSError):
+                while file.write(b"x" * size) == size:
+                    pass
+    (workspace.path.parent / "go").touch()
+
+
+def move_clock(hours: int) -> Fault:
+    """What the files look like when the clock was moved after they had been written; then the script ends."""
+
+    def do(workspace: Workspace, run_id: str) -> None:
+        moved = time.time() - 3600 * hours
+        for path in workspace.run(run_id).attempt(1).path.iterdir():
+            os.utime(path, (moved, moved))
+        (workspace.path.parent / "go").touch()
+
+    return do
+
+
 def nothing(workspace: Workspace, run_id: str) -> None:
     """The script does it itself."""
 
@@ -64,6 +112,11 @@ FAULTS: tuple[tuple[str, str, dict[str, str], Fault, str], ...] = (
     ("runner killed, stage lives", TRAIN, {}, kill("runner"), "running"),
     ("both killed", TRAIN, {}, kill("runner", "stage"), "ended"),
     ("reboot", TRAIN, {}, other_boot, "lost"),
+    ("pid reused by another program", TRAIN, {}, reused_pid, "ended"),
+    ("clock put forward by 1 h, then exits 3", GO, {}, move_clock(1), "failed"),
+    ("clock put back by 1 h, then exits 3", GO, {}, move_clock(-1), "failed"),
+    ("disk full, then exits 3", GO, {}, fill_disk, "failed"),
+    ("killed by the kernel for memory", HUNGRY, {}, nothing, "out of memory"),
     ("run folder deleted", TRAIN, {}, delete, "gone"),
 )
 
@@ -75,14 +128,68 @@ def listed(workspace: Workspace, run_id: str) -> tuple[str, str]:
     return (runs[run_id]["state"], runs[run_id]["reason"]) if run_id in runs else ("gone", "")
 
 
+def rows_lost(workspace: Workspace, run_id: str) -> str:
+    """Rows of epochs that stand in the log and not in the database, or there only once too often."""
+    folder = workspace.run(run_id)
+    if not folder.path.exists():
+        return "–"
+    (workspace.path / "everything-else").unlink(missing_ok=True)
+    printed = len(re.findall(rb"^ +all +128", folder.attempt(1).console.read_bytes(), re.MULTILINE))
+    command = [sys.executable, "-m", "app.cli.main", "show", run_id, "--json", "--workspace", str(workspace.path)]
+    shown = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)["epochs"]
+    assert [epoch["epoch"] for epoch in shown] == list(range(len(shown)))
+    assert len(shown) >= 5
+    return str(max(printed - len(shown), 0))
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MB, where mounting one is allowed."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if os.system(f"mount -t tmpfs -o size=4m none {folder} 2>/dev/null") != 0:
+        pytest.skip("mounting a small file system is not allowed here")
+    yield folder
+    os.system(f"umount -l {folder}")
+
+
+@contextlib.contextmanager
+def little_memory() -> Iterator[None]:
+    """What is launched inside lives in a memory cgroup of its own."""
+    line = next(line for line in Path("/proc/self/cgroup").read_text().splitlines() if "memory" in line or "::" in line)
+    _, controllers, path = line.split(":", 2)
+    root = Path("/sys/fs/cgroup", "memory" if controllers else "", path.lstrip("/"))
+    group = root / f"yoloqat-bench-{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / ("memory.limit_in_bytes" if controllers else "memory.max")).write_text(str(MEMORY_BYTES))
+    except OSError:
+        pytest.skip("making a memory cgroup is not allowed here")
+    (group / "cgroup.procs").write_text(str(os.getpid()))
+    try:
+        yield
+    finally:
+        (root / "cgroup.procs").write_text(str(os.getpid()))
+
+
 @pytest.mark.bench
 @pytest.mark.parametrize(("name", "script", "artifacts", "fault", "state"), FAULTS, ids=[fault[0] for fault in FAULTS])
-def test_delay(tmp_path: Path, name: str, script: str, artifacts: dict[str, str], fault: Fault, state: str) -> None:
-    workspace = Workspace(tmp_path / "workspace")
+def test_delay(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    name: str,
+    script: str,
+    artifacts: dict[str, str],
+    fault: Fault,
+    state: str,
+) -> None:
+    folder = request.getfixturevalue("small") if fault is fill_disk else tmp_path
+    workspace = Workspace(folder / "workspace")
     workspace.runs.mkdir(parents=True)
-    argv = [sys.executable, "-c", f"import sys, time\n{script}"]
-    spec = RunSpec(id=new_run_id(), name="x", stage=COMMAND, command=argv, cwd="/", artifacts=artifacts)
-    launch(workspace, spec)
+    argv = [sys.executable, "-c", BEGIN + script]
+    spec = RunSpec(id=new_run_id(), name="x", stage=COMMAND, command=argv, cwd=str(folder), artifacts=artifacts)
+    with little_memory() if script == HUNGRY else contextlib.nullcontext():
+        launch(workspace, spec)
     time.sleep(1.0)
     fault(workspace, spec.id)
     began = time.monotonic()
@@ -92,7 +199,8 @@ def test_delay(tmp_path: Path, name: str, script: str, artifacts: dict[str, str]
         if found == state and (state != "running" or "lost" in reason):
             break
         assert asked - began < 20, (found, reason)
-    print(f"\n| {name} | {found} | {reason[:60]} | {time.monotonic() - began:.1f} s |")
+    delay = time.monotonic() - began
+    print(f"\n| {name} | {found} | {reason[:70]} | {delay:.1f} s | {rows_lost(workspace, spec.id)} |")
     record = ProcessRecord.read(workspace.run(spec.id).attempt(1).process)
     if record is not None and record.stage is not None and state == "running":
         os.kill(record.stage.pid, signal.SIGKILL)
