@@ -11,13 +11,15 @@ from app.services.importing import import_logs
 from app.services.index import catch_up, reindex
 from app.services.launch import launch_command
 from app.services.runs import find_run, get_detail, settle
+from app.services.watching import watch_log
 from db.views import Number, ResultsFileView, RunDetail
 from engine.contracts.run_folder import Workspace
 from tests.app.services.index_fixtures import add_folder, epochs_log, until, wait, workspace
+from tests.app.services.test_watching import Start, start
 from tests.conftest import REPOSITORY
 from tests.engine.logs.printed import row
 
-__all__ = ["workspace"]
+__all__ = ["start", "workspace"]
 PAIRS = REPOSITORY / "tests" / "fixtures" / "pairs"
 """Logs, and the files of results that the same runs left."""
 
@@ -194,3 +196,24 @@ def test_a_live_run(workspace: Workspace, tmp_path: Path) -> None:
     (tmp_path / "runs" / "exp" / "results.txt").unlink()
     reindex(workspace)
     assert told() == [("0.0502", "results.txt"), ("0.0602", "results.txt")]
+
+
+def test_a_watched_log(workspace: Workspace, tmp_path: Path, start: Start) -> None:
+    path, file = tmp_path / "train.log", tmp_path / "results.txt"
+    writer = start(path)
+    writer.print(epochs_log(0, 0))
+    until(lambda: path.exists() and path.stat().st_size == len(epochs_log(0, 0)))
+    file.write_text(results_row(0))
+    run_id = watch_log(workspace, path).run_id
+    assert numbers(get_detail(workspace, run_id), "mAP@.5:.95") == [("0.0502", "results.txt")]
+    writer.print(epochs_log(1, 1).partition(b"epochs...\n")[2])
+    expected = [("0.0502", "results.txt"), ("0.06", "log")]
+    until(lambda: numbers(get_detail(workspace, run_id), "mAP@.5:.95") == expected)
+    with file.open("a") as more:
+        more.write(results_row(1))
+    expected[1] = ("0.0602", "results.txt")
+    until(lambda: numbers(get_detail(workspace, run_id), "mAP@.5:.95") == expected)
+    assert find_run(workspace, run_id).state.is_live
+    writer.end()
+    settle(workspace, run_id)
+    assert numbers(get_detail(workspace, run_id), "mAP@.5:.95") == expected
