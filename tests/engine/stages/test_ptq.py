@@ -8,7 +8,7 @@ import torch
 from engine.data.config import load_data_config
 from engine.data.loader import val_loader
 from engine.models.checkpoint import load_checkpoint
-from engine.quant.quantizer import set_quantization
+from engine.quant.quantizer import quantized_convolutions, set_quantization
 from engine.quant.state import load_quantized
 from tests.engine.stages.toy import CALIBRATION_IMAGES, SIZE, VAL_IMAGES, Done, refusal, run_stage
 
@@ -70,6 +70,31 @@ def test_other_calibrators(calibrator: str, calibrated: Done, calibration: list[
     assert ranges != by_mse
     if calibrator == "max":
         assert all(value >= by_mse[name] * 0.999 for name, value in ranges.items())
+
+
+def test_auto_tries_all_calibrators_and_keeps_the_best(calibration: list[object], tmp_path: Path) -> None:
+    """At the widths that were asked for: the range that is best depends on them."""
+    widths = ("--bits", 6, "--layer-bits", r"model\.2\..*=w4", "model.77=w5a8")
+    done = run_stage("ptq", tmp_path / "run", *calibration, "--calibrator", "auto", "--notest", *widths)
+    assert done.code == 0, done.log
+    lines = done.log.splitlines()
+    start = lines.index("Calibrators by the head's error on 16 images:") + 1
+    table = [line.removesuffix("  kept").rsplit(maxsplit=1) for line in lines[start : start + 6]]
+    assert {name.strip() for name, _ in table} == {
+        "max", "mse", "entropy", "percentile 99.9", "percentile 99.99", "percentile 99.999"
+    }  # fmt: skip
+    errors = [float(error) for _, error in table]
+    assert errors == sorted(errors)
+    assert [line.endswith("kept") for line in lines[start : start + 6]] == [True] + [False] * 5
+    (event,) = done.events("calibration")
+    assert event["tried"] == pytest.approx({name.strip(): float(error) for name, error in table}, rel=1e-3)
+    assert str(table[0][0]).split()[0] == event["calibrator"]
+    assert "  W4A6 instead of W8A6: model.2.conv" in lines
+    assert "  W5A8 instead of W8A6: model.77.m.0, model.77.m.1, model.77.m.2" in lines
+    saved = load_checkpoint(tmp_path / "run/weights/ptq.pt")
+    model = load_quantized(saved)
+    bits = {name: conv._weight_quantizer.num_bits for name, conv in quantized_convolutions(model).items()}
+    assert (bits["model.2.conv"], bits["model.77.m.1"], bits["model.3.conv"]) == (4, 5, 8)
 
 
 def test_quantizing_twice_is_refused(toy_ptq: Path, toy_data: Path, tmp_path: Path) -> None:
