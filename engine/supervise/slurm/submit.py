@@ -103,6 +103,12 @@ def _launch_of(attempt: AttemptFolder) -> LaunchRecord:
 
 def _sbatch(argv: Sequence[str], script: Path, text: str, name: str) -> tuple[str, str]:
     """Returns the job's id and, in a federation, its cluster."""
+    if "\\" in str(script):
+        raise YoloqatError(
+            "Slurm cannot write below a folder that has a backslash in its name",
+            where=str(script.parent),
+            hint="Choose another workspace with --workspace.",
+        )
     try:
         script.parent.mkdir(parents=True, exist_ok=True)
         script.write_text(text, encoding="utf-8")

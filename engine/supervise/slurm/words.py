@@ -77,6 +77,7 @@ def why_it_ended(state: str, limit: str = "") -> str:
         "NODE_FAIL": "the node failed",
         "OUT_OF_MEMORY": "out of the memory that it asked Slurm for",
         "PREEMPTED": "preempted by a job of a higher priority",
+        "REVOKED": "another cluster of the federation has taken it over",
         "TIMEOUT": f"the time limit of {limit} is over" if limit else "its time limit is over",
         "UNKNOWN": "Slurm does not know its job any more",
     }

@@ -104,9 +104,7 @@ class Cluster:
         for name in ("state", "spool"):
             (self.folder / name).mkdir()
         self.conf.write_text(
-            _CONF.format(
-                host=self.host, folder=self.folder, user=_user(), controller_port=controller, node_port=node
-            )
+            _CONF.format(host=self.host, folder=self.folder, user=_user(), controller_port=controller, node_port=node)
         )
         # Any two devices: Slurm counts them, and nobody opens them.
         (self.folder / "gres.conf").write_text("AutoDetect=off\nName=gpu File=/dev/null\nName=gpu File=/dev/zero\n")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.contracts.outcome import Outcome, OutcomeKind
 from engine.contracts.states import RunState
 from tests.app.cli.slurm.conftest import Jobs
 from tests.conftest import REPOSITORY
@@ -64,6 +65,7 @@ def test_what_waits_to_be_started_again_says_so_and_can_be_stopped(batch: Jobs) 
     batch.until_job(run, "CANCELLED")
 
 
+@pytest.mark.slow
 def test_a_command_that_cannot_be_resumed_begins_anew(batch: Jobs) -> None:
     run = batch.run("echo hello; [ -e again ] || { touch again; exec sleep 60; }")
     batch.until((batch.cli.directory / "again").exists)
@@ -107,6 +109,7 @@ def test_a_preempted_run_goes_on_from_its_checkpoint_with_nobody_helping(batch: 
     assert second[0] > 0
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_or_resumed_otherwise_is_not_begun_by_its_job(batch: Jobs) -> None:
     run = train(batch)
     attempt = batch.cli.workspace.run(run).attempt(1)
@@ -119,3 +122,16 @@ def test_a_run_that_was_stopped_or_resumed_otherwise_is_not_begun_by_its_job(bat
     assert not batch.cli.workspace.run(run).attempt(2).path.exists()
     assert "the run has been stopped" in Path(batch.record(run).output).read_text()
     batch.until_state(run, RunState.STOPPED)
+
+
+@pytest.mark.slow
+def test_an_attempt_that_was_killed_without_a_word_has_an_end_and_a_next_one(batch: Jobs) -> None:
+    """It defies SIGINT and SIGTERM, so that Slurm kills it together with its runner."""
+    run = batch.run("trap '' INT TERM; echo hello; [ -e again ] || { touch again; while :; do sleep 0.1; done; }")
+    batch.until_printed(run, "hello")
+    batch.slurm.ask("scontrol", "requeue", batch.job_id(run))
+    start_again(batch, run)
+    assert batch.until_state(run, RunState.SUCCEEDED).attempt == 2
+    outcome = Outcome.read(batch.cli.workspace.run(run).attempt(1).outcome)
+    assert outcome is not None
+    assert (outcome.kind, outcome.reason) == (OutcomeKind.LOST, "Slurm put the job back into the queue")

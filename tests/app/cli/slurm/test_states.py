@@ -2,9 +2,11 @@
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
+from engine.contracts.run_folder import Workspace
 from engine.contracts.states import RunState
 from tests.app.cli.slurm.conftest import Jobs
 
@@ -127,3 +129,56 @@ def test_what_slurm_refuses_says_why_and_leaves_no_run_alive(batch: Jobs) -> Non
     assert "invalid partition specified: nowhere" in answer.err
     (row,) = batch.cli("ls", "--json").json()["runs"]
     assert row["state"] == "could not start"
+
+
+def test_what_is_slurms_to_do_is_refused_with_its_command(batch: Jobs) -> None:
+    held = batch.run("echo never", "--slurm", "extra=--hold", name="held")
+    batch.until_reason(held, "Slurm: held")
+    answer = batch.cli("hold", "held")
+    assert answer.code == 2
+    assert f"`scontrol hold {batch.job_id(held)}`" in answer.err
+    assert batch.cli("pause", "held").code == 2
+    assert "Slurm: held" in batch.cli("queue").out
+
+
+def test_what_only_accounting_still_knows_is_told_by_it(
+    batch: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No database is at hand to keep accounts: a script in the place of sacct prints what it prints."""
+    run = batch.run("exec sleep 60")
+    batch.until_state(run, RunState.RUNNING)
+    sacct = tmp_path / "bin" / "sacct"
+    sacct.parent.mkdir()
+    sacct.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\necho "TIMEOUT|01:00:00|node7"\n')
+    sacct.chmod(0o755)
+    monkeypatch.setenv("PATH", str(sacct.parent), prepend=os.pathsep)
+    batch.slurm.stop_daemon("slurmctld")
+    batch.slurm.start_controller("-c")
+    status = batch.until_state(run, RunState.KILLED)
+    assert status.reason == f"the time limit of 01:00:00 is over (job {batch.job_id(run)})"
+    assert f"--jobs={batch.job_id(run)}" in (tmp_path / "asked").read_text()
+
+
+def test_the_warning_before_the_time_limit_stops_the_stage_and_says_why(batch: Jobs) -> None:
+    """Slurm sends it of its own accord to jobs of ten minutes and more, whose time nobody waits out here."""
+    run = batch.run("trap 'echo saved; exit 0' INT; echo ready; while :; do sleep 0.1; done", "--slurm", "time=20")
+    assert "--signal=B:USR2@60" in batch.record(run).argv
+    batch.until_printed(run, "ready")
+    batch.slurm.ask("scancel", "--batch", "--signal=USR2", batch.job_id(run))
+    status = batch.until_state(run, RunState.KILLED)
+    assert status.reason == "the time limit is near; exit code 0"
+    assert "saved" in batch.console(run)
+
+
+def test_a_workspace_may_be_called_anything_but_for_what_slurm_cannot_take(batch: Jobs, tmp_path: Path) -> None:
+    cli = batch.cli
+    cli.workspace = Workspace(tmp_path / 'it\'s 100%j "quoted"')
+    cli.environment["YOLOQAT_WORKSPACE"] = str(cli.workspace.path)
+    run = batch.run("echo done")
+    batch.until_state(run, RunState.SUCCEEDED)
+    batch.until_job(run, "COMPLETED")
+    assert Path(batch.record(run).output).exists()
+    cli.environment["YOLOQAT_WORKSPACE"] = str(tmp_path / "back\\slash")
+    answer = cli("run", "--executor", "slurm", "--", "true")
+    assert answer.code == 2
+    assert "backslash" in answer.err
