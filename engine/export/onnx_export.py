@@ -21,6 +21,8 @@ from engine.quant.library import TensorQuantizer
 from engine.quant.quantizer import quantized_convolutions
 
 INPUT, OUTPUT = "images", "outputs"
+NAMED = 5
+"""Layers that a message names, at most."""
 Heads = Literal["decoded", "raw"]
 
 
@@ -104,8 +106,9 @@ def _check_widths(model: nn.Module) -> None:
         if conv._input_quantizer.num_bits != 8
     ]
     if narrow:
+        others = f" and {len(narrow) - NAMED} others" if len(narrow) > NAMED else ""
         raise YoloqatError(
-            f"the inputs of {', '.join(narrow)} have other than 8 bits, which int8 Q/DQ cannot express",
+            f"the inputs of {', '.join(narrow[:NAMED])}{others} have other than 8 bits, which int8 Q/DQ cannot express",
             hint="Give `ptq` 8 bits for them (--bits 8, --layer-bits REGEX=a8). Weights may have fewer.",
         )
 
