@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -95,7 +96,8 @@ class ResultsFollower:
         found: dict[Path, set[int]] = {}
         for number, folders in told.items():
             for path in results_beside(log, folders, cwd):
-                found.setdefault(path, set()).add(number)
+                if not self._is_older(path):
+                    found.setdefault(path, set()).add(number)
         for attempt in self._folder.attempts():
             own = set(told.get(attempt.number, ()))
             others = {number for number, folders in told.items() if not folders or not own or own & set(folders)}
@@ -103,6 +105,15 @@ class ResultsFollower:
                 if (attempt.path / name).is_file():
                     found.setdefault(attempt.path / name, set()).update(others)
         return {path: frozenset(attempts) for path, attempts in found.items()}
+
+    def _is_older(self, path: Path) -> bool:
+        """Whether a file has not been written since the run was launched: its folder has served an earlier one."""
+        if self._spec.source != "launched":
+            return False
+        stamp = stamp_of(path)
+        created = self._spec.created_at
+        launched = created if created.tzinfo is not None else created.replace(tzinfo=UTC)
+        return stamp is not None and stamp[2] < launched.timestamp() * 1e9
 
     def _tell(
         self,

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.command import upgrade
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlmodel import SQLModel
@@ -19,10 +20,11 @@ from db.connect import connect
 from db.migrate import alembic_config
 from db.migrations import HEAD, REVISIONS
 from db.open import Store, open_store
-from db.queries import list_runs
+from db.queries import get_detail, list_runs
+from db.views import Number
 from engine.contracts.errors import YoloqatError
 from tests.conftest import REPOSITORY
-from tests.db.rows import add_run, dump
+from tests.db.rows import a_run, add_run, an_attempt, dump
 
 NEXT = """
 import sqlalchemy as sa
@@ -183,3 +185,33 @@ def test_an_open_database_survives_a_folder_with_signs_in_its_name(tmp_path: Pat
         store: Store = open_store(folder / "yoloqat.db")
         assert list_runs(store) == []
         store.close()
+
+
+def test_a_database_of_the_first_version_keeps_its_rows_and_takes_numbers_for_the_logs(tmp_path: Path) -> None:
+    path = tmp_path / "yoloqat.db"
+    engine = connect(path)
+    with engine.begin() as connection:
+        upgrade(alembic_config(connection), "0001")
+    engine.dispose()
+    with closing(sqlite3.connect(path)) as file:
+        run = a_run("old").model_dump()
+        _insert(file, "run", run)
+        _insert(file, "attempt", an_attempt("old").model_dump())
+        _insert(file, "epoch", {"run_id": "old", "attempt": 1, "epoch": 0, "last_epoch": 2})
+        number = {"key": "mAP@.5:.95", "text": "0.478", "value": 0.478}
+        _insert(file, "metric", {"run_id": "old", "attempt": 1, "epoch": 0, **number})
+        file.commit()
+    store = open_store(path)
+    detail = get_detail(store, "old")
+    store.close()
+    assert detail is not None
+    assert detail.epochs[0].values == {"mAP@.5:.95": Number("0.478", 0.478, "log")}
+    assert (detail.results, dump(path)["alembic_version"]) == ((), [(HEAD,)])
+
+
+def _insert(file: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
+    """One row, with the columns that the table has."""
+    columns = {name for _, name, *_ in file.execute(f"PRAGMA table_info('{table}')")}
+    known = {name: value for name, value in row.items() if name in columns}
+    names, places = ", ".join(f'"{name}"' for name in known), ", ".join("?" * len(known))
+    file.execute(f'INSERT INTO "{table}" ({names}) VALUES ({places})', tuple(known.values()))

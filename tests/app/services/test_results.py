@@ -164,20 +164,24 @@ def test_what_bears_the_name_and_is_none(workspace: Workspace, tmp_path: Path, k
 TRAINER = r"""
 import pathlib, sys, time
 folder = pathlib.Path("runs/exp")
-folder.mkdir(parents=True)
+folder.mkdir(parents=True, exist_ok=True)
 print("Logging results to runs/exp", flush=True)
 lines, rows = sys.argv[1].split("\f"), sys.argv[2].split("\f")
 for line, row in zip(lines, rows):
     print(line, flush=True)
-    with (folder / "results.txt").open("a") as file:
-        file.write(row)
-    while not pathlib.Path("go on").exists():
-        time.sleep(0.05)
+    for step in ("stored", "go on"):
+        while not pathlib.Path(step).exists():
+            time.sleep(0.05)
+        if step == "stored":
+            with (folder / "results.txt").open("a") as file:
+                file.write(row)
 """
 
 
 def test_a_live_run(workspace: Workspace, tmp_path: Path) -> None:
-    """The file is read again as it grows, and kept when the run has ended."""
+    """The file is read again as it grows, and kept when the run has ended. What stood in it before is another run's."""
+    (tmp_path / "runs" / "exp").mkdir(parents=True)
+    (tmp_path / "runs" / "exp" / "results.txt").write_text("".join(results_row(epoch, loss=0.07) for epoch in range(9)))
     lines = [epochs_log(0, 0).decode(), epochs_log(1, 1).decode().partition("epochs...\n")[2]]
     rows = [results_row(0), results_row(1)]
     argv = [sys.executable, "-c", TRAINER, "\f".join(lines), "\f".join(rows)]
@@ -187,7 +191,10 @@ def test_a_live_run(workspace: Workspace, tmp_path: Path) -> None:
         catch_up(workspace)
         return numbers(get_detail(workspace, run_id), "mAP@.5:.95")
 
-    until(lambda: told()[:1] == [("0.0502", "results.txt")])
+    until(lambda: told() == [("0.05", "log")])
+    assert get_detail(workspace, run_id).results == ()
+    (tmp_path / "stored").touch()
+    until(lambda: told() == [("0.0502", "results.txt")])
     assert find_run(workspace, run_id).state.is_live
     (tmp_path / "go on").touch()
     wait(workspace, run_id)
