@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from app.cli.output import print_json, say, say_workspace, table
+from app.cli.output import print_json, printable, say, say_workspace, table
 from app.services.importing import ImportReport
 
 
@@ -33,17 +33,19 @@ def call(arguments: argparse.Namespace) -> int:
         document = {"runs": summary.runs, "others": summary.others, "dry_run": arguments.dry_run}
         print_json({"schema": 1, "workspace": workspace.path, "imported": summary.files, **document})
         return 0
-    told = [_told(report) for report in summary.files]
+    read = [report for report in summary.files if report.status != "not read"]
     headers = ["FILE", "RUN", "FORMAT", "EPOCHS", "EVALUATIONS", "LINES", "NOT READ", ""]
-    names = _shown_paths([report.path for report in summary.files])
-    print(table(headers, [[name, *row] for name, row in zip(names, told, strict=True)], right=range(3, 7)))
+    names = _shown_paths([report.path for report in read])
+    rows = [[name, *_told(report)] for name, report in zip(names, read, strict=True)]
+    print(table(headers, rows, right=range(3, 7)))
+    for report in summary.files:
+        if report.status == "not read":
+            print(f"not read: {printable(str(report.path))}: {printable(report.reason)}")
     say(f"would be: {summary.sentence}" if arguments.dry_run else summary.sentence)
     return 0
 
 
 def _told(report: ImportReport) -> list[str]:
-    if report.status == "not read":
-        return ["–", report.role, "", "", "", "", report.reason]
     counts = (report.epochs, report.evaluations, report.lines, report.not_understood)
     is_log = report.role in ("log", "results", "event file")
     numbers = [str(count) for count in counts] if is_log else ["", "", str(report.lines) if report.lines else "", ""]

@@ -69,6 +69,11 @@ def plain(value: Any) -> Any:
     return value
 
 
+def printable(text: str) -> str:
+    """The text without what a terminal would take for a command."""
+    return _CONTROL.sub("", text)
+
+
 def table_width(rows: Sequence[Sequence[str]]) -> int:
     """The columns of the terminal that a table with these rows, its headers among them, would like to have."""
     widths = _column_widths(rows)

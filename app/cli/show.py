@@ -3,9 +3,10 @@
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import wrap
 
 from app.cli.list_runs import progress_words, state_words
-from app.cli.output import columns, fit, print_json, say_workspace, table
+from app.cli.output import columns, fit, print_json, printable, say_workspace, table
 from app.services.comparable import METRICS, fraction_text
 from app.services.dialect import log_dialect, sensitive_layers
 from app.services.losses import loss_names
@@ -42,6 +43,7 @@ def call(arguments: argparse.Namespace) -> int:
         _evaluations(detail.evaluations),
         _layers(detail),
         _artifacts(detail),
+        _options(detail),
     ]
     print("\n\n".join(part for part in parts if part))
     return 0
@@ -59,7 +61,7 @@ def _head(detail: RunDetail, folder: Path) -> Iterator[str]:
         "started": f"{run.started_at:%Y-%m-%d %H:%M:%S} UTC, {age(run.started_at)} ago" if run.started_at else "",
         "time": duration(run.seconds) if run.seconds is not None else "",
         "attempt": str(run.attempt) if run.attempt > 1 else "",
-        "imported": detail.imported_from or "",
+        "log" if run.source == "watched" else "imported": detail.imported_from or "",
         "format": log_dialect(detail),
         "latency": ", ".join(told[0] for told in (timed_latency(detail), timed_throughput(detail)) if told),
         "folder": str(folder),
@@ -74,7 +76,7 @@ def _head(detail: RunDetail, folder: Path) -> Iterator[str]:
     for name, text in facts.items():
         if text:
             # Paths are for copying, so they are never cut.
-            whole = name in ("folder", "imported", "results", "aside")
+            whole = name in ("folder", "imported", "log", "results", "aside")
             yield f"{name:<9} {text}" if whole else fit(f"{name:<9} {text}", columns()).rstrip()
 
 
@@ -160,3 +162,11 @@ def _artifacts(detail: RunDetail) -> str:
         for artifact in detail.artifacts
     ]
     return table(["FILE", "ROLE", "MB", "SHA-256", "PATH"], rows, right=(2,), flexible=4) if rows else ""
+
+
+def _options(detail: RunDetail) -> str:
+    """Those that a trainer of others has left; those of our stages stand in the command line."""
+    if detail.run.source == "launched" or not detail.options:
+        return ""
+    pairs = [printable(f"{name}={value}") for name, value in detail.options.items()]
+    return "\n".join(["OPTIONS", *wrap("  ".join(pairs), columns(), break_long_words=False, break_on_hyphens=False)])

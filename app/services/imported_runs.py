@@ -164,16 +164,13 @@ def write_changes(workspace: Workspace, run_id: str, run: FoundRun, record: Impo
 
 
 def write_files(folder: RunFolder, run: FoundRun) -> None:
-    """Copy consoles, and the results beside them, as far as the copies lack anything."""
+    """Copy consoles as far as the copies lack anything. The index reads the results beside them, and keeps them."""
     for number, piece in enumerate(run.consoles, 1):
         attempt = folder.attempt(number)
         attempt.path.mkdir(exist_ok=True)
         _copy(piece, attempt.console)
     if not run.consoles:
         folder.attempt(1).console.touch()
-    elif run.results is not None and run.results not in run.consoles:
-        # By this name it covers the log's numbers.
-        _copy(run.results, folder.attempt(len(run.consoles)).path / (run.results.part.parser.dialect or "results"))
     if run.watch is not None:
         run.watch.write(folder.attempts()[-1].watch)
 

@@ -33,7 +33,8 @@ def about(detail: RunDetail, folder: str, provenance: Provenance | None = None) 
     if detail.cwd:
         lines.append(join([(("in ", "muted"), (clean(detail.cwd), ""))]))
     if detail.imported_from:
-        lines += ["", (("Imported from", "title"),), clean(detail.imported_from)]
+        heading = "Follows" if run.source == "watched" else "Imported from"
+        lines += ["", ((heading, "title"),), clean(detail.imported_from)]
         if dialect := log_dialect(detail):
             lines.append(join([(("as ", "muted"), (clean(dialect), ""))]))
     if detail.results:
@@ -75,6 +76,8 @@ def _facts(run: RunView, folder: str) -> list[Cell]:
 
 def _what_to_do(run: RunView, artifacts: tuple[ArtifactView, ...]) -> list[Cell]:
     """How to stop a live run, and how to go on from one that ended early."""
+    if run.state.is_live and run.source == "watched":
+        return ["", (("Stop", "title"),), "it was not started here, and is not stopped from here"]
     if run.state.is_live:
         return ["", (("Stop", "title"),), f"key s, or: yoloqat stop {shlex.quote(clean(run.name))}"]
     if run.source != "launched" or run.state is RunState.SUCCEEDED:

@@ -43,7 +43,7 @@ def training(save_dir: str = "", *, epochs: int = 3, box: float = 0.05) -> bytes
 def results_txt(epochs: int = 3, *, shift: float = 0.0) -> str:
     """The results of the same training, with more digits."""
     return "".join(
-        f"{f'{epoch}/2':>10}      7.5G   0.05000    0.0300    0.0100    0.0900        12       640"
+        f"{f'{epoch}/2':>10}      7.5G   0.05000    0.0200    0.0100    0.0800       132       640"
         f"    0.5001    0.4002    0.3003   {0.2003 + epoch / 100 + shift:.4f}   0.04   0.03   0.01\n"
         for epoch in range(epochs)
     )
@@ -86,6 +86,8 @@ def test_a_tree_of_runs_with_the_logs_above_it(workspace: Workspace, tmp_path: P
     assert paths["best"] == str(project / "runs" / "train" / "exp" / "weights" / "best.pt")
     assert not list(workspace.runs.rglob("*.pt")), "weights stay where they are"
     assert b"Namespace" in workspace.run(runs["exp"].id).attempt(1).console.read_bytes()
+    assert [epoch.values["mAP@.5:.95"].text for epoch in detail.epochs] == ["0.2003", "0.2103", "0.2203"]
+    assert [file.path for file in detail.results] == [str(project / "runs" / "train" / "exp" / "results.txt")]
     assert b"Namespace" not in workspace.run(runs["exp2"].id).attempt(1).console.read_bytes()
 
 
