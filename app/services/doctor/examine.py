@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from app.services.doctor.database import check_database
 from app.services.doctor.disk import check_disk, check_file_system
 from app.services.doctor.finding import Finding
+from app.services.doctor.gpu import check_gpu
 from app.services.doctor.limits import check_limits, check_memory, check_shared_memory
 from app.services.doctor.logout import check_logout
-from app.services.doctor.packages import check_gpu, check_packages
+from app.services.doctor.packages import check_packages
 from engine.contracts.run_folder import Workspace
 
 
