@@ -77,8 +77,8 @@ def archive(host: Host, run: RunView) -> None:
 
 
 def delete(host: Host, run: RunView) -> None:
-    """Move a run into the trash."""
-    if run.state.is_live:
+    """Move a run into the trash; one whose process was not started here is no longer followed."""
+    if run.state.is_live and run.source != "watched":
         host.notify(clean(f"{run.name} is {run.state.value}: stop it first."), severity="warning", markup=False)
         return
 

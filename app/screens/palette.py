@@ -33,7 +33,7 @@ class RunCommands(Provider):
         for run in runs:
             name, about = clean(run.name), escape(f"{clean(run.stage)}, {look(run).word}")
             yield f"Open {name}", about, partial(app.guide.open_run, run.id)
-            if run.state.is_live:
+            if run.state.is_live and run.source != "watched":
                 yield f"Stop {name}", about, partial(ask_to_stop, app, run)
             elif run.state is not RunState.SUCCEEDED and run.source == "launched":
                 yield f"Resume {name}", about, partial(actions.resume, app, run)

@@ -14,6 +14,8 @@ from engine.supervise.state import read_state
 def delete_runs(workspace: Workspace, run_ids: Sequence[str]) -> list[RunName]:
     """Move runs into the trash. All are checked before the first one is moved.
 
+    The log of a live run that was not started here is no longer followed then; its process goes on.
+
     Returns:
         What they are called.
 
@@ -25,7 +27,7 @@ def delete_runs(workspace: Workspace, run_ids: Sequence[str]) -> list[RunName]:
         waiting = _waiting(workspace)
         for run in names:
             state = read_state(workspace.run(run.id)).state
-            if state.is_live:
+            if state.is_live and not is_watched(workspace.run(run.id)):
                 raise YoloqatError(
                     f"{run.name} is {state.value}", where=run.id, hint=f"Stop it first: yoloqat stop {run.name}"
                 )
@@ -104,6 +106,12 @@ def _waiting(workspace: Workspace) -> dict[str, RunName]:
             for parent in RunSpec.read(folder.spec).parents:
                 found[parent] = run
     return found
+
+
+def is_watched(folder: RunFolder) -> bool:
+    """Whether its process was not started here, and needs nothing of what is deleted."""
+    attempts = folder.attempts()
+    return bool(attempts) and attempts[-1].watch.exists()
 
 
 def _move(source: RunFolder, target: RunFolder) -> None:

@@ -16,11 +16,13 @@ import pytest
 from app.services.control import run_status, stop_run
 from app.services.importing import import_paths
 from app.services.runs import find_run, get_detail, list_runs, settle
+from app.services.trash import delete_runs, undelete_runs
 from app.services.watching import attach, watch_log
 from engine.contracts.errors import YoloqatError
+from engine.contracts.process import ProcessRecord
 from engine.contracts.run_folder import Workspace
 from engine.contracts.states import RunState
-from tests.app.services.index_fixtures import until, workspace
+from tests.app.services.index_fixtures import train, until, workspace
 from tests.app.services.test_import_trees import training, write_run
 
 __all__ = ["workspace"]
@@ -231,6 +233,31 @@ def test_it_cannot_be_stopped_from_here(workspace: Workspace, tmp_path: Path, st
     with pytest.raises(YoloqatError, match="not started here"):
         stop_run(workspace, watched.run_id)
     assert run_status(workspace, watched.run_id).stopping == ""
+
+
+def test_a_deleted_one_is_no_longer_followed(workspace: Workspace, tmp_path: Path, start: Start) -> None:
+    path = tmp_path / "train.log"
+    writer = start(path)
+    writer.print(b"".join(lines()[:5]))
+    until(lambda: path.stat().st_size > 0)
+    watched = watch_log(workspace, path)
+    delete_runs(workspace, [watched.run_id])
+    assert list_runs(workspace) == []
+    writer.print(b"".join(lines()[5:9]))
+    undelete_runs(workspace)
+    until(lambda: find_run(workspace, watched.run_id).epochs_done == 2)
+
+
+def test_a_run_of_ours_is_not_watched_twice(workspace: Workspace) -> None:
+    run_id = train(workspace, 100, 0.2)
+    console = workspace.run(run_id).attempt(1).console
+    until(lambda: console.exists() and console.stat().st_size > 0)
+    process = ProcessRecord.read(workspace.run(run_id).attempt(1).process)
+    assert process is not None
+    assert process.stage is not None
+    for watch in (lambda: watch_log(workspace, console), lambda: attach(workspace, process.stage.pid)):  # type: ignore[union-attr]
+        with pytest.raises(YoloqatError, match="follows already"):
+            watch()
 
 
 @pytest.mark.parametrize(
