@@ -157,6 +157,23 @@ def test_a_fine_tuning_that_was_killed_goes_on(
     assert_same_weights(folder / "weights" / "last.pt", tuned.folder / "weights" / "last.pt")
 
 
+@pytest.mark.slow
+def test_averages_and_learned_ranges_go_on_too(tuning: list[object], tmp_path: Path, left_alone: list[Running]) -> None:
+    options = [*tuning, "--lsq", "--ema", 0.9]
+    whole = run_stage("qat", tmp_path / "whole", *options)
+    folder = tmp_path / "run"
+    killed = Running("qat", folder, *options)
+    left_alone.append(killed)
+    killed.wait_for('"event": "epoch", "epoch": 0,')
+    killed.stop(signal.SIGKILL)
+    message = refusal("qat", folder, *tuning, "--resume")
+    assert "last.pt was fine-tuned with lsq True, this is False" in message
+    done = run_stage("qat", folder, *options, "--resume")
+    assert done.code == 0, done.log
+    assert (folder / "results.txt").read_text() == (whole.folder / "results.txt").read_text()
+    assert_same_weights(folder / "weights" / "last.pt", whole.folder / "weights" / "last.pt")
+
+
 def test_nothing_to_resume(short: list[object], tmp_path: Path) -> None:
     message = refusal("retrain", tmp_path / "run", *short, "--resume")
     assert message == (

@@ -93,14 +93,14 @@ def environment(**more: str) -> dict[str, str]:
     }
 
 
-def run_stage(name: str, folder: Path, *given: object, **env: str) -> Done:
+def run_stage(name: str, folder: Path, *given: object, timeout: float = 300, **env: str) -> Done:
     """Run a stage to its end, both streams into one log."""
     done = subprocess.run(
         command(name, folder, *given),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env=environment(**env),
-        timeout=300,
+        timeout=timeout,
         cwd=folder.parent,
     )
     return Done(done.returncode, done.stdout.decode(), folder)
