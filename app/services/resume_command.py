@@ -11,6 +11,8 @@ from engine.logs.text import decode
 
 _READ_BYTES = 4 << 20
 """Of the log's beginning: trainers tell their folder before the first epoch."""
+_SCRIPTS = ("train.py", "train_aux.py", "train_dual.py", "train_triple.py")
+_KNOWN = "YOLOv5, YOLOv7, YOLOv9, Ultralytics"
 _FOLDER = re.compile(r"(?:Logging results to|Results saved to) (?P<folder>\S.*?)\s*$")
 
 
@@ -46,7 +48,7 @@ def resume_command(argv: Sequence[str], cwd: Path, console: Path, *, must_exist:
     """
     found = next(((t, at) for t in _TEMPLATES if (at := t.find(argv)) is not None), None)
     if found is None:
-        raise _cannot("this command is none of the trainers whose resuming is known: YOLOv5, YOLOv7, Ultralytics")
+        raise _cannot(f"this command is none of the trainers whose resuming is known: {_KNOWN}")
     template, at = found
     folder = _results_folder(console)
     if folder is None:
@@ -74,8 +76,7 @@ def _results_folder(console: Path) -> str | None:
 
 
 def _find_script(argv: Sequence[str]) -> int | None:
-    names = ("train.py", "train_aux.py")
-    return next((i for i, word in enumerate(argv) if os.path.basename(word) in names), None)
+    return next((i for i, word in enumerate(argv) if os.path.basename(word) in _SCRIPTS), None)
 
 
 def _resume_script(argv: Sequence[str], at: int, checkpoint: Path) -> list[str]:
@@ -94,6 +95,6 @@ def _resume_ultralytics(argv: Sequence[str], at: int, checkpoint: Path) -> list[
 
 
 _TEMPLATES = (
-    _Template("YOLOv5 and YOLOv7", _find_script, _resume_script),
+    _Template("YOLOv5, YOLOv7 and YOLOv9", _find_script, _resume_script),
     _Template("Ultralytics", _find_ultralytics, _resume_ultralytics),
 )
