@@ -17,6 +17,8 @@ from engine.runner.records import read_json, write_json
 from engine.supervise.slurm.client import NoAnswer, Reply, call, message, on_cluster
 
 FRESH_SECONDS = 5.0
+NEWEST_SECONDS = 1.0
+"""The oldest answer that counts where something is known to have happened since."""
 RETRY_SECONDS = 15.0
 """After no answer: whoever looks in between is told so at once."""
 UNKNOWN = "UNKNOWN"
@@ -54,21 +56,26 @@ class _Listing:
     error: str = ""
     jobs: dict[str, Job] = field(default_factory=dict)
 
-    @property
-    def is_fresh(self) -> bool:
+    def is_fresh(self, since: float) -> bool:
         age = time.time() - self.asked_at  # negative after the clock was set back
-        return 0 <= age < (RETRY_SECONDS if self.error else FRESH_SECONDS)
+        if self.error:
+            return 0 <= age < RETRY_SECONDS
+        return 0 <= age < (FRESH_SECONDS if self.asked_at >= since else min(NEWEST_SECONDS, FRESH_SECONDS))
 
 
 _listings: dict[Path, tuple[tuple[int, int], _Listing]] = {}
 _single: dict[tuple[Path, str], tuple[float, Seen]] = {}
 
 
-def look(attempt: AttemptFolder, record: SlurmRecord) -> Seen:
-    """What Slurm says of the job of an attempt; at most a few seconds old while Slurm answers."""
+def look(attempt: AttemptFolder, record: SlurmRecord, *, since: float = 0.0) -> Seen:
+    """What Slurm says of the job of an attempt; at most a few seconds old while Slurm answers.
+
+    Args:
+        since: when something happened that an older answer cannot tell, in seconds since the epoch.
+    """
     path = workspace_of(attempt).slurm_jobs
     if not record.cluster:
-        listing = _current(path)
+        listing = _current(path, since)
         job = listing.jobs.get(record.job_id)
         if job is not None or listing.error:
             return Seen(job or _last_single(path, record), listing.error)
@@ -103,15 +110,15 @@ def _last_single(path: Path, record: SlurmRecord) -> Job | None:
     return known[1].job if known else None
 
 
-def _current(path: Path) -> _Listing:
+def _current(path: Path, since: float) -> _Listing:
     listing = _read(path)
-    if listing.is_fresh:
+    if listing.is_fresh(since):
         return listing
     with _asking(path) as is_ours:
         if not is_ours:  # another process asks; what it asked last will do until then
             return listing
         listing = _read(path)
-        if listing.is_fresh:
+        if listing.is_fresh(since):
             return listing
         try:
             listing = _Listing(time.time(), "", _ask_for_all())

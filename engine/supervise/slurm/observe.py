@@ -9,7 +9,7 @@ from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.runner import wait
 from engine.supervise.slurm.jobs import Job, Seen, look
 from engine.supervise.slurm.verdict import amended, conclude, is_in_doubt, remember_end
-from engine.supervise.slurm.words import AT_WORK, ENDED, NEVER, where_it_runs, why_it_ended, why_it_waits
+from engine.supervise.slurm.words import AT_WORK, ENDED, ENDING, NEVER, where_it_runs, why_it_ended, why_it_waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def observe(folder: RunFolder, attempt: AttemptFolder, record: SlurmRecord) -> O
     end = SlurmEnd.read(attempt.slurm_end)
     if outcome is not None and end is not None:
         return Observed(amended(folder, outcome, record, end))
-    seen = look(attempt, record)
+    seen = look(attempt, record, since=outcome.ended_at.timestamp() if outcome and outcome.ended_at else 0.0)
     if outcome is None:
         outcome = Outcome.read(attempt.outcome)  # it may have ended just now
         if outcome is not None and not is_in_doubt(attempt, outcome):
@@ -62,6 +62,7 @@ def _is_over(job: Job) -> bool:
 def _living(attempt: AttemptFolder, record: SlurmRecord, seen: Seen, *, put_back: bool) -> Observed:
     silent = f"; Slurm does not answer: {seen.error}" if seen.error else ""
     job = seen.job
+    put_back = put_back and (job is None or job.state != ENDING)  # whether it is put back is still to come
     if job is None:
         # Submitted, and nothing heard since. What its runner has written, it has written on a node.
         if attempt.process.exists():

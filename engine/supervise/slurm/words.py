@@ -13,6 +13,7 @@ ENDED = frozenset(
     }
 )  # fmt: skip
 """Any other state, one that only a later Slurm knows among them, is a job that lives."""
+ENDING = "COMPLETING"
 NEVER = "DependencyNeverSatisfied"
 _HELD = frozenset({"JobHeldUser", "JobHeldAdmin", "JobHoldMaxRequeue"})
 _REASONS = {
@@ -61,8 +62,8 @@ def why_it_waits(state: str, reason: str) -> str:
 
 def where_it_runs(job_id: str, state: str, nodes: str) -> str:
     """`Slurm job 12 on node7`."""
-    suspended = ", suspended" if state in ("SUSPENDED", "STOPPED") else ""
-    return f"Slurm job {job_id}" + (f" on {nodes}" if nodes else "") + suspended
+    more = {"SUSPENDED": ", suspended", "STOPPED": ", suspended", ENDING: ", ending"}.get(state, "")
+    return f"Slurm job {job_id}" + (f" on {nodes}" if nodes else "") + more
 
 
 def why_it_ended(state: str, limit: str = "") -> str:

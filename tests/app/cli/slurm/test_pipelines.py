@@ -35,7 +35,7 @@ stages:
     command: [sh, -c, 'echo never']
     needs: [second]
 """
-GRID = """
+HELD_GRID = """
 name: grid
 executor: slurm
 stages:
@@ -43,7 +43,7 @@ stages:
     uses: shapes
     options: {train_images: 2, val_images: 2}
     grid: {image_size: [32, 48, 64]}
-    slurm: {}
+    slurm: {extra: [--hold]}
   look:
     command: [sh, -c, 'until [ -e go ]; do sleep 0.1; done; cat ${shapes.data}']
 """
@@ -131,7 +131,7 @@ def test_a_failed_step_blocks_what_needs_it_and_says_why_until_it_is_resumed(bat
 
 
 def test_a_grid_is_an_array_and_each_child_follows_its_own_parent(batch: Jobs) -> None:
-    runs = batch.pipeline(GRID)
+    runs = batch.pipeline(HELD_GRID)
     shapes = [run for step, run in runs.items() if step.startswith("shapes")]
     looks = [run for step, run in runs.items() if step.startswith("look")]
     numbers = [[batch.job_id(run).split("_") for run in each] for each in (shapes, looks)]
@@ -141,6 +141,7 @@ def test_a_grid_is_an_array_and_each_child_follows_its_own_parent(batch: Jobs) -
     assert f"--dependency=aftercorr:{numbers[0][0][0]}" in batch.record(looks[0]).argv
     assert batch.slurm.shown(batch.job_id(shapes[1]))["JobName"] == "grid-shapes"
     batch.until_reason(looks[1], "waits for grid-shapes-48")
+    batch.slurm.ask("scontrol", "release", numbers[0][0][0])
     batch.open_gate()
     for size, parent, child in zip((32, 48, 64), shapes, looks, strict=True):
         batch.until_state(child, RunState.SUCCEEDED, 60)
@@ -149,8 +150,7 @@ def test_a_grid_is_an_array_and_each_child_follows_its_own_parent(batch: Jobs) -
 
 
 def test_one_task_of_an_array_can_fail_or_be_stopped_without_the_others(batch: Jobs) -> None:
-    text = GRID.replace("[32, 48, 64]", "[32, 48, 64, 80]").replace("slurm: {}", "slurm: {extra: [--hold]}")
-    runs = batch.pipeline(text)
+    runs = batch.pipeline(HELD_GRID.replace("[32, 48, 64]", "[32, 48, 64, 80]"))
     shapes = [run for step, run in runs.items() if step.startswith("shapes")]
     looks = [run for step, run in runs.items() if step.startswith("look")]
     for run in shapes:
