@@ -5,6 +5,7 @@ indexer's lock copies.
 """
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from engine.contracts.watching import WatchRecord
 from engine.supervise.open_files import open_files
 from engine.supervise.watched import current_writers
 
+_LOG = logging.getLogger(__name__)
 _READ_BYTES = 1 << 20
 _MOST_BYTES = 64 << 20
 """Copied in one look, so that other runs have their turn."""
@@ -35,13 +37,26 @@ class Mirror:
         self._file: BinaryIO | None = None
         self._stamp: tuple[int, int] | None = None
         self._looked_at = datetime.min.replace(tzinfo=UTC)
+        self._failure = ""
 
     def catch_up(self) -> bool:
         """Copy what is new. A file that was truncated or replaced is a new attempt.
 
+        What cannot be read or written now, for a server is away or the disk is full, is tried again the next time.
+
         Returns:
             Whether anything was new.
         """
+        try:
+            return self._catch_up()
+        except OSError as error:
+            if str(error) != self._failure:
+                _LOG.warning("%s cannot be followed at present: %s", self._folder.id, error)
+            self._failure = str(error)
+            self.close()
+            return False
+
+    def _catch_up(self) -> bool:
         self._open_newest()
         if self._attempt is None or self._record is None or self._record.ended_at is not None:
             return False

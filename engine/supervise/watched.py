@@ -11,10 +11,13 @@ from engine.contracts.process import ProcessIdentity
 from engine.contracts.run_folder import AttemptFolder
 from engine.contracts.watching import WatchRecord
 from engine.runner.identity import ALIVE, ELSEWHERE, REBOOTED, Identity, presence
+from engine.supervise.evidence import measure_silence
 from engine.supervise.open_files import writers, writes
 
 _LOOK_SECONDS = 2.0
 """How often all processes are looked through for the one that writes a log, at most."""
+_ELSEWHERE_SECONDS = 3600.0
+"""Without growth, after which a process on another machine or in another container is taken to be gone."""
 GROWING_SECONDS = 60.0
 _PATIENCE = 3.0
 """Times the longest gap: a file that nobody is seen to write lives as long as it grows in its rhythm."""
@@ -38,11 +41,15 @@ def observe(attempt: AttemptFolder) -> Observed | None:
         return None
     if record.ended_at is not None:
         return Observed(False, "", record)
+    known = [record.process] if record.process is not None else record.writers
+    found = [presence(_identity(process)) for process in known]
+    if ELSEWHERE in found and ALIVE not in found:
+        # Its end will be written down where it can be seen; unless that container or machine is gone itself.
+        alive = measure_silence(attempt).seconds < _ELSEWHERE_SECONDS
+        return Observed(alive, f"on {known[found.index(ELSEWHERE)].host}" if alive else "", record)
     if record.process is not None:
-        found = presence(_identity(record.process))
-        if found != ELSEWHERE:
-            alive = found == ALIVE
-            return Observed(alive, _words(record.process) if alive else "", record, rebooted=found == REBOOTED)
+        alive = found == [ALIVE]
+        return Observed(alive, _words(record.process) if alive else "", record, rebooted=REBOOTED in found)
     seen = current_writers(record)
     if seen:
         return Observed(True, f"written by {_words(seen[0])}", record)
@@ -50,8 +57,7 @@ def observe(attempt: AttemptFolder) -> Observed | None:
         return Observed(True, "its log was replaced by another file", record)
     if not record.writers and _grows(record):
         return Observed(True, "it grows; who writes it cannot be seen from here", record)
-    rebooted = any(presence(_identity(writer)) == REBOOTED for writer in record.writers)
-    return Observed(False, "", record, rebooted=rebooted)
+    return Observed(False, "", record, rebooted=REBOOTED in found)
 
 
 def current_writers(record: WatchRecord) -> list[ProcessIdentity]:
