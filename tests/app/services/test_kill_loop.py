@@ -12,16 +12,23 @@ from pathlib import Path
 
 import pytest
 
+from app.services.control import run_status
 from app.services.index import ensure_indexer, reindex
+from app.services.requeue import requeue
 from app.services.runs import get_detail, settle
 from engine.contracts.process import ProcessRecord
 from engine.contracts.run_folder import Workspace
-from tests.app.services.index_fixtures import indexer_is_at_work, rows_of, train, wait, workspace
+from engine.contracts.spec import COMMAND, RunSpec
+from engine.contracts.states import RunState
+from engine.supervise.ids import new_run_id
+from engine.supervise.launch import launch
+from tests.app.services.index_fixtures import TRAINER, indexer_is_at_work, rows_of, train, wait, workspace
 
 __all__ = ["workspace"]
 
 EPOCHS = 40
-RUNS = 3
+CHILD_EPOCHS = 5
+RUNS = 4
 
 
 class Screen:
@@ -48,11 +55,31 @@ class Screen:
             os.close(self._terminal)
 
 
+def after(workspace: Workspace, parent: str, name: str) -> str:
+    """A run that waits for another."""
+    argv = [sys.executable, str(TRAINER), str(CHILD_EPOCHS), "0.05"]
+    spec = RunSpec(id=new_run_id(), name=name, stage=COMMAND, command=argv, cwd="/", parents=[parent])
+    launch(workspace, spec)
+    return spec.id
+
+
 def kill_runner(workspace: Workspace, run_id: str) -> None:
     process = ProcessRecord.read(workspace.run(run_id).attempt(1).process)
     if process is not None and process.stage is not None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.runner.pid, signal.SIGKILL)
+
+
+def kill_waiting_runner(workspace: Workspace, run_id: str) -> bool:
+    """A run that waits for another: any command, or a screen, gives it another runner."""
+    if run_status(workspace, run_id).state is not RunState.QUEUED:
+        return False
+    process = ProcessRecord.read(workspace.run(run_id).attempt(1).process)
+    if process is None or process.stage is not None:
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process.runner.pid, signal.SIGKILL)
+    return True
 
 
 def kill_indexer(workspace: Workspace) -> bool:
@@ -68,23 +95,30 @@ def kill_indexer(workspace: Workspace) -> bool:
 
 def survive(workspace: Workspace, kills: int, seed: int) -> None:
     choice = random.Random(seed)
-    done, number, lost_runner = 0, 0, False
+    done, number, lost_runner, lost_waiting = 0, 0, False, False
     expected: dict[str, int] = {}
     while done < kills:
         ids = [train(workspace, EPOCHS, 0.1, name=f"run{number}-{i}") for i in range(RUNS)]
-        expected.update(dict.fromkeys(ids, EPOCHS))
+        child = after(workspace, ids[0], f"child{number}")
+        expected.update({**dict.fromkeys(ids, EPOCHS), child: CHILD_EPOCHS})
         number += 1
         screen = Screen(workspace)
         end = time.monotonic() + 0.1 * EPOCHS
         while time.monotonic() < end and done < kills:
             time.sleep(choice.uniform(0, 0.06))
             screen.drain()
-            target = choice.choice(["indexer", "indexer", "indexer", "screen", "hangup", "runner"])
+            target = choice.choice(["indexer", "indexer", "indexer", "screen", "hangup", "runner", "waiting"])
             if target == "indexer":
                 done += kill_indexer(workspace)
             elif target == "runner":
-                kill_runner(workspace, choice.choice(ids))
+                # Not the one that is waited for: how a foreign program ended, only its runner knows.
+                kill_runner(workspace, choice.choice(ids[1:]))
                 lost_runner, done = True, done + 1
+            elif target == "waiting":
+                if kill_waiting_runner(workspace, child):
+                    lost_waiting, done = True, done + 1
+                elif choice.random() < 0.3:
+                    requeue(workspace)  # as every command does
             else:
                 screen.kill(signal.SIGKILL if target == "screen" else signal.SIGHUP)
                 if target == "hangup":
@@ -92,9 +126,10 @@ def survive(workspace: Workspace, kills: int, seed: int) -> None:
                 screen = Screen(workspace)
                 done += 1
         screen.kill(signal.SIGKILL)
-        for run_id in ids:
+        requeue(workspace)
+        for run_id in (*ids, child):
             wait(workspace, run_id)
-    assert lost_runner or kills < 20
+    assert (lost_runner and lost_waiting) or kills < 20
     for run_id, epochs in expected.items():
         settle(workspace, run_id)
         seen = [epoch.epoch for epoch in get_detail(workspace, run_id).epochs]
