@@ -1,10 +1,14 @@
 """`yoloqat import PATH…`"""
 
 import argparse
+import sys
+import time
 from pathlib import Path
 
-from app.cli.output import print_json, printable, say, say_workspace, table
+from app.cli.output import columns, fit, print_json, printable, say, say_workspace, table
 from app.services.importing import ImportReport
+
+_TELL_SECONDS = 0.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +32,9 @@ def call(arguments: argparse.Namespace) -> int:
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)
     paths = [Path(path) for path in arguments.paths]
-    summary = import_paths(workspace, paths, name=arguments.name, dry_run=arguments.dry_run)
+    telling = Telling()
+    summary = import_paths(workspace, paths, name=arguments.name, dry_run=arguments.dry_run, tell=telling)
+    telling.end()
     if arguments.json:
         document = {"runs": summary.runs, "others": summary.others, "dry_run": arguments.dry_run}
         print_json({"schema": 1, "workspace": workspace.path, "imported": summary.files, **document})
@@ -43,6 +49,26 @@ def call(arguments: argparse.Namespace) -> int:
             print(f"not read: {printable(str(report.path))}: {printable(report.reason)}")
     say(f"would be: {summary.sentence}" if arguments.dry_run else summary.sentence)
     return 0
+
+
+class Telling:
+    """Shows in one line of the terminal what is being read, where that takes its time."""
+
+    def __init__(self) -> None:
+        self._told_at = time.monotonic()
+        self._is_shown = False
+
+    def __call__(self, path: Path) -> None:
+        if sys.stderr.isatty() and time.monotonic() - self._told_at > _TELL_SECONDS:
+            self._told_at, self._is_shown = time.monotonic(), True
+            print(
+                f"\r\x1b[K{fit(f'reading {printable(str(path))}', columns() - 1)}", end="", file=sys.stderr, flush=True
+            )
+
+    def end(self) -> None:
+        """Take the line away."""
+        if self._is_shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def _told(report: ImportReport) -> list[str]:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,9 +13,9 @@ WEIGHTS = {"best.pt": "best", "last.pt": "last", "best_ckpt.pt": "best", "last_c
 _EVENT_FILE = "events.out.tfevents."
 _SUFFIXES = (".log", ".txt", ".out", ".err", ".csv")
 _NAMES = re.compile(
-    r"(?:nohup|log|stdout|stderr|console|output)(?:[._-].*)?|.*\.(?:log|out)\.\d+|.*-log", re.IGNORECASE
+    r"(?:nohup|log|stdout|stderr|console|output)(?:[._-].*)?|.*\.(?:log|out)\.\d+|.*-log|.*\.[oe]\d+", re.IGNORECASE
 )
-"""Of files without one of the endings."""
+"""Of files without one of the endings: also those that were rotated, and those of PBS and Grid Engine."""
 _JSON = ("summary.json", "sensitive-summary.json", ".log.json")
 _PASSED_OVER = frozenset({"__pycache__", "node_modules", "site-packages", "labels", "images"})
 """Folders that hold very many files and no logs."""
@@ -55,11 +55,12 @@ class Found:
     """Files that are none of these."""
 
 
-def find(top: Path, *, without: Path | None = None) -> Found:
+def find(top: Path, *, without: Path | None = None, tell: Callable[[Path], None] | None = None) -> Found:
     """Look through a tree. Hidden files and folders are passed over, links to folders not followed.
 
     Args:
         without: a folder that is left out.
+        tell: called with each folder.
     """
     found = Found()
     seen: set[tuple[int, int]] = set()
@@ -68,14 +69,15 @@ def find(top: Path, *, without: Path | None = None) -> Found:
         folder, depth = waiting.pop()
         if without is not None and folder.resolve() == without.resolve():
             continue
+        if tell is not None:
+            tell(folder)
         try:
-            with os.scandir(folder) as listed:
-                entries = sorted(listed, key=lambda entry: _natural(entry.name))
+            files, below = _list(folder, found)
         except OSError as error:
             found.failures.append((folder, f"cannot be read: {error.strerror or error}"))
             continue
-        run = _look_into(folder, entries, seen, found)
-        below = [entry for entry in entries if _is_folder(entry) and not (run.weights and entry.name == "weights")]
+        run = _look_into(folder, files, below, seen, found)
+        below = [entry for entry in below if not (run.weights and entry.name == "weights")]
         if run.is_run:
             found.run_dirs.append(run)
         else:
@@ -90,20 +92,26 @@ def find(top: Path, *, without: Path | None = None) -> Found:
 
 def run_dir(folder: Path) -> RunDir | None:
     """What a trainer left in one folder; None where it is no folder of a run."""
+    found = Found()
     try:
-        with os.scandir(folder) as listed:
-            entries = sorted(listed, key=lambda entry: _natural(entry.name))
+        files, below = _list(folder, found)
     except (OSError, ValueError):
         return None
-    run = _look_into(folder, entries, set(), Found())
+    run = _look_into(folder, files, below, set(), found)
     return run if run.is_run else None
 
 
-def _look_into(folder: Path, entries: list[os.DirEntry[str]], seen: set[tuple[int, int]], found: Found) -> RunDir:
+def _look_into(
+    folder: Path,
+    files: list[os.DirEntry[str]],
+    below: list[os.DirEntry[str]],
+    seen: set[tuple[int, int]],
+    found: Found,
+) -> RunDir:
     run = RunDir(folder)
-    for path in _files(entries, seen, found):
-        _sort_in(path, run, found)
-    if any(entry.name == "weights" and _is_folder(entry) for entry in entries):
+    for path in _files(files, seen, found):
+        _sort_in(path, run)
+    if any(entry.name == "weights" for entry in below):
         run.weights = list(_weights(folder / "weights"))
     return run
 
@@ -117,10 +125,8 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _files(entries: list[os.DirEntry[str]], seen: set[tuple[int, int]], found: Found) -> Iterator[Path]:
-    """The regular files, each once, whatever links to it."""
+    """The regular files that may matter by their names, each once, whatever links to it."""
     for entry in entries:
-        if entry.name.startswith("."):
-            continue
         try:
             if not entry.is_file():
                 continue
@@ -133,7 +139,34 @@ def _files(entries: list[os.DirEntry[str]], seen: set[tuple[int, int]], found: F
             yield Path(entry.path)
 
 
-def _sort_in(path: Path, run: RunDir, found: Found) -> None:
+def _may_matter(name: str) -> bool:
+    """Whether a file of this name may be a log, results or options."""
+    is_named = name in OPTIONS or name in RESULTS or name.startswith(_EVENT_FILE)
+    return is_named or name.lower().endswith(_SUFFIXES) or name.endswith(_JSON) or bool(_NAMES.fullmatch(name))
+
+
+def _list(folder: Path, found: Found) -> tuple[list[os.DirEntry[str]], list[os.DirEntry[str]]]:
+    """The files that may matter and the folders, sorted: of a data set's files, only the number is kept.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    files, folders = [], []
+    with os.scandir(folder) as listed:
+        for entry in listed:
+            if entry.name.startswith("."):
+                continue
+            if _is_folder(entry):
+                folders.append(entry)
+            elif _may_matter(entry.name):
+                files.append(entry)
+            elif not entry.is_symlink():
+                found.others += not entry.is_dir()
+    key = lambda entry: _natural(entry.name)  # noqa: E731
+    return sorted(files, key=key), sorted(folders, key=key)
+
+
+def _sort_in(path: Path, run: RunDir) -> None:
     name = path.name
     if name in OPTIONS:
         run.options.append(path)
@@ -141,10 +174,8 @@ def _sort_in(path: Path, run: RunDir, found: Found) -> None:
         run.results.append(path)
     elif name.startswith(_EVENT_FILE):
         run.events.append(path)
-    elif name.lower().endswith(_SUFFIXES) or name.endswith(_JSON) or _NAMES.fullmatch(name):
-        run.logs.append(path)
     else:
-        found.others += 1
+        run.logs.append(path)
 
 
 def _weights(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -1,7 +1,7 @@
 """Importing what other programs have left: logs, folders of runs, and trees of both become finished runs."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -85,7 +85,12 @@ def import_logs(workspace: Workspace, paths: Sequence[Path], name: str | None = 
 
 
 def import_paths(
-    workspace: Workspace, paths: Sequence[Path], name: str | None = None, *, dry_run: bool = False
+    workspace: Workspace,
+    paths: Sequence[Path],
+    name: str | None = None,
+    *,
+    dry_run: bool = False,
+    tell: Callable[[Path], None] = lambda path: None,
 ) -> ImportSummary:
     """Bring files, folders of runs and trees in as finished runs. All is read before the first run is written.
 
@@ -95,13 +100,14 @@ def import_paths(
         paths: logs and results of any of the known dialects; folders, which are looked through.
         name: of the run, counted up for further ones and where it is taken; the folder's or the file's when None.
         dry_run: write nothing.
+        tell: called with each folder and file before it is read.
 
     Raises:
         YoloqatError: a file that was named cannot be read, or is no log that is known here; there is none in a folder.
     """
     if name is not None:
         check_name(name)
-    gathering = _Gathering(workspace)
+    gathering = _Gathering(workspace, tell)
     for path in paths:
         gathering.take(Path(path))
     runs = gathering.join()
@@ -120,8 +126,9 @@ def import_paths(
 class _Gathering:
     """Reads what was named, and keeps what tells of runs."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, tell: Callable[[Path], None]) -> None:
         self._workspace = workspace
+        self._tell = tell
         self._folders: dict[Path, RunDir] = {}
         self._read: dict[Path, list[Piece]] = {}
         self._logs: list[Piece] = []
@@ -137,6 +144,7 @@ class _Gathering:
             return
         if path.exists() and not path.is_file():
             raise YoloqatError("this is no regular file", where=str(path), hint="Write the log into a file first.")
+        self._tell(path)
         log = read_log(path)
         if not log.is_log:
             raise _refused(log)
@@ -156,7 +164,7 @@ class _Gathering:
             self._cells += part.cells
 
     def _take_tree(self, top: Path) -> None:
-        found = find(top, without=self._workspace.path)
+        found = find(top, without=self._workspace.path, tell=self._tell)
         self.others += found.others
         for path, reason in found.failures:
             self._fail(path, reason)
@@ -197,6 +205,7 @@ class _Gathering:
             self.others += 1
 
     def _try(self, path: Path, role: str) -> LogFile | None:
+        self._tell(path)
         try:
             return read_log(path, sniff=True)
         except YoloqatError as error:
@@ -295,6 +304,8 @@ def _reports(run: FoundRun) -> Iterator[ImportReport]:
             role=piece.role,
             begins=piece.part.begins,
         )
+    for copy in run.copies:
+        yield _not_read(copy.file.path, f"tells the same training as {pieces[0].file.path.name}", copy.role)
     for path in run.option_files:
         yield replace(_EMPTY, path=path.absolute(), role="options", lines=_lines_of(path), dialect=path.name)
     for role, path in run.weights:

@@ -41,6 +41,8 @@ class FoundRun:
     options: dict[str, Any] = field(default_factory=dict)
     option_files: list[Path] = field(default_factory=list)
     weights: list[tuple[str, Path]] = field(default_factory=list)
+    copies: list[Piece] = field(default_factory=list)
+    """Logs that tell a training over again: what a tracker has kept of the output, beside the log itself."""
     watch: WatchRecord | None = None
     """Its process may still live: who it is."""
     command: list[str] = field(default_factory=list)
@@ -137,9 +139,24 @@ def _add(run: FoundRun, piece: Piece) -> bool:
         return False
     if not _has_log(run):
         run.consoles = []
-    if all(other.part.sha256 != piece.part.sha256 for other in run.consoles):
-        run.consoles.append(piece)
+    for other in run.consoles:
+        if _is_told_twice(other.part, piece.part):
+            shorter = min(other, piece, key=lambda one: (len(one.part.rates), one.part.size))
+            if shorter is other:
+                run.consoles[run.consoles.index(other)] = piece
+            run.copies.append(shorter)
+            return True
+    run.consoles.append(piece)
     return True
+
+
+def _is_told_twice(one: LogPart, other: LogPart) -> bool:
+    """Whether two logs tell the same training: an attempt that resumes another one has at most an epoch of it."""
+    if one.sha256 == other.sha256:
+        return True
+    shared = one.rates.keys() & other.rates.keys()
+    is_most = len(shared) > 1 and 2 * len(shared) >= min(len(one.rates), len(other.rates))
+    return is_most and sum(one.rates[epoch] == other.rates[epoch] for epoch in shared) >= _AGREE * len(shared)
 
 
 def _has_log(run: FoundRun) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from app.services.finding import run_dir
 from app.services.imported_runs import KnownRuns, recorded, watch_of, write_changes, write_new
-from app.services.joining import FoundRun, Piece, bases_of, told_run_dir
+from app.services.joining import LOG, RESULTS, FoundRun, Piece, bases_of, told_run_dir
 from app.services.names import check_name, free_name, naming, read_name
 from app.services.output_log import RunningProcess, find_log
 from app.services.reading import LogFile, read_log
@@ -138,7 +138,8 @@ def _check(workspace: Workspace, path: Path) -> None:
 
 def _found_run(log: LogFile, path: Path, process: RunningProcess | None) -> FoundRun:
     """The last run in the file, with what its trainer has left so far."""
-    piece = Piece(log, log.parts[-1])
+    role = RESULTS if log.parts[-1].dialect.startswith("results.") else LOG
+    piece = Piece(log, log.parts[-1], role)
     run = FoundRun(path.stem, consoles=[piece])
     run.watch = _watch_record(path, piece, process)
     if process is not None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.services.compare import lineage
+from app.services.finding import find
 from app.services.importing import ImportSummary, import_paths
 from app.services.index import reindex
 from app.services.runs import find_run, get_detail, list_runs
@@ -282,3 +283,56 @@ def test_a_training_is_tied_to_the_run_whose_weights_it_began_with(workspace: Wo
     assert (given.role, given.path) == ("weights", str(first / "weights" / "best.pt"))
     assert [(step.run_name, step.depth) for step in lineage(details)] == [("exp", 0), ("exp2", 1)]
     assert import_paths(workspace, [tmp_path]).count("known") == 2
+
+
+def test_a_training_that_is_logged_twice_is_one_attempt(workspace: Workspace, tmp_path: Path) -> None:
+    """Weights & Biases keeps the output, too, without its bars."""
+    write_run(tmp_path / "runs" / "exp", results=results_txt())
+    (tmp_path / "nohup.out").write_bytes(training("runs/exp"))
+    kept = tmp_path / "wandb" / "run-1" / "files" / "output.log"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(
+        training("runs/exp").replace(b": 100%|##########|", b": 100%|#####|").replace(b"epochs=3", b"epochs=3 ")
+    )
+    summary = import_paths(workspace, [tmp_path])
+    (run,) = list_runs(workspace)
+    assert (run.attempt, run.epochs_done) == (1, 3)
+    (refused,) = [file for file in summary.files if file.status == "not read"]
+    assert refused.reason.startswith("tells the same training as ")
+
+
+def test_a_resumed_training_in_two_logs_is_two_attempts(workspace: Workspace, tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "exp", results=results_txt())
+    whole = training("runs/exp")
+    cut = whole.index(HEADER.encode(), whole.index(HEADER.encode()) + 1)
+    (tmp_path / "first.log").write_bytes(whole[:cut])
+    (tmp_path / "second.log").write_bytes(
+        b"Resuming training from a.pt\n" + whole[: whole.index(b"\n") + 1] + whole[cut:]
+    )
+    for age, name in enumerate(("second.log", "first.log")):
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    import_paths(workspace, [tmp_path])
+    (run,) = list_runs(workspace)
+    assert (run.attempt, run.epochs_done) == (2, 3)
+    assert [epoch.attempt for epoch in get_detail(workspace, run.id).epochs] == [1, 2, 2]
+
+
+def test_files_that_matter_by_their_names(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.PNG", "c.json", "d.pt", "results.txt"):
+        (tmp_path / name).touch()
+    found = find(tmp_path)
+    assert (found.others, [folder.results for folder in found.run_dirs]) == (4, [[tmp_path / "results.txt"]])
+    names = (
+        "nohup.out",
+        "train.log.1",
+        "job.o123",
+        "job.e123",
+        "x-log",
+        "stdout",
+        "slurm-9.out",
+        "events.out.tfevents.1",
+    )
+    for name in names:
+        (tmp_path / name).touch()
+    (folder,) = find(tmp_path).run_dirs
+    assert {path.name for path in (*folder.logs, *folder.events)} == set(names)
