@@ -12,6 +12,7 @@ _OUT_OF_MEMORY = re.compile(
     r"CUDA out of memory|CUDA error: out of memory|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED"
     r"|cudaErrorMemoryAllocation|DefaultCPUAllocator: can't allocate memory"
 )
+_WORKER_KILLED = re.compile(r"is killed by signal: Killed|Signal 9 \(SIGKILL\) received|exitcode *: -9\b")
 _BAR = re.compile(r"(\d{1,3})%\|")
 _COMPLETE = re.compile(r"\d+ epochs completed in [\d.]+ hours")
 _ERROR = re.compile(r"^[\w.]*(Error|Exception|Interrupt|Exit)\b.*")
@@ -30,6 +31,8 @@ class LogEnding:
     """The line that shows it."""
     out_of_memory: bool = False
     """Memory ran out by the log's own words, and nothing moved after that."""
+    worker_killed: bool = False
+    """PyTorch says that a process of its own was killed (a data-loader worker, one of torchrun's)."""
 
 
 def read_ending(path: Path) -> LogEnding:
@@ -50,20 +53,21 @@ def judge_ending(tail: str) -> LogEnding:
     frames = [frame for frame in frames if frame]
     if not frames:
         return LogEnding("nothing", "")
-    out_of_memory = _ends_out_of_memory(tail)
+    out_of_memory = _is_last_word(_OUT_OF_MEMORY, tail)
+    worker_killed = _is_last_word(_WORKER_KILLED, tail)
     last = frames[-1]
     if "Traceback (most recent call last)" in tail and _ERROR.match(last):
         kind: EndingKind = "interrupted" if last.startswith("KeyboardInterrupt") else "traceback"
-        return LogEnding(kind, last, out_of_memory)
+        return LogEnding(kind, last, out_of_memory, worker_killed)
     complete = _COMPLETE.search(tail)
     if complete:
         return LogEnding("complete", complete.group(), out_of_memory)
     bar = _BAR.search(last)
     unfinished = (bar is not None and int(bar.group(1)) < 100) or (bar is None and not tail.endswith("\n"))
-    return LogEnding("cut off" if unfinished else "line", last, out_of_memory)
+    return LogEnding("cut off" if unfinished else "line", last, out_of_memory, worker_killed)
 
 
-def _ends_out_of_memory(tail: str) -> bool:
+def _is_last_word(message: re.Pattern[str], tail: str) -> bool:
     """A message that was followed by a moving bar is one that the program got over."""
-    found = list(_OUT_OF_MEMORY.finditer(tail))
+    found = list(message.finditer(tail))
     return bool(found) and _BAR.search(tail, found[-1].end()) is None

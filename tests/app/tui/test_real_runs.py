@@ -1,6 +1,7 @@
 """The screen over the real store: runs that really run, logs that were really imported."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -159,3 +160,51 @@ async def test_r_resumes_what_was_killed(workspace: Workspace, tmp_path: Path) -
         await pilot.press("r")
         await until(pilot, lambda: "nothing to resume" in " ".join(screen_text(app).split()), 10)
     assert run_status(workspace, spec.id).attempt == 2
+
+
+async def test_faults_are_on_the_screen_within_five_seconds(workspace: Workspace, tmp_path: Path) -> None:
+    from app.services.launch import launch_command
+    from engine.contracts.process import ProcessRecord
+
+    def kill(name: str, *who: str) -> None:
+        process = ProcessRecord.read(workspace.run(runs[name]).attempt(1).process)
+        assert process is not None
+        assert process.stage is not None
+        for one in who:
+            os.kill(getattr(process, one).pid, signal.SIGKILL)
+
+    script = "echo it was here; until [ -e go ]; do sleep 0.05; done; exit 3"
+    names = ("exits-3", "killed", "orphan", "both", "deleted")
+    argv = ["sh", "-c", script]
+    runs = {name: launch_command(workspace, argv, name=name, cwd=tmp_path).id for name in names}
+    app = app_on(workspace)
+    async with app.run_test(size=(110, 30)) as pilot:
+        await until(pilot, lambda: [run.state for run in app.runs] == 5 * [RunState.RUNNING], 20)
+        kill("killed", "stage")
+        kill("orphan", "runner")
+        kill("both", "runner", "stage")
+        shutil.rmtree(workspace.run(runs["deleted"]).path)
+
+        def told() -> dict[str, tuple[RunState, str]]:
+            return {run.name: (run.state, run.reason) for run in app.runs}
+
+        def is_true() -> bool:
+            now = told()
+            return (
+                now.keys() == {"exits-3", "killed", "orphan", "both"}
+                and now["killed"] == (RunState.KILLED, "signal 9 (SIGKILL)")
+                and now["orphan"] == (RunState.RUNNING, "its runner was lost; the stage goes on")
+                and now["both"][0] is RunState.ENDED
+            )
+
+        await until(pilot, is_true, 5)
+        assert "the log ends with: it was here" in told()["both"][1]
+        (tmp_path / "go").touch()
+        failed = (RunState.FAILED, "exit code 3")
+        await until(pilot, lambda: told()["exits-3"] == failed and told()["orphan"][0] is RunState.ENDED, 5)
+        text = screen_text(app)
+        for words in ("✗ failed", "✗ killed", "○ ended"):
+            assert words in text
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        await until(pilot, lambda: "it was here" in screen_text(app), 5)

@@ -204,6 +204,28 @@ def test_the_kernels_out_of_memory_kill_is_told(lab, launcher, memory_group):
     assert "killed by the kernel" in status.reason
 
 
+def test_a_worker_that_the_kernel_killed_for_memory_is_told(lab, launcher, memory_group):
+    """The main process lives on and fails: with the words of a data loader, and an exit code of its own."""
+    worker = "x = []\nwhile True: x.append(bytearray(8 << 20))"
+    main = (
+        "import os, sys\n"
+        f"pid = os.fork()\nif not pid:\n exec({worker!r})\n"
+        "_, status = os.waitpid(pid, 0)\n"
+        "raise RuntimeError(f'DataLoader worker (pid(s) {pid}) is killed by signal: Killed. ')"
+    )
+    run_id = "20260101-000000-worker"
+    process = launcher(run_id, [sys.executable, "-S", "-c", main], first=memory_group)
+    assert process.stdout.readline() == b"launched\n"
+    status = lab.adopt(run_id).until_state(RunState.OUT_OF_MEMORY, seconds=10)
+    assert status.exit_code == 1
+    assert status.reason == "exit code 1; the kernel killed a process for lack of memory"
+
+
+def test_a_worker_that_somebody_killed_is_a_failure(lab):
+    run = lab.shell("echo 'RuntimeError: DataLoader worker (pid(s) 7) is killed by signal: Killed.'; exit 1")
+    assert run.until_state(RunState.FAILED).reason == "exit code 1"
+
+
 @pytest.fixture
 def memory_group(tmp_path):
     """Python lines that put a process into a memory cgroup of 160 MB; skips where that is not allowed."""
