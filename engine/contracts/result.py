@@ -65,6 +65,8 @@ class EvaluationResult(BaseModel):
     per_class: dict[str, dict[str, float]] = Field(default_factory=dict)
     milliseconds_per_image: dict[str, float] = Field(default_factory=dict)
     """`inference`, `nms`, `total`: what the run took, not a benchmark."""
+    matches: str | None = None
+    """File beside `result.json` that tells what was right in each image, for the noise of a difference."""
 
 
 class StageResult(BaseModel):

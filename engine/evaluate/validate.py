@@ -18,6 +18,7 @@ from engine.data.dataset import Shapes, ValDataset
 from engine.data.loader import BatchLoader
 from engine.evaluate.boxes import scale_to_original
 from engine.evaluate.coco import ImageDetections, evaluate_images, write_predictions
+from engine.evaluate.matches import Matches
 from engine.evaluate.matching import IOU_THRESHOLDS, match
 from engine.evaluate.metrics import ap_per_class
 from engine.evaluate.nms import MAX_DETECTIONS, non_max_suppression
@@ -91,7 +92,7 @@ def validate(
         return validation
     printer(f"\nEvaluating pycocotools mAP... saving {predictions}...")
     write_predictions(predictions, loop.images, data)
-    return validation.with_coco(evaluate_images(loop.images, names))
+    return validation.with_coco(evaluate_images(loop.images, names), loop.matches(validation.settings))
 
 
 class _Loop:
@@ -157,6 +158,17 @@ class _Loop:
             label_counts=np.bincount(labels, minlength=len(names)),
             losses=(box, obj, cls),
             milliseconds={key: 1e3 * value / max(len(self.images), 1) for key, value in seconds.items()},
+        )
+
+    def matches(self, settings: EvaluationSettings) -> Matches:
+        """What was right in each image."""
+        return Matches.collect(
+            settings.data,
+            settings.ap,
+            [image.path for image in self.images],
+            [image.detections for image in self.images],
+            self.correct,
+            [image.labels for image in self.images],
         )
 
     def _detect(self, images: Tensor, targets: Tensor) -> list[np.ndarray]:

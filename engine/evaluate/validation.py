@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from engine.contracts.result import EvaluationResult, EvaluationSettings
+from engine.evaluate.matches import Matches
 from engine.evaluate.metrics import ClassMetrics, fitness
 
 HEADER = ("%20s" + "%12s" * 6) % ("Class", "Images", "Labels", "P", "R", "mAP@.5", "mAP@.5:.95")
@@ -28,6 +29,8 @@ class Validation:
     """`inference`, `nms`, `total`, per image."""
     coco: dict[str, float] | None = None
     """pycocotools' twelve numbers; -1 where there is nothing to find."""
+    matches: Matches | None = None
+    """Image by image, where pycocotools ran, too."""
 
     @property
     def labels(self) -> int:
@@ -79,9 +82,9 @@ class Validation:
             for k, kind in enumerate(m.classes)
         }
 
-    def with_coco(self, coco: dict[str, float]) -> "Validation":
-        """The same, with pycocotools' numbers."""
-        return replace(self, coco=coco)
+    def with_coco(self, coco: dict[str, float], matches: Matches) -> "Validation":
+        """The same, with pycocotools' numbers, and what was right in each image."""
+        return replace(self, coco=coco, matches=matches)
 
     def all_row(self) -> str:
         """The `all` row."""
@@ -99,7 +102,9 @@ class Validation:
         return SPEED % (*times, size, size, batch_size)
 
 
-def evaluation_result(validation: Validation, *, label: str, weights: str, backend: str) -> EvaluationResult:
+def evaluation_result(
+    validation: Validation, *, label: str, weights: str, backend: str, matches: str | None = None
+) -> EvaluationResult:
     """The evaluation as it goes into `result.json`.
 
     Args:
@@ -107,6 +112,7 @@ def evaluation_result(validation: Validation, *, label: str, weights: str, backe
         label: what to call the model: `float`, `PTQ`, …
         weights: path of what was evaluated.
         backend: the predictor's.
+        matches: where its matches were saved, relative to the run folder.
     """
     return EvaluationResult(
         label=label,
@@ -116,6 +122,7 @@ def evaluation_result(validation: Validation, *, label: str, weights: str, backe
         metrics=validation.metrics(),
         per_class=validation.per_class(),
         milliseconds_per_image=validation.milliseconds,
+        matches=matches,
     )
 
 

@@ -8,6 +8,7 @@ from engine.contracts.events import emit
 from engine.contracts.result import EvaluationResult
 from engine.data.config import DataConfig
 from engine.data.loader import BatchLoader
+from engine.evaluate.matches import SUFFIX
 from engine.evaluate.predictors import Predictor
 from engine.evaluate.validate import validate
 from engine.evaluate.validation import evaluation_result
@@ -51,13 +52,18 @@ def final_evaluation(
         data: the data set.
         label: `float`, `PTQ`, …
         weights: the file, as the log and `result.json` name it.
-        predictions: file for the detections.
+        predictions: file for the detections; the matches of images lie beside it.
         settings: `conf_thres`, `iou_thres`, and what else `validate` takes.
         split: the name of the split that the loader reads.
     """
     emit("evaluating", label=label, weights=weights)
     validation = validate(predictor, loader, data, split=split, predictions=predictions, **settings)
-    result = evaluation_result(validation, label=label, weights=weights, backend=predictor.backend)
+    matches = predictions.with_name(predictions.stem.removesuffix("_predictions") + SUFFIX)
+    assert validation.matches is not None
+    validation.matches.save(matches)
+    result = evaluation_result(
+        validation, label=label, weights=weights, backend=predictor.backend, matches=matches.name
+    )
     emit(
         "evaluation",
         label=label,
