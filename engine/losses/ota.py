@@ -96,7 +96,8 @@ def _class_cost(class_T: Tensor, logits_MO: Tensor) -> Tensor:
 
 def _decode(raw: Tensor, level: Candidates, geometry: HeadGeometry, index: int) -> tuple[Tensor, Tensor]:
     """Boxes (M, 4) x1, y1, x2, y2 in pixels, and the objectness and class logits (M, 1+nc)."""
-    chosen = raw[level.image_M, level.anchor_M, level.row_M, level.column_M]
+    # In fp32 under autocast, too: half precision makes most costs equal, and log 0 of some.
+    chosen = raw[level.image_M, level.anchor_M, level.row_M, level.column_M].float()
     y = chosen[:, :4].sigmoid()
     xy = (y[:, :2] * 2 - 0.5 + level.cell_M2) * geometry.stride_L[index]
     wh = (y[:, 2:] * 2) ** 2 * level.anchor_wh_M2 * geometry.stride_L[index]

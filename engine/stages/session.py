@@ -106,6 +106,9 @@ class Session:
                 )
             device = torch.device("cuda", int(index))
             torch.cuda.set_device(device)
+            # TF32 keeps ten bits of what a fake quantizer has put on its grid: mAP and ranges would not be the CPU's.
+            # Training loses nothing, it runs under autocast.
+            torch.backends.cudnn.allow_tf32 = False
             memory = torch.cuda.get_device_properties(device).total_memory / 1024**2
             about = f"CUDA:{index} ({torch.cuda.get_device_name(device)}, {memory}MB)"
         print(f"yoloqat torch {torch.__version__} {about}\n", flush=True)
