@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -203,6 +203,22 @@ class Backend:
         from app.services.compare import lineage
 
         return lineage(details)
+
+    def noise(
+        self, comparison: Comparison, chain: list[ChainStep], cancelled: Callable[[], bool] | None = None
+    ) -> tuple[Comparison, list[ChainStep], int]:
+        """The same with what is known of the noise of differences, and how many are not known yet.
+
+        Args:
+            cancelled: resample for what is not known, which takes seconds, until this is true; None does not.
+        """
+        from app.services.noise import intervals, unknown, wanted, with_noise
+
+        pairs = wanted(comparison, chain)
+        if cancelled is None:
+            known = intervals(self.workspace, pairs, resample=False)
+            return *with_noise(comparison, chain, known), unknown(self.workspace, pairs)
+        return *with_noise(comparison, chain, intervals(self.workspace, pairs, cancelled=cancelled)), 0
 
     def demo(self) -> list[RunSpec]:
         """Launch the demo."""

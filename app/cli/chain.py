@@ -4,14 +4,16 @@ from collections.abc import Sequence
 
 from app.cli.output import columns, table, table_width
 from app.services.comparable import fraction_text, settings_words
-from app.services.lineage import ChainStep
-from app.services.words import megabytes
+from app.services.lineage import NOISE, ChainStep
+from app.services.words import ABSENT, megabytes
 from engine.contracts.states import RunState
 
-_HEADERS = ("STEP", "P", "R", "mAP@.5", "mAP@.5:.95", "AP", "Δparent", "Δfloat", "MB", "TIME")
+NOISE_WORDS = "may be the choice of images: the 95 % interval of the difference contains zero (paired bootstrap)"
+INTERVAL = "95 % of Δfloat"
+_HEADERS = ("STEP", "P", "R", "mAP@.5", "mAP@.5:.95", "AP", "Δparent", "Δfloat", INTERVAL, "MB", "TIME")
 _SPEED = ("ms", "SPEED")
 """Only where a benchmark has timed one of the files."""
-_SPARED = (("P", "R"), ("AP", "ms"), ("TIME",))
+_SPARED = (("P", "R"), ("AP", "ms"), ("TIME",), (INTERVAL,))
 """Left out, one group after the other, where the terminal is too narrow for all."""
 
 
@@ -20,9 +22,11 @@ def chain_table(steps: Sequence[ChainStep]) -> str:
     rows = [list(_HEADERS), *(_row(step) for step in steps)]
     if any(step.speed for step in steps):
         rows = [[*row, *more] for row, more in zip(rows, [_SPEED, *map(_speed, steps)], strict=True)]
+    if not any(step.noise_float for step in steps):
+        rows = _without(rows, (INTERVAL,))
     for spared in _SPARED:
         if table_width(rows) > columns():
-            rows = [[cell for header, cell in zip(rows[0], row, strict=True) if header not in spared] for row in rows]
+            rows = _without(rows, spared)
     lines = [table(rows[0], rows[1:], right=range(1, len(rows[0])))]
     settings = list(dict.fromkeys(settings_words(step.settings) for step in steps if step.settings is not None))
     if len(settings) == 1:
@@ -31,9 +35,15 @@ def chain_table(steps: Sequence[ChainStep]) -> str:
         lines.append("Δ: mAP@.5:.95 in points, where the evaluation settings agree; AP: pycocotools")
     if any(step.speed for step in steps):
         lines.append("ms: median of one run; SPEED: against the float model that took turns with it")
+    if any(step.has_noise for step in steps):
+        lines.append(f"{NOISE} noise: {NOISE_WORDS}")
     reasons = {step.label: step.not_comparable or step.not_comparable_to_float for step in steps}
     lines += [f"≠eval {label}: {reason}" for label, reason in reasons.items() if reason]
     return "\n".join(lines)
+
+
+def _without(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> list[list[str]]:
+    return [[cell for header, cell in zip(rows[0], row, strict=True) if header not in headers] for row in rows]
 
 
 def _row(step: ChainStep) -> list[str]:
@@ -45,6 +55,7 @@ def _row(step: ChainStep) -> list[str]:
         *(fraction_text(step.metrics.get(name)) for name in ("P", "R", "mAP@.5", "mAP@.5:.95", "AP")),
         step.delta_parent_text(),
         step.delta_float_text(),
+        step.noise_float.text if step.noise_float else ABSENT,
         megabytes(step.size_bytes),
         "–" if step.seconds is None else _clock(step.seconds),
     ]

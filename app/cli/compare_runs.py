@@ -4,11 +4,12 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from app.cli.chain import chain_table
-from app.cli.output import columns, fit, print_json, say_workspace
-from app.services.compare import Cell, Comparison, Row, compare
+from app.cli.chain import NOISE_WORDS, chain_table
+from app.cli.output import columns, fit, print_json, say, say_workspace
+from app.services.compare import NOISE, Cell, Comparison, Row, compare
 from app.services.lineage import ChainStep, lineage
 from app.services.words import ABSENT
+from engine.contracts.run_folder import Workspace
 
 _KEY_CELLS, _RUN_CELLS = 20, 18
 
@@ -20,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--baseline", metavar="RUN", help="measure against this run (default: the first that measured anything)"
     )
     parser.add_argument("-a", "--all", action="store_true", help="options that are the same everywhere, too")
+    parser.add_argument(
+        "--no-noise", action="store_true", help="do not resample images to tell which differences are noise"
+    )
     parser.add_argument("--json", action="store_true", help="everything as JSON")
 
 
@@ -38,6 +42,8 @@ def call(arguments: argparse.Namespace) -> int:
         ids = [baseline, *ids]
     details = [get_detail(workspace, run_id) for run_id in ids]
     comparison, chain = compare(details, baseline), lineage(details)
+    if not arguments.no_noise:
+        comparison, chain = _with_noise(workspace, comparison, chain)
     if arguments.json:
         print_json(as_json(comparison, chain))
         return 0
@@ -45,6 +51,18 @@ def call(arguments: argparse.Namespace) -> int:
     parts += [_block(comparison, block, arguments.all) for block in _blocks(comparison)]
     print("\n\n".join(parts))
     return 0
+
+
+def _with_noise(
+    workspace: Workspace, comparison: Comparison, chain: list[ChainStep]
+) -> tuple[Comparison, list[ChainStep]]:
+    from app.services.noise import intervals, unknown, wanted, with_noise
+
+    pairs = wanted(comparison, chain)
+    missing = unknown(workspace, pairs)
+    if missing:
+        say(f"resampling images for the noise of {missing} difference{'s' * (missing != 1)}, once (--no-noise: never)")
+    return with_noise(comparison, chain, intervals(workspace, pairs))
 
 
 def as_json(comparison: Comparison, chain: Sequence[ChainStep]) -> dict[str, Any]:
@@ -69,6 +87,8 @@ def _block(comparison: Comparison, block: Sequence[int], everything: bool) -> st
             parts.append(_section(comparison, section, [row for row in rows if row.section == section], block))
     if comparison.settings:
         parts.append(f"baseline {_base_name(comparison)}: evaluated on {comparison.settings}")
+    if comparison.has_noise:
+        parts.append(f"{NOISE} noise: {NOISE_WORDS}")
     parts += _reasons(comparison)
     return "\n".join(parts)
 
@@ -84,7 +104,7 @@ def _section(comparison: Comparison, section: str, rows: Sequence[Row], block: S
 
 
 def _text(cell: Cell) -> str:
-    return " ".join(part for part in (cell.text, cell.delta_text, "best" if cell.is_best else "") if part)
+    return " ".join(part for part in (cell.text, cell.difference_text, "best" if cell.is_best else "") if part)
 
 
 def _base_name(comparison: Comparison) -> str:

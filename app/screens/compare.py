@@ -11,7 +11,7 @@ from app.keymap import bindings
 from app.messages import CallFailed
 from app.screens.errors import unexpected
 from app.screens.page import Page
-from app.services.compare import ChainStep, Comparison
+from app.services.compare import NOISE, ChainStep, Comparison
 from app.widgets.compare_table import CompareTable, names
 from app.widgets.glyphs import glyphs
 from app.widgets.lineage_table import LineageTable
@@ -44,6 +44,7 @@ class CompareScreen(Page):
         super().__init__()
         self.run_ids = run_ids
         self.comparison: Comparison | None = None
+        self.chain: list[ChainStep] = []
         self.only_differing: bool | None = None
         self._baseline: str | None = None
         self._seen: tuple[object, ...] = ()
@@ -75,18 +76,22 @@ class CompareScreen(Page):
         worker, backend = get_current_worker(), self.yoloqat.backend
         try:
             details = [backend.detail(run_id) for run_id in self.run_ids]
-            made = ComparisonMade(backend.compare(details, self._baseline), backend.lineage(details))
+            comparison, chain = backend.compare(details, self._baseline), backend.lineage(details)
+            comparison, chain, unknown = backend.noise(comparison, chain)
+            if unknown and not worker.is_cancelled:
+                self.post_message(ComparisonMade(comparison, chain))
+                comparison, chain, _ = backend.noise(comparison, chain, lambda: worker.is_cancelled)
         except YoloqatError as error:
             self.post_message(CallFailed(error))
         except Exception as error:
             self.post_message(CallFailed(unexpected(error)))
         else:
             if not worker.is_cancelled:
-                self.post_message(made)
+                self.post_message(ComparisonMade(comparison, chain))
 
     @on(ComparisonMade)
     def _show(self, message: ComparisonMade) -> None:
-        self.comparison = message.comparison
+        self.comparison, self.chain = message.comparison, message.chain
         self._baseline = message.comparison.baseline
         if self.only_differing is None:
             self.only_differing = len(message.comparison.options) > MANY_OPTIONS
@@ -107,10 +112,14 @@ class CompareScreen(Page):
                 ((f"{len(comparison.runs)} runs", "strong"),),
                 (("baseline ", "muted"), (f"{glyphs().marked} {names(comparison)[at]}", "accent")),
                 (("differing rows", "muted"),) if self.only_differing else (("all rows", "muted"),),
+                ((f"{NOISE} noise: the 95 % interval contains zero", "muted"),) if self._has_noise(comparison) else "",
                 ((clean(comparison.settings), "muted"),) if comparison.settings else "",
             ],
             f" {glyphs().dot} ",
         )
+
+    def _has_noise(self, comparison: Comparison) -> bool:
+        return comparison.has_noise or any(step.has_noise for step in self.chain)
 
     def action_baseline(self, step: int) -> None:
         """The next or the previous run becomes what the others are measured against."""

@@ -15,14 +15,14 @@ from app.services.comparable import (
     points,
     points_text,
 )
-from app.services.lineage import ChainStep, lineage
+from app.services.lineage import NOISE, ChainStep, Measured, lineage, measured_by
 from app.services.sources import FILES
 from app.services.timed import Speed, speeds, timed_latency, timed_throughput
 from app.services.words import ABSENT, duration
 from db.views import EpochView, EvaluationView, Number, RunDetail, RunView
 from engine.contracts.errors import YoloqatError
 
-__all__ = ["Cell", "ChainStep", "Comparison", "Row", "compare", "lineage"]
+__all__ = ["NOISE", "Cell", "ChainStep", "Comparison", "Row", "compare", "lineage"]
 
 FINAL = "final evaluation"
 BEST_EPOCH = "best epoch"
@@ -49,8 +49,18 @@ class Cell:
     comparable: bool = True
     reason: str = ""
     """Why it must not be compared with the baseline's, in words."""
+    low: float | None = None
+    """With `high`: between which values `delta` lies for 95 % of the choices of images, where that is known."""
+    high: float | None = None
+    is_noise: bool = False
+    """Whether the choice of the images decides the sign of `delta`: shown as `~` behind it."""
     source: str = ""
     """Where a metric comes from: `log`, `results.csv`, `result.json`, …; empty for what is no metric."""
+
+    @property
+    def difference_text(self) -> str:
+        """`delta_text`, with `~` behind it where that is noise."""
+        return self.delta_text + (NOISE if self.is_noise else "")
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,13 @@ class Comparison:
     options: tuple[Row, ...]
     settings: str
     """How the baseline was evaluated, in words; empty when nothing is known."""
+    measured: tuple[Measured | None, ...] = ()
+    """Of each run, the evaluation that its final metrics come from."""
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether one of the differences is noise."""
+        return any(cell.is_noise for row in self.metrics for cell in row.cells)
 
 
 def compare(details: Sequence[RunDetail], baseline: str | None = None) -> Comparison:
@@ -109,6 +126,7 @@ def compare(details: Sequence[RunDetail], baseline: str | None = None) -> Compar
         facts=tuple(_fact_rows(details)),
         options=tuple(_option_rows(details)),
         settings=describe_settings(finals[base]),
+        measured=tuple(measured_by(d.run.id, final) for d, final in zip(details, finals, strict=True)),
     )
 
 

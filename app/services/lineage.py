@@ -9,6 +9,8 @@ from app.services.timed import Speed, speeds
 from db.views import ArtifactView, EvaluationView, Number, RunDetail
 from engine.contracts.states import RunState
 
+NOISE = "~"
+"""Behind a difference whose sign the choice of the images decides."""
 _NO_MODEL = ("data", "cfg", "hyp")
 """Roles of inputs that make no run the child of another."""
 _MODEL_ROLES = ("onnx", "best", "weights", "last")
@@ -23,6 +25,38 @@ _LABELS = {
 }
 
 _CHANGING = ("ptq", "qat", "export", "int8")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Which evaluation a number comes from."""
+
+    run_id: str
+    label: str
+    weights: str
+
+
+def measured_by(run_id: str, evaluation: EvaluationView | None) -> Measured | None:
+    """The evaluation of that run, by what its log and `result.json` call it."""
+    return None if evaluation is None else Measured(run_id, evaluation.label, evaluation.weights or "")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Between which values a difference lies for 95 % of the choices of images, in points."""
+
+    low: float
+    high: float
+
+    @property
+    def is_noise(self) -> bool:
+        """Whether the images do not decide its sign."""
+        return self.low <= 0 <= self.high
+
+    @property
+    def text(self) -> str:
+        """`−1.2…+0.4`"""
+        return f"{self.low:+.1f}…{self.high:+.1f}".replace("-", "−")
 
 
 @dataclass(frozen=True)
@@ -58,6 +92,13 @@ class ChainStep:
     """Wall time of the run."""
     speed: Speed | None = None
     """Of the model's file, where one of the runs has timed it."""
+    measured: Measured | None = None
+    """Where `metrics` come from; likewise for the parent's and the float model's."""
+    parent_measured: Measured | None = None
+    float_measured: Measured | None = None
+    noise_parent: Interval | None = None
+    """Of `delta_parent`, where both evaluations told what was right in each image."""
+    noise_float: Interval | None = None
 
     @property
     def delta_parent(self) -> float | None:
@@ -69,18 +110,29 @@ class ChainStep:
         """mAP@.5:.95 against the float model, in points."""
         return points(self.metrics.get(MAIN_METRIC), self.float_metrics.get(MAIN_METRIC))
 
+    @property
+    def has_noise(self) -> bool:
+        """Whether one of the differences is noise."""
+        return any(noise is not None and noise.is_noise for noise in (self.noise_parent, self.noise_float))
+
     def delta_parent_text(self, metric: str = MAIN_METRIC) -> str:
         """`−0.40`, `≠eval`, or `–`."""
-        return self._delta_text(metric, self.parent_metrics, self.not_comparable)
+        return self._delta_text(metric, self.parent_metrics, self.not_comparable) + _mark(metric, self.noise_parent)
 
     def delta_float_text(self, metric: str = MAIN_METRIC) -> str:
         """`−0.40`, `≠eval`, or `–`."""
-        return self._delta_text(metric, self.float_metrics, self.not_comparable_to_float)
+        return self._delta_text(metric, self.float_metrics, self.not_comparable_to_float) + _mark(
+            metric, self.noise_float
+        )
 
     def _delta_text(self, metric: str, reference: Mapping[str, Number], why_not: str) -> str:
         if why_not:
             return "≠eval"
         return points_text(self.metrics.get(metric), reference.get(metric)) or "–"
+
+
+def _mark(metric: str, interval: Interval | None) -> str:
+    return NOISE if metric == MAIN_METRIC and interval is not None and interval.is_noise else ""
 
 
 @dataclass
@@ -110,20 +162,25 @@ class _Node:
             (e for e in self.detail.evaluations if e is not self.own and e.values and _is_of_input(self, e)), None
         )
 
-    def evaluations(self) -> Iterator[EvaluationView]:
+    def evaluations(self) -> Iterator["_Measurement"]:
         """All evaluations of this node's model: its own, and those that its children made before they changed it."""
         if self.own is not None:
-            yield self.own
+            yield self.own, measured_by(self.detail.run.id, self.own)
         for child in self.children:
             given = child.given()
             if given is not None:
-                yield given
+                yield given, measured_by(child.detail.run.id, given)
 
     def ancestors(self) -> Iterator["_Node"]:
         node = self.parent
         while node is not None:
             yield node
             node = node.parent
+
+
+_Measurement = tuple[EvaluationView, Measured | None]
+_Reference = tuple[Mapping[str, Number], str, Measured | None]
+"""Metrics to measure against, or why there are none; and where they come from."""
 
 
 def lineage(details: Sequence[RunDetail]) -> list[ChainStep]:
@@ -216,20 +273,21 @@ def _given_step(root: _Node, evaluation: EvaluationView) -> ChainStep:
         backend=evaluation.backend or "",
         size_bytes=next((artifact.size_bytes for artifact in _inputs(root)), None),
         sha256=next((artifact.sha256 for artifact in _inputs(root)), ""),
+        measured=measured_by(run.id, evaluation),
     )
 
 
 def _step(node: _Node, depth: int) -> ChainStep:
     run, own, file = node.detail.run, node.own, _file(node)
-    to_parent, why_not = _measured(node, node.parent)
+    to_parent, why_not, parent_measured = _measured(node, node.parent)
     reference = next((ancestor for ancestor in node.ancestors() if ancestor.is_float), None)
     root = list(node.ancestors())[-1] if node.parent else node
     if reference is None and not node.is_float:
-        to_float, why_not_float = _measured_as_given(own, root.given())
+        to_float, why_not_float, float_measured = _measured_as_given(own, root)
     else:
-        to_float, why_not_float = _measured(node, reference)
+        to_float, why_not_float, float_measured = _measured(node, reference)
     if node.parent is None:
-        to_parent, why_not = _measured_as_given(own, node.given())
+        to_parent, why_not, parent_measured = _measured_as_given(own, node)
     return ChainStep(
         label=_label(node),
         run_id=run.id,
@@ -248,27 +306,31 @@ def _step(node: _Node, depth: int) -> ChainStep:
         size_bytes=file.size_bytes if file else None,
         sha256=file.sha256 if file else "",
         seconds=run.seconds,
+        measured=measured_by(run.id, own),
+        parent_measured=parent_measured,
+        float_measured=float_measured,
     )
 
 
-def _measured(node: _Node, reference: _Node | None) -> tuple[Mapping[str, Number], str]:
+def _measured(node: _Node, reference: _Node | None) -> _Reference:
     """The reference's metrics under this node's settings, or why there are none."""
     if node.own is None or reference is None:
-        return {}, ""
+        return {}, "", None
     reasons = []
-    for evaluation in reference.evaluations():
+    for evaluation, where in reference.evaluations():
         reason = disagreement(node.own, evaluation)
         if not reason:
-            return evaluation.values, ""
+            return evaluation.values, "", where
         reasons.append(reason)
-    return {}, reasons[0] if reasons else ""
+    return {}, reasons[0] if reasons else "", None
 
 
-def _measured_as_given(own: EvaluationView | None, given: EvaluationView | None) -> tuple[Mapping[str, Number], str]:
+def _measured_as_given(own: EvaluationView | None, root: _Node) -> _Reference:
+    given = root.given()
     if own is None or given is None:
-        return {}, ""
+        return {}, "", None
     reason = disagreement(own, given)
-    return ({}, reason) if reason else (given.values, "")
+    return ({}, reason, None) if reason else (given.values, "", measured_by(root.detail.run.id, given))
 
 
 def _label(node: _Node) -> str:

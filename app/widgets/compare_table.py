@@ -41,7 +41,7 @@ def _cells(row: Row, comparison: Comparison) -> list[Cell]:
     base = next(i for i, run in enumerate(comparison.runs) if run.id == comparison.baseline)
     is_metric = row in comparison.metrics
     has_best = len({cell.value for cell in row.cells if cell.value is not None}) > 1
-    deltas = max((len(cell.delta_text) for cell in row.cells), default=0)
+    deltas = max((len(cell.difference_text) for cell in row.cells), default=0)
     cells: list[Cell] = [f"  {clean(row.key)}"]
     for index, cell in enumerate(row.cells):
         if is_metric:
@@ -59,7 +59,7 @@ def _metric(cell: Value, deltas: int, has_best: bool) -> Cell:
     value: Cell = ((mark, "best"), (clean(cell.text), "best" if is_best else "" if cell.comparable else "muted"))
     if not deltas:
         return value
-    return (*value, *fit(difference(clean(cell.delta_text), cell.delta), max(deltas, 6) + 1, "right"))
+    return (*value, *fit(difference(clean(cell.difference_text), cell.delta), max(deltas, 6) + 1, "right"))
 
 
 class CompareTable(Grid):

@@ -241,6 +241,8 @@ class Grid(ScrollView, can_focus=True):
         """Another width may have room for other columns."""
         self._drawn = {}
         self._sync()
+        # Lines that Textual has kept are not drawn again by themselves, and what is not drawn is not compared.
+        self.refresh()
         self._follow_cursor()
 
     def watch_has_focus(self, has_focus: bool) -> None:

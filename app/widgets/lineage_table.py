@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from app.services.comparable import fraction_text
-from app.services.compare import ChainStep
+from app.services.compare import NOISE, ChainStep
 from app.widgets import formats
 from app.widgets.columns import Column
 from app.widgets.glyphs import glyphs
@@ -22,6 +22,7 @@ def chain_columns() -> tuple[Column, ...]:
         Column("map", "mAP@.5:.95", short="mAP", justify="right"),
         Column("parent", f"{delta} parent", justify="right"),
         Column("float", f"{delta} float", justify="right"),
+        Column("noise", f"95 % of {delta} float", justify="right", priority=2),
         Column("map50", "mAP@.5", justify="right"),
         Column("speed", "SPEED", justify="right", priority=1),
         Column("size", "SIZE", justify="right", priority=1),
@@ -42,6 +43,7 @@ def chain_cells(step: ChainStep) -> list[Cell]:
         ((clean(fraction_text(step.metrics.get("mAP@.5:.95"))), "strong"),),
         difference(clean(step.delta_parent_text()), step.delta_parent),
         difference(clean(step.delta_float_text()), step.delta_float),
+        ((clean(step.noise_float.text if step.noise_float else glyphs().dash), "muted"),),
         clean(fraction_text(step.metrics.get("mAP@.5"))),
         ((_speed(step), "muted"),),
         ((formats.size(step.size_bytes) if step.size_bytes is not None else glyphs().dash, "muted"),),
@@ -58,9 +60,11 @@ def _speed(step: ChainStep) -> str:
 
 
 def difference(text: str, points: float | None) -> Cell:
-    """A difference in points: more is good, less is bad, and the sign says it without colour."""
+    """A difference in points: more is good, less is bad, noise is neither; the signs say it without colour."""
     if points is None:
         return ((text, "warn" if "eval" in text else "faint"),)
+    if text.endswith(NOISE):
+        return ((text, "muted"),)
     return ((text, "good" if points > 0 else "bad" if points < 0 else "muted"),)
 
 

@@ -157,6 +157,11 @@ class Workspace:
         return self.path / "trash"
 
     @property
+    def noise(self) -> Path:
+        """Intervals of differences between evaluations: may be deleted, and is resampled then."""
+        return self.path / "noise"
+
+    @property
     def slurm_jobs(self) -> Path:
         """What Slurm said last of all jobs: asked by one process, read by all."""
         return self.path / "slurm-jobs.json"

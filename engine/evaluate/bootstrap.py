@@ -1,7 +1,7 @@
 """Is a difference in mAP more than the choice of the images? Paired bootstrap over images (Efron 1979).
 
-Images are drawn with replacement, the same ones for both models, and mAP is computed of each drawing; the interval is the
-middle 95 % of the differences (percentile method). mAP is not a mean over images, so each drawing ranks all detections anew.
+Images are drawn with replacement, the same ones for both models, and mAP is computed of each drawing; the interval is
+the middle 95 % of the differences (percentile method). mAP is no mean over images: each drawing ranks all detections.
 """
 
 from collections.abc import Iterator, Sequence

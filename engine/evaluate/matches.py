@@ -1,4 +1,4 @@
-"""`*_matches.npz`: which detections of an evaluation were right, image by image, so that two evaluations can be resampled."""
+"""`*_matches.npz`: which detections of an evaluation were right, image by image, to resample two evaluations alike."""
 
 import zipfile
 from collections.abc import Sequence

@@ -11,6 +11,7 @@ from typing import Any
 from textual.app import App
 from textual.pilot import Pilot
 
+from app.backend import Backend
 from app.services.compare import ChainStep, Comparison, compare, lineage
 from app.services.pipelines import PipelineSummary, plan_pipeline
 from db.views import ArtifactView, EpochView, EvaluationView, Number, ProgressView, RunDetail, RunView
@@ -311,6 +312,8 @@ class FakeBackend:
 
     def lineage(self, details: Sequence[RunDetail]) -> list[ChainStep]:
         return lineage(details)
+
+    noise = Backend.noise
 
     def pipelines(self) -> list[PipelineSummary]:
         files = sorted((self.path / "pipelines").glob("*.yaml"))
