@@ -8,8 +8,9 @@ from pathlib import Path
 import onnx
 import onnxruntime
 
-INT8 = frozenset({"QLinearConv", "ConvInteger"})
-FLOAT = frozenset({"Conv", "FusedConv", "NhwcFusedConv"})
+INT8 = frozenset({"QLinearConv", "ConvInteger", "MatMulIntegerToFloat"})
+FLOAT = frozenset({"Conv", "FusedConv", "NhwcFusedConv", "MatMul", "FusedMatMul"})
+"""Products are 1×1 convolutions, see `int8_head`; our models have no others."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ ONNX Runtime fuses a convolution only where its output is quantized as well, fol
 and moves integers through concatenation, pooling and resizing only where Q/DQ stand on both sides. So activations are
 quantized where they are made, not where they are read; those that cannot be negative as uint8 with zero point 0, cut
 off at 127, which are the same integers as int8's; and every value-preserving operator between is given Q/DQ of its own.
+The head's own convolutions, whose output stays float, become matrix products (see `int8_head`).
 Without graph optimisation the result is equal bit for bit. Weights are stored as the int8 numbers that they become.
 """
 
@@ -14,6 +15,7 @@ import onnx
 from onnx import GraphProto, NodeProto, helper, numpy_helper
 
 from engine.export.graph import DEQUANTIZE, QUANTIZE, Index, drop_unused, redirect, sort
+from engine.export.int8_head import turn_head_into_products
 
 _MOVES = frozenset({"Concat", "MaxPool", "Resize", "Slice", "Split", "Reshape", "Transpose", "Identity"})
 """Operators that a CPU runtime moves integers through."""
@@ -32,9 +34,15 @@ def to_runtime_int8(model: onnx.ModelProto) -> onnx.ModelProto:
     rewritten = onnx.ModelProto()
     rewritten.CopyFrom(model)
     _Rewriter(rewritten.graph, Index(rewritten.graph)).rewrite()
-    drop_unused(rewritten.graph)
-    sort(rewritten.graph)
+    _clean(rewritten)
+    turn_head_into_products(rewritten)
+    _clean(rewritten)
     return rewritten
+
+
+def _clean(model: onnx.ModelProto) -> None:
+    drop_unused(model.graph)
+    sort(model.graph)
 
 
 def without_quantization(model: onnx.ModelProto) -> onnx.ModelProto:

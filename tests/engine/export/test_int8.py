@@ -58,13 +58,19 @@ def test_the_plain_file_runs_in_float_and_the_rewritten_one_in_int8(shallow_ptq:
     assert ours.operators["QLinearConcat"] == 2
 
 
-def test_with_the_head_quantized_all_but_its_outputs_run_in_int8(
-    shallow: YoloModel, images: torch.Tensor, tmp_path: Path
+@pytest.mark.parametrize("heads", ["decoded", "raw"])
+def test_with_nothing_kept_float_the_head_runs_in_int8_too(
+    shallow: YoloModel, images: torch.Tensor, tmp_path: Path, heads: str
 ) -> None:
     quantize_model(shallow, ["none"])
     set_ranges(shallow, collect(shallow, [images]), "max")
-    int8 = saved(to_runtime_int8(export_onnx(shallow, tmp_path / "qdq.onnx", image_size=64)), tmp_path / "int8.onnx")
-    assert int8_coverage(int8).int8 == 4
+    qdq = export_onnx(shallow, tmp_path / "qdq.onnx", image_size=64, heads=heads)
+    int8 = saved(to_runtime_int8(qdq), tmp_path / "int8.onnx")
+    coverage = int8_coverage(int8)
+    assert (coverage.int8, coverage.convolutions) == (6, 6)
+    assert coverage.operators["MatMulIntegerToFloat"] == 2
+    for batch in (images, images[:1]):
+        assert np.array_equal(run(int8, batch), run(tmp_path / "qdq.onnx", batch))
 
 
 def test_negative_activations_stay_signed(shallow: YoloModel, images: torch.Tensor, tmp_path: Path) -> None:
