@@ -72,6 +72,7 @@ KEYMAP: Mapping[str, Scope] = {
             Key("run.log", "3", "pane('log')", "Log", "Go to the log; End follows it again."),
             Key("run.evaluation", "4", "pane('evaluation')", "Evaluation", "Go to the evaluations."),
             Key("run.about", "5", "pane('about')", "About", "Go to command, options and artifacts."),
+            Key("run.layers", "6", "pane('layers')", "Layers", "Go to ranges and sensitivity of single layers."),
         ),
     ),
     "launch": Scope(

@@ -8,14 +8,14 @@ from textwrap import wrap
 from app.cli.list_runs import progress_words, state_words
 from app.cli.output import columns, fit, print_json, printable, say_workspace, table
 from app.services.comparable import METRICS, fraction_text
-from app.services.dialect import log_dialect, sensitive_layers
+from app.services.dialect import log_dialect
+from app.services.layers import layer_table
 from app.services.losses import loss_names
 from app.services.sources import FILES, PRINTED, STORED, Sources, sources
 from app.services.timed import timed_latency, timed_throughput
 from app.services.words import ABSENT, age, duration, megabytes
 from db.views import EpochView, EvaluationView, RunDetail, RunView
 
-_MOST_LAYERS = 10
 _RATES = ("P", "R", "mAP@.5", "mAP@.5:.95")
 
 
@@ -23,6 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("reference", metavar="RUN")
     parser.add_argument("-n", "--epochs", type=int, default=10, metavar="N", help="how many of the last epochs (10)")
+    parser.add_argument(
+        "--layers", type=int, default=20, metavar="N", help="how many layers, where it tells of some (20)"
+    )
     parser.add_argument("--json", action="store_true", help="everything as JSON")
 
 
@@ -41,7 +44,7 @@ def call(arguments: argparse.Namespace) -> int:
         "\n".join(_head(detail, workspace.run(detail.run.id).path)),
         _epochs(detail.epochs[-arguments.epochs :] if arguments.epochs > 0 else ()),
         _evaluations(detail.evaluations),
-        _layers(detail),
+        _layers(detail, arguments.layers),
         _artifacts(detail),
         _options(detail),
     ]
@@ -144,10 +147,16 @@ def _evaluations(evaluations: tuple[EvaluationView, ...]) -> str:
     return table(["EVALUATION", *names], rows, right=range(1, len(names) + 1))
 
 
-def _layers(detail: RunDetail) -> str:
-    """The layers that gain most when they alone are not quantized."""
-    rows = [list(pair) for pair in sensitive_layers(detail)[:_MOST_LAYERS]]
-    return table(["LEFT FLOAT", "AP"], rows, right=(1,)) if rows else ""
+def _layers(detail: RunDetail, most: int) -> str:
+    """Single layers: how much each suffers, or the ranges of a calibration."""
+    told = layer_table(detail)
+    if told is None:
+        return ""
+    last = len(told.headers) - 1
+    lines = [table(told.headers, told.rows[:most], right=range(1, min(last + 1, 4)), flexible=last)]
+    if len(told.rows) > most:
+        lines.append(f"… {len(told.rows) - most} more: --layers {len(told.rows)}")
+    return "\n".join([*lines, *map(printable, told.notes)])
 
 
 def _artifacts(detail: RunDetail) -> str:

@@ -16,11 +16,14 @@ from app.screens import actions
 from app.screens.errors import unexpected
 from app.screens.page import Page
 from app.screens.stop import ask_to_stop
+from app.services.layers import layer_table
 from app.widgets import formats
-from app.widgets.about import AboutPane, about
+from app.widgets.about import about
 from app.widgets.curves_pane import CurvesPane
 from app.widgets.epoch_table import EpochTable
 from app.widgets.evaluation_table import EvaluationTable
+from app.widgets.layer_text import layer_lines
+from app.widgets.lines_pane import LinesPane
 from app.widgets.log_view import LogView
 from app.widgets.pane_tabs import PaneTabs
 from app.widgets.run_header import RunHeader
@@ -33,6 +36,7 @@ PANES = (
     ("log", "Log"),
     ("evaluation", "Evaluation"),
     ("about", "About"),
+    ("layers", "Layers"),
 )
 LOG_LINES = 1000
 """How much of the log's end is read."""
@@ -59,16 +63,18 @@ class RunScreen(Page):
         self._detail: RunDetail | None = None
         self._wake = threading.Event()
         self._is_over = False
+        self._has_chosen = pane != "epochs"
 
     def body(self) -> ComposeResult:
         yield RunHeader(id="head")
         yield PaneTabs(PANES, self._pane)
         with Container(id="panes"):
             yield EpochTable(id="epochs")
+            yield LinesPane(id="layers")
             yield CurvesPane(id="curves")
             yield LogView(id="log")
             yield EvaluationTable(id="evaluation")
-            yield AboutPane(id="about")
+            yield LinesPane(id="about")
 
     def on_mount(self) -> None:
         """Name the panes and begin to read."""
@@ -158,7 +164,11 @@ class RunScreen(Page):
         self.query_one(CurvesPane).show(detail)
         self.query_one(EvaluationTable).show(detail)
         folder = self.yoloqat.backend.workspace.run(detail.run.id).path
-        self.query_one(AboutPane).lines = tuple(about(detail, str(folder), message.provenance))
+        self.query_one("#about", LinesPane).lines = tuple(about(detail, str(folder), message.provenance))
+        layers = layer_table(detail)
+        self.query_one("#layers", LinesPane).lines = tuple(layer_lines(layers))
+        if layers is not None and not detail.epochs and not self._has_chosen and self._pane == "epochs":
+            self._show_pane("layers")
 
     @on(LogRead)
     def _show_log(self, message: LogRead) -> None:
@@ -167,6 +177,7 @@ class RunScreen(Page):
 
     @on(PaneTabs.Chosen)
     def _choose_pane(self, message: PaneTabs.Chosen) -> None:
+        self._has_chosen = True
         self._show_pane(message.pane)
 
     @on(RunHeader.StepChosen)
@@ -191,6 +202,7 @@ class RunScreen(Page):
 
     def action_pane(self, pane: str) -> None:
         """Go to a pane: its tab, or its place on the screen."""
+        self._has_chosen = True
         self._show_pane(pane)
 
     def action_back(self) -> None:

@@ -6,16 +6,10 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from textual.app import ComposeResult
-from textual.containers import VerticalScroll
-from textual.content import Content
-from textual.reactive import reactive
-from textual.widgets import Static
-
 from app.services.dialect import log_dialect
 from app.widgets import formats
 from app.widgets.glyphs import glyphs
-from app.widgets.spans import Cell, clean, content, join
+from app.widgets.spans import Cell, clean, join
 from app.widgets.state import long_state
 from db.views import ArtifactView, ResultsFileView, RunDetail, RunView
 from engine.contracts.states import RunState
@@ -129,23 +123,3 @@ def _changes(git: GitState) -> Cell:
         return (("no uncommitted changes", "muted"),)
     where = f" in {clean(git.diff)}" if git.diff else ""
     return ((f"uncommitted changes: {formats.size(git.diff_bytes)}{where}", "warn"),)
-
-
-class AboutPane(VerticalScroll):
-    """The lines, wrapped to the pane's width."""
-
-    DEFAULT_CSS = """
-    AboutPane { scrollbar-size-vertical: 1; }
-    AboutPane Static { width: 100%; height: auto; }
-    """
-
-    lines: reactive[tuple[Cell, ...]] = reactive((), repaint=False)
-    """What to show."""
-
-    def compose(self) -> ComposeResult:
-        yield Static()
-
-    def watch_lines(self) -> None:
-        """Draw what changed."""
-        if self.is_mounted:
-            self.query_one(Static).update(Content("\n").join([content(line) for line in self.lines]))

@@ -84,7 +84,7 @@ class LogView(ScrollView, can_focus=True):
         if not self.paused:
             self.note = ""
         elif self._waiting is not None and self._waiting != self._lines:
-            self.note = "paused, new lines below: End"
+            self.note = "paused, new lines: End"
         else:
             self.note = "paused: End follows"
 

@@ -47,11 +47,20 @@ class PaneTabs(Painted):
         self.repaint()
 
     def paint(self, columns: int, rows: int) -> Sequence[Cell]:
+        line = self._tabs(" ")
+        if columns - width(tuple(line)) - 1 < len(self.note):
+            line = self._tabs("")
+        room = columns - width(tuple(line)) - 1
+        if self.note and room > 8:
+            line += [(" ", ""), *fit(((self.note, "warn" if self.is_notable else "muted"),), room, "right")]
+        return [tuple(line)]
+
+    def _tabs(self, gap: str) -> list[Span]:
         line: list[Span] = []
         self._places, x = [], 0
         for number, (pane, title) in enumerate(self._panes, start=1):
             is_active = pane == self.active
-            text = f"[{title}]" if is_active else f" {title} "
+            text = f"[{title}]" if is_active else f" {title}{gap}"
             line += [
                 (f"{number}", "title" if is_active else "muted"),
                 (text, "title" if is_active else "muted"),
@@ -60,10 +69,7 @@ class PaneTabs(Painted):
             size = len(text) + 1
             self._places.append((x, x + size, pane))
             x += size + 1
-        room = columns - width(tuple(line)) - 2
-        if self.note and room > 8:
-            line += [("  ", ""), *fit(((self.note, "warn" if self.is_notable else "muted"),), room, "right")]
-        return [tuple(line)]
+        return line
 
     def on_click(self, event: events.Click) -> None:
         """A click chooses the tab."""

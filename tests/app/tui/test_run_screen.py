@@ -104,7 +104,7 @@ async def test_the_log_follows_pauses_when_scrolled_up_and_follows_again(backend
         await until(pilot, lambda: "paused" in screen_text(app))
         before = screen_text(app).splitlines()[10:20]
         backend.logs[QAT.id] = (*backend.logs[QAT.id], "line 200", "line 201")
-        await until(pilot, lambda: "new lines below" in screen_text(app))
+        await until(pilot, lambda: "new lines: End" in screen_text(app))
         assert screen_text(app).splitlines()[10:20] == before, "what is read stays where it is"
         await pilot.press("end")
         await until(pilot, lambda: "line 201" in screen_text(app))
