@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from engine.contracts.errors import YoloqatError
-from engine.quant.fake import export_fake_quantize, fake_quantize
+from engine.quant.fake import export_fake_quantize, fake_quantize, fused_fake_quantize
 from engine.quant.quantizer import QuantizedConv2d, Quantizer
+from tests.engine.quant.ties import same_but_for_ties
 
 
 def quantizer(amax: float, bits: int = 8) -> Quantizer:
@@ -51,6 +52,21 @@ def test_gradient_passes_inside_the_range_only() -> None:
     weight = torch.tensor([[0.5, -2.0], [3.0, 5.0]], requires_grad=True)
     fake_quantize(weight, torch.tensor([[1.0], [4.0]]), 8).sum().backward()
     assert weight.grad.tolist() == [[1, 0], [1, 0]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("bits", [4, 8])
+def test_the_op_for_gpus_has_the_same_codes_and_gradients(dtype: torch.dtype, bits: int) -> None:
+    generator = torch.Generator().manual_seed(bits)
+    x = (torch.randn(32, 16, 40, 40, generator=generator) * 3).to(dtype)
+    for amax in (torch.tensor(2.7), torch.rand(32, 1, 1, 1, generator=generator) * 3 + 1e-3):
+        plain, fused = x.clone().requires_grad_(), x.clone().requires_grad_()
+        ours, theirs = fake_quantize(plain, amax, bits), fused_fake_quantize(fused, amax, bits)
+        (ours.sum() + theirs.sum()).backward()
+        same_but_for_ties(x, amax, bits, ours.detach(), theirs.detach())
+        assert plain.grad is not None
+        assert fused.grad is not None
+        assert torch.equal(plain.grad, fused.grad)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
