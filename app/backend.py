@@ -207,7 +207,7 @@ class Backend:
     def noise(
         self, comparison: Comparison, chain: list[ChainStep], cancelled: Callable[[], bool] | None = None
     ) -> tuple[Comparison, list[ChainStep], int]:
-        """The same with what is known of the noise of differences, and how many are not known yet.
+        """The same with what is known of the noise of differences, and of how many evaluations it is not known yet.
 
         Args:
             cancelled: resample for what is not known, which takes seconds, until this is true; None does not.

@@ -61,7 +61,8 @@ def _with_noise(
     pairs = wanted(comparison, chain)
     missing = unknown(workspace, pairs)
     if missing:
-        say(f"resampling images for the noise of {missing} difference{'s' * (missing != 1)}, once (--no-noise: never)")
+        what = "1 evaluation" if missing == 1 else f"{missing} evaluations"
+        say(f"resampling the images of {what}, once, to tell what is noise (--no-noise: never)")
     return with_noise(comparison, chain, intervals(workspace, pairs))
 
 

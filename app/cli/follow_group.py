@@ -114,8 +114,9 @@ def _rates(values: Mapping[str, Number]) -> list[str]:
 
 def _print_chain(workspace: Workspace, group: str) -> None:
     from app.services.demo import demo_table
+    from app.services.noise import chain_with_noise
 
-    chain = demo_table(workspace, group)
+    chain = chain_with_noise(workspace, demo_table(workspace, group))
     if chain:
         print(f"\n{chain_table(chain)}\n")
 

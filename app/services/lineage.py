@@ -7,6 +7,7 @@ from typing import Any
 from app.services.comparable import MAIN_METRIC, disagreement, final_evaluation, points, points_text
 from app.services.timed import Speed, speeds
 from db.views import ArtifactView, EvaluationView, Number, RunDetail
+from engine.contracts.noise import Interval
 from engine.contracts.states import RunState
 
 NOISE = "~"
@@ -39,24 +40,6 @@ class Measured:
 def measured_by(run_id: str, evaluation: EvaluationView | None) -> Measured | None:
     """The evaluation of that run, by what its log and `result.json` call it."""
     return None if evaluation is None else Measured(run_id, evaluation.label, evaluation.weights or "")
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Between which values a difference lies for 95 % of the choices of images, in points."""
-
-    low: float
-    high: float
-
-    @property
-    def is_noise(self) -> bool:
-        """Whether the images do not decide its sign."""
-        return self.low <= 0 <= self.high
-
-    @property
-    def text(self) -> str:
-        """`−1.2…+0.4`"""
-        return f"{self.low:+.1f}…{self.high:+.1f}".replace("-", "−")
 
 
 @dataclass(frozen=True)

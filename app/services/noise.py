@@ -3,8 +3,8 @@
 What was right in each image lies beside `result.json`; the resampling runs in a process of its own, which loads numpy.
 """
 
+import contextlib
 import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -14,7 +14,9 @@ from pathlib import Path
 
 from app.services.comparable import MAIN_METRIC
 from app.services.compare import FINAL, Cell, Comparison, Row
-from app.services.lineage import ChainStep, Interval, Measured
+from app.services.lineage import ChainStep, Measured
+from engine.contracts.errors import YoloqatError
+from engine.contracts.noise import Interval, Resampling, paired_intervals
 from engine.contracts.result import StageResult
 from engine.contracts.run_folder import Workspace
 
@@ -26,9 +28,9 @@ Noise = Mapping[Pair, Mapping[str, Interval]]
 """By metric: `mAP@.5`, `mAP@.5:.95`."""
 
 
-def wanted(comparison: Comparison, chain: Sequence[ChainStep]) -> set[Pair]:
+def wanted(comparison: Comparison | None, chain: Sequence[ChainStep]) -> set[Pair]:
     """The differences that are shown: each run's to the baseline, each step's to its parent and to float."""
-    pairs = set(_compared(comparison).values())
+    pairs = set(_compared(comparison).values()) if comparison is not None else set()
     for step in chain:
         pairs |= {
             (other, step.measured) for other in (step.parent_measured, step.float_measured) if other and step.measured
@@ -47,33 +49,24 @@ def intervals(
 
     Args:
         pairs: what is shown.
-        resample: False takes only what is known already, which is fast; 200 images take 2 s, COCO's 5000 a minute.
+        resample: False takes only what is known already, which is fast; 200 images take 1 s, COCO's 5000 half a minute.
         cancelled: asked ten times a second; True ends the resampling.
     """
-    files = {measured: _matches(workspace, measured) for pair in pairs for measured in pair}
-    known: dict[Pair, Mapping[str, Interval]] = {}
-    missing: dict[Measured, list[Pair]] = {}
-    for pair in pairs:
-        reference, own = files[pair[0]], files[pair[1]]
-        if reference is None or own is None:
-            continue
-        found = _read(_place(workspace, reference, own))
-        if found is not None:
-            known[pair] = found
-        elif resample:
-            missing.setdefault(pair[0], []).append(pair)
-    for first, group in missing.items():
-        paths = [path for path in (files[first], *(files[own] for _, own in group)) if path is not None]
-        for pair, values in zip(group, _resample(paths, cancelled), strict=False):
-            _write(_place(workspace, paths[0], paths[1 + group.index(pair)]), values)
-            known[pair] = _parse(values)
-    return known
+    files = _files(workspace, pairs)
+    known = {path: _read(_place(workspace, path)) for path in files.values()}
+    if resample:
+        known |= _resample(workspace, [path for path, found in known.items() if found is None], cancelled)
+    noise = {}
+    for reference, own in pairs:
+        one, other = (known.get(files[measured]) if measured in files else None for measured in (reference, own))
+        if one is not None and other is not None:
+            noise[reference, own] = paired_intervals(one, other)
+    return noise
 
 
 def unknown(workspace: Workspace, pairs: Collection[Pair]) -> int:
-    """How many of these differences would have to be resampled."""
-    able = [pair for pair in pairs if all(_matches(workspace, measured) is not None for measured in pair)]
-    return len(able) - len(intervals(workspace, able, resample=False))
+    """How many evaluations would have to be resampled for these differences."""
+    return sum(_read(_place(workspace, path)) is None for path in set(_files(workspace, pairs).values()))
 
 
 def with_noise(comparison: Comparison, chain: Sequence[ChainStep], noise: Noise) -> tuple[Comparison, list[ChainStep]]:
@@ -82,6 +75,12 @@ def with_noise(comparison: Comparison, chain: Sequence[ChainStep], noise: Noise)
     by_run = {index: noise.get(pair, {}) for index, pair in compared.items()}
     rows = tuple(_noisy_row(row, by_run) if row.section == FINAL else row for row in comparison.metrics)
     return replace(comparison, metrics=rows), [_noisy_step(step, noise) for step in chain]
+
+
+def chain_with_noise(workspace: Workspace, chain: Sequence[ChainStep]) -> list[ChainStep]:
+    """A chain with the intervals, resampled where they are not known yet."""
+    noise = intervals(workspace, wanted(None, chain))
+    return [_noisy_step(step, noise) for step in chain]
 
 
 def _compared(comparison: Comparison) -> dict[int, Pair]:
@@ -129,17 +128,29 @@ def _matches(workspace: Workspace, measured: Measured) -> Path | None:
     return path if path is not None and path.is_file() else None
 
 
-def _place(workspace: Workspace, reference: Path, own: Path) -> Path:
-    """Named after what the two files hold: an evaluation that is made anew is resampled anew."""
-    key = hashlib.sha256()
-    for path in (reference, own):
-        with path.open("rb") as file:
-            key.update(hashlib.file_digest(file, "sha256").digest())
-    return workspace.noise / f"{key.hexdigest()[:32]}.json"
+def _files(workspace: Workspace, pairs: Collection[Pair]) -> dict[Measured, Path]:
+    """Of those evaluations that have one, where the other of the pair has one, too."""
+    found = {measured: _matches(workspace, measured) for measured in {one for pair in pairs for one in pair}}
+    paired = {one for pair in pairs if all(found[one] for one in pair) for one in pair}
+    return {measured: path for measured, path in found.items() if path is not None and measured in paired}
 
 
-def _resample(paths: Sequence[Path], cancelled: Callable[[], bool]) -> list[Mapping[str, Mapping[str, float]]]:
-    """All that are measured against the first, in one process; nothing where it cannot be done."""
+def _place(workspace: Workspace, matches: Path) -> Path:
+    """Named after what the file holds: an evaluation that is made anew is resampled anew."""
+    try:
+        with matches.open("rb") as file:
+            key = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        key = "unreadable"
+    return workspace.noise / f"{key[:32]}.json"
+
+
+def _resample(
+    workspace: Workspace, paths: Sequence[Path], cancelled: Callable[[], bool]
+) -> dict[Path, Resampling | None]:
+    """In one process; what cannot be read is left out."""
+    if not paths:
+        return {}
     command = [sys.executable, "-P", "-m", "engine.evaluate.bootstrap_command", *map(str, paths)]
     quiet = subprocess.DEVNULL
     with subprocess.Popen(command, stdin=quiet, stdout=subprocess.PIPE, stderr=quiet, text=True) as process:
@@ -150,26 +161,28 @@ def _resample(paths: Sequence[Path], cancelled: Callable[[], bool]) -> list[Mapp
             except subprocess.TimeoutExpired:
                 if cancelled():
                     process.kill()
-    return list(json.loads(told)) if process.returncode == 0 else []
+    found: dict[Path, Resampling | None] = {}
+    for path, line in zip(paths, told.splitlines(), strict=False):
+        with contextlib.suppress(ValueError):  # killed within the line
+            found[path] = Resampling.model_validate_json(line)
+            _write(_place(workspace, path), line)
+    left = paths[len(found) + 1 :] if process.returncode == YoloqatError.exit_code else ()
+    return found | _resample(workspace, left, cancelled)
 
 
-def _write(path: Path, values: object) -> None:
+def _write(path: Path, text: str) -> None:
     """What cannot be kept (a full disk) is resampled the next time."""
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(values), encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)
 
 
-def _read(path: Path) -> Mapping[str, Interval] | None:
+def _read(path: Path) -> Resampling | None:
     try:
-        return _parse(json.loads(path.read_bytes()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return Resampling.model_validate_json(path.read_bytes())
+    except (OSError, ValueError):
         return None
-
-
-def _parse(values: Mapping[str, Mapping[str, float]]) -> Mapping[str, Interval]:
-    return {metric: Interval(100 * told["low"], 100 * told["high"]) for metric, told in values.items()}

@@ -1,59 +1,37 @@
-"""Is a difference in mAP more than the choice of the images? Paired bootstrap over images (Efron 1979).
+"""mAP of many drawings of an evaluation's images: see `engine.contracts.noise`.
 
-Images are drawn with replacement, the same ones for both models, and mAP is computed of each drawing; the interval is
-the middle 95 % of the differences (percentile method). mAP is no mean over images: each drawing ranks all detections.
+mAP is no mean over images: each drawing ranks all detections anew. Drawings depend on the number of images alone, so
+that two evaluations of the same images are drawn alike.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterator
 
 import numpy as np
 
-from engine.contracts.errors import YoloqatError
+from engine.contracts.noise import METRICS, Resampling
 from engine.evaluate.matches import Matches
 from engine.evaluate.metrics import RECALLS, TINY
 
 RESAMPLES = 1000
-METRICS = ("mAP@.5", "mAP@.5:.95")
+_SEED = 0
 _CELLS = 4_000_000
 """Weights of detections held at once: 32 MB."""
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A difference in mAP, and between which values it lies for 95 % of the drawings. Fractions, not points."""
-
-    difference: float
-    low: float
-    high: float
-
-    @property
-    def is_noise(self) -> bool:
-        """Whether the images do not decide its sign."""
-        return self.low <= 0 <= self.high
+def resample(matches: Matches, resamples: int = RESAMPLES) -> Resampling:
+    """mAP of each of so many drawings."""
+    key = "\n".join([matches.data, matches.ap, *matches.images])
+    maps = maps_of_drawings(matches, draw(len(matches.images), resamples))
+    columns = {name: [None if np.isnan(v) else float(v) for v in maps[:, i]] for i, name in enumerate(METRICS)}
+    return Resampling(of=hashlib.sha256(key.encode()).hexdigest(), maps=columns)
 
 
-def paired_bootstrap(
-    base: Matches, others: Sequence[Matches], *, resamples: int = RESAMPLES, seed: int = 0
-) -> list[dict[str, Interval]]:
-    """For each of the others: its difference to `base` with the 95 % interval, keyed as in METRICS.
-
-    Raises:
-        YoloqatError: the two were not evaluated on the same images and labels.
-    """
-    for other in others:
-        _check_pair(base, other)
-    count = len(base.images)
-    # The first row is the evaluation itself, each image once.
-    drawings = np.ones((1 + resamples, count), np.int64)
-    drawings[1:] = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
-    reference = maps_of_drawings(base, drawings)
-    return [_intervals(maps_of_drawings(other, drawings) - reference) for other in others]
-
-
-def _intervals(differences: np.ndarray) -> dict[str, Interval]:
-    low, high = np.nanpercentile(differences[1:], [2.5, 97.5], axis=0)
-    return {name: Interval(float(differences[0, i]), float(low[i]), float(high[i])) for i, name in enumerate(METRICS)}
+def draw(images: int, resamples: int) -> np.ndarray:
+    """(resamples, images) how often each image is drawn."""
+    if not images:
+        return np.zeros((resamples, 0), np.int64)
+    return np.random.default_rng(_SEED).multinomial(images, np.full(images, 1 / images), size=resamples)
 
 
 def maps_of_drawings(matches: Matches, drawings: np.ndarray) -> np.ndarray:
@@ -139,13 +117,3 @@ def _weighted_ap(
     heights = np.interp((RECALLS + shift).ravel(), recalls.ravel(), envelopes.ravel()).reshape(rows, -1)
     areas: np.ndarray = ((heights[:, 1:] + heights[:, :-1]) / 2 * np.diff(RECALLS)).sum(1)
     return np.where(all_found[:, 0] > 0, areas, 0.0)
-
-
-def _check_pair(base: Matches, other: Matches) -> None:
-    if base.data != other.data or base.images != other.images or base.ap != other.ap:
-        raise YoloqatError(
-            "these evaluations were not made on the same images and labels in the same way",
-            hint="Evaluate both models with the same --data, --task and --v5-metric.",
-        )
-    if not base.images:
-        raise YoloqatError("these evaluations have no images", hint="Evaluate on a split that has some.")

@@ -1,28 +1,25 @@
-"""`python -P -m engine.evaluate.bootstrap_command BASE OTHER…`: intervals of files of matches, as a line of JSON.
+"""`python -P -m engine.evaluate.bootstrap_command MATCHES…`: each file's resampling as a line of JSON.
 
 A program of its own, for the process of the screen imports no tensor code and does not wait.
 """
 
-import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from engine.contracts.errors import YoloqatError
-from engine.evaluate.bootstrap import paired_bootstrap
+from engine.evaluate.bootstrap import resample
 from engine.evaluate.matches import Matches
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print a list with an entry for each of the others; exit code 2 for bad input."""
-    base, *others = [Path(argument) for argument in (sys.argv[1:] if argv is None else argv)]
+    """Print a line for each file, as soon as it is there; exit code 2 for bad input."""
     try:
-        found = paired_bootstrap(Matches.load(base), [Matches.load(other) for other in others])
+        for path in sys.argv[1:] if argv is None else argv:
+            print(resample(Matches.load(Path(path))).model_dump_json(), flush=True)
     except YoloqatError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    print(json.dumps([{name: asdict(interval) for name, interval in entry.items()} for entry in found]))
     return 0
 
 

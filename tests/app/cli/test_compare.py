@@ -9,7 +9,7 @@ RUNS = ("float", "calibrated", "int8")
 def test_noise_is_marked_and_explained(cli: Cli) -> None:
     add_chain(cli.workspace)
     first = cli("compare", *RUNS, COLUMNS="120")
-    assert "resampling images for the noise of 3 differences, once" in first.err
+    assert "resampling the images of 3 evaluations, once" in first.err
     lines = first.out.splitlines()
     ptq, int8 = (next(line.split() for line in lines if line.strip().startswith(step)) for step in ("PTQ", "└ ONNX"))
     assert sum(cell.endswith("~") for cell in ptq) == 2, "to its parent and to float, which are the same"

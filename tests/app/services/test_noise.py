@@ -25,7 +25,7 @@ def test_a_drop_is_told_from_noise_and_resampled_once(workspace: Workspace, chai
     comparison, steps = compare(details), lineage(details)
     pairs = wanted(comparison, steps)
     assert len(pairs) == 3, "float → PTQ, float → INT8, PTQ → INT8"
-    assert unknown(workspace, pairs) == 3
+    assert unknown(workspace, pairs) == 3, "evaluations"
     comparison, steps = with_noise(comparison, steps, intervals(workspace, pairs))
     _, ptq, int8 = steps
     assert ptq.noise_float is not None

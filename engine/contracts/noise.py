@@ -1,0 +1,56 @@
+"""Is a difference in mAP more than the choice of the images? Paired bootstrap over images (Efron 1979).
+
+Images are drawn with replacement, and mAP is computed of each drawing. Evaluations of the same images are drawn alike,
+so the differences of two, drawing by drawing, tell how the difference depends on the images: the interval is the middle
+95 % of them (percentile method).
+"""
+
+import statistics
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict
+
+METRICS = ("mAP@.5", "mAP@.5:.95")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Between which values a difference lies for 95 % of the drawings, in points."""
+
+    low: float
+    high: float
+
+    @property
+    def is_noise(self) -> bool:
+        """Whether the images do not decide its sign."""
+        return self.low <= 0 <= self.high
+
+    @property
+    def text(self) -> str:
+        """`−1.2…+0.4`"""
+        return f"{self.low:+.1f}…{self.high:+.1f}".replace("-", "−")
+
+
+class Resampling(BaseModel):
+    """One evaluation, computed of many drawings of its images."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    of: str
+    """SHA-256 over images, labels and the way AP is computed: only equal ones are paired."""
+    maps: dict[str, list[float | None]]
+    """mAP of each drawing by metric, as fractions; None where no label was drawn."""
+
+
+def paired_intervals(reference: Resampling, own: Resampling) -> dict[str, Interval]:
+    """The intervals of the differences of `own` to `reference`, by metric; empty where they cannot be paired."""
+    if reference.of != own.of:
+        return {}
+    found = {}
+    for metric in METRICS:
+        pairs = zip(own.maps.get(metric, ()), reference.maps.get(metric, ()), strict=False)
+        differences = [100 * (a - b) for a, b in pairs if a is not None and b is not None]
+        if len(differences) > 1:
+            steps = statistics.quantiles(differences, n=40, method="inclusive")  # of 2.5 % each
+            found[metric] = Interval(steps[0], steps[-1])
+    return found
