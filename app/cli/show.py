@@ -15,6 +15,7 @@ from app.services.sources import FILES, PRINTED, STORED, Sources, sources
 from app.services.timed import timed_latency, timed_throughput
 from app.services.words import ABSENT, age, duration, megabytes
 from db.views import EpochView, EvaluationView, RunDetail, RunView
+from engine.contracts.spec import COMMAND
 
 _RATES = ("P", "R", "mAP@.5", "mAP@.5:.95")
 
@@ -70,7 +71,7 @@ def _head(detail: RunDetail, folder: Path) -> Iterator[str]:
         "folder": str(folder),
         **_results(detail),
         "not read": f"{run.lines_not_understood} lines of the log were not understood"
-        if run.lines_not_understood
+        if run.lines_not_understood and run.stage == COMMAND
         else "",
         "tags": " ".join(run.tags),
         "notes": run.notes,
