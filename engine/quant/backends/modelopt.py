@@ -13,7 +13,7 @@ from engine.quant.backends.interface import Quantizer as RangeQuantizer
 
 
 class Quantizer(RangeQuantizer, TensorQuantizer):
-    """ModelOpt's `TensorQuantizer`, signed and static.
+    """ModelOpt's `TensorQuantizer`, signed and static, without a gradient for values outside of the range.
 
     ModelOpt multiplies by 127 / amax where ONNX, and pytorch-quantization as used here, divide by amax / 127: a value
     within a few float32 roundings of the middle between two steps may fall to either side.
@@ -25,7 +25,7 @@ class Quantizer(RangeQuantizer, TensorQuantizer):
     """
 
     def __init__(self, name: str, bits: int = 8, axis: int | None = None) -> None:
-        super().__init__(QuantizerAttributeConfig(num_bits=bits, axis=axis))
+        super().__init__(QuantizerAttributeConfig(num_bits=bits, axis=axis, pass_through_bwd=False))
         self._begin(name)
 
     def learn_range(self) -> None:
