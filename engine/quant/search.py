@@ -88,7 +88,9 @@ def correct_biases(model: nn.Module, batches: Sequence[Tensor], error: HeadError
     return before, after, False
 
 
-def _mean_outputs(model: nn.Module, convs: dict[str, QuantizedConvolution], batches: Iterable[Tensor]) -> dict[str, Tensor]:
+def _mean_outputs(
+    model: nn.Module, convs: dict[str, QuantizedConvolution], batches: Iterable[Tensor]
+) -> dict[str, Tensor]:
     """(C,) mean of each output channel over all images and places."""
     sums: dict[str, Tensor] = {}
     counts: dict[str, int] = {}

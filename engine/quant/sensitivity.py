@@ -90,7 +90,9 @@ def multiply_adds(model: nn.Module, example: Tensor) -> dict[str, int]:
 
         return conv.register_forward_hook(count)
 
-    convs = {name: module for name, module in model.named_modules() if isinstance(module, nn.Conv2d | QuantizedConvolution)}
+    convs = {
+        name: module for name, module in model.named_modules() if isinstance(module, nn.Conv2d | QuantizedConvolution)
+    }
     handles = [watch(name, conv) for name, conv in convs.items()]
     training = model.training
     model.eval()

@@ -201,8 +201,9 @@ def _first(loader: BatchLoader, count: int, device: torch.device) -> Iterator[Te
 def _say_placement(spec: QuantSpec) -> None:
     tensors = sum(group.tensors for group in spec.classes)
     say(
-        f"Quantizing {len(spec.quantized)} convolutions by {spec.backend}: {tensors} input tensors share {len(spec.classes)} scales; "
-        f"{len(spec.floating)} convolutions stay float: {', '.join(spec.floating) or 'none'}"
+        f"Quantizing {len(spec.quantized)} convolutions: {tensors} input tensors share {len(spec.classes)} scales; "
+        f"{len(spec.floating)} convolutions stay float: {', '.join(spec.floating) or 'none'}\n"
+        f"Quantizers of {spec.backend}"
     )
     groups: dict[Width, list[str]] = {}
     for name, width in spec.widths.items():

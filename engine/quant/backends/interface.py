@@ -22,7 +22,7 @@ class Quantizer(nn.Module, ABC):
 
     What is the same with every library: the range is a buffer `_amax` that stays fp32 under `half()`, and that loads
     without CUDA and without a buffer to load into; without one nothing is quantized; one histogram serves every
-    calibrator. The library's class has `num_bits`, a `_disabled` that its `forward` obeys, and reads `_amax`.
+    calibrator. The library's class has `num_bits` and `_disabled`, and reads `_amax`.
     """
 
     name: str
@@ -78,6 +78,10 @@ class Quantizer(nn.Module, ABC):
             self.register_buffer("_amax", amax)
 
     @abstractmethod
+    def quantize(self, inputs: Tensor, amax: Tensor) -> Tensor:
+        """Round `inputs` to multiples of amax / (2^(num_bits-1) - 1), with a gradient; computes in fp32."""
+
+    @abstractmethod
     def learn_range(self) -> None:
         """Make the range a parameter that gets a gradient.
 
@@ -100,8 +104,7 @@ class Quantizer(nn.Module, ABC):
         if self._disabled:
             return inputs
         if self._histogram is None:
-            _ = self.amax  # libraries take the tensor's own maximum where they have no range
-            return super().forward(inputs)
+            return self.quantize(inputs, self.amax)
         if self._counted is None or self._counted() is not inputs:
             self._counted = weakref.ref(inputs)
             self._histogram.collect(inputs)

@@ -28,6 +28,10 @@ class Quantizer(RangeQuantizer, TensorQuantizer):
         super().__init__(QuantizerAttributeConfig(num_bits=bits, axis=axis, pass_through_bwd=False))
         self._begin(name)
 
+    def quantize(self, inputs: Tensor, amax: Tensor) -> Tensor:
+        """As the library does, but on the CPU without its copy to another memory format, which its kernels need."""
+        return self._fake_quantize(inputs) if inputs.device.type == "cpu" else TensorQuantizer.forward(self, inputs)
+
     def learn_range(self) -> None:
         """ModelOpt has no gradient for a range.
 

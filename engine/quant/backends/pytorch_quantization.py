@@ -35,8 +35,8 @@ class Quantizer(RangeQuantizer, TensorQuantizer):
         if amax is not None:
             self.register_parameter("_amax", nn.Parameter(amax.clone()))
 
-    def _quant_forward(self, inputs: Tensor) -> Tensor:
-        amax = self.amax
+    def quantize(self, inputs: Tensor, amax: Tensor) -> Tensor:
+        """See `engine.quant.fake`."""
         if TensorQuantizer.use_fb_fake_quant:
             return export_fake_quantize(inputs, amax, self._num_bits)
         if amax.requires_grad and torch.is_grad_enabled():
