@@ -48,7 +48,8 @@ def tidy(model: onnx.ModelProto, prefix: str) -> None:
     """Give parameters their paths in the model, and let equal scales and equal Q/DQ nodes be one.
 
     The exporter writes a scale per call of a quantizer, and a Q/DQ pair per convolution that reads a tensor; runtimes
-    then quantize that tensor once per reader.
+    then quantize that tensor once per reader. It also writes the casts to float that a quantizer's code makes of what
+    is float already, for all other readers of its input.
 
     Args:
         prefix: what the exporter put before each parameter's path.
@@ -58,6 +59,7 @@ def tidy(model: onnx.ModelProto, prefix: str) -> None:
         if name.startswith(prefix):
             _rename(model.graph, name, name.removeprefix(prefix))
     _lift_constants(model.graph)
+    _drop_idle_casts(model)
     _share_quantization_constants(model.graph)
     _merge_equal_nodes(model.graph, {QUANTIZE, DEQUANTIZE})
 
@@ -122,6 +124,20 @@ def _lift_constants(graph: GraphProto) -> None:
         tensor.name = node.output[0]
         graph.initializer.append(tensor)
         graph.node.remove(node)
+
+
+def _drop_idle_casts(model: onnx.ModelProto) -> None:
+    """Remove casts to the type that a tensor has."""
+    casts = [node for node in model.graph.node if node.op_type == "Cast"]
+    if not casts:
+        return
+    typed = onnx.shape_inference.infer_shapes(model).graph
+    types = {value.name: value.type.tensor_type.elem_type for value in [*typed.value_info, *typed.input]}
+    outputs = {output.name for output in model.graph.output}
+    for node in casts:
+        if types.get(node.input[0]) == node.attribute[0].i and node.output[0] not in outputs:
+            redirect(model.graph, node.output[0], node.input[0])
+            model.graph.node.remove(node)
 
 
 def _share_quantization_constants(graph: GraphProto) -> None:

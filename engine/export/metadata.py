@@ -7,6 +7,7 @@ import onnx
 from torch import nn
 
 from engine.models.yolo import YoloModel
+from engine.quant.quantizer import backend_of
 
 ACTIVATIONS = {
     nn.SiLU: "silu",
@@ -50,6 +51,7 @@ def describe(
         "data": data,
         "source_sha256": source_sha256,
         "lineage": json.dumps(dict(ancestors or {})),
+        "quantization_backend": backend_of(model) or "none",
         "heads": heads,
         "nms": "none",
         "anchors": json.dumps((model.head.anchor_grid.flatten(1)).tolist()),

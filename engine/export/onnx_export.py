@@ -4,7 +4,7 @@ import copy
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Literal
 
@@ -16,9 +16,8 @@ from engine.contracts.errors import YoloqatError
 from engine.evaluate.onnx_outputs import RAW_PREFIX
 from engine.export.graph import tidy
 from engine.export.metadata import write_metadata
-from engine.quant.fake import fake_quantize
-from engine.quant.library import TensorQuantizer
-from engine.quant.quantizer import quantized_convolutions
+from engine.quant.backends import load_backend
+from engine.quant.quantizer import backend_of, quantized_convolutions
 
 INPUT, OUTPUT = "images", "outputs"
 NAMED = 5
@@ -101,9 +100,9 @@ def export_onnx(
 def _check_widths(model: nn.Module) -> None:
     """Int8 Q/DQ clip at ±127 steps alone, so activations need all eight bits; weights are clipped before."""
     narrow = [
-        f"{name} ({conv._input_quantizer.num_bits} bits)"
+        f"{name} ({conv.input_quantizer.num_bits} bits)"
         for name, conv in quantized_convolutions(model).items()
-        if conv._input_quantizer.num_bits != 8
+        if conv.input_quantizer.num_bits != 8
     ]
     if narrow:
         others = f" and {len(narrow) - NAMED} others" if len(narrow) > NAMED else ""
@@ -116,12 +115,12 @@ def _check_widths(model: nn.Module) -> None:
 def _weights_as_int8(model: nn.Module) -> None:
     """Give narrower weights 8 bits, in place, with the same steps: of int8's values they use those that they had."""
     for conv in quantized_convolutions(model).values():
-        quantizer = conv._weight_quantizer
+        quantizer = conv.weight_quantizer
         bits = quantizer.num_bits
         if bits == 8:
             continue
         with torch.no_grad():
-            conv.weight.copy_(fake_quantize(conv.weight, quantizer.amax, bits))
+            conv.weight.copy_(quantizer(conv.weight))
         quantizer.set_amax(quantizer.amax / (2 ** (bits - 1) - 1) * 127)
         quantizer.num_bits = 8
 
@@ -149,7 +148,9 @@ def _in_the_place_of(path: Path) -> Iterator[Path]:
 
 def _trace(traced: nn.Module, path: Path, outputs: list[str], image_size: int, opset: int, dynamic_batch: bool) -> None:
     axes = {name: {0: "batch"} for name in (INPUT, *outputs)} if dynamic_batch else None
-    with _native_fake_quantization(), torch.no_grad(), warnings.catch_warnings():
+    backend = backend_of(traced)
+    quantizing = load_backend(backend).exporting() if backend else nullcontext()
+    with quantizing, torch.no_grad(), warnings.catch_warnings():
         # The exporter that torch prefers since 2.9 cannot take quantizers. Tracing makes sizes constants, as meant.
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
@@ -172,17 +173,6 @@ def _tell_shapes(graph: onnx.ModelProto, traced: nn.Module, image_size: int) -> 
     for output, value in zip(graph.graph.output, made if isinstance(made, tuple) else (made,), strict=True):
         for dimension, size in list(zip(output.type.tensor_type.shape.dim, value.shape, strict=True))[1:]:
             dimension.dim_value = size
-
-
-@contextmanager
-def _native_fake_quantization() -> Iterator[None]:
-    """The library's switch to the ops that become Q/DQ nodes, put back whatever happens."""
-    before = TensorQuantizer.use_fb_fake_quant
-    TensorQuantizer.use_fb_fake_quant = True
-    try:
-        yield
-    finally:
-        TensorQuantizer.use_fb_fake_quant = before
 
 
 def _sync(path: Path) -> None:

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from engine.quant.amax import NO_SIGNAL, find_amax
+from engine.quant.backends.interface import QuantizedConvolution
 from engine.quant.histogram import FAR, ActivationHistogram
-from engine.quant.quantizer import QuantizedConv2d, input_quantizers, quantized_convolutions
+from engine.quant.quantizer import input_quantizers, quantized_convolutions
 
 
 def collect(
@@ -25,12 +26,12 @@ def collect(
     """
     device = device or next(model.parameters()).device
     quantizers = input_quantizers(model)
-    weights = [conv._weight_quantizer for conv in quantized_convolutions(model).values()]
+    weights = [conv.weight_quantizer for conv in quantized_convolutions(model).values()]
     training = model.training
     model.eval()
     histograms = {name: quantizer.start_collecting() for name, quantizer in quantizers.items()}
     for quantizer in weights:
-        quantizer._disabled = True
+        quantizer.enabled = False
     try:
         with torch.no_grad():
             for images in batches:
@@ -39,7 +40,7 @@ def collect(
         for quantizer in quantizers.values():
             quantizer.stop_collecting()
         for quantizer in weights:
-            quantizer._disabled = False
+            quantizer.enabled = True
         model.train(training)
     return histograms
 
@@ -61,7 +62,7 @@ def set_ranges(
         amax = find_amax(histograms[name], method, bits=quantizer.num_bits, percentile=percentile)
         quantizer.set_amax(torch.tensor(amax, device=device))
     for conv in quantized_convolutions(model).values():
-        conv._weight_quantizer.set_amax(weight_amax(conv))
+        conv.weight_quantizer.set_amax(weight_amax(conv))
 
 
 def oddities(histograms: Mapping[str, ActivationHistogram]) -> list[str]:
@@ -78,19 +79,19 @@ def oddities(histograms: Mapping[str, ActivationHistogram]) -> list[str]:
     return found
 
 
-def weight_amax(conv: QuantizedConv2d) -> Tensor:
+def weight_amax(conv: QuantizedConvolution) -> Tensor:
     """The largest weight of each output channel, (C, 1, 1, 1), raised where the bias would not fit into its integers.
 
     Integer runtimes keep the bias as int32 in units of input scale × weight scale. A channel whose weights are (almost)
     zero has a scale so small that its bias overflows there and is silently lost. So
     amax ≥ 127 · |bias| / (input scale · 2^30), one bit below the limit, which costs a dead channel nothing.
     """
-    top = 2 ** (conv._weight_quantizer.num_bits - 1) - 1
-    input_top = 2 ** (conv._input_quantizer.num_bits - 1) - 1
+    top = 2 ** (conv.weight_quantizer.num_bits - 1) - 1
+    input_top = 2 ** (conv.input_quantizer.num_bits - 1) - 1
     amax = conv.weight.detach().float().abs().amax((1, 2, 3), keepdim=True)
     floor = torch.full_like(amax, 1e-7)
     if conv.bias is not None:
-        scale = conv._input_quantizer.amax / input_top
+        scale = conv.input_quantizer.amax / input_top
         floor = torch.maximum(floor, top * conv.bias.detach().abs().view(-1, 1, 1, 1) / (scale * 2**30))
     return torch.maximum(amax, floor)
 
@@ -105,11 +106,11 @@ def round_biases(model: nn.Module) -> None:
     convolutions whose inputs have fewer than eight bits: no runtime has integers for them, and their units are coarse.
     """
     for conv in quantized_convolutions(model).values():
-        if conv.bias is None or conv._input_quantizer.num_bits != 8:
+        if conv.bias is None or conv.input_quantizer.num_bits != 8:
             continue
-        input_top = 2 ** (conv._input_quantizer.num_bits - 1) - 1
-        top = 2 ** (conv._weight_quantizer.num_bits - 1) - 1
-        unit = (conv._input_quantizer.amax.float() / input_top) * (conv._weight_quantizer.amax.float().flatten() / top)
+        input_top = 2 ** (conv.input_quantizer.num_bits - 1) - 1
+        top = 2 ** (conv.weight_quantizer.num_bits - 1) - 1
+        unit = (conv.input_quantizer.amax.float() / input_top) * (conv.weight_quantizer.amax.float().flatten() / top)
         whole = torch.round(conv.bias / unit)
         conv.bias.copy_(torch.where(whole.abs() < 2**22, whole * unit, conv.bias))
 
@@ -119,13 +120,13 @@ def amax_table(model: nn.Module) -> list[dict[str, object]]:
     readers: dict[int, list[str]] = {}
     convs = quantized_convolutions(model)
     for name, conv in convs.items():
-        readers.setdefault(id(conv._input_quantizer), []).append(name)
+        readers.setdefault(id(conv.input_quantizer), []).append(name)
     rows: list[dict[str, object]] = []
     for name, quantizer in input_quantizers(model).items():
         row = {"name": name, "kind": "input", "bits": quantizer.num_bits, "amax": float(quantizer.amax)}
         rows.append({**row, "convolutions": readers[id(quantizer)]})
     for name, conv in convs.items():
-        amax = conv._weight_quantizer.amax
+        amax = conv.weight_quantizer.amax
         span = {"amax_min": float(amax.min()), "amax": float(amax.max()), "channels": amax.numel()}
-        rows.append({"name": name, "kind": "weight", "bits": conv._weight_quantizer.num_bits, **span})
+        rows.append({"name": name, "kind": "weight", "bits": conv.weight_quantizer.num_bits, **span})
     return rows

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from engine.models.yolo import YoloModel
-from engine.quant.quantizer import QuantizedConv2d, set_quantization
+from engine.quant.backends.interface import QuantizedConvolution
+from engine.quant.quantizer import set_quantization
 
 SMALLEST_ENERGY = 1e-6
 """Mean square below which a layer's output is taken as silent; keeps the division finite."""
@@ -93,7 +94,7 @@ def _quantized_layers(model: YoloModel) -> list[int]:
     return [
         index
         for index, layer in enumerate(model.model)
-        if layer is not model.head and any(isinstance(module, QuantizedConv2d) for module in layer.modules())
+        if layer is not model.head and any(isinstance(module, QuantizedConvolution) for module in layer.modules())
     ]
 
 

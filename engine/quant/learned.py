@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.optim import Adam
 
-from engine.quant.quantizer import Quantizer, quantized_convolutions
+from engine.quant.backends.interface import Quantizer
+from engine.quant.quantizer import quantized_convolutions
 from engine.train.optimizer import parameter_groups, scaled_weight_decay
 
 RELATIVE = "relative"
@@ -17,16 +18,19 @@ def learn_ranges(model: nn.Module) -> None:
     """Make every range of a calibrated model a parameter; its state dict keeps its keys.
 
     Weights start from the ranges of the calibration, not from 2·mean|w| / √top as in the paper: those are better.
+
+    Raises:
+        YoloqatError: the model's backend has no gradient for a range.
     """
     for conv in quantized_convolutions(model).values():
-        conv._input_quantizer.learn_range()
-        conv._weight_quantizer.learn_range()
+        conv.input_quantizer.learn_range()
+        conv.weight_quantizer.learn_range()
 
 
 def learned_ranges(model: nn.Module) -> list[nn.Parameter]:
     """The ranges that are parameters; one that several convolutions share comes once."""
-    quantizers = (module for module in model.modules() if isinstance(module, Quantizer))
-    return [module._amax for module in quantizers if isinstance(module._amax, nn.Parameter)]
+    ranges = (module.range for module in model.modules() if isinstance(module, Quantizer))
+    return [found for found in ranges if isinstance(found, nn.Parameter)]
 
 
 class RangeAdam(Adam):

@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from engine.contracts.errors import YoloqatError
-from engine.quant.quantizer import QuantizedConv2d
+from engine.quant.backends import DEFAULT, load_backend
 
 aten = torch.ops.aten
 VALUE_PRESERVING: frozenset[Any] = frozenset(
@@ -99,6 +99,7 @@ def place_quantizers(
     bits: int = 8,
     weight_bits: int = 8,
     widths: Mapping[str, tuple[int, int]] | None = None,
+    backend: str = DEFAULT,
 ) -> None:
     """Swap the convolutions of `classes` for quantized ones, in place, with one input quantizer per class.
 
@@ -108,10 +109,12 @@ def place_quantizers(
         bits: of the inputs.
         weight_bits: of the weights.
         widths: bits of input and weights by path, where they differ; those of a class agree in their input's.
+        backend: the library of the quantizers.
 
     Raises:
-        YoloqatError: a path is not a plain convolution of this model.
+        YoloqatError: a path is not a plain convolution of this model, or the backend is not installed.
     """
+    library = load_backend(backend)
     for group in classes:
         shared = None
         for name in group.convs:
@@ -122,10 +125,10 @@ def place_quantizers(
                 raise YoloqatError(
                     f"{name} is not a convolution of this model", hint="The checkpoint belongs to another model file."
                 )
-            twin = QuantizedConv2d.of(conv, name, *(widths or {}).get(name, (bits, weight_bits)))
+            twin = library.quantize(conv, name, *(widths or {}).get(name, (bits, weight_bits)))
             if shared is None:
-                shared = twin._input_quantizer
-            twin._input_quantizer = shared
+                shared = twin.input_quantizer
+            twin.share_input_quantizer(shared)
             setattr(parent, attribute, twin)
 
 

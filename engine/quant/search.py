@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from engine.quant.amax import METHODS
+from engine.quant.backends.interface import QuantizedConvolution
 from engine.quant.calibrate import set_ranges, weight_amax
 from engine.quant.histogram import ActivationHistogram
 from engine.quant.proxy import HeadError
-from engine.quant.quantizer import QuantizedConv2d, quantized_convolutions, set_quantization
+from engine.quant.quantizer import quantized_convolutions, set_quantization
 
 PERCENTILES = (99.9, 99.99, 99.999)
 
@@ -64,7 +65,7 @@ def correct_biases(model: nn.Module, batches: Sequence[Tensor], error: HeadError
     convs = quantized_convolutions(model)
     before = error(model)
     saved = {name: conv.bias.detach().clone() for name, conv in convs.items() if conv.bias is not None}
-    ranges = {name: conv._weight_quantizer.amax.clone() for name, conv in convs.items()}
+    ranges = {name: conv.weight_quantizer.amax.clone() for name, conv in convs.items()}
     set_quantization(model, False)
     wanted = _mean_outputs(model, convs, batches)
     set_quantization(model, True)
@@ -74,7 +75,7 @@ def correct_biases(model: nn.Module, batches: Sequence[Tensor], error: HeadError
             shift = wanted[name] - _mean_outputs(model, {name: conv}, batches)[name]
             assert conv.bias is not None
             conv.bias += shift.to(conv.bias)
-            conv._weight_quantizer.set_amax(weight_amax(conv))
+            conv.weight_quantizer.set_amax(weight_amax(conv))
     after = error(model)
     if after < before:
         return before, after, True
@@ -83,16 +84,18 @@ def correct_biases(model: nn.Module, batches: Sequence[Tensor], error: HeadError
             kept = convs[name].bias
             assert kept is not None
             kept.copy_(bias)
-            convs[name]._weight_quantizer.set_amax(ranges[name])
+            convs[name].weight_quantizer.set_amax(ranges[name])
     return before, after, False
 
 
-def _mean_outputs(model: nn.Module, convs: dict[str, QuantizedConv2d], batches: Iterable[Tensor]) -> dict[str, Tensor]:
+def _mean_outputs(
+    model: nn.Module, convs: dict[str, QuantizedConvolution], batches: Iterable[Tensor]
+) -> dict[str, Tensor]:
     """(C,) mean of each output channel over all images and places."""
     sums: dict[str, Tensor] = {}
     counts: dict[str, int] = {}
 
-    def watch(name: str, conv: QuantizedConv2d) -> torch.utils.hooks.RemovableHandle:
+    def watch(name: str, conv: QuantizedConvolution) -> torch.utils.hooks.RemovableHandle:
         def add(_module: nn.Module, _inputs: object, output: Tensor) -> None:
             total = output.sum((0, 2, 3), dtype=torch.float64)
             sums[name] = sums[name] + total if name in sums else total

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from engine.quant.backends.interface import QuantizedConvolution
 from engine.quant.placement import ValueClass
 from engine.quant.proxy import HeadError
-from engine.quant.quantizer import QuantizedConv2d, quantized_convolutions, set_quantization
+from engine.quant.quantizer import quantized_convolutions, set_quantization
 
 
 @dataclass(frozen=True)
@@ -65,30 +66,33 @@ def measure_by_score(model: nn.Module, score: Callable[[], float], example: Tens
 
 
 @contextmanager
-def _switched(conv: QuantizedConv2d, *, enabled: bool) -> Iterator[None]:
+def _switched(conv: QuantizedConvolution, *, enabled: bool) -> Iterator[None]:
     """Switch the quantizers of this convolution alone; others that share its input's keep theirs."""
-    shared = conv._input_quantizer
+    shared = conv.input_quantizer
     own = copy.copy(shared)  # the range is shared, the switch is not
-    own._disabled = not enabled
-    before = conv._weight_quantizer._disabled
-    conv._input_quantizer, conv._weight_quantizer._disabled = own, not enabled
+    before = conv.weight_quantizer.enabled
+    own.enabled = conv.weight_quantizer.enabled = enabled
+    conv.share_input_quantizer(own)
     try:
         yield
     finally:
-        conv._input_quantizer, conv._weight_quantizer._disabled = shared, before
+        conv.share_input_quantizer(shared)
+        conv.weight_quantizer.enabled = before
 
 
 def multiply_adds(model: nn.Module, example: Tensor) -> dict[str, int]:
     """Multiply-adds of every convolution for one image."""
     found: dict[str, int] = {}
 
-    def watch(name: str, conv: nn.Conv2d | QuantizedConv2d) -> torch.utils.hooks.RemovableHandle:
+    def watch(name: str, conv: nn.Conv2d | QuantizedConvolution) -> torch.utils.hooks.RemovableHandle:
         def count(_module: nn.Module, _inputs: object, output: Tensor) -> None:
             found[name] = output[0].numel() * conv.weight[0].numel()
 
         return conv.register_forward_hook(count)
 
-    convs = {name: module for name, module in model.named_modules() if isinstance(module, nn.Conv2d | QuantizedConv2d)}
+    convs = {
+        name: module for name, module in model.named_modules() if isinstance(module, nn.Conv2d | QuantizedConvolution)
+    }
     handles = [watch(name, conv) for name, conv in convs.items()]
     training = model.training
     model.eval()
@@ -166,4 +170,4 @@ def _worth(group: ValueClass, gain: Mapping[str, float], cost: Mapping[str, int]
 def _switch(model: nn.Module, names: Sequence[str], *, enabled: bool) -> None:
     convs = quantized_convolutions(model)
     for name in names:
-        convs[name]._input_quantizer._disabled = convs[name]._weight_quantizer._disabled = not enabled
+        convs[name].input_quantizer.enabled = convs[name].weight_quantizer.enabled = enabled

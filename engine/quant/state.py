@@ -11,13 +11,14 @@ from engine.models.checkpoint import Checkpoint, model_from_checkpoint
 from engine.models.config import parse_model_config
 from engine.models.fuse import fuse_model
 from engine.models.yolo import YoloModel, build_model
+from engine.quant.backends import DEFAULT
 from engine.quant.calibrate import round_biases
 from engine.quant.placement import ValueClass, find_value_classes, place_quantizers
 from engine.quant.policy import read_entries, resolve_policy
 from engine.quant.widths import Width, is_width, resolve_widths, share_inputs
 
-SCHEMA = 2
-"""1 where nothing is used that its readers would not understand; 2 has `widths`."""
+SCHEMA = 3
+"""1 where nothing is used that its readers would not understand; 2 has `widths`, 3 another `backend` than theirs."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,14 @@ class QuantSpec:
     """Bits of input and weights by path, of the convolutions in which they differ from these."""
     calibration: dict[str, Any] = field(default_factory=dict)
     """Calibrator, percentile, number and size of images."""
+    backend: str = DEFAULT
+    """The library of the quantizers, see `engine.quant.backends`."""
 
     @property
     def schema(self) -> int:
         """The least version that can read this."""
+        if self.backend != DEFAULT:
+            return 3
         return 2 if self.widths else 1
 
     @property
@@ -73,6 +78,7 @@ class QuantSpec:
                 weight_bits=plain["weight_bits"],
                 widths={name: (int(a), int(w)) for name, (a, w) in plain.get("widths", {}).items()},
                 calibration=dict(plain["calibration"]),
+                backend=str(plain.get("backend", DEFAULT)),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise YoloqatError(f"the checkpoint's quantization is incomplete: {error}") from error
@@ -85,6 +91,7 @@ def quantize_model(
     bits: int = 8,
     weight_bits: int = 8,
     layer_bits: Sequence[str] = (),
+    backend: str = DEFAULT,
 ) -> QuantSpec:
     """Insert quantizers into a fused model, in place; they have no ranges until it is calibrated.
 
@@ -94,9 +101,10 @@ def quantize_model(
         bits: of the activations.
         weight_bits: of the weights.
         layer_bits: see `resolve_widths`; an input that several convolutions share gets the largest width asked for.
+        backend: the library of the quantizers.
 
     Raises:
-        YoloqatError: the policy does not fit the model.
+        YoloqatError: the policy does not fit the model, or the backend is not installed.
     """
     policy = resolve_policy(model, keep_float)
     side = 2 * int(max(model.stride))
@@ -112,8 +120,9 @@ def quantize_model(
         bits=bits,
         weight_bits=weight_bits,
         widths={name: (width.inputs, width.weights) for name, width in widths.items() if width != default},
+        backend=backend,
     )
-    place_quantizers(model, spec.classes, bits, weight_bits, spec.widths)
+    place_quantizers(model, spec.classes, bits, weight_bits, spec.widths, backend)
     return spec
 
 
@@ -143,14 +152,14 @@ def load_quantized(checkpoint: Checkpoint, ema: bool = True) -> YoloModel:
     """Rebuild a quantized model in evaluation mode, computing bit for bit what the saved one computed.
 
     Raises:
-        YoloqatError: the checkpoint is float, or its parts disagree.
+        YoloqatError: the checkpoint is float, its parts disagree, or its backend is not installed.
     """
     if checkpoint.quant is None:
         raise YoloqatError("this checkpoint holds a float model", hint="Run `ptq` on it first.")
     spec = QuantSpec.from_plain(checkpoint.quant)
     config = parse_model_config(checkpoint.config, "checkpoint", "checkpoint")
     model = fuse_model(build_model(config, names=checkpoint.names, act=checkpoint.act), in_place=True).eval()
-    place_quantizers(model, spec.classes, spec.bits, spec.weight_bits, spec.widths)
+    place_quantizers(model, spec.classes, spec.bits, spec.weight_bits, spec.widths, spec.backend)
     try:
         model.load_state_dict(checkpoint.state if ema else checkpoint.model_state)
     except RuntimeError as error:

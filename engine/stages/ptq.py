@@ -17,6 +17,7 @@ from engine.data.loader import BatchLoader, val_loader
 from engine.evaluate.predictors import TorchPredictor
 from engine.models.checkpoint import Checkpoint, load_checkpoint, model_from_checkpoint, save_checkpoint
 from engine.models.yolo import YoloModel
+from engine.quant.backends import load_backend
 from engine.quant.calibrate import amax_table, collect, oddities, round_biases, set_ranges
 from engine.quant.histogram import ActivationHistogram
 from engine.quant.proxy import HeadError
@@ -34,6 +35,7 @@ ROWS_IN_EVENT = 200
 
 def run(options: PtqOptions, session: Session) -> StageResult:
     """Evaluate the float model, calibrate, save `weights/ptq.pt`, evaluate that."""
+    load_backend(options.backend)  # where it is missing, that is told now
     device = session.device(options.device)
     session.seed(options.seed)
     checkpoint = _float_checkpoint(options)
@@ -49,6 +51,7 @@ def run(options: PtqOptions, session: Session) -> StageResult:
         bits=options.bits,
         weight_bits=options.weight_bits,
         layer_bits=options.layer_bits,
+        backend=options.backend,
     )
     _say_placement(spec)
     spec = _calibrate(options, model, spec, data, device)
@@ -59,7 +62,12 @@ def run(options: PtqOptions, session: Session) -> StageResult:
     save_checkpoint(path, saved)
     emit("checkpoint", path="weights/ptq.pt", epoch=-1)
     evaluations.add(model, "PTQ", "weights/ptq.pt")
-    details = {"calibration": spec.calibration, "float_convolutions": list(spec.floating), "ranges": amax_table(model)}
+    details = {
+        "backend": spec.backend,
+        "calibration": spec.calibration,
+        "float_convolutions": list(spec.floating),
+        "ranges": amax_table(model),
+    }
     return session.finish({"weights": path}, evaluations=evaluations.results, details=details)
 
 
@@ -141,6 +149,7 @@ def _calibrate(
     emit(
         "calibration",
         **calibration,
+        backend=spec.backend,
         quantized=len(spec.quantized),
         floating=list(spec.floating),
         quantizers=rows[:ROWS_IN_EVENT],
@@ -193,7 +202,8 @@ def _say_placement(spec: QuantSpec) -> None:
     tensors = sum(group.tensors for group in spec.classes)
     say(
         f"Quantizing {len(spec.quantized)} convolutions: {tensors} input tensors share {len(spec.classes)} scales; "
-        f"{len(spec.floating)} convolutions stay float: {', '.join(spec.floating) or 'none'}"
+        f"{len(spec.floating)} convolutions stay float: {', '.join(spec.floating) or 'none'}\n"
+        f"Quantizers of {spec.backend}"
     )
     groups: dict[Width, list[str]] = {}
     for name, width in spec.widths.items():

@@ -33,6 +33,11 @@ class PtqOptions(EvaluationOptions):
         " gets the largest of theirs",
     )
     bias_correction: bool = option(False, "shift biases to the float model's means; kept only if the head gets closer")
+    backend: Literal["pytorch-quantization", "modelopt"] = option(
+        "pytorch-quantization",
+        "library of the quantizers, which the checkpoint then keeps; `modelopt` is NVIDIA's successor, and needs"
+        " pip install 'yoloqat[modelopt]'",
+    )
     proxy_images: int = option(16, "calibration images that `auto` and bias correction compare on", ge=1)
     letterbox: Letterbox = option(
         "square", "image shape of calibration and evaluation; `square` is what the ONNX file will see"

@@ -9,12 +9,12 @@ from torch import Tensor
 from engine.losses.geometry import HeadGeometry
 from engine.losses.ota import ComputeLossOTA
 from engine.models.yolo import YoloModel
+from engine.quant.backends.interface import Quantizer
 from engine.quant.calibrate import collect, set_ranges
 from engine.quant.distill import FeatureDistillation
 from engine.quant.fake import fake_quantize, learned_fake_quantize
 from engine.quant.finetune import make_trainable, with_distillation
 from engine.quant.learned import build_range_optimizer, learn_ranges
-from engine.quant.quantizer import Quantizer
 from engine.quant.state import quantize_model
 from engine.train.hyp import load_hyp, scale_gains
 from engine.train.optimizer import build_optimizer

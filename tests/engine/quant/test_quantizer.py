@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from engine.contracts.errors import YoloqatError
+from engine.quant.backends.pytorch_quantization import QuantizedConv2d, Quantizer
 from engine.quant.fake import export_fake_quantize, fake_quantize, fused_fake_quantize
-from engine.quant.quantizer import QuantizedConv2d, Quantizer
 from tests.engine.quant.ties import same_but_for_ties
 
 
@@ -109,7 +109,7 @@ def test_a_state_without_ranges_is_refused_by_name() -> None:
 
 def test_the_library_leaves_logging_and_the_terminal_alone() -> None:
     code = (
-        "import logging; from engine.quant.quantizer import QuantizedConv2d; import torch;"
+        "import logging; from engine.quant.backends.pytorch_quantization import QuantizedConv2d; import torch;"
         "c = QuantizedConv2d.of(torch.nn.Conv2d(3, 4, 1), 'x'); c._input_quantizer.start_collecting();"
         "c._input_quantizer(torch.rand(3)); assert logging.getLogger().handlers == []"
     )
