@@ -11,8 +11,9 @@ from engine.quant.quantizer import set_quantization
 class HeadError:
     """The squared difference of the head's raw outputs to the float model's, in units of their energy.
 
-    err = Σ_levels ‖q − f‖² / ‖f − mean f‖² / levels. The mean is left out of the energy because the biases of
-    objectness, which no quantizer can change much, would hide everything else.
+    err = Σ_levels Σ w ‖q − f‖² / Σ w ‖f − mean f‖² / levels. The mean is left out of the energy because the biases of
+    objectness, which no quantizer can change much, would hide everything else. Each cell has the weight
+    w = √σ(objectness of f): most cells see no object, and mAP does not ask what they say.
 
     Args:
         model: with quantizers that have ranges; its float outputs are remembered, so its weights must stay.
@@ -34,7 +35,7 @@ class HeadError:
         errors = [0.0] * len(self._energy)
         for images, expected in zip(self._batches, self._float, strict=True):
             for level, (got, wanted) in enumerate(zip(_raws(model, images), expected, strict=True)):
-                errors[level] += float((got - wanted).square().sum(dtype=torch.float64))
+                errors[level] += _weighted(got - wanted, wanted)
         relative = sum(error / energy for error, energy in zip(errors, self._energy, strict=True)) / len(errors)
         return relative if relative == relative else float("inf")
 
@@ -51,4 +52,10 @@ def _raws(model: nn.Module, images: Tensor) -> list[Tensor]:
 
 def _energy(raw: Tensor) -> float:
     """Of (n, 5 + nc) raw outputs, each column around its mean."""
-    return max(float((raw - raw.mean(0)).square().sum(dtype=torch.float64)), 1e-12)
+    return max(_weighted(raw - raw.mean(0), raw), 1e-12)
+
+
+def _weighted(difference: Tensor, raw: Tensor) -> float:
+    """Sum of the squares of (…, 5 + nc) differences, each cell weighted by the objectness in `raw`."""
+    weights = raw[..., 4].sigmoid().sqrt_()
+    return float((difference.square().sum(-1) * weights).sum(dtype=torch.float64))

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.models.yolo import YoloModel
 from engine.quant.amax import METHODS
@@ -141,3 +141,28 @@ def test_a_plan_stops_when_it_is_good_enough(model: YoloModel, spec: QuantSpec, 
     assert steps[-1].error <= limit
     assert all(step.error > limit for step in steps[:-1])
     assert isinstance(spec.classes[0], ValueClass)
+
+
+class _Head(nn.Module):
+    """Puts out what it is told to, plus a mistake at one cell."""
+
+    def __init__(self, raw: Tensor) -> None:
+        super().__init__()
+        self.raw, self.mistake = raw, torch.zeros_like(raw)
+
+    def forward(self, _images: Tensor) -> tuple[None, list[Tensor]]:
+        return None, [self.raw + self.mistake]
+
+
+def test_a_mistake_counts_where_the_float_model_sees_an_object() -> None:
+    raw = torch.randn(1, 3, 4, 4, 7, generator=torch.Generator().manual_seed(0))
+    raw[..., 4] = -8.0
+    raw[0, 0, 1, 1, 4] = 4.0
+    head = _Head(raw)
+    error = HeadError(head, [torch.zeros(1, 3, 8, 8)])
+    found = {}
+    for name, cell in (("object", (0, 0, 1, 1)), ("background", (0, 0, 2, 2))):
+        head.mistake = torch.zeros_like(raw)
+        head.mistake[cell] = 0.5
+        found[name] = error(head)
+    assert found["object"] > 40 * found["background"] > 0
