@@ -11,6 +11,7 @@ from app.services.comparable import METRICS, fraction_text
 from app.services.dialect import log_dialect, sensitive_layers
 from app.services.losses import loss_names
 from app.services.sources import FILES, PRINTED, STORED, Sources, sources
+from app.services.taken import taken
 from app.services.timed import timed_latency, timed_throughput
 from app.services.words import ABSENT, age, duration, megabytes
 from db.views import EpochView, EvaluationView, RunDetail, RunView
@@ -39,6 +40,7 @@ def call(arguments: argparse.Namespace) -> int:
         return 0
     parts = [
         "\n".join(_head(detail, workspace.run(detail.run.id).path)),
+        _taken(detail),
         _epochs(detail.epochs[-arguments.epochs :] if arguments.epochs > 0 else ()),
         _evaluations(detail.evaluations),
         _layers(detail),
@@ -107,6 +109,11 @@ def _progress(run: RunView) -> str:
     if run.eta_seconds is not None:
         words.append(f"{duration(run.eta_seconds)} left")
     return ", ".join(words)
+
+
+def _taken(detail: RunDetail) -> str:
+    rows = [list(row) for row in taken(detail.usage)]
+    return table(["DEVICE", "TOOK"], rows, flexible=1) if rows else ""
 
 
 def _epochs(epochs: tuple[EpochView, ...]) -> str:

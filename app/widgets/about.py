@@ -13,6 +13,7 @@ from textual.reactive import reactive
 from textual.widgets import Static
 
 from app.services.dialect import log_dialect
+from app.services.taken import taken
 from app.widgets import formats
 from app.widgets.glyphs import glyphs
 from app.widgets.spans import Cell, clean, content, join
@@ -37,6 +38,8 @@ def about(detail: RunDetail, folder: str, provenance: Provenance | None = None) 
         lines += ["", ((heading, "title"),), clean(detail.imported_from)]
         if dialect := log_dialect(detail):
             lines.append(join([(("as ", "muted"), (clean(dialect), ""))]))
+    if took := taken(detail.usage):
+        lines += ["", (("Took", "title"),), *(((f"{name:<9}", "muted"), (clean(words), "")) for name, words in took)]
     if detail.results:
         lines += ["", (("Results beside the log", "title"),), *(_results(file) for file in detail.results)]
     for heading, wanted in (("Inputs", True), ("Artifacts", False)):

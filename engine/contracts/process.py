@@ -108,6 +108,8 @@ class LaunchRecord(Record):
     """Width of the CPU lane: how many runs may have it at a time; 0 for any number."""
     gpu_query: list[str] = Field(default_factory=list)
     """argv of the helper that tells who uses the GPUs."""
+    gpu_usage: list[str] = Field(default_factory=list)
+    """argv of the helper that tells how hard they work, without its arguments."""
     notify: str = ""
     """The file that says whom to tell of its end; empty when nobody is to be told."""
     terminal: str = ""

@@ -9,6 +9,8 @@ import json
 import os
 import time
 from collections import deque
+from collections.abc import Callable
+from typing import Any
 
 from engine.runner.children import descendants
 from engine.runner.identity import Stat, read_stat
@@ -61,8 +63,10 @@ class Rhythm:
 class Sampler:
     """Samples one run. Never raises: a run must not end because it cannot be measured."""
 
-    def __init__(self, path: str, console: int, mark: str) -> None:
+    def __init__(self, path: str, console: int, mark: str, gpus: Callable[[], list[dict[str, Any]]] = list) -> None:
+        """`gpus` tells of the GPUs that the run has, a dictionary for each."""
         self._path = path
+        self._gpus = gpus
         self._console = console
         self._mark = mark
         self.rhythm = Rhythm(os.fstat(console).st_size)
@@ -107,6 +111,7 @@ class Sampler:
             "disk_free_bytes": space.f_bavail * space.f_frsize,
             "silent_seconds": round(silent, 1),
             "rhythm_seconds": None if rhythm is None else round(rhythm, 1),
+            "gpus": self._gpus(),
         }
 
     def _measure_processes(self, moment: float) -> tuple[int, int]:

@@ -8,6 +8,7 @@
 | `launch` | run folder, `spec.yaml`, `launch.json`, a detached runner |
 | `lanes` | where the leases lie, how wide the CPU lane is |
 | `gpus` | the helper that asks NVML or nvidia-smi who uses the GPUs |
+| `gpu_usage` | the helper that tells how hard the GPUs of a run work |
 | `resources` | what a run needs to itself |
 | `requeue` | queued again after a reboot, or when a parent is tried again |
 | `stop` | ask the runner to stop; stop in its place when it is dead |

@@ -21,7 +21,7 @@ from engine.runner.identity import ALIVE, ELSEWHERE, GONE, Identity, boot_id, pr
 from engine.supervise.console import LogEnding, read_ending
 from engine.supervise.slurm.observe import Observed, observe
 
-_SAMPLE_BYTES = 1024
+_SAMPLE_BYTES = 8192
 _SAMPLED_SECONDS = 60.0
 """Without a sample for so long, its runner has gone."""
 

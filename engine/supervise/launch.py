@@ -18,6 +18,7 @@ from engine.runner.children import MARK
 from engine.runner.identity import identify
 from engine.runner.records import write_json
 from engine.supervise.commands import RUNNER, engine_environment
+from engine.supervise.gpu_usage import usage_command
 from engine.supervise.gpus import query_command
 from engine.supervise.lanes import lane_width, lease_folder
 from engine.supervise.provenance import collect
@@ -139,6 +140,7 @@ def write_attempt(
         leases=str(lease_folder()),
         cpu_lane=_width(folder, attempt) if cpu_lane is None else cpu_lane,
         gpu_query=query_command(),
+        gpu_usage=usage_command(),
         notify=_told_before(folder, attempt) if notify is None else notify,
         terminal=_terminal() if spec.slurm is None else "",  # a node has other terminals of the same name
         grace=grace or Grace(),
