@@ -20,6 +20,7 @@ from engine.supervise.lanes import lane_width
 from engine.supervise.launch import launch
 from engine.supervise.resources import resources_of_stage
 from engine.supervise.slurm.client import require_slurm
+from engine.supervise.torchrun import torchrun_argv
 
 _NOTHING = Resources()
 
@@ -75,6 +76,7 @@ def launch_command(
     resources: Resources = _NOTHING,
     priority: int = 0,
     slurm: SlurmOptions | None = None,
+    torchrun: int | None = None,
 ) -> RunSpec:
     """Launch any command, detached.
 
@@ -85,19 +87,21 @@ def launch_command(
         resources: what it needs to itself.
         priority: the higher, the earlier it gets them.
         slurm: what it asks of Slurm, to which it is submitted; None to run it on this machine.
+        torchrun: as how many processes it runs on each node, under `torchrun`; None for the command as it stands.
 
     Raises:
         YoloqatError: the program isn't there, or it cannot be launched.
     """
     directory = _directory(cwd)
     check_program(argv, directory)
+    command = list(argv) if torchrun is None else torchrun_argv(argv, torchrun, (slurm and slurm.nodes) or 1)
 
     def specify(run_id: str, free: str) -> RunSpec:
         return RunSpec(
             id=run_id,
             name=free,
             stage=COMMAND,
-            command=list(argv),
+            command=command,
             cwd=str(directory),
             resources=resources,
             slurm=slurm,

@@ -30,6 +30,7 @@ def sbatch_argv(
         grace: what a stop takes, so that the end of the time limit is told early enough.
         tasks: of an array; 0 for a job that is none.
     """
+    nodes = options.nodes or 1
     argv = [
         "sbatch",
         "--parsable",
@@ -38,8 +39,9 @@ def sbatch_argv(
         "--open-mode=append",  # a job that is put back must not overwrite what it said
         f"--chdir={script.parent}",
         "--requeue",
-        "--nodes=1",
-        "--ntasks=1",
+        f"--nodes={nodes}",
+        f"--ntasks={nodes}",
+        "--ntasks-per-node=1",
     ]
     if tasks:
         argv.append(f"--array=0-{tasks - 1}")

@@ -15,19 +15,18 @@ _SYSTEM = "/usr/sbin:/sbin"
 _CONF = """
 ClusterName=yoloqat
 SlurmctldHost={host}(127.0.0.1)
-SlurmctldPort={controller_port}
-SlurmdPort={node_port}
+SlurmctldPort={ports[0]}
 SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
 CryptoType=crypto/munge
 AuthInfo=socket={folder}/munge.socket
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool-%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
+SlurmdLogFile={folder}/slurmd-%n.log
 # Neither cgroups nor a database: what every box and every container has.
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
@@ -49,9 +48,11 @@ SlurmdParameters=config_overrides
 GresTypes=gpu
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
-NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=4000 Gres=gpu:2 State=UNKNOWN
+NodeName={host} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=4 RealMemory=4000 Gres=gpu:2 State=UNKNOWN
+NodeName=second NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=4 RealMemory=4000 State=UNKNOWN
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE DefMemPerCPU=100 State=UP PriorityTier=1
 PartitionName=urgent Nodes={host} MaxTime=INFINITE DefMemPerCPU=100 State=UP PriorityTier=10 PreemptMode=OFF
+PartitionName=pair Nodes={host},second MaxTime=INFINITE DefMemPerCPU=100 State=UP PriorityTier=1
 """
 
 
@@ -81,7 +82,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 class Cluster:
-    """slurmctld, one slurmd and munged, run by the current user."""
+    """slurmctld, one slurmd (two where a test asks for them) and munged, run by the current user."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -100,18 +101,16 @@ class Cluster:
         Raises:
             CannotStart: something does not come up.
         """
-        controller, node = _free_ports(2)
-        for name in ("state", "spool"):
+        for name in ("state", f"spool-{self.host}", "spool-second"):
             (self.folder / name).mkdir()
-        self.conf.write_text(
-            _CONF.format(host=self.host, folder=self.folder, user=_user(), controller_port=controller, node_port=node)
-        )
+        self.conf.write_text(_CONF.format(host=self.host, folder=self.folder, user=_user(), ports=_free_ports(3)))
         # Any two devices: Slurm counts them, and nobody opens them.
-        (self.folder / "gres.conf").write_text("AutoDetect=off\nName=gpu File=/dev/null\nName=gpu File=/dev/zero\n")
+        gpus = "".join(f"NodeName={self.host} Name=gpu File=/dev/{name}\n" for name in ("null", "zero"))
+        (self.folder / "gres.conf").write_text(f"AutoDetect=off\n{gpus}")
         self._start_munge()
         self.start_controller()
-        self._daemon("slurmd", "-D", "-f", str(self.conf), "-N", self.host)
-        self._until(lambda: self.ask("sinfo", "--noheader", "--format=%T").split()[:1] == ["idle"], "the node")
+        self.start_node()
+        self._until(lambda: self.state_of(self.host) == "idle", "the node")
 
     def _start_munge(self) -> None:
         key = self.folder / "munge.key"
@@ -138,6 +137,20 @@ class Cluster:
 
     def start_node(self) -> None:
         self._daemon("slurmd", "-D", "-f", str(self.conf), "-N", self.host)
+
+    def start_second_node(self) -> None:
+        """A second slurmd on the same machine, where Slurm was built for that.
+
+        Raises:
+            CannotStart: it does not come up.
+        """
+        if "second" not in self.daemons:
+            self._daemon("slurmd", "-D", "-f", str(self.conf), "-N", "second", name="second")
+            self._until(lambda: self.state_of("second") == "idle", "the second node")
+
+    def state_of(self, node: str) -> str:
+        """As sinfo tells it: `idle`, `mixed`, …"""
+        return self.ask("sinfo", "--noheader", "--Node", f"--nodes={node}", "--format=%T").split()[:1][0]
 
     def ask(self, *argv: str) -> str:
         """What a program of Slurm prints, its complaints among it."""
@@ -167,10 +180,11 @@ class Cluster:
         for name in reversed(list(self.daemons)):
             self.stop_daemon(name)
 
-    def _daemon(self, name: str, *options: str) -> None:
-        program = _program(name)
+    def _daemon(self, program_name: str, *options: str, name: str = "") -> None:
+        name = name or program_name
+        program = _program(program_name)
         if program is None:
-            raise CannotStart(f"there is no {name}")
+            raise CannotStart(f"there is no {program_name}")
         with (self.folder / f"{name}.out").open("ab") as output:
             self.daemons[name] = subprocess.Popen(
                 [program, *options],
