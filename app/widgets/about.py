@@ -21,6 +21,8 @@ from app.widgets.state import long_state
 from db.views import ArtifactView, ResultsFileView, RunDetail, RunView
 from engine.contracts.states import RunState
 
+_MOST_UNTRACKED = 5
+
 if TYPE_CHECKING:
     from engine.contracts.process import GitState, Provenance
 
@@ -122,7 +124,12 @@ def _code(provenance: Provenance) -> list[Cell]:
     if git is not None:
         branch = f" on {git.branch}" if git.branch else ""
         lines.append(join([(("git  ", "muted"), (clean(f"{git.commit[:12]}{branch}"), "")), _changes(git)]))
-    versions = {"python": provenance.python, **provenance.packages}
+    if git is not None and git.untracked:
+        more = len(git.untracked) - _MOST_UNTRACKED
+        names = [*git.untracked[:_MOST_UNTRACKED], *([f"and {more} more"] if more > 0 else [])]
+        lines.append(((f"not known to git, and not kept: {clean(', '.join(names))}", "warn"),))
+    interpreter = f"  {provenance.interpreter}" if provenance.interpreter else ""
+    versions = {"python": f"{provenance.python}{interpreter}" if provenance.python else "", **provenance.packages}
     lines += [join([((f"{clean(n):<22}", "muted"), (clean(v), ""))]) for n, v in versions.items() if v]
     return lines if len(lines) > 2 else []
 

@@ -4,6 +4,7 @@
 |---|---|
 | `ids` | run ids that sort by time |
 | `commands` | the command line and the environment of our own stages |
+| `versions` | Python and packages in the environment that a command runs in |
 | `provenance` | git commit and diff, package versions, environment without secrets |
 | `launch` | run folder, `spec.yaml`, `launch.json`, a detached runner |
 | `lanes` | where the leases lie, how wide the CPU lane is |

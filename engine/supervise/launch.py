@@ -162,7 +162,7 @@ def _write(folder: RunFolder, target: AttemptFolder, record: LaunchRecord, spec:
     try:
         _make_folder(folder, target)
         _set_aside(folder, target.number)
-        provenance = collect(Path(record.cwd), target.path / "git.diff")
+        provenance = collect(record.argv, Path(record.cwd), record.env, target.path / "git.diff")
         record = record.model_copy(update={"provenance": provenance})
         write_json(str(target.queue), place.model_dump(mode="json"))
         write_json(str(target.launch), record.model_dump(mode="json"))
