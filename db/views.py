@@ -172,3 +172,5 @@ class RunDetail:
     """Files of results beside the log. What they tell covers what the log tells with fewer digits."""
     usage: tuple[UsageView, ...] = ()
     """CPU, memory, disk and GPUs, by the samples of the newest attempt."""
+    log_tail: tuple[str, ...] = ()
+    """What the newest attempt's log said last."""

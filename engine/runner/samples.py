@@ -20,10 +20,22 @@ STALL_SECONDS = 600.0
 """No run counts as stalled before this much silence."""
 STALL_FACTOR = 5.0
 """… nor before this many times its usual silence."""
+STALL_LONGEST = 1.5
+"""… nor before this many times the longest silence that it has come back from: a long validation is part of it."""
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGESIZE")
 _SCAN_SHARE = 0.0003
 """Of one core, spent on looking for processes that are new."""
+
+
+def patience(usual: float, longest: float) -> float:
+    """How many seconds of silence a run's rhythm allows.
+
+    Args:
+        usual: its median silence, in seconds.
+        longest: the longest that it has come back from.
+    """
+    return max(STALL_SECONDS, STALL_FACTOR * usual, STALL_LONGEST * longest)
 
 
 class Rhythm:
@@ -32,6 +44,8 @@ class Rhythm:
     def __init__(self, size: int) -> None:
         self.silent = 0.0
         """Seconds of silence at the last look."""
+        self.longest = 0.0
+        """Seconds of the longest silence that was followed by output."""
         self._usual: float | None = None
         self._told = False
         self._size = size
@@ -47,6 +61,7 @@ class Rhythm:
         moment = time.monotonic()
         if size != self._size:
             self._gaps.append(moment - self._grew_at)
+            self.longest = max(self.longest, moment - self._grew_at)
             self._size, self._grew_at = size, moment
             self._told = False
         self._usual = sorted(self._gaps)[len(self._gaps) // 2] if self._gaps else None
@@ -55,7 +70,7 @@ class Rhythm:
 
     def has_just_stalled(self) -> bool:
         """Whether it is silent for longer than its rhythm allows; once for each silence."""
-        stalled = self.silent > max(STALL_SECONDS, STALL_FACTOR * (self._usual or 0.0))
+        stalled = self.silent > patience(self._usual or 0.0, self.longest)
         is_news, self._told = stalled and not self._told, self._told or stalled
         return is_news
 
@@ -111,6 +126,7 @@ class Sampler:
             "disk_free_bytes": space.f_bavail * space.f_frsize,
             "silent_seconds": round(silent, 1),
             "rhythm_seconds": None if rhythm is None else round(rhythm, 1),
+            "longest_seconds": round(self.rhythm.longest, 1),
             "gpus": self._gpus(),
         }
 
