@@ -270,7 +270,9 @@ class Run:
             return
         if not (record["stop_requested"] or self._ended_as_asked(record)):  # whoever stopped it knows
             done = record["exit_code"] == 0 and not record["missing_artifacts"]
-            notify.start(self.attempt, self.launch, "success" if done else "failure", str(record["reason"]))
+            event = "success" if done else "failure"
+            is_job = os.path.exists(self._path("slurm.json"))  # Slurm kills what a job leaves behind
+            notify.start(self.attempt, self.launch, event, str(record["reason"]), wait=is_job)
 
     def _ended_as_asked(self, record: dict[str, Any]) -> bool:
         """Whether one of our trainings has ended after its epoch because somebody wanted that."""
