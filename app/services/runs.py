@@ -11,6 +11,7 @@ from app.services.log_tail import last_lines, log_tail
 from app.services.names import find_id, read_name, run_names
 from db.views import RunDetail, RunView
 from engine.contracts.errors import YoloqatError
+from engine.contracts.process import ProcessRecord, Provenance
 from engine.contracts.run_folder import RunFolder, Workspace
 from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
@@ -66,6 +67,13 @@ def get_detail(workspace: Workspace, reference: str) -> RunDetail:
         spec = RunSpec.read(folder.spec)
         detail = RunDetail(view, spec.options, tuple(spec.command), spec.cwd, (), (), (), (), spec.imported_from)
     return replace(detail, run=view, log_tail=log_tails(workspace, [view])[view.id])
+
+
+def provenance(workspace: Workspace, run_id: str) -> Provenance | None:
+    """Code, packages and environment that the newest attempt started from; None when nobody wrote them down."""
+    attempts = workspace.run(run_id).attempts()
+    record = ProcessRecord.read(attempts[-1].process) if attempts else None
+    return record.provenance if record is not None else None
 
 
 def log_tails(workspace: Workspace, runs: Sequence[RunView]) -> dict[str, tuple[str, ...]]:

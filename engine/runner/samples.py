@@ -85,9 +85,12 @@ class Sampler:
         self._console = console
         self._mark = mark
         self.rhythm = Rhythm(os.fstat(console).st_size)
-        self._known: dict[int, Stat] = {}
+        self._known: dict[int, Stat] | None = None
+        """The processes at the last sample; None before the first."""
         self._scan_due = 0.0
         self._host: tuple[int, int] | None = None
+        with contextlib.suppress(OSError, ValueError, LookupError):
+            self._host = _host_ticks()
         self._moment = time.monotonic()
 
     def sample(self) -> None:
@@ -117,7 +120,7 @@ class Sampler:
         return {
             "time": round(time.time(), 3),
             "monotonic": round(moment, 3),
-            "processes": len(self._known),
+            "processes": len(self._known or ()),
             "cpu_percent": round(100 * busy / _TICKS_PER_SECOND / elapsed, 1),
             "rss_bytes": rss,
             "host_cpu_percent": round(100 * (host[0] - before[0]) / total, 1),
@@ -132,7 +135,7 @@ class Sampler:
 
     def _measure_processes(self, moment: float) -> tuple[int, int]:
         """CPU ticks since the last sample (of one core) and resident bytes, over the processes of the run."""
-        previous = self._known
+        previous = self._known or {}
         if moment >= self._scan_due:
             started = time.thread_time()
             current = {stat.pid: stat for stat in descendants(os.getpid(), self._mark)}
@@ -144,13 +147,19 @@ class Sampler:
                 for stat in stats
                 if stat is not None and stat.start_time == previous[stat.pid].start_time and stat.state not in "ZX"
             }
-        self._known = current
+        is_first, self._known = self._known is None, current
+        if is_first:  # none of them is older than this sampler
+            return sum(stat.cpu_ticks for stat in current.values()), _resident(current)
         ticks = 0
         for pid, stat in current.items():
             before = previous.get(pid)
             if before is not None and before.start_time == stat.start_time:
                 ticks += stat.cpu_ticks - before.cpu_ticks
-        return ticks, sum(stat.rss_pages for stat in current.values()) * _PAGE_BYTES
+        return ticks, _resident(current)
+
+
+def _resident(processes: dict[int, Stat]) -> int:
+    return sum(stat.rss_pages for stat in processes.values()) * _PAGE_BYTES
 
 
 def thin(path: str) -> None:

@@ -151,6 +151,9 @@ def test_the_list_tells_reason_and_the_end_of_the_log(cli: Cli) -> None:
     assert (listed["state"], listed["reason"]) == ("failed", "exit code 1")
     assert listed["log_tail"] == ["line 1997", "line 1998", "line 1999", "100%|####| 2/2", "no labels in train"]
     assert cli("show", "relu", "--json").json()["log_tail"] == listed["log_tail"]
+    origin = cli("show", "relu", "--json").json()["provenance"]
+    assert origin["interpreter"] == sys.executable
+    assert f"torch {origin['packages']['torch']}" in cli("show", "relu", COLUMNS="400").out
     wide, narrow = cli("ls", COLUMNS="120").out.splitlines(), cli("ls", COLUMNS="80").out.splitlines()
     assert wide[0].endswith("REASON")
     assert wide[1].endswith("exit code 1")
