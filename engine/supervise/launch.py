@@ -80,6 +80,25 @@ def launch(
     return target
 
 
+def launch_held(workspace: Workspace, spec: RunSpec, *, attempt: int, argv: Sequence[str] | None, why: str) -> None:
+    """Start the next attempt of a run, which waits in the queue, or at Slurm, until it is released.
+
+    Raises:
+        YoloqatError: as `launch`. An attempt that Slurm does not take is not there then: it can be tried again.
+    """
+    target = write_attempt(workspace, spec, attempt=attempt, argv=argv)
+    hold(target, why)
+    if spec.slurm is None:
+        start_runner(target)
+        return
+    try:
+        submit(target, spec.slurm, held=True)
+    except YoloqatError:
+        if not target.slurm.exists():
+            shutil.rmtree(target.path, ignore_errors=True)
+        raise
+
+
 def launch_array(
     workspace: Workspace, specs: Sequence[RunSpec], *, name: str, cpu_lane: int | None = None, notify: str | None = None
 ) -> None:
