@@ -3,14 +3,13 @@
 import argparse
 from collections.abc import Sequence
 
-from app.cli.output import coloured, columns, fit, print_json, say_workspace, table, table_width, width
+from app.cli.output import coloured, print_json, say_workspace
+from app.cli.reasons import table_with_reasons
 from app.services.comparable import fraction_text
 from app.services.words import age, duration
 from db.views import RunView
 
 HEADERS = ("NAME", "STAGE", "STATE", "EPOCH", "mAP@.5:.95", "ETA", "AGE")
-_GAP = 2
-_LEAST_REASON = 12
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +31,8 @@ def call(arguments: argparse.Namespace) -> int:
         listed = [{**vars(run), "log_tail": tails[run.id]} for run in runs]
         print_json({"schema": 1, "workspace": workspace.path, "runs": listed})
     elif runs:
-        lines = _table(runs).splitlines()
+        rows, reasons = [_row(run) for run in runs], [run.reason for run in runs]
+        lines = table_with_reasons(HEADERS, rows, reasons, right=(3, 4, 5, 6)).splitlines()
         print("\n".join([lines[0], *map(coloured, lines[1:], (run.state for run in runs))]))
     else:
         print("no runs yet")
@@ -63,16 +63,6 @@ def progress_words(run: RunView) -> str:
     if run.state.is_live and run.progress is not None:
         return f"{run.progress.done}/{run.progress.total}"
     return "–"
-
-
-def _table(runs: Sequence[RunView]) -> str:
-    """With the reasons of the states, as far as they fit."""
-    rows = [_row(run) for run in runs]
-    room = columns() - table_width([HEADERS, *rows]) - _GAP
-    if room >= _LEAST_REASON and any(run.reason for run in runs):
-        rows = [[*row, fit(run.reason, min(room, width(run.reason)))] for row, run in zip(rows, runs, strict=True)]
-        return table((*HEADERS, "REASON"), rows, right=(3, 4, 5, 6))
-    return table(HEADERS, rows, right=(3, 4, 5, 6))
 
 
 def _row(run: RunView) -> list[str]:

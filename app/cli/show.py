@@ -134,7 +134,7 @@ def _progress(run: RunView) -> str:
 
 def _taken(detail: RunDetail) -> str:
     rows = [list(row) for row in taken(detail.usage)]
-    return table(["DEVICE", "TOOK"], rows, flexible=1) if rows else ""
+    return table(["DEVICE", "TOOK"], rows) if rows else ""
 
 
 def _epochs(epochs: tuple[EpochView, ...]) -> str:
