@@ -12,14 +12,21 @@ _WITH_VALUE = ("-W", "-X")
 _LAUNCHER = ("-m", "torch.distributed.run")
 """torchrun by the command's own interpreter, so that launcher and script are of one environment."""
 
-# The processes are nobody's children here: a signal reaches them through Slurm. srun itself takes a single SIGINT for a
-# question, and is kept from it as every background job of a shell. The id of an array's first task alone would mean the
-# whole array. Below 32768 no port is given away by chance, and each job has one of its own.
+# The processes are nobody's children here: a signal reaches them through Slurm, by a scancel that the same signal, sent
+# to all that is below the runner, must not end. srun takes a single SIGINT for a question, and goes on. The id of an
+# array's first task alone would mean the whole array. Below 32768 no port is given away by chance, and each job has one
+# of its own.
 _ON_NODES = """\
 job=${{SLURM_ARRAY_JOB_ID:+${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID}}
 job=${{job:-$SLURM_JOB_ID}}
-trap 'scancel --quiet --signal=INT "$job"' INT
-trap 'scancel --quiet --signal=TERM "$job"' TERM
+pass_on() {{
+    trap '' INT TERM
+    scancel --quiet --signal=$1 "$job" || {{ sleep 1; scancel --quiet --signal=$1 "$job"; }}
+    trap 'pass_on INT' INT
+    trap 'pass_on TERM' TERM
+}}
+trap 'pass_on INT' INT
+trap 'pass_on TERM' TERM
 srun --nodes={nodes} --ntasks={nodes} --ntasks-per-node=1 --kill-on-bad-exit=1 \
 ${{SLURM_CPUS_PER_TASK:+--cpus-per-task=$SLURM_CPUS_PER_TASK}} {launcher} \
 --nnodes={nodes} --nproc-per-node={processes} --rdzv-backend=c10d \
