@@ -20,6 +20,7 @@ from engine.supervise.lanes import lane_width
 from engine.supervise.launch import launch
 from engine.supervise.resources import resources_of_stage
 from engine.supervise.slurm.client import require_slurm
+from engine.supervise.slurm.on_nodes import on_nodes_argv
 from engine.supervise.torchrun import torchrun_argv
 
 _NOTHING = Resources()
@@ -94,7 +95,7 @@ def launch_command(
     """
     directory = _directory(cwd)
     check_program(argv, directory)
-    command = list(argv) if torchrun is None else torchrun_argv(argv, torchrun, (slurm and slurm.nodes) or 1)
+    command = list(argv) if torchrun is None else as_processes(argv, torchrun, slurm)
 
     def specify(run_id: str, free: str) -> RunSpec:
         return RunSpec(
@@ -108,6 +109,17 @@ def launch_command(
         )
 
     return _launch_named(workspace, name or name_of_command(argv), specify, priority)
+
+
+def as_processes(argv: Sequence[str], processes: int, slurm: SlurmOptions | None) -> list[str]:
+    """The command line that runs a command as so many processes on each node.
+
+    Raises:
+        YoloqatError: it is no Python script or module.
+    """
+    if slurm is not None and slurm.nodes is not None and slurm.nodes > 1:
+        return on_nodes_argv(argv, processes, slurm.nodes)
+    return torchrun_argv(argv, processes)
 
 
 def name_of_command(argv: Sequence[str]) -> str:

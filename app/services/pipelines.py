@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.services.launch import check_program, cpu_lane
+from app.services.launch import as_processes, check_program, cpu_lane
 from app.services.names import check_name, free_name, naming, taken_names
 from app.services.notify import notify_file
 from engine.contracts.errors import YoloqatError
@@ -33,7 +33,6 @@ from engine.supervise.launch import launch, launch_array
 from engine.supervise.resources import asked_resources, resources_of_stage
 from engine.supervise.slurm.client import require_slurm
 from engine.supervise.stop import request_stop
-from engine.supervise.torchrun import torchrun_argv
 
 NOTHING_ASKED = SlurmOptions()
 CONFIGS = PACKAGE_ROOT / "configs"
@@ -275,7 +274,7 @@ def _resolved(
             check_program(command, cwd)
         if step.torchrun is not None:
             with _at(pipeline, name, "command"):
-                command = torchrun_argv(command, step.torchrun, (slurm and slurm.nodes) or 1)
+                command = as_processes(command, step.torchrun, slurm)
         with _at(pipeline, name, "resources"):
             return COMMAND, {}, command, _asked(step.resources) if slurm is None else Resources()
     model = stage_info(step.uses).options

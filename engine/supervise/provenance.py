@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from engine.contracts.process import GitState, Provenance
+from engine.supervise.slurm.on_nodes import command_of
 from engine.supervise.versions import versions
 
 DIFF_LIMIT_BYTES = 256 << 10
@@ -31,7 +32,7 @@ def collect(argv: Sequence[str], cwd: Path, environment: Mapping[str, str], diff
         environment: what the command has on top of ours.
         diff_file: where uncommitted changes go, up to `DIFF_LIMIT_BYTES`.
     """
-    found = versions(argv, cwd, {**os.environ, **environment})
+    found = versions(command_of(argv), cwd, {**os.environ, **environment})
     return Provenance(
         python=found.python,
         interpreter=found.interpreter,

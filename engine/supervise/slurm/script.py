@@ -38,7 +38,6 @@ def sbatch_argv(
         tasks: of an array; 0 for a job that is none.
         held: it does not start before it is released.
     """
-    nodes = options.nodes or 1
     argv = [
         "sbatch",
         "--parsable",
@@ -47,10 +46,9 @@ def sbatch_argv(
         "--open-mode=append",  # a job that is put back must not overwrite what it said
         f"--chdir={script.parent}",
         "--requeue",
-        f"--nodes={nodes}",
-        f"--ntasks={nodes}",
-        "--ntasks-per-node=1",
     ]
+    if options.nodes is None:
+        argv += ["--nodes=1", "--ntasks=1"]
     if tasks:
         argv.append(f"--array=0-{tasks - 1}")
     if held:
@@ -108,6 +106,9 @@ def seconds_of(limit: str | None) -> int | None:
 def resource_flags(options: SlurmOptions) -> list[str]:
     """What a job asks for, as options of sbatch."""
     flags = {
+        "nodes": options.nodes,
+        "ntasks": options.nodes,
+        "ntasks-per-node": options.nodes and 1,
         "partition": options.partition,
         "time": options.time,
         "gpus": options.gpus,
