@@ -28,7 +28,9 @@ _KEYS = {
 _Key = tuple[str, str]
 
 
-class _Sample(NamedTuple):
+class Sample(NamedTuple):
+    """One line of the runner's samples."""
+
     moment: float
     """On the machine's monotonic clock, in seconds."""
     values: Mapping[_Key, float]
@@ -52,14 +54,14 @@ class UsageFollower:
         if stamp is None or stamp == self._stamp:
             return
         began = time.thread_time()
-        rows = usage_rows(self._run_id, self._attempt, _samples(self._path))
+        rows = usage_rows(self._run_id, self._attempt, samples_of(self._path))
         with store.writing() as connection:
             write_usage(connection, self._run_id, self._attempt, rows)
         self._stamp = stamp
         self._due = time.monotonic() + max(_LOOK_SECONDS, (time.thread_time() - began) / _READ_SHARE)
 
 
-def usage_rows(run_id: str, attempt: int, samples: Iterable[_Sample]) -> list[Usage]:
+def usage_rows(run_id: str, attempt: int, samples: Iterable[Sample]) -> list[Usage]:
     """A row for each thing that was sampled.
 
     A sample counts for the time since the one before it, so that neither thinning nor a laptop's sleep shifts a mean.
@@ -103,8 +105,8 @@ def _curve(points: list[tuple[float, float, float]], start: float, end: float, c
     return [_mean(part) if part else None for part in parts]
 
 
-def _samples(path: Path) -> Iterator[_Sample]:
-    """What can be read: a full disk may have cut a line."""
+def samples_of(path: Path) -> Iterator[Sample]:
+    """The samples that can be read: a full disk may have cut a line."""
     try:
         lines = path.read_bytes().splitlines()
     except OSError:
@@ -112,7 +114,7 @@ def _samples(path: Path) -> Iterator[_Sample]:
     for line in lines:
         try:
             record = json.loads(line)
-            yield _Sample(float(record["monotonic"]), dict(_values(record)))
+            yield Sample(float(record["monotonic"]), dict(_values(record)))
         except (ValueError, LookupError, TypeError, AttributeError):
             continue
 

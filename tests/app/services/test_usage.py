@@ -8,7 +8,7 @@ import pytest
 from app.services.index import catch_up, reindex
 from app.services.runs import get_detail, settle
 from app.services.taken import taken
-from app.services.usage import CURVE_POINTS, usage_rows
+from app.services.usage import CURVE_POINTS, samples_of, usage_rows
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import COMMAND, RunSpec
 from engine.supervise.ids import new_run_id
@@ -69,17 +69,13 @@ def test_lines_that_a_full_disk_has_cut_and_strange_ones_are_passed_over(workspa
     assert [row.mean for row in get_detail(workspace, run_id).usage if row.key == "utilization_percent"] == [50]
 
 
-def test_rows_are_few_however_long_it_ran() -> None:
-    from app.services.usage import _samples
+def test_what_is_kept_is_little_however_long_it_ran(tmp_path: Path) -> None:
+    def kept(count: int) -> int:
+        path = tmp_path / f"{count}.jsonl"
+        path.write_text("\n".join(sample(5.0 * n, n % 100) for n in range(count)))
+        return sum(len(row.curve) for row in usage_rows("run", 1, samples_of(path)))
 
-    def lines(folder: Path, count: int) -> int:
-        (folder / "x").write_text("\n".join(sample(5.0 * n, n % 100) for n in range(count)))
-        return sum(len(row.curve) for row in usage_rows("run", 1, _samples(folder / "x")))
-
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        assert lines(Path(folder), 14_000) < 1.2 * lines(Path(folder), 200)
+    assert kept(14_000) < 1.2 * kept(200)
 
 
 def test_a_real_run_is_sampled_and_a_rebuilt_index_tells_the_same(workspace: Workspace) -> None:

@@ -137,4 +137,3 @@ def test_a_real_gpu(lab, tmp_path, monkeypatch, resources):
     assert gpu["memory_bytes"] > 10e9
     assert gpu["power_watts"] > 20
     assert 10 < gpu["temperature_celsius"] < 110
-    print(gpu)
