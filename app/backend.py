@@ -69,11 +69,9 @@ class Backend:
 
     def provenance(self, run_id: str) -> Provenance | None:
         """Code and packages that the newest attempt started from; None when nobody wrote them down."""
-        from engine.contracts.process import ProcessRecord
+        from app.services.runs import provenance
 
-        attempts = self.workspace.run(run_id).attempts()
-        record = ProcessRecord.read(attempts[-1].process) if attempts else None
-        return record.provenance if record is not None else None
+        return provenance(self.workspace, run_id)
 
     def log(self, run_id: str, lines: int) -> tuple[str, ...]:
         """The last lines of the newest attempt's log, as text that commands nothing."""

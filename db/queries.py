@@ -20,6 +20,7 @@ from db.views import (
     ResultsFileView,
     RunDetail,
     RunView,
+    UsageView,
 )
 from engine.contracts.states import RunState
 
@@ -72,6 +73,7 @@ def get_detail(store: Store, run_id: str) -> RunDetail | None:
             imported_from=row["imported_from"],
             details=json.loads(row["details"]),
             results=results,
+            usage=tuple(_usage(connection, run_id)),
         )
 
 
@@ -188,6 +190,16 @@ def _artifacts(connection: Connection, run_id: str) -> Iterator[ArtifactView]:
         "SELECT role, path, size_bytes, sha256, is_input FROM artifact WHERE run_id = ? ORDER BY position", (run_id,)
     )
     return (ArtifactView(role, path, size, sha, bool(is_input)) for role, path, size, sha, is_input in rows)
+
+
+def _usage(connection: Connection, run_id: str) -> Iterator[UsageView]:
+    rows = connection.exec_driver_sql(
+        "SELECT device, key, mean, least, most, last, curve FROM usage WHERE run_id = ?"
+        " AND attempt = (SELECT max(attempt) FROM usage WHERE run_id = ?) ORDER BY device = 'host', device, key",
+        (run_id, run_id),
+    )
+    for device, key, mean, least, most, last, curve in rows:
+        yield UsageView(device, key, mean, least, most, last, tuple(json.loads(curve)))
 
 
 def is_settled(store: Store, run_id: str) -> bool:

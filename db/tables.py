@@ -206,6 +206,26 @@ class Event(SQLModel, table=True):
     """JSON."""
 
 
+class Usage(SQLModel, table=True):
+    """What an attempt took of one thing, by the samples of its runner."""
+
+    __table_args__ = (_owned_by("run", "run_id"), _KEYED)
+
+    run_id: str = Field(primary_key=True)
+    attempt: int = Field(primary_key=True)
+    device: str = Field(primary_key=True)
+    """`run` (its processes), `host`, or `gpu 0`."""
+    key: str = Field(primary_key=True)
+    """With its unit: `cpu_percent` (of one core), `rss_bytes`, `power_watts`, …"""
+    mean: float
+    """Over time, as are the points of the curve."""
+    least: float
+    most: float
+    last: float
+    curve: str
+    """JSON: means of equal parts of the run time, null where nothing was told."""
+
+
 class Artifact(SQLModel, table=True):
     """A file that a run read or wrote, by its content."""
 

@@ -127,6 +127,22 @@ class ResultsFileView:
 
 
 @dataclass(frozen=True)
+class UsageView:
+    """What the newest attempt took of one thing."""
+
+    device: str
+    """`run` (its processes), `host`, or `gpu 0`."""
+    key: str
+    """With its unit: `cpu_percent` (of one core), `rss_bytes`, `memory_used_bytes`, `power_watts`, …"""
+    mean: float
+    least: float
+    most: float
+    last: float
+    curve: tuple[float | None, ...]
+    """Means of equal parts of the run time, None where nothing was told."""
+
+
+@dataclass(frozen=True)
 class ArtifactView:
     """A file that a run read (`input`) or wrote."""
 
@@ -154,3 +170,7 @@ class RunDetail:
     """The stage-specific facts of `result.json`: model summary, calibration table, export checks."""
     results: tuple[ResultsFileView, ...] = ()
     """Files of results beside the log. What they tell covers what the log tells with fewer digits."""
+    usage: tuple[UsageView, ...] = ()
+    """CPU, memory, disk and GPUs, by the samples of the newest attempt."""
+    log_tail: tuple[str, ...] = ()
+    """What the newest attempt's log said last."""

@@ -20,6 +20,7 @@ from db.tables import (
     Run,
     RunSummary,
     Tag,
+    Usage,
     table_of,
 )
 from engine.contracts.result import StageResult
@@ -140,6 +141,12 @@ def write_evaluations(connection: Connection, run_id: str, attempt: int, rows: F
         counts[place[0]] += place not in known
         listed.append((*key, *place, counts[place[0]], *number))
     execute(connection, _EVALUATION_METRIC, listed)
+
+
+def write_usage(connection: Connection, run_id: str, attempt: int, rows: Sequence[Usage]) -> None:
+    """What an attempt took, in the place of what was known before."""
+    connection.exec_driver_sql("DELETE FROM usage WHERE run_id = ? AND attempt = ?", (run_id, attempt))
+    write_rows(connection, Usage, rows)
 
 
 def write_result(connection: Connection, run_id: str, attempt: int, result: StageResult) -> None:

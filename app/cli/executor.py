@@ -61,7 +61,7 @@ def _options(texts: list[str]) -> SlurmOptions:
         if key == "extra":
             extra.append(value)
         else:
-            values[key] = int(value) if key == "cpus" and value.isdecimal() else value
+            values[key] = int(value) if key in ("cpus", "nodes") and value.isdecimal() else value
     try:
         return SlurmOptions.model_validate({**values, **({"extra": extra} if extra else {})})
     except ValidationError as error:

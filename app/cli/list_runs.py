@@ -3,7 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
-from app.cli.output import coloured, print_json, say_workspace, table
+from app.cli.output import coloured, print_json, say_workspace
+from app.cli.reasons import table_with_reasons
 from app.services.comparable import fraction_text
 from app.services.words import age, duration
 from db.views import RunView
@@ -19,16 +20,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """List the runs, newest first; the runs of a pipeline stay together, in the order of its steps."""
-    from app.services.runs import list_runs
+    from app.services.runs import list_runs, log_tails
     from app.services.workspace import resolve_workspace
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)
     runs = in_groups(list_runs(workspace, archived=arguments.all))
     if arguments.json:
-        print_json({"schema": 1, "workspace": workspace.path, "runs": runs})
+        tails = log_tails(workspace, runs)
+        listed = [{**vars(run), "log_tail": tails[run.id]} for run in runs]
+        print_json({"schema": 1, "workspace": workspace.path, "runs": listed})
     elif runs:
-        lines = table(HEADERS, [_row(run) for run in runs], right=(3, 4, 5, 6)).splitlines()
+        rows, reasons = [_row(run) for run in runs], [run.reason for run in runs]
+        lines = table_with_reasons(HEADERS, rows, reasons, right=(3, 4, 5, 6)).splitlines()
         print("\n".join([lines[0], *map(coloured, lines[1:], (run.state for run in runs))]))
     else:
         print("no runs yet")

@@ -24,6 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     needs.add_argument("--cpu-lane", action="store_true", help="a slot of the CPU lane, as our stages take it")
     add_priority(needs)
+    parser.add_argument(
+        "--torchrun",
+        metavar="N",
+        type=_processes,
+        help="run `python SCRIPT …` as N processes under torchrun, on each node where there are several",
+    )
     add_slurm(parser)
 
 
@@ -59,6 +65,7 @@ def call(arguments: argparse.Namespace) -> int:
         resources=resources,
         priority=arguments.priority,
         slurm=slurm,
+        torchrun=arguments.torchrun,
     )
     index(workspace)
     if arguments.follow:
@@ -79,6 +86,13 @@ def _priority(text: str) -> int:
     number = int(text)
     if not -999 <= number <= 999:
         raise argparse.ArgumentTypeError("it has to lie between -999 and 999")
+    return number
+
+
+def _processes(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("it has to be 1 or more")
     return number
 
 

@@ -12,9 +12,11 @@ from app.services.dialect import log_dialect
 from app.services.layers import layer_table
 from app.services.losses import loss_names
 from app.services.sources import FILES, PRINTED, STORED, Sources, sources
+from app.services.taken import taken
 from app.services.timed import timed_latency, timed_throughput
 from app.services.words import ABSENT, age, duration, megabytes
 from db.views import EpochView, EvaluationView, RunDetail, RunView
+from engine.contracts.process import Provenance
 from engine.contracts.spec import COMMAND
 
 _RATES = ("P", "R", "mAP@.5", "mAP@.5:.95")
@@ -32,17 +34,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Print all that is known of a run."""
-    from app.services.runs import get_detail
+    from app.services.runs import get_detail, provenance
     from app.services.workspace import resolve_workspace
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)
     detail = get_detail(workspace, arguments.reference)
+    origin = provenance(workspace, detail.run.id)
     if arguments.json:
-        print_json({"schema": 1, "workspace": workspace.path, **vars(detail)})
+        told = origin.model_dump(mode="json") if origin is not None else None
+        print_json({"schema": 1, "workspace": workspace.path, **vars(detail), "provenance": told})
         return 0
     parts = [
-        "\n".join(_head(detail, workspace.run(detail.run.id).path)),
+        "\n".join(_head(detail, workspace.run(detail.run.id).path, origin)),
+        _taken(detail),
         _epochs(detail.epochs[-arguments.epochs :] if arguments.epochs > 0 else ()),
         _evaluations(detail.evaluations),
         _layers(detail, arguments.layers),
@@ -53,7 +58,7 @@ def call(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _head(detail: RunDetail, folder: Path) -> Iterator[str]:
+def _head(detail: RunDetail, folder: Path, origin: Provenance | None) -> Iterator[str]:
     run = detail.run
     facts = {
         "name": f"{run.name} ({run.id})",
@@ -76,12 +81,30 @@ def _head(detail: RunDetail, folder: Path) -> Iterator[str]:
         "tags": " ".join(run.tags),
         "notes": run.notes,
         "command": " ".join(detail.command),
+        **(_origin(origin) if origin is not None else {}),
     }
     for name, text in facts.items():
         if text:
             # Paths are for copying, so they are never cut.
             whole = name in ("folder", "imported", "log", "results", "aside")
             yield f"{name:<9} {text}" if whole else fit(f"{name:<9} {text}", columns()).rstrip()
+
+
+def _origin(origin: Provenance) -> dict[str, str]:
+    """The code that it started from, and the packages that decide its results."""
+    told = {}
+    if origin.git is not None:
+        git = origin.git
+        parts = [git.commit[:12] + (f" on {git.branch}" if git.branch else "")]
+        if git.dirty:
+            parts.append(f"uncommitted changes in {git.diff}" if git.diff else "uncommitted changes")
+        if git.untracked:
+            parts.append(f"not known to git: {', '.join(git.untracked)}")
+        told["code"] = "; ".join(parts)
+    if origin.python:
+        versions = {"Python": origin.python, **origin.packages}
+        told["packages"] = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return told
 
 
 def _best(run: RunView) -> str:
@@ -111,6 +134,11 @@ def _progress(run: RunView) -> str:
     if run.eta_seconds is not None:
         words.append(f"{duration(run.eta_seconds)} left")
     return ", ".join(words)
+
+
+def _taken(detail: RunDetail) -> str:
+    rows = [list(row) for row in taken(detail.usage)]
+    return table(["DEVICE", "TOOK"], rows) if rows else ""
 
 
 def _epochs(epochs: tuple[EpochView, ...]) -> str:

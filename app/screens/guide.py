@@ -37,7 +37,13 @@ class PipelineGuide:
         if isinstance(screen, RunScreen):
             screen.show_run(run_id)
         else:
-            self._app.push_screen(RunScreen(run_id, following=following))
+            self._app.push_screen(RunScreen(run_id, following=following, pane=self._pane_for(run_id)))
+
+    def _pane_for(self, run_id: str) -> str:
+        """Where a run is told best: one that went wrong before its first epoch has its log alone."""
+        run = next((run for run in self._app.runs if run.id == run_id), None)
+        went_wrong = run is not None and not run.state.is_live and run.state is not RunState.SUCCEEDED
+        return "log" if went_wrong and run is not None and not run.epochs_done else "epochs"
 
     def compare_group(self, group: str) -> None:
         """Compare all runs of a pipeline that have begun; one that draws a data set has nothing to compare."""

@@ -66,7 +66,7 @@ def pause_run(workspace: Workspace, reference: str) -> str:
         What was asked of it, in words.
 
     Raises:
-        YoloqatError: it has ended, it is a job of Slurm, it cannot be resumed, or it cannot be asked.
+        YoloqatError: it has ended, it cannot be resumed, or it cannot be asked.
     """
     from app.services.paused import ask_for_pause
     from app.services.queue import hold_runs
@@ -76,12 +76,6 @@ def pause_run(workspace: Workspace, reference: str) -> str:
     status, spec = read_state(folder), RunSpec.read(folder.spec)
     if not status.state.is_live:
         raise YoloqatError(f"it is {status.state.value}: there is nothing to pause", where=folder.id)
-    if spec.slurm is not None:
-        raise YoloqatError(
-            "a job of Slurm is not paused from here",
-            where=folder.id,
-            hint="`yoloqat stop --after-epoch` ends a training of ours, `yoloqat resume` goes on; or scontrol requeue.",
-        )
     attempt = folder.attempt(status.attempt)
     if status.state is RunState.QUEUED:
         hold_runs(workspace, folder.id)

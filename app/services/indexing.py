@@ -13,6 +13,7 @@ from app.services.log_follower import LogFollower, Reading
 from app.services.mirror import Mirror
 from app.services.results import ResultsFollower
 from app.services.run_files import read_user, run_row, stamps, user_tags
+from app.services.usage import UsageFollower
 from app.services.watch_end import end_watch
 from db.open import Store
 from db.summary import refresh_summary
@@ -46,6 +47,7 @@ class _Known:
     """Copies the log of a process that was not started here."""
     row: Run | None = None
     followers: dict[int, LogFollower] = field(default_factory=dict)
+    usage: dict[int, UsageFollower] = field(default_factory=dict)
     results: ResultsFollower | None = None
     is_live: bool = True
     looked_at: float = -math.inf
@@ -103,6 +105,7 @@ class Indexer:
             raise  # the store fails for all of them
         except Exception as error:
             entry.followers.clear()
+            entry.usage.clear()
             entry.results = None
             entry.is_live = False
             entry.broken = stamps(folder)
@@ -155,7 +158,12 @@ class Indexer:
                 reading = self._read.get((folder.id, attempt.number))
                 follower = LogFollower(folder.id, attempt.number, attempt.console, reading)
                 entry.followers[attempt.number] = follower
-            follower.catch_up(self._store, finish=not entry.is_live or attempt.number < entry.row.attempt)
+            is_over = not entry.is_live or attempt.number < entry.row.attempt
+            follower.catch_up(self._store, finish=is_over)
+            usage = entry.usage.get(attempt.number)
+            if usage is None:
+                usage = entry.usage[attempt.number] = UsageFollower(folder.id, attempt.number, attempt.system)
+            usage.catch_up(self._store, finish=is_over)
         entry.results = entry.results or ResultsFollower(folder, entry.spec)
         entry.results.catch_up(self._store, finish=not entry.is_live)
 
@@ -182,6 +190,7 @@ class Indexer:
         entry.stamp = stamp
         entry.row = None
         entry.followers.clear()
+        entry.usage.clear()
         entry.results = None
 
 

@@ -20,6 +20,8 @@ from engine.supervise.lanes import lane_width
 from engine.supervise.launch import launch
 from engine.supervise.resources import resources_of_stage
 from engine.supervise.slurm.client import require_slurm
+from engine.supervise.slurm.on_nodes import on_nodes_argv
+from engine.supervise.torchrun import torchrun_argv
 
 _NOTHING = Resources()
 
@@ -75,6 +77,7 @@ def launch_command(
     resources: Resources = _NOTHING,
     priority: int = 0,
     slurm: SlurmOptions | None = None,
+    torchrun: int | None = None,
 ) -> RunSpec:
     """Launch any command, detached.
 
@@ -85,25 +88,38 @@ def launch_command(
         resources: what it needs to itself.
         priority: the higher, the earlier it gets them.
         slurm: what it asks of Slurm, to which it is submitted; None to run it on this machine.
+        torchrun: as how many processes it runs on each node, under `torchrun`; None for the command as it stands.
 
     Raises:
         YoloqatError: the program isn't there, or it cannot be launched.
     """
     directory = _directory(cwd)
     check_program(argv, directory)
+    command = list(argv) if torchrun is None else as_processes(argv, torchrun, slurm)
 
     def specify(run_id: str, free: str) -> RunSpec:
         return RunSpec(
             id=run_id,
             name=free,
             stage=COMMAND,
-            command=list(argv),
+            command=command,
             cwd=str(directory),
             resources=resources,
             slurm=slurm,
         )
 
     return _launch_named(workspace, name or name_of_command(argv), specify, priority)
+
+
+def as_processes(argv: Sequence[str], processes: int, slurm: SlurmOptions | None) -> list[str]:
+    """The command line that runs a command as so many processes on each node.
+
+    Raises:
+        YoloqatError: it is no Python script or module.
+    """
+    if slurm is not None and slurm.nodes is not None and slurm.nodes > 1:
+        return on_nodes_argv(argv, processes, slurm.nodes)
+    return torchrun_argv(argv, processes)
 
 
 def name_of_command(argv: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from app.services.names import find_id
 from engine.contracts.run_folder import AttemptFolder, Workspace
 
 _BLOCK = 256 << 10
+_GLANCE_BYTES = 4096
 _MOST_BYTES = 16 << 20
 """More is not read for any number of lines: redraws can make a single line of a log this long."""
 
@@ -45,6 +46,24 @@ def tail(path: Path, lines: int) -> list[str]:
     if found[-1] == "":
         found.pop()
     return [clean(last_frame(line)).rstrip() for line in found]
+
+
+def last_lines(attempt: AttemptFolder | None, lines: int = 5) -> tuple[str, ...]:
+    """What a log said last, without empty lines: of its last few kilobytes, so that it can be asked of a thousand."""
+    if attempt is None:
+        return ()
+    try:
+        with attempt.console.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - _GLANCE_BYTES, 0))
+            data = file.read(_GLANCE_BYTES)
+    except OSError:
+        return ()
+    found = data.decode("utf-8", errors="replace").split("\n")
+    if size > _GLANCE_BYTES and len(found) > 1:
+        del found[0]  # its beginning is not known
+    cleaned = (clean(last_frame(line)).strip() for line in found)
+    return tuple([line for line in cleaned if line][-lines:])
 
 
 def tail_bytes(path: Path, lines: int) -> tuple[bytes, int]:

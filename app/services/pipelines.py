@@ -1,16 +1,26 @@
 """Pipelines: finding, planning and launching them."""
 
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.services.launch import check_program, cpu_lane
+from app.services.launch import as_processes, check_program, cpu_lane
 from app.services.names import check_name, free_name, naming, taken_names
 from app.services.notify import notify_file
 from engine.contracts.errors import YoloqatError
-from engine.contracts.pipeline import INPUTS, Pipeline, PipelineStep, Reference, adapt, references_in, substitute
+from engine.contracts.pipeline import (
+    INPUTS,
+    Pipeline,
+    PipelineStep,
+    Reference,
+    StepResources,
+    adapt,
+    references_in,
+    substitute,
+)
 from engine.contracts.pipeline_check import near, option_mistakes
 from engine.contracts.pipeline_file import Mistake, PipelineError, read_pipeline
 from engine.contracts.run_folder import Workspace
@@ -20,7 +30,7 @@ from engine.contracts.stages import stage_info
 from engine.supervise.commands import PACKAGE_ROOT, engine_command
 from engine.supervise.ids import new_run_id
 from engine.supervise.launch import launch, launch_array
-from engine.supervise.resources import resources_of_stage
+from engine.supervise.resources import asked_resources, resources_of_stage
 from engine.supervise.slurm.client import require_slurm
 from engine.supervise.stop import request_stop
 
@@ -159,7 +169,8 @@ def _plan(
         step = pipeline.stages[step_name]
         resolve = _Resolver(workspace, pipeline, inputs, ids, run_id)
         try:
-            stage, options, command, resources = _resolved(pipeline, step_name, resolve, directory)
+            asked = None if slurm is None else slurm[step_name]
+            stage, options, command, resources = _resolved(pipeline, step_name, resolve, directory, asked)
         except PipelineError as error:
             mistakes += error.mistakes
             continue
@@ -176,8 +187,8 @@ def _plan(
                 step=step_name,
                 parents=[ids[parent] for parent in step.parents()],
                 artifacts=dict(step.roles),
-                resources=resources if slurm is None else Resources(),
-                slurm=None if slurm is None else slurm[step_name],
+                resources=resources,
+                slurm=asked,
             )
         )
     if mistakes:
@@ -249,9 +260,9 @@ class _Resolver:
 
 
 def _resolved(
-    pipeline: Pipeline, name: str, resolve: _Resolver, cwd: Path
+    pipeline: Pipeline, name: str, resolve: _Resolver, cwd: Path, slurm: SlurmOptions | None
 ) -> tuple[str, dict[str, Any], list[str], Resources]:
-    """Stage, options and command line of a step, and what it needs to itself.
+    """Stage, options and command line of a step, and what it needs to itself on this machine.
 
     Raises:
         PipelineError: with every mistake.
@@ -259,8 +270,13 @@ def _resolved(
     step = pipeline.stages[name]
     if step.uses is None:
         command = [str(word) for word in substitute(list(step.command), resolve)]
-        _check_command(pipeline, name, command, cwd)
-        return COMMAND, {}, command, Resources()
+        with _at(pipeline, name, "command"):
+            check_program(command, cwd)
+        if step.torchrun is not None:
+            with _at(pipeline, name, "command"):
+                command = as_processes(command, step.torchrun, slurm)
+        with _at(pipeline, name, "resources"):
+            return COMMAND, {}, command, _asked(step.resources) if slurm is None else Resources()
     model = stage_info(step.uses).options
     values = {
         key: adapt(model, key, value)
@@ -278,15 +294,24 @@ def _resolved(
         )
     options = model.model_validate(values)
     command = engine_command(step.uses, options, resolve.workspace.run(resolve.run_id).path)
-    return step.uses, options.model_dump(mode="json"), command, resources_of_stage(step.uses, options)
+    resources = resources_of_stage(step.uses, options) if slurm is None else Resources()
+    return step.uses, options.model_dump(mode="json"), command, resources
 
 
-def _check_command(pipeline: Pipeline, name: str, command: list[str], cwd: Path) -> None:
+@contextlib.contextmanager
+def _at(pipeline: Pipeline, name: str, part: str) -> Iterator[None]:
+    """What goes wrong inside is a mistake of this part of a step."""
     try:
-        check_program(command, cwd)
+        yield
     except YoloqatError as error:
-        line = pipeline.line_of("stages", name, "command")
+        line = pipeline.line_of("stages", name, part)
         raise PipelineError(pipeline.path, [Mistake(line, f"step `{name}`: {error.what}")]) from error
+
+
+def _asked(resources: StepResources) -> Resources:
+    gpu = None if resources.gpu is None else str(resources.gpu)
+    memory = resources.gpu_memory
+    return asked_resources(gpu=gpu, gpus=resources.gpus, memory_gb=memory, cpu_lane=resources.cpu_lane)
 
 
 def _missing_files(

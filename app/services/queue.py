@@ -20,6 +20,8 @@ from engine.runner.leases import Leases, read_place
 from engine.runner.records import write_json
 from engine.supervise.evidence import identity_of
 from engine.supervise.lanes import lease_folder
+from engine.supervise.slurm.hold import hold_job, release_job
+from engine.supervise.slurm.words import HELD_BY_USER, why_it_waits
 from engine.supervise.state import read_state
 from engine.supervise.stop import request_stop
 
@@ -27,6 +29,7 @@ _SECONDS = 3.0
 """How long a runner may take to see that it is held; it looks once a second."""
 _STEP = 1e-6
 _PARENTS = "waits for "
+_HELD_AT_SLURM = why_it_waits("PENDING", HELD_BY_USER)
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,13 @@ def hold_runs(workspace: Workspace, reference: str) -> list[str]:
         YoloqatError: nothing that is meant waits, or it has started meanwhile.
     """
     names = []
-    for run in _waiting_here(workspace, reference, "held"):
+    for run in _waiting(workspace, reference, "held"):
         attempt = workspace.run(run.id).attempt(run.attempt)
+        job = SlurmRecord.read(attempt.slurm)
+        if job is not None:
+            hold_job(attempt, job)
+            names.append(run.name)
+            continue
         _write(attempt, QueueRecord(priority=run.priority, position=run.position, held=True))
         _await_hold(workspace, run)
         names.append(run.name)
@@ -115,11 +123,15 @@ def release_runs(workspace: Workspace, reference: str) -> list[str]:
     Raises:
         YoloqatError: nothing that is meant waits, or nothing of it is held.
     """
-    held = [run for run in _waiting_here(workspace, reference, "released") if run.held]
+    held = [run for run in _waiting(workspace, reference, "released") if run.held or run.reason == _HELD_AT_SLURM]
     if not held:
         raise YoloqatError(f"{reference} is not held", hint="`yoloqat queue` shows what is.")
     for run in held:
-        _write(workspace.run(run.id).attempt(run.attempt), QueueRecord(priority=run.priority, position=run.position))
+        attempt = workspace.run(run.id).attempt(run.attempt)
+        job = SlurmRecord.read(attempt.slurm)
+        if job is not None:
+            release_job(attempt, job)
+        _write(attempt, QueueRecord(priority=run.priority, position=run.position))
     return [run.name for run in held]
 
 
@@ -228,7 +240,7 @@ def _waiting_here(workspace: Workspace, reference: str, verb: str) -> list[Queue
     if ids:
         raise YoloqatError(
             f"{reference} cannot be {verb}: Slurm decides when it starts",
-            hint=f"`scontrol hold {ids}`, `scontrol release {ids}` and `scontrol top {ids}` do the like at Slurm.",
+            hint=f"`scontrol top {ids}` and `scontrol update jobid=… nice=…` do the like at Slurm.",
         )
     return found
 

@@ -14,7 +14,7 @@ from engine.contracts.stages import stage_info
 from engine.contracts.states import RunState
 from engine.runner.leases import read_place
 from engine.supervise.commands import engine_command
-from engine.supervise.launch import hold, launch, start_runner, write_attempt
+from engine.supervise.launch import launch, launch_held
 from engine.supervise.requeue import release_children
 from engine.supervise.state import read_state
 
@@ -74,13 +74,11 @@ def start_attempt(
         YoloqatError: it cannot be launched.
     """
     if paused:
-        attempt = write_attempt(workspace, spec, attempt=number, argv=argv)
-        hold(attempt, PAUSED)
-        start_runner(attempt)
+        launch_held(workspace, spec, attempt=number, argv=argv, why=PAUSED)
     else:
-        attempt = launch(workspace, spec, attempt=number, argv=argv)
+        launch(workspace, spec, attempt=number, argv=argv)
     release_children(workspace, spec.id)
-    return attempt
+    return workspace.run(spec.id).attempt(number)
 
 
 def resume_group(workspace: Workspace, reference: str, *, anew: bool = False) -> list[Resumed]:
@@ -120,6 +118,7 @@ def _release(workspace: Workspace, folder: RunFolder, name: str, attempt: int) -
     with contextlib.suppress(YoloqatError):
         _, checkpoint = next_command(folder, RunSpec.read(folder.spec))
     release_runs(workspace, folder.id)
+    release_children(workspace, folder.id)  # at Slurm, the end of the attempt before has taken them out of its queue
     return Resumed(folder.id, name, attempt, checkpoint)
 
 

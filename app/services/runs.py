@@ -2,15 +2,16 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from app.services.index import catch_up
-from app.services.log_tail import log_tail
+from app.services.log_tail import last_lines, log_tail
 from app.services.names import find_id, read_name, run_names
 from db.views import RunDetail, RunView
 from engine.contracts.errors import YoloqatError
+from engine.contracts.process import ProcessRecord, Provenance
 from engine.contracts.run_folder import RunFolder, Workspace
 from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
@@ -62,10 +63,23 @@ def get_detail(workspace: Workspace, reference: str) -> RunDetail:
     view = _checked(detail.run if detail else None, folder)
     if view is None:
         raise YoloqatError("the run cannot be read", where=str(folder.path), hint="Its spec.yaml is missing or broken.")
-    if detail is not None:
-        return replace(detail, run=view)
-    spec = RunSpec.read(folder.spec)
-    return RunDetail(view, spec.options, tuple(spec.command), spec.cwd, (), (), (), (), spec.imported_from)
+    if detail is None:
+        spec = RunSpec.read(folder.spec)
+        detail = RunDetail(view, spec.options, tuple(spec.command), spec.cwd, (), (), (), (), spec.imported_from)
+    return replace(detail, run=view, log_tail=log_tails(workspace, [view])[view.id])
+
+
+def provenance(workspace: Workspace, run_id: str) -> Provenance | None:
+    """Code, packages and environment that the newest attempt started from; None when nobody wrote them down."""
+    attempts = workspace.run(run_id).attempts()
+    record = ProcessRecord.read(attempts[-1].process) if attempts else None
+    return record.provenance if record is not None else None
+
+
+def log_tails(workspace: Workspace, runs: Sequence[RunView]) -> dict[str, tuple[str, ...]]:
+    """What the newest log of each run said last, by id."""
+    attempts = {run.id: workspace.run(run.id).attempts() for run in runs}
+    return {run_id: last_lines(found[-1] if found else None) for run_id, found in attempts.items()}
 
 
 def _stored_runs(workspace: Workspace) -> dict[str, RunView]:

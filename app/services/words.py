@@ -39,3 +39,8 @@ def age(moment: datetime | None, now: datetime | None = None) -> str:
 def megabytes(size_bytes: int | None) -> str:
     """`1.32`, in millions of bytes as YOLOv7 counts them; `–` when unknown."""
     return ABSENT if size_bytes is None else f"{size_bytes / 1e6:.2f}"
+
+
+def memory(size_bytes: float) -> str:
+    """`9.8 GB`, `312 MB`, in powers of ten as drivers and disks count."""
+    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 0.95e9 else f"{size_bytes / 1e6:.0f} MB"

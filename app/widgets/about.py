@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from app.services.dialect import log_dialect
+from app.services.taken import taken
 from app.widgets import formats
 from app.widgets.glyphs import glyphs
 from app.widgets.spans import Cell, clean, join
@@ -14,6 +15,8 @@ from app.widgets.state import long_state
 from db.views import ArtifactView, ResultsFileView, RunDetail, RunView
 from engine.contracts.spec import COMMAND
 from engine.contracts.states import RunState
+
+_MOST_UNTRACKED = 5
 
 if TYPE_CHECKING:
     from engine.contracts.process import GitState, Provenance
@@ -32,6 +35,8 @@ def about(detail: RunDetail, folder: str, provenance: Provenance | None = None) 
         lines += ["", ((heading, "title"),), clean(detail.imported_from)]
         if dialect := log_dialect(detail):
             lines.append(join([(("as ", "muted"), (clean(dialect), ""))]))
+    if took := taken(detail.usage):
+        lines += ["", (("Took", "title"),), *(((f"{name:<9}", "muted"), (clean(words), "")) for name, words in took)]
     if detail.results:
         lines += ["", (("Results beside the log", "title"),), *(_results(file) for file in detail.results)]
     for heading, wanted in (("Inputs", True), ("Artifacts", False)):
@@ -114,7 +119,12 @@ def _code(provenance: Provenance) -> list[Cell]:
     if git is not None:
         branch = f" on {git.branch}" if git.branch else ""
         lines.append(join([(("git  ", "muted"), (clean(f"{git.commit[:12]}{branch}"), "")), _changes(git)]))
-    versions = {"python": provenance.python, **provenance.packages}
+    if git is not None and git.untracked:
+        more = len(git.untracked) - _MOST_UNTRACKED
+        names = [*git.untracked[:_MOST_UNTRACKED], *([f"and {more} more"] if more > 0 else [])]
+        lines.append(((f"not known to git, and not kept: {clean(', '.join(names))}", "warn"),))
+    interpreter = f"  {provenance.interpreter}" if provenance.interpreter else ""
+    versions = {"python": f"{provenance.python}{interpreter}" if provenance.python else "", **provenance.packages}
     lines += [join([((f"{clean(n):<22}", "muted"), (clean(v), ""))]) for n, v in versions.items() if v]
     return lines if len(lines) > 2 else []
 

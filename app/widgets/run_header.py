@@ -8,7 +8,7 @@ from textual.reactive import reactive
 
 from app.widgets.glyphs import glyphs
 from app.widgets.painted import Painted
-from app.widgets.run_text import headline, loss_line, metric_line, progress_line
+from app.widgets.run_text import headline, last_words, loss_line, metric_line, progress_line
 from app.widgets.spans import Cell, Span, clean, fit, join, width
 from app.widgets.state import look
 from db.views import RunDetail, RunView
@@ -98,7 +98,7 @@ class RunHeader(Painted):
             lines.append(join([line, mark]))
         lines += [
             progress_line(self.run, columns),
-            loss_line(self.run, self.detail),
+            last_words(self.run, self.detail) or loss_line(self.run, self.detail),
             metric_line(self.run, self.detail, columns),
         ]
         return lines

@@ -11,7 +11,7 @@ from app.widgets.chart import Chart
 from app.widgets.curves import map_chart
 from app.widgets.lines import Lines
 from app.widgets.plot import Plot
-from app.widgets.run_text import headline, loss_line, metric_line, progress_line
+from app.widgets.run_text import headline, last_words, loss_line, metric_line, progress_line
 from app.widgets.spans import Cell, clean, join, width
 from db.views import RunDetail, RunView
 
@@ -22,6 +22,7 @@ def summary(run: RunView, detail: RunDetail | None, columns: int, with_trend: bo
     lines: list[Cell] = [
         headline(run),
         progress_line(run, columns),
+        last_words(run, detail),
         loss_line(run, detail),
         join([metric_line(run, detail, columns - width(trend) - 2), trend]),
     ]

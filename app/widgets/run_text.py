@@ -10,7 +10,9 @@ from app.widgets.glyphs import glyphs
 from app.widgets.spans import Cell, Span, clean, join, width
 from app.widgets.state import long_state
 from db.views import EpochView, Number, ProgressView, RunDetail, RunView
+from engine.contracts.states import RunState
 
+_SPEAKS_FOR_ITSELF = (RunState.SUCCEEDED, RunState.STOPPED, RunState.DEPENDENCY_FAILED)
 METRICS = ("P", "R", "mAP@.5", "mAP@.5:.95")
 
 
@@ -155,6 +157,14 @@ def _change(now: Number, before: Number | None) -> str:
     if before is None or now.value is None or before.value is None or abs(now.value - before.value) < 5e-5:
         return ""
     return formats.points(now.value - before.value)
+
+
+def last_words(run: RunView, detail: RunDetail | None) -> Cell:
+    """The last line of the log of a run that went wrong, has ended nobody knows how, or is silent."""
+    is_asked = run.stalled or (not run.state.is_live and run.state not in _SPEAKS_FOR_ITSELF)
+    if not is_asked or run.source == "imported" or detail is None or not detail.log_tail:
+        return ""
+    return ((clean(detail.log_tail[-1]), "muted"),)
 
 
 def best_epoch(epochs: tuple[EpochView, ...]) -> EpochView | None:

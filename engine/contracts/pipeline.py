@@ -5,7 +5,7 @@ import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, StrictFloat, StrictInt, StrictStr
 
@@ -52,6 +52,20 @@ class PipelineInput(BaseModel):
         return "default" not in self.model_fields_set
 
 
+class StepResources(BaseModel):
+    """What a command needs to itself on this machine, as `yoloqat run` takes it; Slurm is asked by `slurm`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    gpu: StrictStr | StrictInt | None = None
+    """Which GPU, as nvidia-smi counts; several with commas; `any`."""
+    gpus: Annotated[int, Field(ge=1, strict=True)] | None = None
+    """How many, whichever are free."""
+    gpu_memory: Annotated[float, Field(gt=0)] | None = None
+    """GB on each; the GPU is shared with runs that say how much they need, too."""
+    cpu_lane: StrictBool = False
+
+
 class PipelineStep(BaseModel):
     """One run of the pipeline: a stage of ours, or any command."""
 
@@ -69,6 +83,10 @@ class PipelineStep(BaseModel):
     """What a command must leave: role → path relative to its run folder."""
     needs: list[str] = Field(default_factory=list)
     """Steps to wait for besides those that are referred to."""
+    resources: StepResources = StepResources()
+    """What a command needs to itself; a stage of ours says it by its `device`."""
+    torchrun: Annotated[int, Field(ge=1, strict=True)] | None = None
+    """As how many processes a command runs on each node, under torchrun."""
     slurm: SlurmOptions = SlurmOptions()
     """What this step asks of Slurm, in the place of what the pipeline says for all."""
 

@@ -99,6 +99,10 @@ def _check_kind(name: str, step: PipelineStep) -> Iterator[Finding]:
             yield Finding((*here, "uses"), f"there is no stage `{step.uses}`{near(step.uses, STAGES)}")
         if step.artifacts:
             yield Finding((*here, "artifacts"), f"step `{name}` uses a stage, whose artifacts are known")
+        if step.torchrun is not None:
+            yield Finding((*here, "torchrun"), f"step `{name}`: our stages compute in one process")
+        if step.resources.model_fields_set:
+            yield Finding((*here, "resources"), f"step `{name}`: a stage says what it needs by its `device`")
     elif step.options:
         yield Finding((*here, "options"), f"step `{name}` is a command: write its options into the command")
     for role, path in step.artifacts.items():

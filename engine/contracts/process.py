@@ -50,6 +50,8 @@ class GitState(BaseModel):
     """File beside the record with the uncommitted changes; None when there are none."""
     diff_bytes: int = 0
     """Size of the whole diff; the file may hold less."""
+    untracked: list[str] = Field(default_factory=list)
+    """Files and folders that git neither knows nor ignores, a hundred at most; what is in them is not kept."""
 
 
 class Provenance(BaseModel):
@@ -58,8 +60,11 @@ class Provenance(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     python: str = ""
-    """Version of the launcher's interpreter, which is that of our stages."""
+    """Version of the interpreter that runs the command; of the first on the PATH where it is no Python program."""
+    interpreter: str = ""
+    """Its path."""
     packages: dict[str, str] = Field(default_factory=dict)
+    """Versions of what decides a result, as far as that interpreter has it."""
     environment: dict[str, str] = Field(default_factory=dict)
     """Variables that matter for a run, without secrets."""
     git: GitState | None = None
@@ -108,6 +113,8 @@ class LaunchRecord(Record):
     """Width of the CPU lane: how many runs may have it at a time; 0 for any number."""
     gpu_query: list[str] = Field(default_factory=list)
     """argv of the helper that tells who uses the GPUs."""
+    gpu_usage: list[str] = Field(default_factory=list)
+    """argv of the helper that tells how hard they work, without its arguments."""
     notify: str = ""
     """The file that says whom to tell of its end; empty when nobody is to be told."""
     terminal: str = ""

@@ -61,6 +61,8 @@ class SlurmOptions(BaseModel):
     partition: Annotated[str, _matching(_WORD, "gpu")] | None = None
     time: Annotated[str, BeforeValidator(_time)] | None = None
     """The longest it may run, as sbatch takes it."""
+    nodes: Annotated[int, Field(ge=1, strict=True)] | None = None
+    """Machines, for a command under torchrun; one where nothing is said."""
     gpus: Annotated[str, _matching(_GPUS, "1 or a100:2")] | None = None
     cpus: Annotated[int, Field(ge=1, strict=True)] | None = None
     mem: Annotated[str, _matching(_MEMORY, "16G")] | None = None

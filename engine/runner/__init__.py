@@ -20,6 +20,7 @@ Standard library alone (`dataclasses` and `subprocess` are avoided too, for thei
 | `decision` | who may start: pure, from the queue and from what is free |
 | `leases` | locks on files: GPUs, slots of the CPU lane, places in line |
 | `ask` | the short-lived helper that asks who uses the GPUs |
+| `gpus` | the helper that tells how hard the GPUs work, as long as the stage lives |
 | `memory` | the kernel's count of out-of-memory kills |
-| `samples` | CPU, memory and console growth into `system.jsonl` |
+| `samples` | CPU, memory, GPUs, disk and console growth into `system.jsonl` |
 """

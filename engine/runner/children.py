@@ -61,9 +61,31 @@ def descendants(root: int, mark: str) -> list[Stat]:
 
 
 def marked(mark: str) -> list[Stat]:
-    """The living processes that carry a mark, wherever they hang in the tree. For a run that has lost its runner."""
-    return [
-        stat
-        for stat in all_processes().values()
-        if stat.state not in "ZX" and stat.pid != os.getpid() and mark_of(stat.pid) == mark
-    ]
+    """The living processes that carry a mark, wherever they hang in the tree. For a run that has lost its runner.
+
+    One that was started with an environment of its own (`env -i`, `sudo`) carries none, and writes to the console.
+    """
+    try:
+        console = os.stat(os.path.join(mark, "console.log"))
+    except OSError:
+        console = None
+    found = []
+    for stat in all_processes().values():
+        if stat.state in "ZX" or stat.pid == os.getpid():
+            continue
+        carried = mark_of(stat.pid)
+        if carried == mark or (carried is None and console is not None and _writes_to(stat.pid, console)):
+            found.append(stat)
+    return found
+
+
+def _writes_to(pid: int, file: os.stat_result) -> bool:
+    """Whether stdout or stderr of a process is this file."""
+    for descriptor in (1, 2):
+        try:
+            found = os.stat(f"/proc/{pid}/fd/{descriptor}")
+        except OSError:
+            continue
+        if (found.st_dev, found.st_ino) == (file.st_dev, file.st_ino):
+            return True
+    return False

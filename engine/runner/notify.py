@@ -17,22 +17,29 @@ EVENTS = ("success", "failure", "stall")
 _COMMAND_SECONDS = 60.0
 _WEBHOOK_SECONDS = 10.0
 _TRIES = 3
+_PATIENCE_SECONDS = _COMMAND_SECONDS + _TRIES * (_WEBHOOK_SECONDS + 2.0)
 _WORDS = {"success": "succeeded", "failure": "failed", "stall": "has been silent for unusually long"}
 
 
-def start(attempt: str, launch: dict[str, Any], event: str, reason: str) -> None:
-    """Start the process, if anybody wants to know. Never raises: a run must not end because nobody can be told."""
+def start(attempt: str, launch: dict[str, Any], event: str, reason: str, *, wait: bool = False) -> None:
+    """Start the process, if anybody wants to know. Never raises: a run must not end because nobody can be told.
+
+    Args:
+        wait: until it is done, for a runner with which everything that it has started ends.
+    """
     if not launch.get("notify"):
         return
     import subprocess  # only now: it would make every runner larger
 
     environment = {**os.environ, "YOLOQAT_ATTEMPT": f"notify:{attempt}"}  # else it were a process of the run
     command = [sys.executable, "-I", "-S", os.path.abspath(__file__), attempt, event, reason]
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
         # Signals that the runner has blocked would stay blocked in it.
-        subprocess.Popen(
+        process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, env=environment, start_new_session=True, preexec_fn=_unblock_signals
         )
+        if wait:
+            process.wait(_PATIENCE_SECONDS)
 
 
 def _unblock_signals() -> None:

@@ -14,6 +14,8 @@ from engine.runner.children import MARK
 from engine.runner.records import read_json
 
 PAUSED = "paused at a checkpoint"
+_PATIENCE_SECONDS = 90.0
+"""Slurm is asked to take the next attempt meanwhile."""
 
 
 class Watch:
@@ -57,8 +59,8 @@ def put_back(attempt: str) -> None:
     import subprocess  # only now: it would make every runner larger
 
     environment = {**os.environ, **request.get("env", {}), MARK: f"pause:{attempt}"}  # it is no process of the run
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-        subprocess.Popen(
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, subprocess.TimeoutExpired):
+        process = subprocess.Popen(
             request["command"],
             stdin=subprocess.DEVNULL,
             cwd="/",
@@ -66,6 +68,8 @@ def put_back(attempt: str) -> None:
             start_new_session=True,
             preexec_fn=_unblock_signals,
         )
+        if os.path.exists(os.path.join(attempt, "slurm.json")):  # Slurm kills what a job leaves behind
+            process.wait(_PATIENCE_SECONDS)
     sys.stderr.flush()
 
 

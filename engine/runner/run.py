@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.runner import children, lock, notify, pause, wait
 from engine.runner.ending import disk_is_full, end_fields, missing_artifacts, outcome_record
+from engine.runner.gpus import GpuWatch, watched_gpus
 from engine.runner.identity import Stat, identify
 from engine.runner.memory import oom_kills, oom_kills_since
 from engine.runner.records import ReservedRecord, now, read_json, write_json
@@ -19,6 +20,8 @@ from engine.runner.stop import GRACE, STUCK_SECONDS, Escalation, clear_leftovers
 from engine.runner.turn import CannotEverStart, Turn
 
 SAMPLE_SECONDS = 5.0
+_FIRST_SAMPLE_SECONDS = 1.0
+"""Sooner than the others, so that a short run has one."""
 STOP_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT)
 """Each means: stop the run. SIGUSR1 is what `request_stop` sends, SIGUSR2 a cluster before the time limit."""
 TIME_LIMIT = "the time limit is near"
@@ -174,12 +177,15 @@ class Run:
     # --- while it runs ---
 
     def _supervise(self, stage: HeldStage) -> End:
-        sampler, watch = Sampler(self._path("system.jsonl"), self.console, self.attempt), pause.Watch(self.attempt)
         interval = float(self.launch.get("sample_seconds", SAMPLE_SECONDS))
-        sample_due = time.monotonic() + interval
+        gpus = self._watch_gpus(interval)
+        sampler = Sampler(self._path("system.jsonl"), self.console, self.attempt, gpus.read)
+        watch = pause.Watch(self.attempt)
+        sample_due = time.monotonic() + min(interval, _FIRST_SAMPLE_SECONDS)
         while True:
             end = reap(stage.identity.pid)
             if end is not None:
+                gpus.close()
                 return end
             deadline = min(sample_due, self.stop.deadline) if self.stop else sample_due
             self._await_stop_step(max(deadline - time.monotonic(), 0))
@@ -190,6 +196,11 @@ class Run:
                     self._begin_stop(pause.PAUSED)
                 if sampler.rhythm.has_just_stalled():
                     notify.start(self.attempt, self.launch, "stall", f"silent for {sampler.rhythm.silent:.0f} s")
+
+    def _watch_gpus(self, seconds: float) -> GpuWatch:
+        gpus = watched_gpus(self.launch, self.turn.devices)
+        argv = [] if gpus is None else self.launch.get("gpu_usage") or []
+        return GpuWatch(argv, self.attempt, seconds, gpus or [])
 
     def _on_stop(self, received: signal.struct_siginfo) -> None:
         request = read_json(self._path("stop.json"))
@@ -259,7 +270,9 @@ class Run:
             return
         if not (record["stop_requested"] or self._ended_as_asked(record)):  # whoever stopped it knows
             done = record["exit_code"] == 0 and not record["missing_artifacts"]
-            notify.start(self.attempt, self.launch, "success" if done else "failure", str(record["reason"]))
+            event = "success" if done else "failure"
+            is_job = os.path.exists(self._path("slurm.json"))  # Slurm kills what a job leaves behind
+            notify.start(self.attempt, self.launch, event, str(record["reason"]), wait=is_job)
 
     def _ended_as_asked(self, record: dict[str, Any]) -> bool:
         """Whether one of our trainings has ended after its epoch because somebody wanted that."""

@@ -9,6 +9,8 @@ import json
 import os
 import time
 from collections import deque
+from collections.abc import Callable
+from typing import Any
 
 from engine.runner.children import descendants
 from engine.runner.identity import Stat, read_stat
@@ -18,10 +20,22 @@ STALL_SECONDS = 600.0
 """No run counts as stalled before this much silence."""
 STALL_FACTOR = 5.0
 """… nor before this many times its usual silence."""
+STALL_LONGEST = 1.5
+"""… nor before this many times the longest silence that it has come back from: a long validation is part of it."""
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGESIZE")
 _SCAN_SHARE = 0.0003
 """Of one core, spent on looking for processes that are new."""
+
+
+def patience(usual: float, longest: float) -> float:
+    """How many seconds of silence a run's rhythm allows.
+
+    Args:
+        usual: its median silence, in seconds.
+        longest: the longest that it has come back from.
+    """
+    return max(STALL_SECONDS, STALL_FACTOR * usual, STALL_LONGEST * longest)
 
 
 class Rhythm:
@@ -30,6 +44,8 @@ class Rhythm:
     def __init__(self, size: int) -> None:
         self.silent = 0.0
         """Seconds of silence at the last look."""
+        self.longest = 0.0
+        """Seconds of the longest silence that was followed by output."""
         self._usual: float | None = None
         self._told = False
         self._size = size
@@ -45,6 +61,7 @@ class Rhythm:
         moment = time.monotonic()
         if size != self._size:
             self._gaps.append(moment - self._grew_at)
+            self.longest = max(self.longest, moment - self._grew_at)
             self._size, self._grew_at = size, moment
             self._told = False
         self._usual = sorted(self._gaps)[len(self._gaps) // 2] if self._gaps else None
@@ -53,7 +70,7 @@ class Rhythm:
 
     def has_just_stalled(self) -> bool:
         """Whether it is silent for longer than its rhythm allows; once for each silence."""
-        stalled = self.silent > max(STALL_SECONDS, STALL_FACTOR * (self._usual or 0.0))
+        stalled = self.silent > patience(self._usual or 0.0, self.longest)
         is_news, self._told = stalled and not self._told, self._told or stalled
         return is_news
 
@@ -61,14 +78,19 @@ class Rhythm:
 class Sampler:
     """Samples one run. Never raises: a run must not end because it cannot be measured."""
 
-    def __init__(self, path: str, console: int, mark: str) -> None:
+    def __init__(self, path: str, console: int, mark: str, gpus: Callable[[], list[dict[str, Any]]] = list) -> None:
+        """`gpus` tells of the GPUs that the run has, a dictionary for each."""
         self._path = path
+        self._gpus = gpus
         self._console = console
         self._mark = mark
         self.rhythm = Rhythm(os.fstat(console).st_size)
-        self._known: dict[int, Stat] = {}
+        self._known: dict[int, Stat] | None = None
+        """The processes at the last sample; None before the first."""
         self._scan_due = 0.0
         self._host: tuple[int, int] | None = None
+        with contextlib.suppress(OSError, ValueError, LookupError):
+            self._host = _host_ticks()
         self._moment = time.monotonic()
 
     def sample(self) -> None:
@@ -98,7 +120,7 @@ class Sampler:
         return {
             "time": round(time.time(), 3),
             "monotonic": round(moment, 3),
-            "processes": len(self._known),
+            "processes": len(self._known or ()),
             "cpu_percent": round(100 * busy / _TICKS_PER_SECOND / elapsed, 1),
             "rss_bytes": rss,
             "host_cpu_percent": round(100 * (host[0] - before[0]) / total, 1),
@@ -107,11 +129,13 @@ class Sampler:
             "disk_free_bytes": space.f_bavail * space.f_frsize,
             "silent_seconds": round(silent, 1),
             "rhythm_seconds": None if rhythm is None else round(rhythm, 1),
+            "longest_seconds": round(self.rhythm.longest, 1),
+            "gpus": self._gpus(),
         }
 
     def _measure_processes(self, moment: float) -> tuple[int, int]:
         """CPU ticks since the last sample (of one core) and resident bytes, over the processes of the run."""
-        previous = self._known
+        previous = self._known or {}
         if moment >= self._scan_due:
             started = time.thread_time()
             current = {stat.pid: stat for stat in descendants(os.getpid(), self._mark)}
@@ -123,13 +147,19 @@ class Sampler:
                 for stat in stats
                 if stat is not None and stat.start_time == previous[stat.pid].start_time and stat.state not in "ZX"
             }
-        self._known = current
+        is_first, self._known = self._known is None, current
+        if is_first:  # none of them is older than this sampler
+            return sum(stat.cpu_ticks for stat in current.values()), _resident(current)
         ticks = 0
         for pid, stat in current.items():
             before = previous.get(pid)
             if before is not None and before.start_time == stat.start_time:
                 ticks += stat.cpu_ticks - before.cpu_ticks
-        return ticks, sum(stat.rss_pages for stat in current.values()) * _PAGE_BYTES
+        return ticks, _resident(current)
+
+
+def _resident(processes: dict[int, Stat]) -> int:
+    return sum(stat.rss_pages for stat in processes.values()) * _PAGE_BYTES
 
 
 def thin(path: str) -> None:

@@ -30,6 +30,8 @@ class Turn:
         self._restrict = resources.get("restrict", True)
         self._folder = str(launch.get("leases") or "")
         self._attempt = attempt
+        self._is_job = os.path.exists(os.path.join(attempt, "slurm.json"))
+        """Slurm holds and releases it, and has let it start."""
         self._name = str(launch.get("name") or launch.get("run_id") or "?")
         self._run = f"{launch.get('run_id', 'run')}-{os.path.basename(attempt)}"
         self._asker = Asker(launch.get("gpu_query") or [])
@@ -64,7 +66,7 @@ class Turn:
             OSError: the leases cannot be used.
         """
         place = read_place(self._attempt)
-        if place.held:
+        if place.held and not self._is_job:
             self.step_back()
             return place.why
         if not (self._wants.number or self._wants.cpu):

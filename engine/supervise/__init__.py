@@ -4,11 +4,14 @@
 |---|---|
 | `ids` | run ids that sort by time |
 | `commands` | the command line and the environment of our own stages |
+| `versions` | Python and packages in the environment that a command runs in |
 | `provenance` | git commit and diff, package versions, environment without secrets |
 | `launch` | run folder, `spec.yaml`, `launch.json`, a detached runner |
 | `lanes` | where the leases lie, how wide the CPU lane is |
 | `gpus` | the helper that asks NVML or nvidia-smi who uses the GPUs |
+| `gpu_usage` | the helper that tells how hard the GPUs of a run work |
 | `resources` | what a run needs to itself |
+| `torchrun` | a Python command as several processes |
 | `requeue` | queued again after a reboot, or when a parent is tried again |
 | `stop` | ask the runner to stop; stop in its place when it is dead |
 | `evidence` | what lies in an attempt's folder, and which of its processes are there |

@@ -11,6 +11,7 @@ TAIL_BYTES = 64 << 10
 _OUT_OF_MEMORY = re.compile(
     r"CUDA out of memory|CUDA error: out of memory|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED"
     r"|cudaErrorMemoryAllocation|DefaultCPUAllocator: can't allocate memory"
+    r"|slurmstepd.*(?:exceeded .*memory limit|oom[-_ ]kill)"
 )
 _WORKER_KILLED = re.compile(r"is killed by signal: Killed|Signal 9 \(SIGKILL\) received|exitcode *: -9\b")
 _BAR = re.compile(r"(\d{1,3})%\|")

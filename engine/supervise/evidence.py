@@ -21,17 +21,19 @@ from engine.runner.identity import ALIVE, ELSEWHERE, GONE, Identity, boot_id, pr
 from engine.supervise.console import LogEnding, read_ending
 from engine.supervise.slurm.observe import Observed, observe
 
-_SAMPLE_BYTES = 1024
+_SAMPLE_BYTES = 8192
 _SAMPLED_SECONDS = 60.0
 """Without a sample for so long, its runner has gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """How long the console has been silent, and how long it usually is, in seconds."""
+    """How long the console has been silent, how long it usually is, and was at most, in seconds."""
 
     seconds: float
     usual: float | None = None
+    longest: float = 0.0
+    """The longest that it has come back from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +181,7 @@ def measure_silence(attempt: AttemptFolder) -> Silence:
     silent = sample[1] + age
     if age >= _SAMPLED_SECONDS:
         silent = min(silent, _age(attempt.console))
-    return Silence(silent, sample[2])
+    return Silence(silent, sample[2], sample[3])
 
 
 def _age(path: Path) -> float:
@@ -190,15 +192,16 @@ def _age(path: Path) -> float:
         return 0.0
 
 
-def _last_sample(path: Path) -> tuple[float, float, float | None] | None:
-    """Monotonic time, silence and usual silence of the newest line."""
+def _last_sample(path: Path) -> tuple[float, float, float | None, float] | None:
+    """Monotonic time, silence, usual and longest silence of the newest line."""
     try:
         with path.open("rb") as file:
             file.seek(max(file.seek(0, os.SEEK_END) - _SAMPLE_BYTES, 0))
             lines = file.read(_SAMPLE_BYTES).splitlines()
         line = json.loads(lines[-1])
         usual = line["rhythm_seconds"]
-        return float(line["monotonic"]), float(line["silent_seconds"]), None if usual is None else float(usual)
+        longest = float(line.get("longest_seconds") or 0.0)  # absent in samples of an earlier version
+        return float(line["monotonic"]), float(line["silent_seconds"]), None if usual is None else float(usual), longest
     except (OSError, ValueError, LookupError, TypeError):
         return None
 

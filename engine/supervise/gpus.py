@@ -76,14 +76,25 @@ def _by_device_files() -> list[dict[str, Any]]:
     return [{"index": index, "uuid": "", "total_bytes": 0, "processes": []} for index in _device_files()]
 
 
-def _by_nvml() -> list[dict[str, Any]] | None:
-    """None where there is no NVML module, or no driver that it can talk to."""
+def by_nvml_module() -> Any:
+    """NVML's module, ready to be asked; None where there is none, or no driver that it can talk to."""
     try:
         pynvml: Any = importlib.import_module("pynvml")
     except ImportError:
         return None
     try:
         pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return None
+    return pynvml
+
+
+def _by_nvml() -> list[dict[str, Any]] | None:
+    """None where NVML cannot be asked."""
+    pynvml = by_nvml_module()
+    if pynvml is None:
+        return None
+    try:
         handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
         return [
             {
@@ -103,17 +114,22 @@ def _by_nvml() -> list[dict[str, Any]] | None:
 
 def _by_smi() -> list[dict[str, Any]]:
     gpus: list[dict[str, Any]] = [
-        {"index": index, "uuid": uuid, "total_bytes": _mebibytes(total), "processes": []}
-        for index, uuid, total in _ask_smi("--query-gpu=index,uuid,memory.total", 3)
+        {"index": index, "uuid": uuid, "total_bytes": mebibytes(total), "processes": []}
+        for index, uuid, total in ask_smi("--query-gpu=index,uuid,memory.total", 3)
     ]
     by_uuid = {gpu["uuid"]: gpu for gpu in gpus}
-    for uuid, pid, used in _ask_smi("--query-compute-apps=gpu_uuid,pid,used_memory", 3):
+    for uuid, pid, used in ask_smi("--query-compute-apps=gpu_uuid,pid,used_memory", 3):
         if uuid in by_uuid and pid.isdigit():
-            by_uuid[uuid]["processes"].append({"pid": int(pid), "bytes": _mebibytes(used)})
+            by_uuid[uuid]["processes"].append({"pid": int(pid), "bytes": mebibytes(used)})
     return gpus
 
 
-def _ask_smi(query: str, columns: int) -> list[list[str]]:
+def ask_smi(query: str, columns: int) -> list[list[str]]:
+    """The rows that nvidia-smi prints, as far as they have so many columns.
+
+    Raises:
+        CannotAsk: it is not there, or the driver does not answer.
+    """
     command = ["nvidia-smi", query, "--format=csv,noheader,nounits"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SMI_SECONDS, check=False)
@@ -126,7 +142,7 @@ def _ask_smi(query: str, columns: int) -> list[list[str]]:
     return [row for row in rows if len(row) == columns]
 
 
-def _mebibytes(text: str) -> int:
+def mebibytes(text: str) -> int:
     """Bytes; 0 for `[N/A]`, which some drivers say."""
     return int(text) * _MEBIBYTE if text.isdigit() else 0
 

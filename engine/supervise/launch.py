@@ -18,6 +18,7 @@ from engine.runner.children import MARK
 from engine.runner.identity import identify
 from engine.runner.records import write_json
 from engine.supervise.commands import RUNNER, engine_environment
+from engine.supervise.gpu_usage import usage_command
 from engine.supervise.gpus import query_command
 from engine.supervise.lanes import lane_width, lease_folder
 from engine.supervise.provenance import collect
@@ -77,6 +78,25 @@ def launch(
         _write_failure(target, error.what)
         raise
     return target
+
+
+def launch_held(workspace: Workspace, spec: RunSpec, *, attempt: int, argv: Sequence[str] | None, why: str) -> None:
+    """Start the next attempt of a run, which waits in the queue, or at Slurm, until it is released.
+
+    Raises:
+        YoloqatError: as `launch`. An attempt that Slurm does not take is not there then: it can be tried again.
+    """
+    target = write_attempt(workspace, spec, attempt=attempt, argv=argv)
+    hold(target, why)
+    if spec.slurm is None:
+        start_runner(target)
+        return
+    try:
+        submit(target, spec.slurm, held=True)
+    except YoloqatError:
+        if not target.slurm.exists():
+            shutil.rmtree(target.path, ignore_errors=True)
+        raise
 
 
 def launch_array(
@@ -139,6 +159,7 @@ def write_attempt(
         leases=str(lease_folder()),
         cpu_lane=_width(folder, attempt) if cpu_lane is None else cpu_lane,
         gpu_query=query_command(),
+        gpu_usage=usage_command(),
         notify=_told_before(folder, attempt) if notify is None else notify,
         terminal=_terminal() if spec.slurm is None else "",  # a node has other terminals of the same name
         grace=grace or Grace(),
@@ -160,7 +181,7 @@ def _write(folder: RunFolder, target: AttemptFolder, record: LaunchRecord, spec:
     try:
         _make_folder(folder, target)
         _set_aside(folder, target.number)
-        provenance = collect(Path(record.cwd), target.path / "git.diff")
+        provenance = collect(record.argv, Path(record.cwd), record.env, target.path / "git.diff")
         record = record.model_copy(update={"provenance": provenance})
         write_json(str(target.queue), place.model_dump(mode="json"))
         write_json(str(target.launch), record.model_dump(mode="json"))

@@ -1,30 +1,18 @@
 """What a run can be repeated from: code, packages, environment."""
 
 import os
-import platform
 import re
 import subprocess
-from collections.abc import Mapping
-from importlib import metadata
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from engine.contracts.process import GitState, Provenance
+from engine.supervise.slurm.on_nodes import command_of
+from engine.supervise.versions import versions
 
-PACKAGES = (
-    "yoloqat",
-    "torch",
-    "torchvision",
-    "numpy",
-    "opencv-python",
-    "opencv-python-headless",
-    "pycocotools",
-    "pytorch-quantization",
-    "onnx",
-    "onnxruntime",
-    "onnxruntime-gpu",
-)
 DIFF_LIMIT_BYTES = 256 << 10
 _GIT_SECONDS = 5.0
+_MOST_UNTRACKED = 100
 
 _RELEVANT = re.compile(
     r"(CUDA|CUDNN|NVIDIA|NCCL|GLOO|TORCH|TORCHELASTIC|PYTORCH|OMP|MKL|KMP|OPENBLAS|NUMEXPR|ORT|PYTHON|CONDA|SLURM|YOLOQAT)"
@@ -36,29 +24,22 @@ _SECRET_VALUE = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 """A password in a URL."""
 
 
-def collect(cwd: Path, diff_file: Path) -> Provenance:
+def collect(argv: Sequence[str], cwd: Path, environment: Mapping[str, str], diff_file: Path) -> Provenance:
     """Look at the machine and at the code in a working directory. Never raises: what cannot be seen is left out.
 
     Args:
+        argv: the command, which decides whose packages count.
+        environment: what the command has on top of ours.
         diff_file: where uncommitted changes go, up to `DIFF_LIMIT_BYTES`.
     """
+    found = versions(command_of(argv), cwd, {**os.environ, **environment})
     return Provenance(
-        python=platform.python_version(),
-        packages=package_versions(),
+        python=found.python,
+        interpreter=found.interpreter,
+        packages=found.packages,
         environment=safe_environment(os.environ),
         git=git_state(cwd, diff_file),
     )
-
-
-def package_versions() -> dict[str, str]:
-    """Versions of the packages that decide a result, read from their metadata without importing them."""
-    versions = {}
-    for name in PACKAGES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
 
 
 def safe_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -89,7 +70,14 @@ def git_state(cwd: Path, diff_file: Path) -> GitState | None:
         dirty=bool(diff),
         diff=diff_file.name if diff else None,
         diff_bytes=len(diff or b""),
+        untracked=_untracked(cwd),
     )
+
+
+def _untracked(cwd: Path) -> list[str]:
+    """Folders that are wholly unknown are told as one, so that a data set is not gone through."""
+    listed = _git(cwd, "ls-files", "--others", "--exclude-standard", "--directory", "--no-empty-directory", "-z")
+    return [os.fsdecode(name) for name in (listed or b"").split(b"\0") if name][:_MOST_UNTRACKED]
 
 
 def _git(cwd: Path, *arguments: str) -> bytes | None:

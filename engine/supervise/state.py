@@ -11,7 +11,7 @@ from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.contracts.spec import COMMAND
 from engine.contracts.states import AFTER_EPOCH, AT_CHECKPOINT, RunState
 from engine.runner.identity import ALIVE, REBOOTED, boot_id
-from engine.runner.samples import STALL_FACTOR, STALL_SECONDS
+from engine.runner.samples import patience
 from engine.supervise.console import read_ending
 from engine.supervise.evidence import Evidence, Silence, gather, measure_silence
 from engine.supervise.watched import observe
@@ -67,16 +67,17 @@ def read_state(
     state, reason = decide(evidence)
     outcome, process = evidence.outcome, evidence.process
     running = state is RunState.RUNNING
+    stalled = running and is_stalled(evidence.silence, rhythm_seconds)
     return RunStatus(
         state=state,
-        reason=reason,
+        reason=_with_silence(reason, evidence.silence if stalled else None),
         attempt=attempt.number,
         exit_code=outcome.exit_code if outcome else None,
         signal=outcome.signal if outcome else None,
         started_at=outcome.started_at if outcome else process.started_at if process else None,
         ended_at=outcome.ended_at if outcome else None,
         seconds=outcome.seconds if outcome else _seconds_so_far(evidence) if running else None,
-        stalled=running and is_stalled(evidence.silence, rhythm_seconds),
+        stalled=stalled,
         stopping=_stop_in_progress(evidence) if state.is_live else "",
         runner_alive=evidence.runner == ALIVE,
         stage_alive=evidence.stage == ALIVE,
@@ -91,13 +92,15 @@ def _of_a_watched(attempt: AttemptFolder, rhythm_seconds: float | None) -> RunSt
         return RunStatus(RunState.ENDED, "its watch.json cannot be read", attempt=attempt.number)
     record = observed.record
     if observed.is_alive:
+        silence = measure_silence(attempt)
+        stalled = is_stalled(silence, rhythm_seconds)
         return RunStatus(
             state=RunState.RUNNING,
-            reason=observed.reason,
+            reason=_with_silence(observed.reason, silence if stalled else None),
             attempt=attempt.number,
             started_at=record.started_at,
             seconds=max((datetime.now(UTC) - record.started_at).total_seconds(), 0.0),
-            stalled=is_stalled(measure_silence(attempt), rhythm_seconds),
+            stalled=stalled,
             stage_alive=True,
         )
     ending = read_ending(attempt.console)
@@ -260,7 +263,16 @@ def is_stalled(silence: Silence | None, rhythm_seconds: float | None = None) -> 
     if silence is None:
         return False
     usual = max(silence.usual or 0.0, rhythm_seconds or 0.0)
-    return silence.seconds > max(STALL_SECONDS, STALL_FACTOR * usual)
+    return silence.seconds > patience(usual, silence.longest)
+
+
+def _with_silence(reason: str, silence: Silence | None) -> str:
+    """How long a stalled run has been silent, in whole minutes: an index need not be written more often."""
+    if silence is None:
+        return reason
+    usual = f", usually {silence.usual:.0f} s" if silence.usual else ""
+    words = f"silent for {silence.seconds // 60:.0f} min{usual}"
+    return f"{reason}; {words}" if reason else words
 
 
 def _seconds_so_far(evidence: Evidence) -> float | None:

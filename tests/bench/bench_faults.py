@@ -35,6 +35,8 @@ for number in range(5): epoch(number)
 """
 TRAIN = "for number in range(5, 600): epoch(number); time.sleep(0.1)"
 GO = "import os\nwhile not os.path.exists('go'): time.sleep(0.02)\nsys.exit(3)"
+FINISH = f"{GO.replace('sys.exit(3)', '')}open(os.environ['YOLOQAT_ATTEMPT'] + '/../../result.json', 'w').write('{{}}')"
+"""What a stage of ours does last; it has lost its runner by then."""
 HUNGRY = "x = []\ntime.sleep(1)\nwhile True: x.append(bytearray(8 << 20))"
 MEMORY_BYTES = 160 << 20
 Fault = Callable[[Workspace, str], None]
@@ -95,6 +97,12 @@ def move_clock(hours: int) -> Fault:
     return do
 
 
+def orphan(workspace: Workspace, run_id: str) -> None:
+    """The runner is killed, and then the script ends."""
+    kill("runner")(workspace, run_id)
+    (workspace.path.parent / "go").touch()
+
+
 def nothing(workspace: Workspace, run_id: str) -> None:
     """The script does it itself."""
 
@@ -110,6 +118,8 @@ FAULTS: tuple[tuple[str, str, dict[str, str], Fault, str], ...] = (
     ("is killed", TRAIN, {}, kill("stage"), "killed"),
     ("CUDA out of memory", "time.sleep(1); raise RuntimeError('CUDA out of memory.')", {}, nothing, "out of memory"),
     ("runner killed, stage lives", TRAIN, {}, kill("runner"), "running"),
+    ("runner killed, then a command ends", GO, {}, orphan, "ended"),
+    ("runner killed, then a stage of ours ends", FINISH, {}, orphan, "succeeded"),
     ("both killed", TRAIN, {}, kill("runner", "stage"), "ended"),
     ("reboot", TRAIN, {}, other_boot, "lost"),
     ("pid reused by another program", TRAIN, {}, reused_pid, "ended"),
@@ -121,11 +131,13 @@ FAULTS: tuple[tuple[str, str, dict[str, str], Fault, str], ...] = (
 )
 
 
-def listed(workspace: Workspace, run_id: str) -> tuple[str, str]:
+def listed(workspace: Workspace, run_id: str) -> tuple[str, str, list[str]]:
+    """State, reason and the end of the log."""
     command = [sys.executable, "-m", "app.cli.main", "ls", "--json", "--workspace", str(workspace.path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     runs = {run["id"]: run for run in json.loads(done.stdout)["runs"]}
-    return (runs[run_id]["state"], runs[run_id]["reason"]) if run_id in runs else ("gone", "")
+    run = runs.get(run_id, {"state": "gone", "reason": "", "log_tail": []})
+    return run["state"], run["reason"], run["log_tail"]
 
 
 def rows_lost(workspace: Workspace, run_id: str) -> str:
@@ -187,7 +199,8 @@ def test_delay(
     workspace = Workspace(folder / "workspace")
     workspace.runs.mkdir(parents=True)
     argv = [sys.executable, "-c", BEGIN + script]
-    spec = RunSpec(id=new_run_id(), name="x", stage=COMMAND, command=argv, cwd=str(folder), artifacts=artifacts)
+    stage = "retrain" if script == FINISH else COMMAND
+    spec = RunSpec(id=new_run_id(), name="x", stage=stage, command=argv, cwd=str(folder), artifacts=artifacts)
     with little_memory() if script == HUNGRY else contextlib.nullcontext():
         launch(workspace, spec)
     time.sleep(1.0)
@@ -195,11 +208,13 @@ def test_delay(
     began = time.monotonic()
     while True:
         asked = time.monotonic()
-        found, reason = listed(workspace, spec.id)
+        found, reason, tail = listed(workspace, spec.id)
         if found == state and (state != "running" or "lost" in reason):
             break
         assert asked - began < 20, (found, reason)
     delay = time.monotonic() - began
+    assert delay < 5
+    assert tail or state == "gone"
     print(f"\n| {name} | {found} | {reason[:70]} | {delay:.1f} s | {rows_lost(workspace, spec.id)} |")
     record = ProcessRecord.read(workspace.run(spec.id).attempt(1).process)
     if record is not None and record.stage is not None and state == "running":

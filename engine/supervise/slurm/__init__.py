@@ -10,6 +10,8 @@
 | `observe` | an attempt that is a job: still to come, at work, or over |
 | `verdict` | how a job ended whose runner left no outcome |
 | `cancel` | stops a job |
+| `hold` | holds and releases a job that waits |
+| `on_nodes` | the stage of a job of several nodes: torchrun on each |
 
 The job runs our own runner on the attempt's folder, which lies where every node sees it. So console, process record and
 outcome are what they are on this machine; Slurm is asked only for what the runner cannot tell: why a job waits, and

@@ -4,12 +4,21 @@ import contextlib
 from dataclasses import dataclass
 
 from engine.contracts.outcome import Outcome
-from engine.contracts.process import LaunchRecord, SlurmEnd, SlurmRecord
+from engine.contracts.process import LaunchRecord, QueueRecord, SlurmEnd, SlurmRecord
 from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.runner import wait
 from engine.supervise.slurm.jobs import Job, Seen, look
 from engine.supervise.slurm.verdict import amended, conclude, is_in_doubt, remember_end
-from engine.supervise.slurm.words import AT_WORK, ENDED, ENDING, NEVER, where_it_runs, why_it_ended, why_it_waits
+from engine.supervise.slurm.words import (
+    AT_WORK,
+    ENDED,
+    ENDING,
+    HELD_BY_USER,
+    NEVER,
+    where_it_runs,
+    why_it_ended,
+    why_it_waits,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,9 @@ def _living(attempt: AttemptFolder, record: SlurmRecord, seen: Seen, *, put_back
     words = why_it_waits(job.state, job.reason)
     if job.reason == "Dependency":
         words = _parents(attempt) or words
+    if job.reason == HELD_BY_USER:
+        place = QueueRecord.read(attempt.queue)
+        words = (place.why if place is not None and place.held else "") or words
     return Observed(waiting=words + silent, put_back=put_back)
 
 

@@ -20,7 +20,14 @@ _MINUTE = 60
 
 
 def sbatch_argv(
-    script: Path, options: SlurmOptions, *, name: str, dependency: str = "", grace: Grace | None = None, tasks: int = 0
+    script: Path,
+    options: SlurmOptions,
+    *,
+    name: str,
+    dependency: str = "",
+    grace: Grace | None = None,
+    tasks: int = 0,
+    held: bool = False,
 ) -> list[str]:
     """The command line that submits a script, which runs in its folder.
 
@@ -29,6 +36,7 @@ def sbatch_argv(
         dependency: on other jobs, as sbatch takes it; empty for none.
         grace: what a stop takes, so that the end of the time limit is told early enough.
         tasks: of an array; 0 for a job that is none.
+        held: it does not start before it is released.
     """
     argv = [
         "sbatch",
@@ -38,11 +46,13 @@ def sbatch_argv(
         "--open-mode=append",  # a job that is put back must not overwrite what it said
         f"--chdir={script.parent}",
         "--requeue",
-        "--nodes=1",
-        "--ntasks=1",
     ]
+    if options.nodes is None:
+        argv += ["--nodes=1", "--ntasks=1"]
     if tasks:
         argv.append(f"--array=0-{tasks - 1}")
+    if held:
+        argv.append("--hold")
     if dependency:
         # Without the second one, a job whose parent has failed would stay in Slurm's queue for ever.
         argv += [f"--dependency={dependency}", "--kill-on-invalid-dep=yes"]
@@ -96,6 +106,9 @@ def seconds_of(limit: str | None) -> int | None:
 def resource_flags(options: SlurmOptions) -> list[str]:
     """What a job asks for, as options of sbatch."""
     flags = {
+        "nodes": options.nodes,
+        "ntasks": options.nodes,
+        "ntasks-per-node": options.nodes and 1,
         "partition": options.partition,
         "time": options.time,
         "gpus": options.gpus,

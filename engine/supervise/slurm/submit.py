@@ -22,8 +22,11 @@ _ARRAYS = "slurm"
 """Folder of the workspace with the scripts of arrays, which belong to no run alone."""
 
 
-def submit(attempt: AttemptFolder, options: SlurmOptions) -> None:
+def submit(attempt: AttemptFolder, options: SlurmOptions, *, held: bool = False) -> None:
     """Submit an attempt that has its `launch.json`, behind the jobs of the runs that it waits for.
+
+    Args:
+        held: it does not start before it is released.
 
     Raises:
         YoloqatError: Slurm does not take it, and says why; or it does not answer, or the workspace cannot be written.
@@ -31,7 +34,8 @@ def submit(attempt: AttemptFolder, options: SlurmOptions) -> None:
     launch = _launch_of(attempt)
     dependency = _one_behind(_jobs_of(launch))
     script = attempt.path / SCRIPT
-    argv = sbatch_argv(script, options, name=launch.name or launch.run_id, dependency=dependency, grace=launch.grace)
+    name = launch.name or launch.run_id
+    argv = sbatch_argv(script, options, name=name, dependency=dependency, grace=launch.grace, held=held)
     job_id, cluster = _sbatch(argv, script, script_text([attempt]), launch.name)
     _remember([attempt], [job_id], cluster, argv, [str(attempt.path / OUTPUT)])
 
@@ -164,5 +168,11 @@ def _jobs_of(launch: LaunchRecord) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """sbatch hands its environment to the job. A launch from inside of a run must not look like a part of that run."""
-    return {name: value for name, value in os.environ.items() if name not in (MARK, "SBATCH_ARRAY_INX", "SBATCH_WAIT")}
+    """sbatch hands its environment to the job. A launch from inside of a run must not look like a part of that run.
+
+    Nor from inside of a job: what Slurm has told that one of itself would hold for this one, too.
+    """
+    left_out = {MARK, "SBATCH_ARRAY_INX", "SBATCH_WAIT"}
+    if "SLURM_JOB_ID" in os.environ:
+        left_out |= {name for name in os.environ if name.startswith("SLURM_") and name != "SLURM_CONF"}
+    return {name: value for name, value in os.environ.items() if name not in left_out}

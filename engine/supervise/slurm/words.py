@@ -15,7 +15,8 @@ ENDED = frozenset(
 """Any other state, one that only a later Slurm knows among them, is a job that lives."""
 ENDING = "COMPLETING"
 NEVER = "DependencyNeverSatisfied"
-_HELD = frozenset({"JobHeldUser", "JobHeldAdmin", "JobHoldMaxRequeue"})
+HELD_BY_USER = "JobHeldUser"
+_HELD = frozenset({HELD_BY_USER, "JobHeldAdmin", "JobHoldMaxRequeue"})
 _REASONS = {
     "": "about to be looked at",
     "AssocGrpBillingMinutes": "the account has used up its budget",

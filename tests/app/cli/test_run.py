@@ -137,3 +137,24 @@ def test_events_for_the_database_are_not_shown_to_people(cli: Cli) -> None:
     assert cli("run", "-f", "--name", "talk", "--", "printf", text).out == "before\nafter\n"
     assert cli("log", "talk").out == "before\nafter\n"
     assert "::yoloqat" in cli("log", "talk", "--raw").out
+
+
+def test_the_list_tells_reason_and_the_end_of_the_log(cli: Cli) -> None:
+    code = (
+        "import sys\nprint('\\n'.join(f'line {n}' for n in range(2000)))\n"
+        "sys.stderr.write('\\r 50%|##  | 1/2\\r100%|####| 2/2\\n\\x1b[31m\\n')\n"
+        "sys.exit('no labels in train')"
+    )
+    run_id = cli("run", "--name", "relu", "--", sys.executable, "-u", "-c", code).out.split()[0]
+    cli.wait(run_id)
+    [listed] = cli("ls", "--json").json()["runs"]
+    assert (listed["state"], listed["reason"]) == ("failed", "exit code 1")
+    assert listed["log_tail"] == ["line 1997", "line 1998", "line 1999", "100%|####| 2/2", "no labels in train"]
+    assert cli("show", "relu", "--json").json()["log_tail"] == listed["log_tail"]
+    origin = cli("show", "relu", "--json").json()["provenance"]
+    assert origin["interpreter"] == sys.executable
+    assert f"torch {origin['packages']['torch']}" in cli("show", "relu", COLUMNS="400").out
+    wide, narrow = cli("ls", COLUMNS="120").out.splitlines(), cli("ls", COLUMNS="80").out.splitlines()
+    assert wide[0].endswith("REASON")
+    assert wide[1].endswith("exit code 1")
+    assert max(map(len, narrow)) <= 80

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from engine.contracts.process import ProcessRecord
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import COMMAND, RunSpec
 from engine.contracts.states import RunState
+from engine.runner.identity import send_signal
+from engine.supervise.evidence import identity_of
 from engine.supervise.ids import new_run_id
 from engine.supervise.launch import launch
 from tests.app.services.index_fixtures import TRAINER, indexer_is_at_work, rows_of, train, wait, workspace
@@ -63,11 +66,11 @@ def after(workspace: Workspace, parent: str, name: str) -> str:
     return spec.id
 
 
-def kill_runner(workspace: Workspace, run_id: str) -> None:
+def kill_runner(workspace: Workspace, run_id: str) -> bool:
     process = ProcessRecord.read(workspace.run(run_id).attempt(1).process)
-    if process is not None and process.stage is not None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process.runner.pid, signal.SIGKILL)
+    return (
+        process is not None and process.stage is not None and send_signal(identity_of(process.runner), signal.SIGKILL)
+    )
 
 
 def kill_waiting_runner(workspace: Workspace, run_id: str) -> bool:
@@ -95,28 +98,28 @@ def kill_indexer(workspace: Workspace) -> bool:
 
 def survive(workspace: Workspace, kills: int, seed: int) -> None:
     choice = random.Random(seed)
-    done, number, lost_runner, lost_waiting = 0, 0, False, False
+    kills_of: Counter[str] = Counter()
+    number = 0
     expected: dict[str, int] = {}
-    while done < kills:
+    while kills_of.total() < kills:
         ids = [train(workspace, EPOCHS, 0.1, name=f"run{number}-{i}") for i in range(RUNS)]
         child = after(workspace, ids[0], f"child{number}")
         expected.update({**dict.fromkeys(ids, EPOCHS), child: CHILD_EPOCHS})
         number += 1
         screen = Screen(workspace)
         end = time.monotonic() + 0.1 * EPOCHS
-        while time.monotonic() < end and done < kills:
+        while time.monotonic() < end and kills_of.total() < kills:
             time.sleep(choice.uniform(0, 0.06))
             screen.drain()
             target = choice.choice(["indexer", "indexer", "indexer", "screen", "hangup", "runner", "waiting"])
             if target == "indexer":
-                done += kill_indexer(workspace)
+                kills_of[target] += kill_indexer(workspace)
             elif target == "runner":
                 # Not the one that is waited for: how a foreign program ended, only its runner knows.
-                kill_runner(workspace, choice.choice(ids[1:]))
-                lost_runner, done = True, done + 1
+                kills_of[target] += kill_runner(workspace, choice.choice(ids[1:]))
             elif target == "waiting":
                 if kill_waiting_runner(workspace, child):
-                    lost_waiting, done = True, done + 1
+                    kills_of[target] += 1
                 elif choice.random() < 0.3:
                     requeue(workspace)  # as every command does
             else:
@@ -124,12 +127,12 @@ def survive(workspace: Workspace, kills: int, seed: int) -> None:
                 if target == "hangup":
                     screen.kill(signal.SIGKILL)
                 screen = Screen(workspace)
-                done += 1
+                kills_of[target] += 1
         screen.kill(signal.SIGKILL)
         requeue(workspace)
         for run_id in (*ids, child):
             wait(workspace, run_id)
-    assert (lost_runner and lost_waiting) or kills < 20
+    assert (kills_of["runner"] and kills_of["waiting"]) or kills < 20
     for run_id, epochs in expected.items():
         settle(workspace, run_id)
         seen = [epoch.epoch for epoch in get_detail(workspace, run_id).epochs]
@@ -139,6 +142,7 @@ def survive(workspace: Workspace, kills: int, seed: int) -> None:
     assert rows_of(workspace) == rows, "an undisturbed reading of the same logs gives the same rows"
     with contextlib.closing(sqlite3.connect(workspace.database)) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    print(f"\n{kills_of.total()} kills ({dict(kills_of)}), {len(expected)} runs, {sum(expected.values())} epochs")
 
 
 def test_a_few_kills(workspace: Workspace) -> None:

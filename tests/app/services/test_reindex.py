@@ -45,7 +45,9 @@ def fill(workspace: Workspace) -> None:
     """Logs, a resumed run, a stage with results and what people said of it, and a run that has really run."""
     import_logs(workspace, [SEED, PAIRS / "yolov7.txt"])
     add_folder(workspace, epochs_log(0, 5), epochs_log(4, 9, loss=0.03), name="resumed")
-    add_result(add_folder(workspace, evaluated_log(), name="stage"))
+    folder = add_folder(workspace, evaluated_log(), name="stage")
+    add_result(folder)
+    folder.attempt(1).system.write_text('{"monotonic": 5, "cpu_percent": 98.5}\n')
     run_id = train(workspace, 4, 0.3, name="live")
     while not find_run(workspace, run_id).epochs_done:
         catch_up(workspace)

@@ -15,6 +15,7 @@ from app.application import YoloqatApp
 from app.backend import Backend
 from app.screens.run import RunScreen
 from app.widgets.epoch_table import EpochTable
+from app.widgets.log_view import LogView
 from app.widgets.runs_table import RunsTable
 from engine.contracts.run_folder import Workspace
 from engine.contracts.states import RunState
@@ -205,6 +206,8 @@ async def test_faults_are_on_the_screen_within_five_seconds(workspace: Workspace
         text = screen_text(app)
         for words in ("✗ failed", "✗ killed", "○ ended"):
             assert words in text
+        await until(pilot, lambda: "it was here" in screen_text(app), 5)  # below the table, of the run at the cursor
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, RunScreen))
         await until(pilot, lambda: "it was here" in screen_text(app), 5)
+        assert app.screen.query_one(LogView).display, "what went wrong before its first epoch is told by its log"

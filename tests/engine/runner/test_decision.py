@@ -68,7 +68,10 @@ def test_what_can_never_be_is_told(wants: Wants, words: str) -> None:
 
 
 class World:
-    """Runs that come, wait, compute and end in any order; each decides for itself, as a runner does."""
+    """Runs that come, wait, are moved, held, cancelled, compute, fail and end in any order.
+
+    Each decides for itself, as a runner does.
+    """
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
@@ -79,6 +82,9 @@ class World:
             number: self.random.sample(range(number), self.random.choice((0, 0, 0, min(1, number), min(2, number))))
             for number in range(len(self.runs))
         }
+        self.places = {number: (-self.random.choice((0, 0, 0, 5)), float(number)) for number in range(len(self.runs))}
+        self.held: set[int] = set()
+        self.failed: set[int] = set()
         self.arrived: list[int] = []
         self.running: dict[int, tuple[str, ...]] = {}
         self.done: list[int] = []
@@ -109,14 +115,18 @@ class World:
         return Machine(rooms, lanes)
 
     def line(self) -> list[int]:
-        """Those in line: their parents have succeeded."""
-        return [number for number in sorted(self.arrived) if set(self.parents[number]) <= set(self.done)]
+        """Those in line, by priority and place: their parents have succeeded, and nobody holds them."""
+        ready = [n for n in self.arrived if n not in self.held and self._succeeded(self.parents[n])]
+        return sorted(ready, key=self.places.__getitem__)
+
+    def _succeeded(self, numbers: list[int]) -> bool:
+        return set(numbers) <= set(self.done) - self.failed
 
     def look(self, number: int) -> bool:
         """One runner looks whether it is its turn."""
         if number not in (line := self.line()):
             return False
-        earlier = [Waiter(str(other), self.runs[other]) for other in line if other < number]
+        earlier = [Waiter(str(other), self.runs[other]) for other in line[: line.index(number)]]
         decision = decide(self.runs[number], earlier, self.machine())
         if decision.may_start:
             self._check_start(number, decision.gpus)
@@ -126,7 +136,8 @@ class World:
 
     def _check_start(self, number: int, gpus: tuple[str, ...]) -> None:
         wants = self.runs[number]
-        assert set(self.parents[number]) <= set(self.done), "a child before its parent"
+        assert self._succeeded(self.parents[number]), "a child before its parent"
+        assert number not in self.held
         assert len(set(gpus)) == wants.number
         assert not self.foreign & set(gpus), "a GPU of somebody else's"
         assert sum(self.runs[other].cpu for other in self.running) + wants.cpu <= self.lanes
@@ -145,54 +156,71 @@ class World:
         if coming and what < 0.3:
             number = coming[0]
             if impossible(self.runs[number], self.totals):
-                self.done.append(number)  # refused
+                self._end(number, is_failure=True)  # refused
             else:
                 self.arrived.append(number)
         elif self.running and what < 0.5:
-            number = self.random.choice(list(self.running))
-            del self.running[number]
-            self.done.append(number)
+            self._end(self.random.choice(list(self.running)), is_failure=self.random.random() < 0.1)
         elif self.totals and what < 0.55:
             self.foreign ^= {self.random.choice(list(self.totals))}
             self.foreign -= {name for taken in self.running.values() for name in taken}
+        elif self.arrived and what < 0.62:
+            self._change(self.random.choice(self.arrived))
         elif self.arrived:
             self.look(self.random.choice(self.arrived))
+        self._fail_children()
+
+    def _change(self, number: int) -> None:
+        """What people do to one that waits."""
+        match self.random.choice(("move", "hold", "release", "cancel")):
+            case "move":
+                self.places[number] = (self.places[number][0], self.random.uniform(-1, len(self.runs)))
+            case "hold":
+                self.held.add(number)
+            case "release":
+                self.held.discard(number)
+            case _:
+                self._end(number, is_failure=True)
+
+    def _end(self, number: int, *, is_failure: bool) -> None:
+        self.running.pop(number, None)
+        if number in self.arrived:
+            self.arrived.remove(number)
+        self.done.append(number)
+        if is_failure:
+            self.failed.add(number)
+
+    def _fail_children(self) -> None:
+        for number in [n for n in self.arrived if self.failed & set(self.parents[n])]:
+            self._end(number, is_failure=True)
 
     def finish(self) -> None:
-        """Nothing comes any more and nobody else computes: all must get their turn."""
+        """Nobody else computes and nothing is held any more: all must get their turn, whatever else is done to them."""
         for _ in range(30):
             self.step()
-        self.foreign.clear()
         for _ in range(20 * len(self.runs)):
             if len(self.done) == len(self.runs):
                 return
             self.step()
             self.foreign.clear()
+            self.held.clear()
             for number in list(self.arrived):
                 self.look(number)
             if self.running:
-                number = self.random.choice(list(self.running))
-                del self.running[number]
-                self.done.append(number)
+                self._end(self.random.choice(list(self.running)), is_failure=False)
         raise AssertionError(f"starved: {sorted(self.arrived)} of {self.runs}")
 
 
-def schedules(first: int, last: int) -> None:
-    for seed in range(first, last):
+def test_ten_thousand_random_schedules_have_one_owner_per_device_parents_first_and_no_starvation() -> None:
+    started = 0
+    for seed in range(10_000):
         world = World(seed)
         try:
             world.finish()
         except AssertionError as error:
             raise AssertionError(f"schedule {seed}: {error}") from error
-
-
-def test_random_schedules_have_one_owner_per_device_parents_first_and_no_starvation() -> None:
-    schedules(0, 500)
-
-
-@pytest.mark.slow
-def test_ten_thousand_random_schedules() -> None:
-    schedules(500, 10_500)
+        started += len(set(world.done) - world.failed)
+    assert started > 40_000, "most runs of most schedules do run"
 
 
 @pytest.mark.parametrize("seed", range(20))

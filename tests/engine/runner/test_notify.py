@@ -19,7 +19,7 @@ from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import COMMAND, RunSpec
 from engine.runner.samples import STALL_SECONDS, Rhythm
 from engine.supervise.ids import new_run_id
-from engine.supervise.launch import launch
+from engine.supervise.launch import launch, write_attempt
 from engine.supervise.stop import request_stop
 
 
@@ -169,3 +169,25 @@ def test_a_stall_is_news_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert rhythm.has_just_stalled()
     rhythm.observe(4)
     assert not rhythm.has_just_stalled()
+
+
+def test_the_runner_tells_of_a_stall_and_of_the_end_after_it(workspace: Workspace, tmp_path: Path) -> None:
+    """A real runner, whose patience is a second instead of ten minutes."""
+    told_to = tmp_path / "told"
+    notify = told(tmp_path, command=f'echo "$YOLOQAT_EVENT: $YOLOQAT_REASON" >> {told_to}')
+    script = f"echo up; until [ -e {tmp_path}/go ]; do sleep 0.1; done; echo again; sleep 3; echo done"
+    spec = RunSpec(id=new_run_id(), name="relu", stage=COMMAND, command=["sh", "-c", script], cwd="/")
+    attempt = write_attempt(workspace, spec, notify=notify, sample_seconds=0.2)
+    runner = (
+        "import sys; from engine.runner import samples, main;"
+        f"samples.STALL_SECONDS = 1.0; sys.exit(main.main([{str(attempt.path)!r}]))"
+    )
+    with subprocess.Popen([sys.executable, "-c", runner], cwd=Path(__file__).parents[3]) as process:
+        wait(told_to.exists)
+        time.sleep(1.5)  # it is told once
+        assert told_to.read_text().startswith("stall: silent for ")
+        assert told_to.read_text().count("\n") == 1
+        (tmp_path / "go").touch()
+        assert process.wait(30) == 0
+    wait(lambda: "success" in told_to.read_text())
+    assert told_to.read_text().splitlines()[-1].startswith("success: ")

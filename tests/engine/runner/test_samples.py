@@ -16,6 +16,7 @@ def test_a_busy_child_is_seen(tmp_path):
         while True:
             pass
     try:
+        time.sleep(0.5)
         sampler.sample()
         time.sleep(0.5)
         os.write(console, b"output")
@@ -26,11 +27,13 @@ def test_a_busy_child_is_seen(tmp_path):
         os.waitpid(child, 0)
         os.close(console)
     first, second = (json.loads(line) for line in (tmp_path / "system.jsonl").read_text().splitlines())
+    assert first["cpu_percent"] > 2
+    assert first["host_cpu_percent"] > 2
     assert second["processes"] >= 1
     assert second["cpu_percent"] > 2  # other work on the machine may take the rest
     assert second["rss_bytes"] > 1_000_000
     assert 0 < second["host_memory_used_bytes"] < second["host_memory_bytes"]
-    assert first["silent_seconds"] < 0.5
+    assert first["silent_seconds"] < 1
     assert second["silent_seconds"] == 0
     assert second["rhythm_seconds"] > 0.4
 

@@ -2,8 +2,10 @@
 
 import json
 import os
+import platform
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,8 @@ from engine.contracts.states import RunState
 from engine.supervise.commands import PACKAGE_ROOT, engine_command, engine_environment
 from engine.supervise.ids import new_run_id
 from engine.supervise.launch import launch
-from engine.supervise.provenance import DIFF_LIMIT_BYTES, git_state, package_versions, safe_environment
+from engine.supervise.provenance import DIFF_LIMIT_BYTES, git_state, safe_environment
+from engine.supervise.versions import package_versions
 
 HOSTILE = "open(__file__ + '.was-imported', 'w').close()\nraise SystemExit('the wrong module was imported')\n"
 NAMES = ("engine.py", "app.py", "json.py", "signal.py", "fcntl.py", "ctypes.py", "sitecustomize.py", "usercustomize.py")
@@ -135,12 +138,14 @@ def test_commit_and_uncommitted_changes_are_kept(lab):
     git(lab.cwd, "add", ".")
     git(lab.cwd, "commit", "-q", "-m", "start")
     (lab.cwd / "train.py").write_text("lr = 0.02\n")
+    (lab.cwd / "loss.py").write_text("new = True\n")
     run = lab.shell("true")
     run.until_state(RunState.SUCCEEDED)
     state = run.process.provenance.git
     assert state.commit == git(lab.cwd, "rev-parse", "HEAD").strip()
     assert (state.branch, state.dirty) == ("relu", True)
     assert "+lr = 0.02" in (run.attempt.path / state.diff).read_text()
+    assert state.untracked == ["loss.py"]
 
 
 def test_a_huge_diff_is_bounded(tmp_path):
@@ -161,10 +166,59 @@ def test_outside_of_a_repository_there_is_no_git_state(tmp_path):
     assert git_state(tmp_path / "gone", tmp_path / "git.diff") is None
 
 
+@pytest.fixture
+def other_python(tmp_path):
+    """An environment of its own, with a torch of another version."""
+    venv.create(tmp_path / "other", symlinks=True)
+    python = tmp_path / "other/bin/python"
+    found = subprocess.check_output([python, "-c", "import site; print(site.getsitepackages()[0])"], text=True)
+    for name, version in (("torch", "1.9.0"), ("ultralytics", "8.0.1")):
+        folder = Path(found.strip()) / f"{name}-{version}.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    return python
+
+
+def test_the_packages_are_those_of_the_commands_own_python(lab, other_python):
+    script = lab.cwd / "yolo"
+    script.write_text(f"#!{other_python}\nprint('trained')\n")
+    script.chmod(0o755)
+    (lab.cwd / "torch.py").write_text("raise SystemExit('nothing of the users folder is run')\n")
+    path = f"{other_python.parent}:{os.environ['PATH']}"
+    for argv, env in (
+        ([str(other_python), "-c", "pass"], {}),
+        (["./yolo"], {}),
+        (["sh", "-c", "python -c pass"], {"PATH": path}),
+    ):
+        run = lab.run(argv, env=env)
+        run.until_state(RunState.SUCCEEDED)
+        told = run.process.provenance
+        assert (told.interpreter, told.python) == (str(other_python), platform.python_version())
+        assert told.packages == {"torch": "1.9.0", "ultralytics": "8.0.1"}
+
+
+def test_a_stage_of_ours_has_our_packages(lab):
+    run = lab.run([sys.executable, "-c", "pass"])
+    run.until_state(RunState.SUCCEEDED)
+    assert run.process.provenance.interpreter == sys.executable
+    assert run.process.provenance.packages == package_versions()
+    assert "torch" in package_versions()
+
+
+def test_a_python_that_does_not_answer_is_left_out(lab):
+    python = lab.cwd / "python3"
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    run = lab.run(["./python3", "train.py"])
+    run.until_state(RunState.FAILED)
+    told = run.process.provenance
+    assert (told.interpreter, told.python, told.packages) == (str(python), "", {})
+
+
 def test_versions_are_read_without_importing_the_packages():
     code = (
         "import sys\nfrom engine.supervise import launch, state\n"
-        "from engine.supervise.provenance import package_versions\n"
+        "from engine.supervise.versions import package_versions\n"
         "versions = package_versions()\nheavy = ('torch', 'numpy', 'onnx', 'psutil', 'cv2')\n"
         "print(versions['numpy'], [name for name in heavy if name in sys.modules])"
     )

@@ -122,6 +122,12 @@ def test_stalled_needs_ten_minutes_and_five_times_the_usual_silence():
     assert not is_stalled(Silence(1800, usual=2), rhythm_seconds=400)
 
 
+def test_a_silence_that_it_has_come_back_from_before_is_part_of_its_rhythm():
+    """Bars ten times a second, and a validation that says nothing for twenty minutes."""
+    assert not is_stalled(Silence(1200, usual=5, longest=1200))
+    assert is_stalled(Silence(1801, usual=5, longest=1200))
+
+
 def test_a_silent_run_is_stalled_and_still_running(lab):
     run = lab.shell("echo up; sleep 30", sample_seconds=3600)
     run.until_printed("up")
@@ -130,6 +136,7 @@ def test_a_silent_run_is_stalled_and_still_running(lab):
     status = run.state()
     assert status.state is RunState.RUNNING
     assert status.stalled
+    assert status.reason == "silent for 11 min"
     assert not read_state(run.folder, rhythm_seconds=300).stalled
 
 
@@ -183,6 +190,8 @@ def test_without_its_runner_a_run_keeps_its_rhythm_and_no_clock_makes_it_stalled
         run.attempt.system.write_text(json.dumps({**sample, "monotonic": monotonic - silent}) + "\n")
         os.utime(run.attempt.console, (time.time() - silent, time.time() - silent))
         assert run.state().stalled is stalled
+    words = "its runner was lost; the stage goes on; silent for 35 min, usually 400 s"
+    assert run.state().reason == words
     lab.open_gate()
 
 

@@ -176,6 +176,18 @@ def test_what_a_lost_run_left_behind_can_be_stopped(lab):
     assert request_stop(run.attempt) is False
 
 
+def test_one_that_has_shed_its_environment_is_found_without_the_runner(lab):
+    """A daemon started with `env -i` is nobody's child, and carries nothing that tells where it belongs."""
+    run = lab.shell("(env -i setsid sh -c 'echo $$; exec sleep 60' &) ; exec sleep 60")
+    run.until(lambda: run.log().strip().isdigit())
+    daemon = int(run.log())
+    run.kill_runner()
+    run.kill_stage()
+    run.until(lambda: run.living() == [daemon])
+    assert request_stop(run.attempt)
+    run.until(lambda: run.living() == [])
+
+
 def test_now_reaches_the_stopper_too(lab):
     run = lab.python(STUBBORN, grace=Grace(sigint=60, sigterm=60))
     run.until_printed("up")

@@ -15,19 +15,18 @@ _SYSTEM = "/usr/sbin:/sbin"
 _CONF = """
 ClusterName=yoloqat
 SlurmctldHost={host}(127.0.0.1)
-SlurmctldPort={controller_port}
-SlurmdPort={node_port}
+SlurmctldPort={ports[0]}
 SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
 CryptoType=crypto/munge
 AuthInfo=socket={folder}/munge.socket
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool-%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
+SlurmdLogFile={folder}/slurmd-%n.log
 # Neither cgroups nor a database: what every box and every container has.
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
@@ -49,9 +48,11 @@ SlurmdParameters=config_overrides
 GresTypes=gpu
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
-NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=4000 Gres=gpu:2 State=UNKNOWN
+NodeName={host} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=4 RealMemory=4000 Gres=gpu:2 State=UNKNOWN
+NodeName=second NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=4 RealMemory=4000 State=UNKNOWN
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE DefMemPerCPU=100 State=UP PriorityTier=1
 PartitionName=urgent Nodes={host} MaxTime=INFINITE DefMemPerCPU=100 State=UP PriorityTier=10 PreemptMode=OFF
+PartitionName=pair Nodes={host},second MaxTime=INFINITE DefMemPerCPU=100 State=UP PriorityTier=1
 """
 
 
@@ -59,20 +60,20 @@ class CannotStart(Exception):
     """There is no Slurm to be had here; the message says why."""
 
 
-def _program(name: str) -> str | None:
+def program_path(name: str) -> str | None:
     return shutil.which(name, path=os.environ.get("PATH", "") + ":" + _SYSTEM)
 
 
 def missing_programs() -> list[str]:
     """What Debian's packages slurmctld, slurmd, slurm-client and munge would bring."""
-    return [name for name in PROGRAMS if _program(name) is None]
+    return [name for name in PROGRAMS if program_path(name) is None]
 
 
-def _user() -> str:
+def user() -> str:
     return pwd.getpwuid(os.getuid()).pw_name
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
@@ -81,7 +82,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 class Cluster:
-    """slurmctld, one slurmd and munged, run by the current user."""
+    """slurmctld, one slurmd (two where a test asks for them) and munged, run by the current user."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -100,18 +101,24 @@ class Cluster:
         Raises:
             CannotStart: something does not come up.
         """
-        controller, node = _free_ports(2)
-        for name in ("state", "spool"):
+        for name in ("state", f"spool-{self.host}", "spool-second"):
             (self.folder / name).mkdir()
-        self.conf.write_text(
-            _CONF.format(host=self.host, folder=self.folder, user=_user(), controller_port=controller, node_port=node)
-        )
+        self.conf.write_text(_CONF.format(host=self.host, folder=self.folder, user=user(), ports=free_ports(3)))
+        self._configure()
         # Any two devices: Slurm counts them, and nobody opens them.
-        (self.folder / "gres.conf").write_text("AutoDetect=off\nName=gpu File=/dev/null\nName=gpu File=/dev/zero\n")
+        gpus = "".join(f"NodeName={self.host} Name=gpu File=/dev/{name}\n" for name in ("null", "zero"))
+        (self.folder / "gres.conf").write_text(f"AutoDetect=off\n{gpus}")
         self._start_munge()
+        self._start_accounting()
         self.start_controller()
-        self._daemon("slurmd", "-D", "-f", str(self.conf), "-N", self.host)
-        self._until(lambda: self.ask("sinfo", "--noheader", "--format=%T").split()[:1] == ["idle"], "the node")
+        self.start_node()
+        self.until(lambda: self.state_of(self.host) == "idle", "the node")
+
+    def _configure(self) -> None:
+        """A place for what a cluster of another kind adds to slurm.conf."""
+
+    def _start_accounting(self) -> None:
+        """A place for the database of one that has accounting."""
 
     def _start_munge(self) -> None:
         key = self.folder / "munge.key"
@@ -119,13 +126,13 @@ class Cluster:
         key.chmod(0o400)
         files = {"socket": "munge.socket", "key-file": "munge.key", "pid-file": "munge.pid", "seed-file": "munge.seed"}
         options = [f"--{option}={self.folder / name}" for option, name in files.items()]
-        self._daemon("munged", "--foreground", "--force", f"--log-file={self.folder / 'munge.log'}", *options)
-        self._until((self.folder / "munge.socket").exists, "munged")
+        self.daemon("munged", "--foreground", "--force", f"--log-file={self.folder / 'munge.log'}", *options)
+        self.until((self.folder / "munge.socket").exists, "munged")
 
     def start_controller(self, *options: str) -> None:
         """Start slurmctld and wait for it; `-c` has it forget every job."""
-        self._daemon("slurmctld", "-D", "-f", str(self.conf), *options)
-        self._until(lambda: "UP" in self.ask("scontrol", "ping"), "slurmctld")
+        self.daemon("slurmctld", "-D", "-f", str(self.conf), *options)
+        self.until(lambda: "UP" in self.ask("scontrol", "ping"), "slurmctld")
 
     def stop_daemon(self, name: str) -> None:
         daemon = self.daemons.pop(name)
@@ -137,7 +144,21 @@ class Cluster:
             daemon.wait()
 
     def start_node(self) -> None:
-        self._daemon("slurmd", "-D", "-f", str(self.conf), "-N", self.host)
+        self.daemon("slurmd", "-D", "-f", str(self.conf), "-N", self.host)
+
+    def start_second_node(self) -> None:
+        """A second slurmd on the same machine, where Slurm was built for that.
+
+        Raises:
+            CannotStart: it does not come up.
+        """
+        if "second" not in self.daemons:
+            self.daemon("slurmd", "-D", "-f", str(self.conf), "-N", "second", name="second")
+            self.until(lambda: self.state_of("second") == "idle", "the second node")
+
+    def state_of(self, node: str) -> str:
+        """As sinfo tells it: `idle`, `mixed`, …"""
+        return self.ask("sinfo", "--noheader", "--Node", f"--nodes={node}", "--format=%T").split()[:1][0]
 
     def ask(self, *argv: str) -> str:
         """What a program of Slurm prints, its complaints among it."""
@@ -161,16 +182,17 @@ class Cluster:
     def stop(self) -> None:
         """End every job and every daemon."""
         if "slurmctld" in self.daemons:
-            self.ask("scancel", f"--user={_user()}")
+            self.ask("scancel", f"--user={user()}")
             with contextlib.suppress(CannotStart):
-                self._until(lambda: not self.ask("squeue", "--noheader").strip(), "the end of the jobs", 20)
+                self.until(lambda: not self.ask("squeue", "--noheader").strip(), "the end of the jobs", 20)
         for name in reversed(list(self.daemons)):
             self.stop_daemon(name)
 
-    def _daemon(self, name: str, *options: str) -> None:
-        program = _program(name)
+    def daemon(self, program_name: str, *options: str, name: str = "") -> None:
+        name = name or program_name
+        program = program_path(program_name)
         if program is None:
-            raise CannotStart(f"there is no {name}")
+            raise CannotStart(f"there is no {program_name}")
         with (self.folder / f"{name}.out").open("ab") as output:
             self.daemons[name] = subprocess.Popen(
                 [program, *options],
@@ -181,7 +203,7 @@ class Cluster:
                 start_new_session=True,
             )
 
-    def _until(self, true: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    def until(self, true: Callable[[], bool], what: str, seconds: float = 30) -> None:
         deadline = time.monotonic() + seconds
         while not true():
             dead = [name for name, daemon in self.daemons.items() if daemon.poll() is not None]

@@ -17,10 +17,11 @@ TRAINER = REPOSITORY / "tests" / "app" / "services" / "foreign_trainer.py"
 SAVED = Path("runs/train/exp/weights/last.pt")
 
 
-def train(batch: Jobs, *options: str) -> str:
+def train(batch: Jobs, *options: str, epochs: int = 6) -> str:
     shutil.copy(TRAINER, batch.cli.directory / "train.py")
     answer = batch.cli(
-        "run", "--executor", "slurm", "--name", "relu", *options, "--", sys.executable, "train.py", "--epochs", "6"
+        *("run", "--executor", "slurm", "--name", "relu", *options),
+        *("--", sys.executable, "train.py", "--epochs", str(epochs)),
     )
     assert answer.code == 0, answer.err
     run = answer.out.split()[0]
@@ -83,7 +84,7 @@ def urgent(batch: Jobs) -> str:
 
 
 def test_a_run_that_a_better_one_preempts_is_queued_again(batch: Jobs) -> None:
-    run = train(batch, "--slurm", "cpus=4")
+    run = train(batch, "--slurm", "cpus=4", epochs=100)
     better = urgent(batch)
     batch.until_state(better, RunState.RUNNING)
     status = batch.until_state(run, RunState.QUEUED)

@@ -134,10 +134,9 @@ def test_what_slurm_refuses_says_why_and_leaves_no_run_alive(batch: Jobs) -> Non
 def test_what_is_slurms_to_do_is_refused_with_its_command(batch: Jobs) -> None:
     held = batch.run("echo never", "--slurm", "extra=--hold", name="held")
     batch.until_reason(held, "Slurm: held")
-    answer = batch.cli("hold", "held")
+    answer = batch.cli("move", "held", "--first")
     assert answer.code == 2
-    assert f"`scontrol hold {batch.job_id(held)}`" in answer.err
-    assert batch.cli("pause", "held").code == 2
+    assert f"`scontrol top {batch.job_id(held)}`" in answer.err
     assert "Slurm: held" in batch.cli("queue").out
 
 

@@ -8,6 +8,7 @@ import pytest
 from engine.contracts.process import Grace
 from engine.contracts.run_folder import AttemptFolder
 from engine.contracts.slurm import SlurmOptions
+from engine.supervise.slurm.on_nodes import command_of, job_name, on_nodes_argv, srun_argv
 from engine.supervise.slurm.script import sbatch_argv, script_text, seconds_of
 from engine.supervise.slurm.words import ENDED, why_it_ended, why_it_waits
 
@@ -71,3 +72,32 @@ def test_every_end_and_every_reason_has_words() -> None:
     assert why_it_waits("PENDING", "ReqNodeNotAvail, UnavailableNodes:node7") == (
         "Slurm: a node that it needs is not available (ReqNodeNotAvail, UnavailableNodes:node7)"
     )
+
+
+def test_a_job_of_several_nodes_asks_for_a_task_on_each() -> None:
+    asked = [word for word in sbatch_argv(Path("/w/job.sh"), SlurmOptions(nodes=3), name="run") if "n" in word[:4]]
+    assert [word for word in asked if word.startswith(("--nodes", "--ntasks"))] == [
+        "--nodes=3",
+        "--ntasks=3",
+        "--ntasks-per-node=1",
+    ]
+
+
+def test_torchrun_meets_at_a_port_of_its_job_and_a_signal_is_for_its_task_alone() -> None:
+    task = {"SLURM_JOB_ID": "41234", "SLURM_ARRAY_JOB_ID": "41230", "SLURM_ARRAY_TASK_ID": "4"}
+    argv = srun_argv(2, 4, ["/v/bin/python", "-u", "train.py", "--batch", "64"], task | {"SLURM_CPUS_PER_TASK": "8"})
+    assert argv[-4].endswith(":21234")
+    assert argv[-3:] == ["train.py", "--batch", "64"]
+    assert "--cpus-per-task=8" in argv
+    at = argv.index("/v/bin/python")
+    assert argv[at : at + 6] == [
+        *("/v/bin/python", "-u", "-m", "torch.distributed.run"),
+        *("--nnodes=2", "--nproc-per-node=4"),
+    ]
+    assert (job_name(task), job_name({"SLURM_JOB_ID": "7"})) == ("41230_4", "7")
+
+
+def test_the_packages_of_a_job_of_several_nodes_are_those_of_its_command() -> None:
+    command = ["/v/bin/python", "-m", "train"]
+    assert command_of(on_nodes_argv(command, 4, 2)) == command
+    assert command_of(command) == command

@@ -1,0 +1,48 @@
+"""The command line that runs a Python command as several processes, under `torchrun`."""
+
+import os
+import re
+import shlex
+from collections.abc import Sequence
+
+from engine.contracts.errors import YoloqatError
+
+LAUNCHER = ("-m", "torch.distributed.run")
+"""torchrun by the command's own interpreter, so that launcher and script are of one environment."""
+_PYTHON = re.compile(r"python[\d.]*")
+_WITH_VALUE = ("-W", "-X")
+
+
+def torchrun_argv(command: Sequence[str], processes: int) -> list[str]:
+    """`python train.py …` as so many processes on this machine.
+
+    Args:
+        command: `python SCRIPT …` or `python -m MODULE …`.
+        processes: one for each GPU is usual.
+
+    Raises:
+        YoloqatError: the command is no Python script or module.
+    """
+    interpreter, rest = split(command)
+    # Standalone: it finds a free port, so that runs beside each other do not meet.
+    return [*interpreter, *LAUNCHER, "--standalone", "--nnodes=1", f"--nproc-per-node={processes}", *rest]
+
+
+def split(command: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The interpreter with its options, and the script or `-m MODULE` with its arguments.
+
+    Raises:
+        YoloqatError: the command is no Python script or module.
+    """
+    words = list(command)
+    if words and _PYTHON.fullmatch(os.path.basename(words[0])):
+        at = 1
+        while at < len(words) and words[at].startswith("-") and words[at] not in ("-m", "-c", "-"):
+            at += 2 if words[at] in _WITH_VALUE else 1
+        if at < len(words) and words[at] not in ("-c", "-"):
+            return words[:at], words[at:]
+    raise YoloqatError(
+        "only a Python script or module can be run as several processes",
+        where=shlex.join(words[:3]),
+        hint="Write `python SCRIPT …` or `python -m MODULE …`, or put torchrun into the command yourself.",
+    )

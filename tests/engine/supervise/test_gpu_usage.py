@@ -1,0 +1,139 @@
+"""How hard GPUs work, in the samples of a run: by a nvidia-smi that says what the test wants, and by a real driver."""
+
+import importlib.util
+import json
+import os
+import signal
+import stat
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.contracts.spec import Resources
+from engine.contracts.states import RunState
+from engine.runner.children import all_processes, mark_of
+from engine.runner.gpus import CONTROL_DEVICE
+from engine.supervise.stop import request_stop
+
+GPU = Resources(gpus=["1"])
+SMI = """#!/bin/sh
+case $1 in
+--query-gpu=index,uuid,*) printf '0, GPU-0000, 81559\\n1, GPU-1111, 81559\\n' ;;
+--query-gpu=*) echo "0, 5, 10, 81559, 80.10, 30"; echo "1, $(cat {load}), 9346, 81559, 312.40, [N/A]" ;;
+esac
+"""
+
+
+@pytest.fixture
+def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A nvidia-smi with two GPUs, of which the second works."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    script = folder / "nvidia-smi"
+    script.write_text(SMI.format(load=folder / "load"))
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    (folder / "load").write_text("97")
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setenv("YOLOQAT_NVML", "0")
+    monkeypatch.setenv("YOLOQAT_LEASES", str(tmp_path / "leases"))
+    return folder
+
+
+def sampled(run):
+    """The samples that tell of a GPU."""
+    if not run.attempt.system.exists():
+        return []
+    return [line["gpus"] for line in map(json.loads, run.attempt.system.read_text().splitlines()) if line["gpus"]]
+
+
+def helpers():
+    """Living helpers, of whatever run."""
+    table = all_processes().values()
+    return [each.pid for each in table if each.state not in "ZX" and mark_of(each.pid) == "gpu usage"]
+
+
+def test_the_samples_tell_of_the_gpu_that_the_run_has(lab, driver):
+    run = lab.shell("exec sleep 60", resources=GPU, sample_seconds=0.2)
+    run.until(lambda: sampled(run))
+    [gpu] = sampled(run)[-1]
+    assert gpu == {
+        "index": "1",
+        "utilization_percent": 97,
+        "memory_used_bytes": 9346 << 20,
+        "memory_bytes": 81559 << 20,
+        "power_watts": 312.4,
+        "temperature_celsius": None,
+        "run_memory_bytes": None,
+    }
+    (driver / "load").write_text("12")
+    run.until(lambda: sampled(run)[-1][0]["utilization_percent"] == 12)
+
+
+def test_the_helper_goes_with_the_run_and_is_no_process_of_it(lab, driver):
+    run = lab.run(["sleep", "60"], resources=GPU, sample_seconds=0.2)
+    run.until(lambda: sampled(run))
+    assert len(helpers()) == 1
+    assert run.living() == [run.stage_pid]
+    request_stop(run.attempt)
+    run.until_state(RunState.STOPPED)
+    run.until(lambda: helpers() == [])
+    assert run.outcome.leftovers == 0
+
+
+def test_the_helper_goes_when_its_runner_is_killed(lab, driver):
+    run = lab.shell("exec sleep 60", resources=GPU, sample_seconds=0.2)
+    run.until(lambda: sampled(run))
+    run.kill_runner()
+    run.until(lambda: helpers() == [])
+    assert run.state().state is RunState.RUNNING
+
+
+def test_a_helper_that_is_killed_or_hangs_costs_the_numbers_alone(lab, driver):
+    run = lab.gated("true", resources=GPU, sample_seconds=0.2)
+    run.until(lambda: sampled(run))
+    [helper] = helpers()
+    os.kill(helper, signal.SIGSTOP)
+    told = len(sampled(run))
+    run.until(lambda: '"gpus":[]' in run.attempt.system.read_text().splitlines()[-1])
+    os.kill(helper, signal.SIGKILL)
+    time.sleep(0.5)
+    lab.open_gate()
+    run.until_state(RunState.SUCCEEDED)
+    assert told > 0
+    assert run.outcome.leftovers == 0
+
+
+def test_a_run_that_computes_on_the_cpu_has_no_helper(lab, driver):
+    run = lab.shell("exec sleep 60", resources=Resources(cpu=True), sample_seconds=0.2, cpu_lane=0)
+    run.until(lambda: run.attempt.system.exists() and run.attempt.system.read_text().count("\n") > 2)
+    assert sampled(run) == []
+    assert helpers() == []
+
+
+COMPUTE = """
+import time, torch
+x = torch.randn(4096, 4096, device="cuda")
+while True:
+    x = (x @ x).tanh()
+    torch.cuda.synchronize()
+"""
+
+
+@pytest.mark.skipif(
+    not os.path.exists(CONTROL_DEVICE) or importlib.util.find_spec("pynvml") is None,
+    reason="no GPU here, or no nvidia-ml-py",
+)
+@pytest.mark.parametrize("resources", [Resources(gpus=["0"]), Resources()], ids=["leased", "seen"])
+def test_a_real_gpu(lab, tmp_path, monkeypatch, resources):
+    """Also where the run has not said that it computes on one: its processes are seen there."""
+    monkeypatch.setenv("YOLOQAT_LEASES", str(tmp_path / "leases"))
+    run = lab.run([sys.executable, "-c", COMPUTE], resources=resources, sample_seconds=0.5)
+    run.until(lambda: any(gpu["utilization_percent"] > 50 for gpus in sampled(run) for gpu in gpus), 60)
+    [gpu] = sampled(run)[-1]
+    assert gpu["index"] == "0"
+    assert gpu["memory_used_bytes"] > 200e6
+    assert gpu["memory_bytes"] > 10e9
+    assert gpu["power_watts"] > 20
+    assert 10 < gpu["temperature_celsius"] < 110
