@@ -110,7 +110,7 @@ class LogPart:
     @property
     def cells(self) -> int:
         """How many numbers the rows that are kept hold."""
-        return len(self.rows.metrics) + len(self.rows.evaluation_metrics) if self.rows is not None else 0
+        return self.rows.cells if self.rows is not None else 0
 
     def _take_word(self, fact: Fact) -> None:
         if isinstance(fact, Note):

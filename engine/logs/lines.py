@@ -18,15 +18,14 @@ class LineSplitter:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The lines that the chunk completes, blank ones left out, without white space at their end."""
-        end = chunk.rfind(b"\n")
-        if end < 0:
+        if b"\n" not in chunk:
             self._extend(chunk)
             return []
-        first, *others = chunk[:end].split(b"\n")
+        first, *others, rest = chunk.split(b"\n")
         self._extend(first)
         lines = [self._take()]
         lines += map(last_frame, others)
-        self._extend(chunk[end + 1 :])
+        self._extend(rest)
         return [line for line in lines if line]
 
     def finish(self) -> list[bytes]:
