@@ -40,10 +40,10 @@ def call(arguments: argparse.Namespace) -> int:
         print_json({"schema": 1, "workspace": workspace.path, "imported": summary.files, **document})
         return 0
     read = [report for report in summary.files if report.status != "not read"]
-    headers = ["FILE", "RUN", "FORMAT", "EPOCHS", "EVALUATIONS", "LINES", "NOT READ", ""]
+    headers = ["FILE", "RUN", "FORMAT", "EPOCHS", "EVALS", "LINES NOT READ", ""]
     names = _shown_paths([report.path for report in read])
     rows = [[name, *_told(report)] for name, report in zip(names, read, strict=True)]
-    print(table(headers, rows, right=range(3, 7)))
+    print(table(headers, rows, right=range(3, 6), flexible=(0, 1)))
     for report in summary.files:
         if report.status == "not read":
             print(f"not read: {printable(str(report.path))}: {printable(report.reason)}")
@@ -72,9 +72,10 @@ class Telling:
 
 
 def _told(report: ImportReport) -> list[str]:
-    counts = (report.epochs, report.evaluations, report.lines, report.not_understood)
     is_log = report.role in ("log", "results", "event file")
-    numbers = [str(count) for count in counts] if is_log else ["", "", str(report.lines) if report.lines else "", ""]
+    numbers = ["", "", ""]
+    if is_log:
+        numbers = [str(report.epochs), str(report.evaluations), f"{report.not_understood} of {report.lines}"]
     form = report.dialect if is_log or report.dialect else report.role
     return [report.name, form, *numbers, "" if report.status == "new" else report.status]
 

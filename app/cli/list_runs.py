@@ -1,13 +1,17 @@
 """`yoloqat ls`"""
 
 import argparse
+import re
 from collections.abc import Sequence
 
 from app.cli.output import coloured, print_json, say_workspace, table
 from app.services.comparable import fraction_text
 from app.services.words import age, duration
 from db.views import RunView
+from engine.contracts.states import RunState
 
+_HOW = re.compile(r"complete|stopped early|interrupted|crashed|out of memory|cut off")
+_LOST = re.compile(r"losses nan(?= since epoch \d+$|$)")
 HEADERS = ("NAME", "STAGE", "STATE", "EPOCH", "mAP@.5:.95", "ETA", "AGE")
 
 
@@ -61,12 +65,19 @@ def progress_words(run: RunView) -> str:
     return "–"
 
 
+def _state(run: RunView) -> str:
+    """The state; of a run that was not started here, how its log ended: `cut off`."""
+    if run.state is RunState.ENDED and (how := _LOST.search(run.reason) or _HOW.match(run.reason)):
+        return how[0]
+    return state_words(run)
+
+
 def _row(run: RunView) -> list[str]:
     eta = duration(run.eta_seconds) if run.state.is_live else "–"
     return [
         run.name,
         run.stage,
-        state_words(run),
+        _state(run),
         progress_words(run),
         fraction_text(run.best_map),
         eta,

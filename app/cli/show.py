@@ -111,8 +111,8 @@ def _progress(run: RunView) -> str:
 
 def _epochs(epochs: tuple[EpochView, ...]) -> str:
     """The epoch table, with the digits of the log or of the file of results beside it."""
-    told = {name for epoch in epochs for name in epoch.values}
-    names = [*loss_names(told), *(name for name in _RATES if name in told)]
+    known = {name for epoch in epochs for name in epoch.values}
+    names = [*loss_names(known), *(name for name in _RATES if name in known)]
     if not epochs:
         return ""
     told_by = sources(epochs, names)
@@ -122,7 +122,9 @@ def _epochs(epochs: tuple[EpochView, ...]) -> str:
     marks = [STORED if name in told_by.columns else "" for name in names]
     titles = [name + mark for name, mark in zip(names, marks, strict=True)]
     legend = told_by.legend(STORED, PRINTED)
-    return table(["EPOCH", *titles], rows, right=range(len(names) + 1)) + (f"\n{legend}" if legend else "")
+    columns_of_all = range(len(names) + 1)
+    told = table(["EPOCH", *titles], rows, right=columns_of_all, flexible=columns_of_all[1:] or (0,))
+    return told + (f"\n{legend}" if legend else "")
 
 
 def _digits(epoch: EpochView, name: str, told_by: Sources) -> str:
@@ -161,7 +163,7 @@ def _artifacts(detail: RunDetail) -> str:
         ]
         for artifact in detail.artifacts
     ]
-    return table(["FILE", "ROLE", "MB", "SHA-256", "PATH"], rows, right=(2,), flexible=4) if rows else ""
+    return table(["FILE", "ROLE", "MB", "SHA-256", "PATH"], rows, right=(2,), flexible=(4,)) if rows else ""
 
 
 def _options(detail: RunDetail) -> str:

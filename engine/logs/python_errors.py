@@ -6,8 +6,7 @@ from typing import Any
 from engine.contracts.facts import Crash, Fact, OutOfMemory
 
 _BEGIN = "Traceback (most recent call last):"
-_MEMORY = ("emory", "alloc_cpu", "oom")
-WORDS = (_BEGIN, *_MEMORY)
+WORDS = (_BEGIN, "emory", "alloc_cpu", "oom")
 """One of them stands in each line that means something here while no traceback is open."""
 _ERROR = re.compile(r"[A-Za-z_][\w.]*(?:: .*|:)?$")
 _OUT_OF_MEMORY = re.compile(
@@ -40,7 +39,7 @@ class TracebackReader:
         if _BEGIN in text and text.rstrip().endswith(_BEGIN):
             self._lines = [_BEGIN]
             return []
-        if self._lines is None and not any(word in text for word in _MEMORY):
+        if self._lines is None and "emory" not in text and "alloc_cpu" not in text and "oom" not in text:
             return None
         line = text.strip()
         if self._lines is None:

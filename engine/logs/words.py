@@ -33,6 +33,9 @@ _WEIGHTS = re.compile(r"\bweights=\[?['\"]([^'\"]*)['\"]")
 _WORKERS = re.compile(r"Using \d+ dataloader workers")
 _LAYER = re.compile(r"\s*\d+\s*(?:-?\d+|\[[-\d, ]+\])\s+\d+\s+\d+\s{2}[\w.]+\s+\[")
 
+_MODULE = re.compile(r"\)$|\([\w.]{1,60}\): [A-Z]\w{0,60}\(|(?:Model: )?[A-Z]\w{0,60}\($")
+"""A line of a module as PyTorch prints it."""
+
 _NOTES = (
     ("hyperparameters: ", "hyperparameters"),
     ("Transferred ", "transferred"),
@@ -57,6 +60,7 @@ _NOTES = (
     ("val: WARNING", "warning"),
     ("Loss is NaN", "warning"),
 )
+_NOTED = tuple(beginning for beginning, _ in _NOTES)
 _KNOWN = (
     "tensorboard: ",
     "TensorBoard: ",
@@ -87,6 +91,7 @@ _KNOWN = (
     "slurmstepd: ",
     "To update EarlyStopping(",
 )
+_PATTERNS = (_LAYER, _MODULE, _WORKERS, _ROUNDED_SUMMARY)
 
 
 def read(line: str) -> Mark | None:
@@ -134,8 +139,10 @@ def _read_note(line: str) -> Mark | None:
         return HeadMissing()
     if match := _CLEARML.match(line):
         return Understood() if match["level"] in ("DEBUG", "INFO") else Note("warning", line)
-    for beginning, kind in _NOTES:
-        if line.startswith(beginning):
-            return Note(kind, line)
-    is_known = line.startswith(_KNOWN) or _LAYER.match(line) or _WORKERS.match(line) or _ROUNDED_SUMMARY.match(line)
-    return Understood() if is_known or "UserWarning: " in line or line.startswith("return _VF.") else None
+    if line.startswith(_NOTED):
+        return next(Note(kind, line) for beginning, kind in _NOTES if line.startswith(beginning))
+    if "ignoring corrupt image/label: " in line or line.endswith("duplicate labels removed"):
+        return Note("warning", line)
+    is_known = line.startswith(_KNOWN) or any(pattern.match(line) for pattern in _PATTERNS)
+    is_warning = "UserWarning: " in line or "TracerWarning: " in line
+    return Understood() if is_known or is_warning or line.startswith("return _VF.") else None

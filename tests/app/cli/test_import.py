@@ -39,10 +39,12 @@ def test_a_tree_file_by_file(cli: Cli) -> None:
     done = cli("import", "project", COLUMNS="120")
     assert done.err.splitlines()[-1] == "1 run: 1 new"
     rows = {line.split()[0]: line.split()[1:] for line in done.out.splitlines()}
-    assert rows["nohup.out"] == ["exp", "yolov7", "3", "0", "16", "1"]
-    assert rows["results.txt"] == ["exp", "results.txt", "3", "0", "3", "0"]
-    assert rows["opt.yaml"] == ["exp", "opt.yaml", "5"]
+    assert rows["nohup.out"] == ["exp", "yolov7", "3", "0", "1", "of", "16"]
+    assert rows["results.txt"] == ["exp", "results.txt", "3", "0", "0", "of", "3"]
+    assert rows["opt.yaml"] == ["exp", "opt.yaml"]
     assert rows["best.pt"] == ["exp", "best"]
+    narrow = cli("import", "--dry-run", "--name", "a-name-of-many-letters", str(project), COLUMNS="60")
+    assert max(map(len, narrow.out.splitlines())) <= 60
     again = cli("import", "project")
     assert again.err.splitlines()[-1] == "nothing to add; 1 run: 1 known"
     document = cli("import", "--json", "project").json()
