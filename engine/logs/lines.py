@@ -1,5 +1,6 @@
 """Bytes of a log → logical lines: what a terminal would still show of each line."""
 
+from itertools import islice
 from typing import Any
 
 MOST_BYTES = 1 << 20
@@ -21,10 +22,11 @@ class LineSplitter:
         if b"\n" not in chunk:
             self._extend(chunk)
             return []
-        first, *others, rest = chunk.split(b"\n")
-        self._extend(first)
+        parts = chunk.split(b"\n")
+        rest = parts.pop()
+        self._extend(parts[0])
         lines = [self._take()]
-        lines += map(last_frame, others)
+        lines += map(last_frame, islice(parts, 1, None))
         self._extend(rest)
         return [line for line in lines if line]
 

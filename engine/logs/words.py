@@ -6,6 +6,8 @@ from engine.contracts.facts import CheckpointStripped, Crash, ModelSummary, Note
 from engine.logs.marks import Evaluating, HeadMissing, LayersFused, Mark, NewProcess, Understood
 from engine.logs.text import COUNT, DECIMAL
 
+_BEGINNINGS = frozenset("SOVFs0123456789")
+"""First letters of most of what is known here, so that nearly all other lines cost one look."""
 _GROUPED = r"(\d{1,3}(?:,\d{3}){1,4}|\d{1,15})"
 """A whole number, with commas between thousands or without."""
 _SUMMARY = re.compile(
@@ -100,24 +102,25 @@ def read(line: str) -> Mark | None:
         fused, layers, parameters, gradients, gflops = match.groups()
         parameters, gradients = parameters.replace(",", ""), gradients.replace(",", "")
         return ModelSummary(int(layers), int(parameters), int(gradients), gflops, fused=fused is not None)
-    if match := _STARTED.match(line):
-        return TrainingStarted(int(match[1]))
-    if match := _COMPLETED.match(line):
-        return TrainingCompleted(int(match[1]), match[2])
-    if match := _STRIPPED.match(line):
-        return CheckpointStripped(match[1], match[3], match[2])
-    if match := _VALIDATING.match(line):
-        return Evaluating(match[1])
-    if line.startswith(("slurm", "srun")) and _CANCELLED.match(line):
-        return Crash(line, line)
-    if line.startswith("Fusing layers..."):
-        return LayersFused()
+    if line[:1] in _BEGINNINGS:
+        if match := _STARTED.match(line):
+            return TrainingStarted(int(match[1]))
+        if match := _COMPLETED.match(line):
+            return TrainingCompleted(int(match[1]), match[2])
+        if match := _STRIPPED.match(line):
+            return CheckpointStripped(match[1], match[3], match[2])
+        if match := _VALIDATING.match(line):
+            return Evaluating(match[1])
+        if line.startswith(("slurm", "srun")) and _CANCELLED.match(line):
+            return Crash(line, line)
+        if line.startswith("Fusing layers..."):
+            return LayersFused()
     return _read_start(line) or _read_note(line)
 
 
 def is_banner(line: str) -> bool:
     """Whether a trainer says with this line what it is and what it runs on."""
-    return bool(_BANNER.match(line) or _ULTRALYTICS.match(line))
+    return line.startswith(("YOLO", "yoloqat", "Ultralytics")) and bool(_BANNER.match(line) or _ULTRALYTICS.match(line))
 
 
 def is_options(line: str) -> bool:
@@ -137,7 +140,7 @@ def _read_start(line: str) -> NewProcess | None:
 def _read_note(line: str) -> Mark | None:
     if line.startswith("Streaming output truncated to the last"):
         return HeadMissing()
-    if match := _CLEARML.match(line):
+    if " - clearml" in line and (match := _CLEARML.match(line)):
         return Understood() if match["level"] in ("DEBUG", "INFO") else Note("warning", line)
     if line.startswith(_NOTED):
         return next(Note(kind, line) for beginning, kind in _NOTES if line.startswith(beginning))
