@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 from app.cli.output import columns, fit, print_json, printable, say, say_workspace, table
@@ -82,10 +83,8 @@ def _told(report: ImportReport) -> list[str]:
 
 def _shown_paths(paths: list[Path]) -> list[str]:
     """Names; with as many folders as they need to be told apart."""
-    shown = [path.name for path in paths]
+    shown = {path: path.name for path in paths}
     for depth in (2, 3, 4):
-        doubled = {name for name in shown if shown.count(name) > 1}
-        shown = [
-            "/".join(path.parts[-depth:]) if name in doubled else name for name, path in zip(shown, paths, strict=True)
-        ]
-    return shown
+        counts = Counter(shown.values())
+        shown = {path: "/".join(path.parts[-depth:]) if counts[name] > 1 else name for path, name in shown.items()}
+    return [shown[path] for path in paths]

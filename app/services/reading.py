@@ -178,6 +178,8 @@ class _Reader:
         self._digest = hashlib.sha256()
         self._is_event_file: bool | None = None
         self._sniffed = SNIFF_BYTES
+        self._cells = 0
+        """In the rows of the parts that have been read."""
 
     def feed(self, chunk: bytes) -> None:
         self.size += len(chunk)
@@ -225,3 +227,6 @@ class _Reader:
         part.sha256, self._digest = self._digest.hexdigest(), hashlib.sha256()
         part.lines, part.not_understood = part.parser.lines, part.parser.not_understood
         part.dialect = part.foreign or describe(part.parser.dialect or "")
+        if self._cells + part.cells > MOST_CELLS:
+            part.rows = None
+        self._cells += part.cells

@@ -52,6 +52,12 @@ def test_a_tree_file_by_file(cli: Cli) -> None:
     assert (document["runs"], document["others"], document["dry_run"]) == (1, 0, False)
 
 
+def test_a_file_of_two_trainings_has_its_name_twice(cli: Cli) -> None:
+    (cli.directory / "nohup.out").write_bytes(training("runs/train/exp") + training("runs/train/exp2"))
+    rows = cli("import", "nohup.out").out.splitlines()[1:]
+    assert [row.split()[:2] for row in rows] == [["nohup.out", "exp"], ["nohup.out", "exp2"]]
+
+
 def test_a_watched_run_outlives_the_command(cli: Cli, trainer: subprocess.Popen[bytes]) -> None:
     watching = subprocess.Popen(
         cli.command("watch", "train.log", "--name", "theirs"),
