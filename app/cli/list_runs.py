@@ -1,17 +1,14 @@
 """`yoloqat ls`"""
 
 import argparse
-import re
 from collections.abc import Sequence
 
 from app.cli.output import coloured, print_json, say_workspace, table
 from app.services.comparable import fraction_text
-from app.services.words import age, duration
+from app.services.words import age, duration, ending
 from db.views import RunView
 from engine.contracts.states import RunState
 
-_HOW = re.compile(r"complete|stopped early|interrupted|crashed|out of memory|cut off")
-_LOST = re.compile(r"losses nan(?= since epoch \d+$|$)")
 HEADERS = ("NAME", "STAGE", "STATE", "EPOCH", "mAP@.5:.95", "ETA", "AGE")
 
 
@@ -67,9 +64,7 @@ def progress_words(run: RunView) -> str:
 
 def _state(run: RunView) -> str:
     """The state; of a run that was not started here, how its log ended: `cut off`."""
-    if run.state is RunState.ENDED and (how := _LOST.search(run.reason) or _HOW.match(run.reason)):
-        return how[0]
-    return state_words(run)
+    return (ending(run.reason) if run.state is RunState.ENDED else "") or state_words(run)
 
 
 def _row(run: RunView) -> list[str]:
