@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from db.fact_rows import FactRows
 from engine.contracts.errors import YoloqatError
@@ -22,6 +23,7 @@ from engine.contracts.facts import (
     TrainingStarted,
     ValidationRow,
 )
+from engine.logs import told_options
 from engine.logs.dialects import describe
 from engine.logs.heads import training_starts
 from engine.logs.output_folder import told_folder
@@ -79,6 +81,8 @@ class LogPart:
     """Whether it tells of epochs, or of their start."""
     save_dir: str = ""
     """Where the trainer says that it saves to; empty where it does not say."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """What the trainer printed of its options and hyperparameters before its first epoch."""
     rates: dict[int, str] = field(default_factory=dict)
     """mAP@.5:.95 by epoch, as printed."""
     rows: FactRows | None = field(default_factory=FactRows)
@@ -114,6 +118,8 @@ class LogPart:
 
     def _take_word(self, fact: Fact) -> None:
         if isinstance(fact, Note):
+            if fact.kind in told_options.KINDS and not (self.epochs or self.evaluations):
+                self.options = {**told_options.told_options(fact.text), **self.options}
             if fact.kind == "foreign":
                 self.foreign = fact.text
             elif fact.kind == "options" or not self.save_dir:
