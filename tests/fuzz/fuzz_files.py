@@ -1,7 +1,7 @@
 """Coverage-guided fuzzing of what is read beside the lines of logs: `python -m tests.fuzz.fuzz_files CORPUS [options]`.
 
 The first byte of an input says what the others are: the events of a TensorBoard file, which get their checksums here,
-for no fuzzer finds those; a file of hyperparameters; the output of trtexec; a line of options. Otherwise as `fuzz_logs`.
+for no fuzzer finds those; a file of hyperparameters; what trtexec printed; a line of options. Otherwise as `fuzz_logs`.
 """
 
 import json
