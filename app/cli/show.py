@@ -76,6 +76,7 @@ def _head(detail: RunDetail, folder: Path) -> Iterator[str]:
     for name, text in facts.items():
         if text:
             # Paths are for copying, so they are never cut.
+            text = printable(text)
             whole = name in ("folder", "imported", "log", "results", "aside")
             yield f"{name:<9} {text}" if whole else fit(f"{name:<9} {text}", columns()).rstrip()
 
