@@ -25,6 +25,8 @@ RENAMED = {
 _EPOCH = re.compile(r"(\d{1,7})/(\d{1,7})")
 _NUMBER = re.compile(NUMBER)
 _FIELDS = {name: re.compile(pattern) for name, pattern in FIELDS.items()}
+_LAST = frozenset("0123456789.nf")
+"""Last characters of numbers, `nan` and `inf`."""
 _COUNT = re.compile(r"\d{1,12}")
 _VALIDATION = re.compile(r"Class\s+Images\s+(?:Labels|Targets|Instances)\s+(?P<metrics>\S.*)")
 _GROUPS = {"": "", "Box": "", "Mask": "(M)", "Pose": "(P)"}
@@ -98,6 +100,8 @@ def read_row(line: str, bar: BarText | None, columns: tuple[str, ...]) -> EpochB
     Args:
         line: what stands before the bar.
     """
+    if not line[:1].isdecimal():
+        return None
     if match := _whole_row(columns).fullmatch(line):
         epoch, last, *numbers = match.groups()
         return EpochBar(int(epoch), int(last), dict(zip(columns, numbers, strict=True)), bar)
@@ -149,7 +153,7 @@ def _begins(name: str, spellings: set[str]) -> bool:
 
 def read_metrics(line: str, metrics: tuple[str, ...] | None) -> MetricsRow | None:
     """A row of a validation under its titles: a name, two counts, and just as many numbers as there are metrics."""
-    if not metrics:
+    if not metrics or line[-1:] not in _LAST:
         return None
     fields = line.rsplit(None, len(metrics) + 2)
     if len(fields) != len(metrics) + 3 or len(fields[0]) > 200 or _EPOCH.match(fields[0]):

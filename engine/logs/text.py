@@ -33,7 +33,8 @@ def decode(line: bytes) -> str:
 
 def harmless(text: str) -> str:
     """The text without escape sequences and control characters other than the tab."""
-    return _CONTROL.sub("", _ESCAPE.sub("", text))
+    text = _ESCAPE.sub("", text) if "\x1b" in text else text
+    return text if text.isprintable() else _CONTROL.sub("", text)
 
 
 def without_prefix(text: str) -> str:
