@@ -52,6 +52,18 @@ def test_a_tree_file_by_file(cli: Cli) -> None:
     assert (document["runs"], document["others"], document["dry_run"]) == (1, 0, False)
 
 
+def test_a_log_into_which_the_command_itself_prints_is_not_printed(cli: Cli, trainer: subprocess.Popen[bytes]) -> None:
+    with (cli.directory / "train.log").open("ab") as log:
+        command = cli.command("attach", str(trainer.pid), "--name", "theirs")
+        done = subprocess.run(
+            command, cwd=cli.directory, env=cli.environment, stdout=log, stderr=subprocess.PIPE, timeout=60, check=False
+        )
+    assert done.returncode == 0
+    assert b"it is followed, and not printed" in done.stderr
+    (run,) = cli("ls", "--json").json()["runs"]
+    assert (run["name"], run["state"]) == ("theirs", "running")
+
+
 def test_a_file_of_two_trainings_has_its_name_twice(cli: Cli) -> None:
     (cli.directory / "nohup.out").write_bytes(training("runs/train/exp") + training("runs/train/exp2"))
     rows = cli("import", "nohup.out").out.splitlines()[1:]
