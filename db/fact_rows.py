@@ -64,6 +64,11 @@ class FactRows:
             self._add(fact)
 
     @property
+    def cells(self) -> int:
+        """How many numbers the rows hold."""
+        return len(self.metrics) + len(self.evaluation_metrics)
+
+    @property
     def is_empty(self) -> bool:
         """Whether the facts bring no rows."""
         return not (
@@ -96,15 +101,13 @@ class FactRows:
 
     def _add_epoch(self, row: EpochRow) -> None:
         self.epochs[row.epoch] = row.last_epoch
-        for key, text in row.values.items():
-            self._set_metric(row.epoch, key, printed(text, row.source))
+        self._set_printed(row.epoch, row.values, row.source)
         if row.seconds is not None:
             self._set_metric(row.epoch, "seconds", precise(row.seconds))
 
     def _add_validation(self, row: ValidationRow) -> None:
         if row.epoch is not None and row.class_name == "all":
-            for key, text in row.values.items():
-                self._set_metric(row.epoch, key, printed(text, row.source))
+            self._set_printed(row.epoch, row.values, row.source)
             return
         evaluation = self._name_evaluation(row.evaluation, row.epoch, row.label, row.weights)
         is_all = row.class_name == "all"
@@ -114,6 +117,13 @@ class FactRows:
             self.evaluation_metrics[row.evaluation, row.class_name, "labels"] = printed(str(row.labels))
         for key, text in row.values.items():
             self.evaluation_metrics[row.evaluation, "" if is_all else row.class_name, key] = printed(text, row.source)
+
+    def _set_printed(self, epoch: int, values: Mapping[str, str], source: str) -> None:
+        for key, text in values.items():
+            self.metrics[epoch, key] = printed(text, source)
+        if self.precise:
+            for key in values:
+                self.precise.pop((epoch, key), None)
 
     def _set_metric(self, epoch: int, key: str, number: Cell) -> None:
         self.metrics[epoch, key] = number
@@ -163,7 +173,7 @@ class FactRows:
 def printed(text: str, source: str = LOG) -> Cell:
     """Text and value of a printed number (`0.478`, `7.5G`, `nan`)."""
     try:
-        value = float(text.removesuffix("G"))
+        value = float(text[:-1] if text[-1:] == "G" else text)
     except ValueError:
         return text, None, source
     return text, value if math.isfinite(value) else None, source

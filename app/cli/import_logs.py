@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 from app.cli.output import columns, fit, print_json, printable, say, say_workspace, table
@@ -40,10 +41,10 @@ def call(arguments: argparse.Namespace) -> int:
         print_json({"schema": 1, "workspace": workspace.path, "imported": summary.files, **document})
         return 0
     read = [report for report in summary.files if report.status != "not read"]
-    headers = ["FILE", "RUN", "FORMAT", "EPOCHS", "EVALUATIONS", "LINES", "NOT READ", ""]
+    headers = ["FILE", "RUN", "FORMAT", "EPOCHS", "EVALS", "LINES NOT READ", ""]
     names = _shown_paths([report.path for report in read])
     rows = [[name, *_told(report)] for name, report in zip(names, read, strict=True)]
-    print(table(headers, rows, right=range(3, 7)))
+    print(table(headers, rows, right=range(3, 6), flexible=(0, 1)))
     for report in summary.files:
         if report.status == "not read":
             print(f"not read: {printable(str(report.path))}: {printable(report.reason)}")
@@ -72,19 +73,18 @@ class Telling:
 
 
 def _told(report: ImportReport) -> list[str]:
-    counts = (report.epochs, report.evaluations, report.lines, report.not_understood)
     is_log = report.role in ("log", "results", "event file")
-    numbers = [str(count) for count in counts] if is_log else ["", "", str(report.lines) if report.lines else "", ""]
+    numbers = ["", "", ""]
+    if is_log:
+        numbers = [str(report.epochs), str(report.evaluations), f"{report.not_understood} of {report.lines}"]
     form = report.dialect if is_log or report.dialect else report.role
     return [report.name, form, *numbers, "" if report.status == "new" else report.status]
 
 
 def _shown_paths(paths: list[Path]) -> list[str]:
     """Names; with as many folders as they need to be told apart."""
-    shown = [path.name for path in paths]
+    shown = {path: path.name for path in paths}
     for depth in (2, 3, 4):
-        doubled = {name for name in shown if shown.count(name) > 1}
-        shown = [
-            "/".join(path.parts[-depth:]) if name in doubled else name for name, path in zip(shown, paths, strict=True)
-        ]
-    return shown
+        counts = Counter(shown.values())
+        shown = {path: "/".join(path.parts[-depth:]) if counts[name] > 1 else name for path, name in shown.items()}
+    return [shown[path] for path in paths]

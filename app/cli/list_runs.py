@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from app.cli.output import coloured, print_json, say_workspace
 from app.cli.reasons import table_with_reasons
 from app.services.comparable import fraction_text
-from app.services.words import age, duration
+from app.services.words import age, duration, ending
 from db.views import RunView
+from engine.contracts.states import RunState
 
 HEADERS = ("NAME", "STAGE", "STATE", "EPOCH", "mAP@.5:.95", "ETA", "AGE")
 
@@ -65,12 +66,17 @@ def progress_words(run: RunView) -> str:
     return "–"
 
 
+def _state(run: RunView) -> str:
+    """The state; of a run that was not started here, how its log ended: `cut off`."""
+    return (ending(run.reason) if run.state is RunState.ENDED else "") or state_words(run)
+
+
 def _row(run: RunView) -> list[str]:
     eta = duration(run.eta_seconds) if run.state.is_live else "–"
     return [
         run.name,
         run.stage,
-        state_words(run),
+        _state(run),
         progress_words(run),
         fraction_text(run.best_map),
         eta,

@@ -85,19 +85,19 @@ def _column_widths(rows: Sequence[Sequence[str]]) -> list[int]:
 
 
 def table(
-    headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), flexible: int = 0
+    headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), flexible: Sequence[int] = (0,)
 ) -> str:
     """A table that fits the terminal (80 columns where there is none).
 
     Args:
         right: indices of the columns that stand at the right.
-        flexible: index of the column that gives way when there is not enough room.
+        flexible: indices of the columns that give way when there is not enough room, the widest first.
     """
     cells = [[_CONTROL.sub("", cell) for cell in row] for row in (headers, *rows)]
     widths = _column_widths(cells)
-    excess = table_width(cells) - columns()
-    if excess > 0:
-        widths[flexible] = max(widths[flexible] - excess, 4)
+    for _ in range(max(table_width(cells) - columns(), 0)):
+        widest = max(flexible, key=widths.__getitem__)
+        widths[widest] = max(widths[widest] - 1, min(4, widths[widest]))
     lines = []
     for row in cells:
         parts = [fit(cell, widths[i], i in right) for i, cell in enumerate(row)]

@@ -28,12 +28,12 @@ def call(arguments: argparse.Namespace) -> int:
     for number, run in enumerate(runs, 1):
         priority = f" (priority {run.priority})" if run.priority else ""
         rows.append([str(number), run.name + priority, run.needs or ABSENT, age(run.since), run.reason])
-    print(table(HEADERS, rows, flexible=4) if rows else "nothing waits")
+    print(table(HEADERS, rows, flexible=(4,)) if rows else "nothing waits")
     if leases:
         print()
         held = [
             [lease.device, lease.run, str(lease.pid), f"{megabytes(lease.memory)} MB" if lease.memory else "all of it"]
             for lease in leases
         ]
-        print(table(("LEASE", "RUN", "PID", "MEMORY"), held, flexible=1))
+        print(table(("LEASE", "RUN", "PID", "MEMORY"), held, flexible=(1,)))
     return 0

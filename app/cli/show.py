@@ -86,6 +86,7 @@ def _head(detail: RunDetail, folder: Path, origin: Provenance | None) -> Iterato
     for name, text in facts.items():
         if text:
             # Paths are for copying, so they are never cut.
+            text = printable(text)
             whole = name in ("folder", "imported", "log", "results", "aside")
             yield f"{name:<9} {text}" if whole else fit(f"{name:<9} {text}", columns()).rstrip()
 
@@ -143,8 +144,8 @@ def _taken(detail: RunDetail) -> str:
 
 def _epochs(epochs: tuple[EpochView, ...]) -> str:
     """The epoch table, with the digits of the log or of the file of results beside it."""
-    told = {name for epoch in epochs for name in epoch.values}
-    names = [*loss_names(told), *(name for name in _RATES if name in told)]
+    known = {name for epoch in epochs for name in epoch.values}
+    names = [*loss_names(known), *(name for name in _RATES if name in known)]
     if not epochs:
         return ""
     told_by = sources(epochs, names)
@@ -154,7 +155,9 @@ def _epochs(epochs: tuple[EpochView, ...]) -> str:
     marks = [STORED if name in told_by.columns else "" for name in names]
     titles = [name + mark for name, mark in zip(names, marks, strict=True)]
     legend = told_by.legend(STORED, PRINTED)
-    return table(["EPOCH", *titles], rows, right=range(len(names) + 1)) + (f"\n{legend}" if legend else "")
+    columns_of_all = range(len(names) + 1)
+    told = table(["EPOCH", *titles], rows, right=columns_of_all, flexible=columns_of_all[1:] or (0,))
+    return told + (f"\n{legend}" if legend else "")
 
 
 def _digits(epoch: EpochView, name: str, told_by: Sources) -> str:
@@ -199,7 +202,7 @@ def _artifacts(detail: RunDetail) -> str:
         ]
         for artifact in detail.artifacts
     ]
-    return table(["FILE", "ROLE", "MB", "SHA-256", "PATH"], rows, right=(2,), flexible=4) if rows else ""
+    return table(["FILE", "ROLE", "MB", "SHA-256", "PATH"], rows, right=(2,), flexible=(4,)) if rows else ""
 
 
 def _options(detail: RunDetail) -> str:

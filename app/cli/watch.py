@@ -1,6 +1,8 @@
 """`yoloqat watch PATH`"""
 
 import argparse
+import os
+import sys
 from pathlib import Path
 
 from app.cli.output import print_json, say, say_workspace
@@ -50,7 +52,18 @@ def show_watched(workspace: Workspace, watched: Watched, *, once: bool, as_json:
         say(f"{watched.earlier_runs} runs stand before it in this file: `yoloqat import` brings them in")
     if once or not status.state.is_live:
         return 0
+    if _prints_into(watched.log):
+        say("this command prints into that log: it is followed, and not printed")
+        return 0
     return _follow(workspace, watched)
+
+
+def _prints_into(log: Path) -> bool:
+    """Whether what is printed here is written into the log, which would then never end to grow."""
+    try:
+        return os.path.samestat(os.fstat(sys.stdout.fileno()), log.stat())
+    except (OSError, ValueError):
+        return False
 
 
 def _follow(workspace: Workspace, watched: Watched) -> int:

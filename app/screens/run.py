@@ -120,16 +120,17 @@ class RunScreen(Page):
             if self.is_current:
                 now = time.monotonic()
                 try:
-                    current = (app.backend.version(), milestones(self.run_at_hand))
-                    if current != seen and (current[1:] != seen[1:] or now >= next_detail):
-                        detail = app.backend.detail(run_id)
-                        seen, next_detail = current, now + DETAIL_SECONDS
-                        self._post(worker.is_cancelled, DetailRead(detail, app.backend.provenance(run_id)))
+                    # The log first: the detail may have to wait until the index has read a large one.
                     newest = app.backend.log_stamp(run_id)
                     if newest != stamp:
                         lines = app.backend.log(run_id, LOG_LINES)
                         stamp = newest
                         self._post(worker.is_cancelled, LogRead(run_id, lines))
+                    current = (app.backend.version(), milestones(self.run_at_hand))
+                    if current != seen and (current[1:] != seen[1:] or now >= next_detail):
+                        detail = app.backend.detail(run_id)
+                        seen, next_detail = current, now + DETAIL_SECONDS
+                        self._post(worker.is_cancelled, DetailRead(detail, app.backend.provenance(run_id)))
                 except YoloqatError as error:
                     if now - began > PATIENCE_SECONDS:
                         self._post(worker.is_cancelled, CallFailed(error, once=True))

@@ -12,7 +12,7 @@ from app.services.joining import EVENT_FILE, LOG, RESULTS, FoundRun, Piece, base
 from app.services.log_follower import Reading
 from app.services.names import check_name, free_name, naming, read_name
 from app.services.reading import MOST_CELLS, LogFile, read_log
-from app.services.trainer_options import take_options
+from app.services.trainer_options import take_options, take_told_options
 from engine.contracts.errors import YoloqatError
 from engine.contracts.imported import ImportRecord
 from engine.contracts.run_folder import Workspace
@@ -226,6 +226,7 @@ class _Gathering:
             if run.folder is not None:
                 for path, reason in take_options(run, by_path[run.folder]):
                     self._fail(path, reason, "options")
+            take_told_options(run)
         return runs
 
     def _take_told_folder(self, piece: Piece) -> None:

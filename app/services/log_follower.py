@@ -18,8 +18,9 @@ from engine.logs.parser import LogParser
 from engine.logs.progress import progress_fields
 
 _READ_BYTES = 1 << 20
-_COMMIT_BYTES = 16 << 20
-"""More is never read in one transaction, so that nobody waits long for the write lock."""
+_COMMIT_BYTES = 64 << 20
+_COMMIT_CELLS = 30_000
+"""What is read between two transactions: so many bytes, or some 8 MB of numbers, so that memory is bounded."""
 _HEAD_BYTES = 4096
 _TAIL_BYTES = 256
 
@@ -108,7 +109,7 @@ class LogFollower:
         return True
 
     def _read_some(self, store: Store, file: BinaryIO, finish: bool) -> bool:
-        """Read and commit at most `_COMMIT_BYTES`; False when there was nothing to do."""
+        """Read and commit at most `_COMMIT_BYTES` or `_COMMIT_CELLS`; False when there was nothing to do."""
         size = os.fstat(file.fileno()).st_size
         grown_after_the_end = self._finished and size != self._offset
         if grown_after_the_end or size < self._offset or fingerprint(file, self._offset) != self._fingerprint:
@@ -116,7 +117,7 @@ class LogFollower:
         file.seek(self._offset)
         rows = FactRows()
         read = 0
-        while read < _COMMIT_BYTES and (chunk := file.read(_READ_BYTES)):
+        while read < _COMMIT_BYTES and rows.cells < _COMMIT_CELLS and (chunk := file.read(_READ_BYTES)):
             rows.add(self._parser.feed(chunk))
             read += len(chunk)
         ends = finish and not self._finished and self._offset + read >= size

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from db.fact_rows import FactRows
 from engine.contracts.errors import YoloqatError
@@ -22,6 +23,7 @@ from engine.contracts.facts import (
     TrainingStarted,
     ValidationRow,
 )
+from engine.logs import told_options
 from engine.logs.dialects import describe
 from engine.logs.heads import training_starts
 from engine.logs.output_folder import told_folder
@@ -79,6 +81,8 @@ class LogPart:
     """Whether it tells of epochs, or of their start."""
     save_dir: str = ""
     """Where the trainer says that it saves to; empty where it does not say."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """What the trainer printed of its options and hyperparameters before its first epoch."""
     rates: dict[int, str] = field(default_factory=dict)
     """mAP@.5:.95 by epoch, as printed."""
     rows: FactRows | None = field(default_factory=FactRows)
@@ -110,10 +114,12 @@ class LogPart:
     @property
     def cells(self) -> int:
         """How many numbers the rows that are kept hold."""
-        return len(self.rows.metrics) + len(self.rows.evaluation_metrics) if self.rows is not None else 0
+        return self.rows.cells if self.rows is not None else 0
 
     def _take_word(self, fact: Fact) -> None:
         if isinstance(fact, Note):
+            if fact.kind in told_options.KINDS and not (self.epochs or self.evaluations):
+                self.options = {**told_options.told_options(fact.text), **self.options}
             if fact.kind == "foreign":
                 self.foreign = fact.text
             elif fact.kind == "options" or not self.save_dir:
@@ -178,6 +184,8 @@ class _Reader:
         self._digest = hashlib.sha256()
         self._is_event_file: bool | None = None
         self._sniffed = SNIFF_BYTES
+        self._cells = 0
+        """In the rows of the parts that have been read."""
 
     def feed(self, chunk: bytes) -> None:
         self.size += len(chunk)
@@ -225,3 +233,6 @@ class _Reader:
         part.sha256, self._digest = self._digest.hexdigest(), hashlib.sha256()
         part.lines, part.not_understood = part.parser.lines, part.parser.not_understood
         part.dialect = part.foreign or describe(part.parser.dialect or "")
+        if self._cells + part.cells > MOST_CELLS:
+            part.rows = None
+        self._cells += part.cells

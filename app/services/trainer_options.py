@@ -1,4 +1,4 @@
-"""The options that a trainer has left in the folder of its run."""
+"""The options that a trainer has left in the folder of its run, or has printed."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -26,6 +26,12 @@ def take_options(run: FoundRun, folder: RunDir) -> Iterator[tuple[Path, str]]:
         run.options = {**values, **run.options}
     if run.option_files:
         run.weights += _first_weights(run.options, folder.path, run.option_files[0])
+
+
+def take_told_options(run: FoundRun) -> None:
+    """Take the options that the newest of a run's logs has printed, where no file tells any."""
+    if not run.options:
+        run.options = next((piece.part.options for piece in reversed(run.consoles) if piece.part.options), {})
 
 
 def _first_weights(options: Mapping[str, Any], folder: Path, told_in: Path) -> list[tuple[str, Path]]:

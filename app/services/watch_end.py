@@ -14,7 +14,7 @@ from engine.contracts.spec import RunSpec
 from engine.contracts.watching import WatchRecord
 
 _HEAD_BYTES = 4 << 20
-"""Of a log, in which a trainer tells where it saves to."""
+"""Of a log, in which a trainer tells its options and where it saves to."""
 
 
 def end_watch(folder: RunFolder) -> None:
@@ -23,10 +23,16 @@ def end_watch(folder: RunFolder) -> None:
     files = [file for attempt in folder.attempts() if (file := _console(attempt)) is not None]
     spec = RunSpec.read(folder.spec)
     run = FoundRun(spec.name)
-    found = _trainers_folder(folder, spec)
+    part = _head(folder)
+    found = _trainers_folder(part, spec)
     if found is not None:
         run.folder, run.weights = found.path, found.weights
-        _take_options(run, found, folder, spec)
+        list(take_options(run, found))
+    run.options = run.options or spec.options or part.options
+    if run.options != spec.options:
+        temporary = folder.spec.with_suffix(".yaml.tmp")
+        spec.model_copy(update={"options": run.options}).write(temporary)
+        temporary.replace(folder.spec)
     kept = [file for file in before.files if not file.attempt and file.role == "options"]
     record = ImportRecord(
         folder=storable(found.path.absolute()) if found else before.folder,
@@ -47,21 +53,18 @@ def _console(attempt: AttemptFolder) -> SourceFile | None:
     )
 
 
-def _trainers_folder(folder: RunFolder, spec: RunSpec) -> RunDir | None:
-    """Where the trainer has saved to, by its own words, or else the folder of the log."""
-    log = Path(spec.imported_from or "")
+def _head(folder: RunFolder) -> LogPart:
+    """What the beginning of the log tells."""
     part = LogPart(0)
     with folder.attempts()[0].console.open("rb") as file:
         part.take(part.parser.feed(file.read(_HEAD_BYTES)))
+    return part
+
+
+def _trainers_folder(part: LogPart, spec: RunSpec) -> RunDir | None:
+    """Where the trainer has saved to, by its own words, or else the folder of the log."""
+    log = Path(spec.imported_from or "")
     bases = [Path(spec.cwd)] if spec.cwd else []
     if part.save_dir:
         return told_run_dir(part.save_dir, bases + bases_of(log))
     return run_dir(log.parent)
-
-
-def _take_options(run: FoundRun, found: RunDir, folder: RunFolder, spec: RunSpec) -> None:
-    list(take_options(run, found))
-    if run.options and run.options != spec.options:
-        temporary = folder.spec.with_suffix(".yaml.tmp")
-        spec.model_copy(update={"options": run.options}).write(temporary)
-        temporary.replace(folder.spec)

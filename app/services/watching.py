@@ -13,7 +13,7 @@ from app.services.joining import LOG, RESULTS, FoundRun, Piece, bases_of, told_r
 from app.services.names import check_name, free_name, naming, read_name
 from app.services.output_log import RunningProcess, find_log
 from app.services.reading import LogFile, read_log
-from app.services.trainer_options import take_options
+from app.services.trainer_options import take_options, take_told_options
 from engine.contracts.errors import YoloqatError
 from engine.contracts.imported import ImportRecord, storable
 from engine.contracts.process import ProcessIdentity
@@ -149,6 +149,7 @@ def _found_run(log: LogFile, path: Path, process: RunningProcess | None) -> Foun
     if folder is not None:
         run.folder = folder.path  # its weights change as long as it trains
         list(take_options(run, folder))
+    take_told_options(run)
     return run
 
 

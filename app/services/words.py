@@ -1,9 +1,20 @@
 """Times and sizes as people read them."""
 
+import re
 from datetime import UTC, datetime
 
 ABSENT = "–"
 """Where there is nothing to show."""
+_ENDS = re.compile(r"complete|stopped early|interrupted|crashed|out of memory|cut off")
+_LOST = re.compile(r", (?:all )?(losses nan)(?: since epoch \d+)?$")
+
+
+def ending(reason: str) -> str:
+    """How a log ended in short, of the same in full: `complete`, `cut off`, `losses nan`; empty where nothing tells."""
+    if lost := _LOST.search(reason):
+        return lost[1]
+    found = _ENDS.match(reason)
+    return found[0] if found else ""
 
 
 def duration(seconds: float | None) -> str:

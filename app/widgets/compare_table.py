@@ -10,8 +10,8 @@ from app.widgets.grid import Grid
 from app.widgets.lineage_table import difference
 from app.widgets.spans import Cell, clean, fit, width
 
-WIDEST = 30
-"""Longer values, such as paths, are cut."""
+WIDEST = 24
+"""Longer values, such as paths, are cut: two runs and the names of the rows stand in 80 columns."""
 TITLE = "title:"
 
 

@@ -94,6 +94,7 @@ class EvaluationTable(Grid):
     def show(self, detail: RunDetail) -> None:
         """Show the evaluations of a run."""
         if not detail.evaluations:
+            self.empty = ((f"No final evaluation{' yet' if detail.run.state.is_live else ''}.", "muted"),)
             self.set_columns((Column("metric", "", minimum=20),))
             self.set_rows((), lambda key: ())
             return

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from app.services.words import ending
 from app.widgets.glyphs import glyphs
 from app.widgets.spans import Span
 from db.views import RunView
@@ -39,6 +40,16 @@ LOOKS: dict[RunState, StateLook] = {
 }
 STALLED = StateLook("stalled", "stalled", "warn")
 STOPPING = StateLook("stopping", "stopping", "warn")
+ENDINGS = {
+    "complete": ("complete", ""),
+    "stopped early": ("early", ""),
+    "interrupted": ("stopped", "warn"),
+    "cut off": ("cut off", "warn"),
+    "crashed": ("crashed", "bad"),
+    "out of memory": ("oom", "bad"),
+    "losses nan": ("nan", "bad"),
+}
+"""Word and tone of the ways in which a log ends."""
 
 
 def look(run: RunView) -> StateLook:
@@ -51,9 +62,10 @@ def look(run: RunView) -> StateLook:
 
 
 def short_state(run: RunView) -> tuple[Span, ...]:
-    """`● running`: sign and word."""
+    """`● running`: sign and word; of a run that was not started here, how its log ended."""
     shown = look(run)
-    return ((f"{shown.sign} {shown.word}", shown.tone),)
+    word, tone = ENDINGS.get(ending(run.reason) if run.state is RunState.ENDED else "", (shown.word, shown.tone))
+    return ((f"{shown.sign} {word}", tone),)
 
 
 def long_state(run: RunView) -> tuple[Span, ...]:

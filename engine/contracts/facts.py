@@ -1,6 +1,7 @@
 """Facts: what the parsers of `engine/logs` read out of a console log.
 
-Numbers stay the text that was printed (`"0.4780"`, `"nan"`): the store keeps both the text and its value.
+Numbers stay the text that was printed (`"0.4780"`, `"nan"`): the store keeps both the text and its value. Nobody
+changes a fact: the two that come by the thousand are not frozen, for that makes them five times as fast.
 """
 
 from collections.abc import Mapping
@@ -8,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EpochRow:
     """The finished training line of one epoch."""
 
@@ -45,7 +46,7 @@ class Progress:
     """The running losses of a training bar."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ValidationRow:
     """One `all` or per-class row."""
 

@@ -4,7 +4,7 @@ The original writes bars to stderr and rows to stdout. Into one file they come o
 after the header of the next epoch. So a row is tied to the oldest validation bar that still waits for one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -197,23 +197,20 @@ class Assembler:
         if state.is_headed and state.validated == mark.epoch:
             state.validated = state.emitted = None  # it is run again
         state.is_headed = False
-        self._newest = place_of(mark, self._state) or self._newest
+        bar = mark.bar
+        if bar is not None and bar.done is not None and bar.total is not None:
+            self._newest = "train", bar, mark.epoch, mark.last_epoch, mark.values
         state.epoch, state.last_epoch = mark.epoch, mark.last_epoch
         state.completed = False
         state.era += 1
         state.rows_open = False
-        complete = mark.bar.is_complete if mark.bar else None
-        row: dict[str, Any] = {
-            "epoch": mark.epoch,
-            "last_epoch": mark.last_epoch,
-            "values": dict(mark.values),
-            "seconds": mark.bar.elapsed_seconds if mark.bar else None,
-        }
+        complete = bar.is_complete if bar else None
+        seconds = bar.elapsed_seconds if bar else None
         if complete:
             state.pending = None
-            facts += self._emit_epoch(row)
-        else:
-            state.pending = row | {"cut": complete is None}
+            return facts + self._emit_epoch(mark.epoch, mark.last_epoch, mark.values, seconds)
+        row = {"epoch": mark.epoch, "last_epoch": mark.last_epoch, "values": dict(mark.values), "seconds": seconds}
+        state.pending = row | {"cut": complete is None}
         return facts
 
     def _close_epoch(self, *, validated: bool) -> list[Fact]:
@@ -226,17 +223,17 @@ class Assembler:
         row, self._state.pending = self._state.pending, None
         if row is None or not (row["cut"] or validated):
             return []
-        return self._emit_epoch(row if row.pop("cut") else row | {"values": {}, "seconds": None})
+        return self._emit_epoch(**(row if row.pop("cut") else row | {"values": {}, "seconds": None}))
 
-    def _emit_epoch(self, row: dict[str, Any]) -> list[Fact]:
+    def _emit_epoch(self, epoch: int, last_epoch: int, values: Mapping[str, str], seconds: float | None) -> list[Fact]:
         state = self._state
-        key = [row["epoch"], row["last_epoch"], row["values"]]
+        key = [epoch, last_epoch, values]
         if state.emitted == key:
             return []
-        if state.emitted is None or state.emitted[0] != row["epoch"]:
+        if state.emitted is None or state.emitted[0] != epoch:
             state.validated = None
         state.emitted = key
-        return [*tell_format(state, row["epoch"], row["last_epoch"]), EpochRow(**row)]
+        return [*tell_format(state, epoch, last_epoch), EpochRow(epoch, last_epoch, values, seconds)]
 
     def _take_result(self, mark: ResultsRow) -> list[Fact] | None:
         facts = facts_of_result(self._state, mark)
@@ -265,11 +262,11 @@ class Assembler:
 
     def _take_validation_titles(self, mark: ValidationBar) -> list[Fact]:
         state = self._state
+        if self._titles.metrics == mark.metrics and state.dialect == mark.dialect:
+            return []
         metrics = None if mark.metrics is None else list(mark.metrics)
         if state.dialect != mark.dialect:
             state.columns = state.first_epoch = None
-        elif state.metrics == metrics:
-            return []
         state.dialect, state.metrics = mark.dialect, metrics
         self._titles = self._current_titles()
         if state.first_epoch is None and mark.first_epoch is not None and state.epoch is not None:

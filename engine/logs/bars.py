@@ -10,7 +10,12 @@ _BAR = re.compile(
     r"(?: ?(?P<done>\d{1,15})/(?P<total>\d{1,15})(?!\d)"
     r"(?: \[(?P<elapsed>[\d:]+)<(?P<remaining>[\d:]+|\?)(?:, *(?P<rate>[^\]\[]{1,24}))?(?P<end>\])?)?)?"
 )
+WHOLE_BAR = r"(\d{1,3})%\|[^|\r\n]{0,300}\| ?(\d{1,15})/(\d{1,15}) \[([\d:]+)<([\d:]+|\?), *([^\]\[]{1,24})\]"
+"""A bar that nothing has cut. Its six groups are the last arguments of `whole_bar`."""
+_WHOLE = re.compile(WHOLE_BAR)
 _CLOCK = re.compile(r"\d{1,9}(?::\d{1,2}){1,2}")
+
+_MOST_PERCENT_DIGITS = 3
 
 
 class BarText(NamedTuple):
@@ -40,6 +45,11 @@ def find_bar(text: str) -> BarText | None:
     percent = text.find("%")
     if percent < 0:
         return None
+    start = percent
+    while percent - start < _MOST_PERCENT_DIGITS and start and text[start - 1].isdecimal():
+        start -= 1
+    if whole := _WHOLE.match(text, start):
+        return whole_bar(start, whole.end(), *whole.groups())
     match = _BAR.search(text, max(percent - 3, 0))  # no bar begins sooner, and most lines have long descriptions
     if match is None:
         return None
@@ -57,6 +67,13 @@ def find_bar(text: str) -> BarText | None:
         remaining_seconds=seconds(match["remaining"]) if match["rate"] else None,
         rate=(match["rate"] or "").strip() if match["end"] else "",
     )
+
+
+def whole_bar(
+    start: int, end: int, percent: str, done: str, total: str, elapsed: str, remaining: str, rate: str
+) -> BarText:
+    """The bar that `WHOLE_BAR` has matched."""
+    return BarText(start, end, int(percent), int(done), int(total), seconds(elapsed), seconds(remaining), rate.strip())
 
 
 @lru_cache(maxsize=1024)

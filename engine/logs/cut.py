@@ -9,7 +9,9 @@ from engine.logs.marks import CocoNumber, EpochMetrics, Mark, MetricsRow, Result
 def without_last_number(mark: Mark) -> Mark | None:
     """The mark of a line without a line feed; None when nothing is left of it."""
     match mark:
-        case MetricsRow() | EpochMetrics():
+        case MetricsRow():
+            return mark._replace(values=_all_but_last(mark.values))
+        case EpochMetrics():
             return replace(mark, values=_all_but_last(mark.values))
         case ResultsRow():
             values, metrics = (

@@ -43,4 +43,4 @@ def read(line: str) -> EpochHeader | None:
 
 def trainer_of(text: str) -> str | None:
     """Whose line it is, of the trainers that are known and not read."""
-    return next((name for name, pattern in _TRAINERS if pattern.match(text)), None)
+    return None if text[:1].islower() else next((name for name, pattern in _TRAINERS if pattern.match(text)), None)

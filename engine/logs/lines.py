@@ -1,5 +1,6 @@
 """Bytes of a log → logical lines: what a terminal would still show of each line."""
 
+from itertools import islice
 from typing import Any
 
 MOST_BYTES = 1 << 20
@@ -18,15 +19,15 @@ class LineSplitter:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The lines that the chunk completes, blank ones left out, without white space at their end."""
-        end = chunk.rfind(b"\n")
-        if end < 0:
+        if b"\n" not in chunk:
             self._extend(chunk)
             return []
-        first, *others = chunk[:end].split(b"\n")
-        self._extend(first)
+        parts = chunk.split(b"\n")
+        rest = parts.pop()
+        self._extend(parts[0])
         lines = [self._take()]
-        lines += map(last_frame, others)
-        self._extend(chunk[end + 1 :])
+        lines += map(last_frame, islice(parts, 1, None))
+        self._extend(rest)
         return [line for line in lines if line]
 
     def finish(self) -> list[bytes]:

@@ -54,8 +54,7 @@ class ValidationBar(NamedTuple):
     """Whether the dialect writes rows right after their bar, never after the next one."""
 
 
-@dataclass(frozen=True, slots=True)
-class MetricsRow:
+class MetricsRow(NamedTuple):
     """The `all` row or a class's row."""
 
     class_name: str

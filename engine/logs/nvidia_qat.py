@@ -1,6 +1,6 @@
 """The dialect of NVIDIA's quantization-aware training of YOLOv7, which evaluates with YOLOv7's own table.
 
-It prints the loss of single iterations and never an epoch's, so an epoch's row holds no loss.
+It prints the loss of single iterations and never an epoch's: an epoch's row holds that of its last one, by that name.
 """
 
 import re
@@ -14,30 +14,41 @@ from engine.logs.titles import Titles
 
 NAME = "nvidia-qat"
 VERIFIED = True
+LOSS = "last_iteration_loss"
 _ITERATION = re.compile(
-    rf"QAT Finetuning (?P<epoch>\d{{1,7}}) / (?P<last>\d{{1,7}}), Loss: {NUMBER}, "
+    rf"QAT Finetuning (?P<epoch>\d{{1,7}}) / (?P<last>\d{{1,7}}), Loss: (?P<loss>{NUMBER}), "
     r"LR: (?P<rate>\d{1,9}(?:\.\d{1,20})?(?:e[-+]\d\d)?)(?=$|[: ])"
 )
 _LAYER = re.compile(rf"Top\d{{1,3}}: Using fp16 \S{{1,100}}, ap = {NUMBER}")
-_KNOWN = ("QAT Finished", "Supervision: ", "Rules: ", "Quantization : ")
+_KNOWN = (
+    "Prepare Model ....",
+    "Prepare Dataset ....",
+    "Begining Calibration ....",
+    "Begining Finetune ....",
+    "Quantization : ",
+    "Rules: model.",
+    "Supervision: model.",
+    "QAT Finished",
+)
+"""What it prints beside its rows, in its own spelling."""
 
 
 def read_titles(text: str) -> list[Mark]:
     line = text.strip()
     match = _ITERATION.match(line)
     if match is None:
+        if line.startswith(_KNOWN):
+            return [Understood()]
         return [Note("layer sensitivity", line)] if line.startswith("Top") and _LAYER.fullmatch(line) else []
-    rate = {"lr/0": match["rate"]}
-    return [EpochBar(int(match["epoch"]), int(match["last"]), rate, find_bar(text), dialect=NAME, first_epoch=1)]
+    values = {LOSS: match["loss"], "lr/0": match["rate"]}
+    return [EpochBar(int(match["epoch"]), int(match["last"]), values, find_bar(text), dialect=NAME, first_epoch=1)]
 
 
 def read(text: str, titles: Titles) -> list[Mark]:
     line = text.strip()
-    if line.startswith(("QAT Finetuning", "Top")):
-        return read_titles(line)
     if line.startswith("Save qat model to "):
         return [Note("checkpoint", line)]
-    if line.startswith(_KNOWN):
-        return [Understood()]
+    if line.startswith(("Top", *_KNOWN, "QAT Finetuning")):
+        return read_titles(line)
     marks = yolov7.read(text, Titles(yolov7.NAME))
     return [mark._replace(dialect=NAME) if isinstance(mark, ValidationBar) else mark for mark in marks]

@@ -9,6 +9,7 @@ from engine.logs import (
     nvidia_qat,
     nvidia_summary,
     pycocotools,
+    python_errors,
     results_csv,
     results_txt,
     tensorboard,
@@ -26,15 +27,17 @@ from engine.logs.lines import LineSplitter
 from engine.logs.marks import EpochHeader, Mark
 from engine.logs.python_errors import TracebackReader
 from engine.logs.state import Evaluation, State
-from engine.logs.text import MOST_CHARACTERS, decode, without_prefix
-from engine.logs.titles import Dialect
+from engine.logs.text import MOST_CHARACTERS, decode, harmless, without_prefix
+from engine.logs.titles import Dialect, Titles
 
 _FILES: tuple[Dialect, ...] = (results_txt, results_csv)
 """Files of their own: in the midst of a log their rows would only repeat it."""
 DIALECTS: tuple[Dialect, ...] = (yolov7, yolov5, ultralytics, yolov6, nvidia_qat, trtexec, *_FILES)
 """In the order in which they are asked whether a line is theirs. Before any titles, a log is taken for YOLOv7's."""
 _BY_NAME = {dialect.NAME: dialect for dialect in DIALECTS}
-VERSION = 4
+_RARE = tuple(word.encode() for word in (*yoloqat_events.WORDS, *python_errors.WORDS))
+"""One of these stands in each line that tells an event of ours or begins an error: most pieces of a log hold none."""
+VERSION = 5
 """Of the facts and of the stored state. A log that an older parser has read is read again."""
 
 
@@ -55,6 +58,8 @@ class LogParser:
         self._splitter = LineSplitter()
         self._assembler = Assembler()
         self._tracebacks = TracebackReader()
+        self._repeated: tuple[bytes, Titles, list[Mark]] | None = None
+        """The last line of titles, what stood above it, and its marks: it is the same above each epoch."""
 
     def feed(self, chunk: bytes) -> list[Fact]:
         """The facts that the next bytes bring. Bars in progress are not among them: see `progress`."""
@@ -66,8 +71,11 @@ class LogParser:
 
     def _lines_of(self, chunk: bytes) -> list[Fact]:
         facts: list[Fact] = []
-        for line in self._splitter.feed(chunk):
-            facts += self._read_line(line)
+        lines = self._splitter.feed(chunk)
+        together = b"\n".join(lines)
+        is_plain = not any(word in together for word in _RARE)
+        for line in lines:
+            facts += self._read_line(line, is_plain=is_plain)
         return facts
 
     def finish(self) -> list[Fact]:
@@ -150,28 +158,55 @@ class LogParser:
         self.lines, self.not_understood = reader.records.records, reader.not_understood
         return facts
 
-    def _read_line(self, line: bytes, *, is_whole: bool = True) -> list[Fact]:
+    def _read_line(self, line: bytes, *, is_whole: bool = True, is_plain: bool = False) -> list[Fact]:
+        """The facts of a line.
+
+        Args:
+            is_whole: a line feed ends it.
+            is_plain: none of the rare words stands in its bytes.
+        """
         self.lines += 1
-        text = without_prefix(decode(line))
-        event = yoloqat_events.read(text)
-        if event is not None:
-            return self._assembler.take(event) or []
+        is_plain = is_plain and not self._tracebacks.is_open
+        repeated = self._repeated
+        if is_plain and repeated and line == repeated[0] and self._assembler.titles is repeated[1]:
+            return self._take_all(repeated[2]) or []
+        text = line.decode("utf-8", errors="replace")
+        if not text.isprintable():
+            text, is_plain = harmless(text), False  # the sequences may have stood within a word
+        text = without_prefix(text)
+        if not is_plain:
+            told = self._read_rare(text)
+            if told is not None:
+                return told
         text = text[:MOST_CHARACTERS]
         if not text:
             return []
-        errors = self._tracebacks.read(text)
-        if errors is not None:
-            return errors
-        facts: list[Fact] | None = None
-        for mark in self._marks(text):
-            believed = mark if is_whole else without_last_number(mark)
-            taken = None if believed is None else self._assembler.take(believed)
-            if taken is not None:
-                facts = [*(facts or []), *taken]
+        titles = self._assembler.titles
+        marks = self._marks(text)
+        if is_plain and len(marks) == 1 and isinstance(marks[0], EpochHeader):
+            self._repeated = line, titles, marks
+        facts = self._take_all(marks if is_whole else [m for mark in marks if (m := without_last_number(mark))])
         if facts is None:
             self.not_understood += 1
             return self._assembler.take_foreign(text)
         return facts
+
+    def _take_all(self, marks: list[Mark]) -> list[Fact] | None:
+        """The facts of a line's marks; None when none of them was understood."""
+        facts: list[Fact] | None = None
+        for mark in marks:
+            taken = self._assembler.take(mark)
+            if taken is not None:
+                facts = [*facts, *taken] if facts else taken
+        return facts
+
+    def _read_rare(self, text: str) -> list[Fact] | None:
+        """The facts of our own events and of errors; None of other lines."""
+        event = yoloqat_events.read(text)
+        if event is not None:
+            return self._assembler.take(event) or []
+        text = text[:MOST_CHARACTERS]
+        return self._tracebacks.read(text) if text else None
 
     def _marks(self, text: str) -> list[Mark]:
         """What the dialect of the last titles reads in the line, or else the first one for which it is titles."""

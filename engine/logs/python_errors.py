@@ -6,6 +6,8 @@ from typing import Any
 from engine.contracts.facts import Crash, Fact, OutOfMemory
 
 _BEGIN = "Traceback (most recent call last):"
+WORDS = (_BEGIN, "emory", "alloc_cpu", "oom")
+"""One of them stands in each line that means something here while no traceback is open."""
 _ERROR = re.compile(r"[A-Za-z_][\w.]*(?:: .*|:)?$")
 _OUT_OF_MEMORY = re.compile(
     r"(?:torch\.(?:cuda\.)?)?OutOfMemoryError: |RuntimeError: CUDA (?:error: )?out of memory|CUDA out of memory\. Tried"
@@ -23,6 +25,11 @@ class TracebackReader:
     def __init__(self, lines: list[str] | None = None) -> None:
         self._lines: list[str] | None = lines
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the line that names the error is still to come."""
+        return self._lines is not None
+
     def read(self, text: str) -> list[Fact] | None:
         """The facts of a line; None when it belongs to no traceback and tells of no memory that ran out.
 
@@ -33,7 +40,7 @@ class TracebackReader:
             self._lines = [_BEGIN]
             return []
         if self._lines is None and "emory" not in text and "alloc_cpu" not in text and "oom" not in text:
-            return None  # as nearly all lines are; the rest of this is dear
+            return None
         line = text.strip()
         if self._lines is None:
             return [OutOfMemory(line[:_MOST_CHARACTERS])] if _OUT_OF_MEMORY.match(line) else None

@@ -10,6 +10,7 @@ from engine.logs.marks import EpochBar, Mark, MetricsRow, OtherBar, ValidationBa
 from engine.logs.text import NUMBER
 from engine.logs.thin_bars import find_any_bar
 from engine.logs.titles import Titles
+from engine.logs.whole_rows import FIELDS, fields, read_whole
 
 METRICS = ("P", "R", "mAP@.5", "mAP@.5:.95")
 """The names of the store, whatever a trainer calls them."""
@@ -23,11 +24,9 @@ RENAMED = {
 
 _EPOCH = re.compile(r"(\d{1,7})/(\d{1,7})")
 _NUMBER = re.compile(NUMBER)
-_FIELDS = {
-    "gpu_mem": re.compile(r"\d[\d.e+]{0,12}G"),
-    "labels": re.compile(r"\d{1,9}"),
-    "img_size": re.compile(r"\d{1,6}"),
-}
+_FIELDS = {name: re.compile(pattern) for name, pattern in FIELDS.items()}
+_LAST = frozenset("0123456789.nf")
+"""Last characters of numbers, `nan` and `inf`."""
 _COUNT = re.compile(r"\d{1,12}")
 _VALIDATION = re.compile(r"Class\s+Images\s+(?:Labels|Targets|Instances)\s+(?P<metrics>\S.*)")
 _GROUPS = {"": "", "Box": "", "Mask": "(M)", "Pose": "(P)"}
@@ -37,6 +36,9 @@ _SPELLINGS = ({"P"}, {"R"}, {"mAP@.5", "mAP50"}, {"mAP@.5:.95", "mAP50-95"})
 
 def read(text: str, titles: Titles, dialect: str) -> list[Mark]:
     """The marks of a line, its titles of an epoch apart; empty when it is not understood."""
+    whole = read_whole(text, titles.columns, titles.metrics)
+    if whole is not None:
+        return [whole]
     line = text.strip()
     if line.startswith("Class ") and "Images" in line:
         return read_validation_titles(line, dialect)
@@ -51,16 +53,22 @@ def read(text: str, titles: Titles, dialect: str) -> list[Mark]:
 def read_validation_titles(line: str, dialect: str) -> list[Mark]:
     """The titles of a validation, if all metrics that they name are known, and what stands behind their bar."""
     bar = find_any_bar(line)
-    match = _VALIDATION.match(line if bar is None else line[: bar.start].rstrip())
-    if match is None:
+    named = _validation(line if bar is None else line[: bar.start].rstrip())
+    if named is None:
         return []
-    metrics = _metrics(match["metrics"])
-    if metrics is None:
-        return []
-    titles = ValidationBar(
-        bar, dialect, metrics, first_epoch=1 if "Box(" in match["metrics"] else 0, is_in_order="Instances" in line
-    )
+    metrics, first_epoch, is_in_order = named
+    titles = ValidationBar(bar, dialect, metrics, first_epoch, is_in_order)
     return [titles] if bar is None else [titles, *_behind(line, bar, metrics)]
+
+
+@lru_cache(maxsize=64)
+def _validation(titles: str) -> tuple[tuple[str, ...], int, bool] | None:
+    """Names of the metrics, what the dialect with such titles counts epochs from, and whether its rows are in order."""
+    match = _VALIDATION.match(titles)
+    metrics = _metrics(match["metrics"]) if match else None
+    if match is None or metrics is None:
+        return None
+    return metrics, 1 if "Box(" in match["metrics"] else 0, "Instances" in titles
 
 
 def _behind(line: str, bar: BarText, metrics: tuple[str, ...] | None) -> list[Mark]:
@@ -83,8 +91,7 @@ def _read_description(line: str, bar: BarText | None, columns: tuple[str, ...] |
 @lru_cache(maxsize=64)
 def _whole_row(columns: tuple[str, ...]) -> re.Pattern[str]:
     """An uncut row, which nearly all are: a number for each column and a colon before the bar."""
-    fields = [_FIELDS.get(name, _NUMBER).pattern for name in columns]
-    return re.compile(r"(\d{1,7})/(\d{1,7})" + "".join(rf"\s+({field})" for field in fields) + r":\s*")
+    return re.compile(rf"(\d{{1,7}})/(\d{{1,7}}){fields(columns)}:\s*")
 
 
 def read_row(line: str, bar: BarText | None, columns: tuple[str, ...]) -> EpochBar | None:
@@ -93,6 +100,8 @@ def read_row(line: str, bar: BarText | None, columns: tuple[str, ...]) -> EpochB
     Args:
         line: what stands before the bar.
     """
+    if not line[:1].isdecimal():
+        return None
     if match := _whole_row(columns).fullmatch(line):
         epoch, last, *numbers = match.groups()
         return EpochBar(int(epoch), int(last), dict(zip(columns, numbers, strict=True)), bar)
@@ -113,7 +122,6 @@ def read_row(line: str, bar: BarText | None, columns: tuple[str, ...]) -> EpochB
     return EpochBar(int(epoch[1]), int(epoch[2]), dict(zip(columns, numbers, strict=False)), bar)
 
 
-@lru_cache(maxsize=64)
 def _metrics(titles: str) -> tuple[str, ...] | None:
     """Names of the store; None when one isn't known. The terminal's edge may have cut the last group of four."""
     is_whole = titles.endswith(":")
@@ -145,7 +153,7 @@ def _begins(name: str, spellings: set[str]) -> bool:
 
 def read_metrics(line: str, metrics: tuple[str, ...] | None) -> MetricsRow | None:
     """A row of a validation under its titles: a name, two counts, and just as many numbers as there are metrics."""
-    if not metrics:
+    if not metrics or line[-1:] not in _LAST:
         return None
     fields = line.rsplit(None, len(metrics) + 2)
     if len(fields) != len(metrics) + 3 or len(fields[0]) > 200 or _EPOCH.match(fields[0]):

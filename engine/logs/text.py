@@ -28,9 +28,13 @@ _SRUN_CHARACTERS = 10
 def decode(line: bytes) -> str:
     """The line as text: no escape sequences, no control characters but the tab."""
     text = line.decode("utf-8", errors="replace")
-    if text.isprintable():
-        return text
-    return _CONTROL.sub("", _ESCAPE.sub("", text))
+    return text if text.isprintable() else harmless(text)
+
+
+def harmless(text: str) -> str:
+    """The text without escape sequences and control characters other than the tab."""
+    text = _ESCAPE.sub("", text) if "\x1b" in text else text
+    return text if text.isprintable() else _CONTROL.sub("", text)
 
 
 def without_prefix(text: str) -> str:

@@ -6,6 +6,8 @@ from engine.contracts.facts import CheckpointStripped, Crash, ModelSummary, Note
 from engine.logs.marks import Evaluating, HeadMissing, LayersFused, Mark, NewProcess, Understood
 from engine.logs.text import COUNT, DECIMAL
 
+_BEGINNINGS = frozenset("SOVFs0123456789")
+"""First letters of most of what is known here, so that nearly all other lines cost one look."""
 _GROUPED = r"(\d{1,3}(?:,\d{3}){1,4}|\d{1,15})"
 """A whole number, with commas between thousands or without."""
 _SUMMARY = re.compile(
@@ -33,6 +35,9 @@ _WEIGHTS = re.compile(r"\bweights=\[?['\"]([^'\"]*)['\"]")
 _WORKERS = re.compile(r"Using \d+ dataloader workers")
 _LAYER = re.compile(r"\s*\d+\s*(?:-?\d+|\[[-\d, ]+\])\s+\d+\s+\d+\s{2}[\w.]+\s+\[")
 
+_MODULE = re.compile(r"\)$|\([\w.]{1,60}\): [A-Z]\w{0,60}\(|(?:Model: )?[A-Z]\w{0,60}\($")
+"""A line of a module as PyTorch prints it."""
+
 _NOTES = (
     ("hyperparameters: ", "hyperparameters"),
     ("Transferred ", "transferred"),
@@ -57,6 +62,7 @@ _NOTES = (
     ("val: WARNING", "warning"),
     ("Loss is NaN", "warning"),
 )
+_NOTED = tuple(beginning for beginning, _ in _NOTES)
 _KNOWN = (
     "tensorboard: ",
     "TensorBoard: ",
@@ -87,6 +93,7 @@ _KNOWN = (
     "slurmstepd: ",
     "To update EarlyStopping(",
 )
+_PATTERNS = (_LAYER, _MODULE, _WORKERS, _ROUNDED_SUMMARY)
 
 
 def read(line: str) -> Mark | None:
@@ -95,24 +102,25 @@ def read(line: str) -> Mark | None:
         fused, layers, parameters, gradients, gflops = match.groups()
         parameters, gradients = parameters.replace(",", ""), gradients.replace(",", "")
         return ModelSummary(int(layers), int(parameters), int(gradients), gflops, fused=fused is not None)
-    if match := _STARTED.match(line):
-        return TrainingStarted(int(match[1]))
-    if match := _COMPLETED.match(line):
-        return TrainingCompleted(int(match[1]), match[2])
-    if match := _STRIPPED.match(line):
-        return CheckpointStripped(match[1], match[3], match[2])
-    if match := _VALIDATING.match(line):
-        return Evaluating(match[1])
-    if line.startswith(("slurm", "srun")) and _CANCELLED.match(line):
-        return Crash(line, line)
-    if line.startswith("Fusing layers..."):
-        return LayersFused()
+    if line[:1] in _BEGINNINGS:
+        if match := _STARTED.match(line):
+            return TrainingStarted(int(match[1]))
+        if match := _COMPLETED.match(line):
+            return TrainingCompleted(int(match[1]), match[2])
+        if match := _STRIPPED.match(line):
+            return CheckpointStripped(match[1], match[3], match[2])
+        if match := _VALIDATING.match(line):
+            return Evaluating(match[1])
+        if line.startswith(("slurm", "srun")) and _CANCELLED.match(line):
+            return Crash(line, line)
+        if line.startswith("Fusing layers..."):
+            return LayersFused()
     return _read_start(line) or _read_note(line)
 
 
 def is_banner(line: str) -> bool:
     """Whether a trainer says with this line what it is and what it runs on."""
-    return bool(_BANNER.match(line) or _ULTRALYTICS.match(line))
+    return line.startswith(("YOLO", "yoloqat", "Ultralytics")) and bool(_BANNER.match(line) or _ULTRALYTICS.match(line))
 
 
 def is_options(line: str) -> bool:
@@ -132,10 +140,12 @@ def _read_start(line: str) -> NewProcess | None:
 def _read_note(line: str) -> Mark | None:
     if line.startswith("Streaming output truncated to the last"):
         return HeadMissing()
-    if match := _CLEARML.match(line):
+    if " - clearml" in line and (match := _CLEARML.match(line)):
         return Understood() if match["level"] in ("DEBUG", "INFO") else Note("warning", line)
-    for beginning, kind in _NOTES:
-        if line.startswith(beginning):
-            return Note(kind, line)
-    is_known = line.startswith(_KNOWN) or _LAYER.match(line) or _WORKERS.match(line) or _ROUNDED_SUMMARY.match(line)
-    return Understood() if is_known or "UserWarning: " in line or line.startswith("return _VF.") else None
+    if line.startswith(_NOTED):
+        return next(Note(kind, line) for beginning, kind in _NOTES if line.startswith(beginning))
+    if "ignoring corrupt image/label: " in line or line.endswith("duplicate labels removed"):
+        return Note("warning", line)
+    is_known = line.startswith(_KNOWN) or any(pattern.match(line) for pattern in _PATTERNS)
+    is_warning = "UserWarning: " in line or "TracerWarning: " in line
+    return Understood() if is_known or is_warning or line.startswith("return _VF.") else None

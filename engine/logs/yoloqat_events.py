@@ -5,6 +5,8 @@ from typing import Any
 from engine.contracts.events import PREFIX, parse
 from engine.contracts.facts import StageEvent
 
+WORDS = (PREFIX,)
+"""One of them stands in each line of this kind."""
 _DEEPEST = 20
 _LARGEST = 1 << 63
 

@@ -15,13 +15,23 @@ _EVALUATED = re.compile(
     rf"Epoch: (?P<epoch>\d{{1,7}}) \| mAP@0\.5: (?P<half>{NUMBER}) \| mAP@0\.50:0\.95: (?P<all>{NUMBER})"
 )
 _COMPLETED = re.compile(rf"Training completed in ({DECIMAL}) hours\.")
-_KNOWN = ("Training start...", "Evaluating speed.", "Evaluating mAP by pycocotools.", "Saving runs/")
+_KNOWN = (
+    "Train: Checking formats of ",
+    "Train: Final numbers of valid images: ",
+    "Val: Final numbers of valid images: ",
+    "Convert to COCO format",
+    "Training start...",
+    "Evaluating speed.",
+    "Evaluating mAP by pycocotools.",
+    "Saving runs/",
+)
 
 
 def read_titles(text: str) -> list[Mark]:
-    match = _TITLES.fullmatch(text.strip())
+    line = text.strip()
+    match = _TITLES.fullmatch(line)
     if match is None:
-        return []
+        return [Understood()] if line.startswith(_KNOWN) else []
     losses = match["losses"].split()
     columns = (*(["lr/0"] if match["lr"] else []), *losses)
     return [EpochHeader(NAME, columns)] if len(set(losses)) == len(losses) else []
@@ -34,7 +44,7 @@ def read(text: str, titles: Titles) -> list[Mark]:
     if match := _COMPLETED.match(line):
         return [TrainingCompleted(None, match[1])]
     if line.startswith(_KNOWN):
-        return [Understood()]
+        return read_titles(line)
     return [_named(mark) for mark in tables.read(line, titles, NAME)]
 
 

@@ -16,6 +16,7 @@ from engine.logs.marks import (
 )
 from engine.logs.text import NUMBER
 from engine.logs.titles import Titles
+from engine.logs.whole_rows import read_whole
 
 NAME = "yolov7"
 VERIFIED = True
@@ -44,6 +45,9 @@ def read(text: str, titles: Titles) -> list[Mark]:
         text: the line without escape sequences.
         titles: the last ones, none before the first of a log.
     """
+    whole = read_whole(text, titles.columns, METRICS)
+    if whole is not None:
+        return [whole]
     line = text.strip()
     bar = find_bar(line)
     mark = _read_description(line if bar is None else line[: bar.start], bar, text, titles.columns)

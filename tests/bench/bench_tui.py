@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from app.application import YoloqatApp
+from app.backend import Backend
+from app.screens.run import RunScreen
 from app.widgets.chart import Chart, Series, draw
 from app.widgets.runs_table import RunsTable
-from tests.app.tui.fakes import FakeBackend, pipeline_runs, run, until
+from tests.app.tui.fakes import FakeBackend, pipeline_runs, run, screen_text, until
+from tests.bench.bench_logs import LOGS, SIZE, workspace_with
 
 pytestmark = pytest.mark.bench
 RUNS = 1000
@@ -45,6 +48,31 @@ async def test_a_thousand_runs(tmp_path: Path) -> None:
         figures["cursor key with its summary, CPU ms"] = cpu_milliseconds(start) / 20
     for name, value in figures.items():
         print(f"{name:<40} {value:8.1f}")
+
+
+@pytest.mark.parametrize("name", list(LOGS)[:3])
+async def test_the_end_of_a_large_log(tmp_path: Path, shared: Path, name: str) -> None:
+    """From opening the run, which nobody has indexed yet, to the last line of its log on the screen."""
+    workspace, console = workspace_with(tmp_path / "workspace", (shared / "logs" / name).read_bytes(), SIZE)
+    app = YoloqatApp(lambda: Backend.open(str(workspace.path)))
+    found = []
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.runs, seconds=60)
+        for number in range(5):
+            with console.open("a") as file:
+                file.write(f"\nthe very last line {number}\n")
+            screen = RunScreen(app.runs[0].id, pane="log")
+            begun = time.perf_counter()
+            app.push_screen(screen)
+            while f"the very last line {number}" not in screen_text(app):
+                await pilot.pause(0.005)
+                assert time.perf_counter() - begun < 60
+            found.append(time.perf_counter() - begun)
+            app.pop_screen()
+            await pilot.pause()
+    size = console.stat().st_size / 1e6
+    console.unlink()
+    print(f"end of {name} at {size:.0f} MB on the screen, ms: {' '.join(f'{1e3 * one:.0f}' for one in found)}")
 
 
 @pytest.mark.parametrize(("curves", "points"), [(1, 300), (8, 300), (8, 10_000)])

@@ -1,7 +1,7 @@
 """Coverage-guided fuzzing of what is read beside the lines of logs: `python -m tests.fuzz.fuzz_files CORPUS [options]`.
 
 The first byte of an input says what the others are: the events of a TensorBoard file, which get their checksums here,
-for no fuzzer finds those; a file of hyperparameters; the output of trtexec. Otherwise as `fuzz_logs`.
+for no fuzzer finds those; a file of hyperparameters; what trtexec printed; a line of options. Otherwise as `fuzz_logs`.
 """
 
 import json
@@ -17,10 +17,13 @@ with atheris.instrument_imports(include=["engine.logs"]):
     from engine.logs.benchmarks import payload_of
     from engine.logs.hyperparameters import MOST_BYTES, parse_hyperparameters
     from engine.logs.tensorboard import masked_crc
+    from engine.logs.text import MOST_CHARACTERS, decode
+    from engine.logs.told_options import told_options
     from engine.logs.trtexec import parse_trtexec
 
 from tests.engine.logs.event_files import event, ultralytics, written, yolov7
 from tests.engine.logs.test_hyperparameters import ARGS, HYP, OPT
+from tests.engine.logs.test_told_options import NAMESPACE
 from tests.fuzz.fuzz_logs import FIXTURES, check, texts
 
 BETWEEN = b"\xff\x00\xff"
@@ -56,6 +59,13 @@ def check_trtexec(data: bytes) -> None:
     harmless([payload, asdict(result)])
 
 
+def check_told_options(data: bytes) -> None:
+    """Options of a line of a log can be stored, and are no more than the line."""
+    found = told_options(decode(data)[:MOST_CHARACTERS])
+    assert len(json.dumps(found, allow_nan=False)) < 12 * MOST_CHARACTERS
+    harmless(found)
+
+
 def harmless(value: object) -> None:
     """No text commands the terminal, and all can be stored."""
     for text in texts(value):
@@ -63,7 +73,12 @@ def harmless(value: object) -> None:
         text.encode()
 
 
-CHECKS: tuple[Callable[[bytes], None], ...] = (check_events, check_hyperparameters, check_trtexec)
+CHECKS: tuple[Callable[[bytes], None], ...] = (
+    check_events,
+    check_hyperparameters,
+    check_trtexec,
+    check_told_options,
+)
 
 
 def check_any(data: bytes) -> None:
@@ -85,7 +100,8 @@ def seeds() -> list[bytes]:
         events.append(BETWEEN.join(parts))
     options = [text.encode() for text in (OPT, HYP, ARGS)]
     outputs = [path.read_bytes() for path in sorted(FIXTURES.glob("trtexec*"))]
-    return [bytes([kind]) + data for kind, data_of in enumerate((events, options, outputs)) for data in data_of]
+    lines = [NAMESPACE.encode(), b"train: weights=, cfg=a.yaml, epochs=3", b"hyperparameters: lr0=0.01, lrf=0.1"]
+    return [bytes([kind]) + data for kind, data_of in enumerate((events, options, outputs, lines)) for data in data_of]
 
 
 def main() -> None:

@@ -39,15 +39,35 @@ def test_a_tree_file_by_file(cli: Cli) -> None:
     done = cli("import", "project", COLUMNS="120")
     assert done.err.splitlines()[-1] == "1 run: 1 new"
     rows = {line.split()[0]: line.split()[1:] for line in done.out.splitlines()}
-    assert rows["nohup.out"] == ["exp", "yolov7", "3", "0", "16", "1"]
-    assert rows["results.txt"] == ["exp", "results.txt", "3", "0", "3", "0"]
-    assert rows["opt.yaml"] == ["exp", "opt.yaml", "5"]
+    assert rows["nohup.out"] == ["exp", "yolov7", "3", "0", "1", "of", "16"]
+    assert rows["results.txt"] == ["exp", "results.txt", "3", "0", "0", "of", "3"]
+    assert rows["opt.yaml"] == ["exp", "opt.yaml"]
     assert rows["best.pt"] == ["exp", "best"]
+    narrow = cli("import", "--dry-run", "--name", "a-name-of-many-letters", str(project), COLUMNS="60")
+    assert max(map(len, narrow.out.splitlines())) <= 60
     again = cli("import", "project")
     assert again.err.splitlines()[-1] == "nothing to add; 1 run: 1 known"
     document = cli("import", "--json", "project").json()
     assert {file["status"] for file in document["imported"]} == {"known"}
     assert (document["runs"], document["others"], document["dry_run"]) == (1, 0, False)
+
+
+def test_a_log_into_which_the_command_itself_prints_is_not_printed(cli: Cli, trainer: subprocess.Popen[bytes]) -> None:
+    with (cli.directory / "train.log").open("ab") as log:
+        command = cli.command("attach", str(trainer.pid), "--name", "theirs")
+        done = subprocess.run(
+            command, cwd=cli.directory, env=cli.environment, stdout=log, stderr=subprocess.PIPE, timeout=60, check=False
+        )
+    assert done.returncode == 0
+    assert b"it is followed, and not printed" in done.stderr
+    (run,) = cli("ls", "--json").json()["runs"]
+    assert (run["name"], run["state"]) == ("theirs", "running")
+
+
+def test_a_file_of_two_trainings_has_its_name_twice(cli: Cli) -> None:
+    (cli.directory / "nohup.out").write_bytes(training("runs/train/exp") + training("runs/train/exp2"))
+    rows = cli("import", "nohup.out").out.splitlines()[1:]
+    assert [row.split()[:2] for row in rows] == [["nohup.out", "exp"], ["nohup.out", "exp2"]]
 
 
 def test_a_watched_run_outlives_the_command(cli: Cli, trainer: subprocess.Popen[bytes]) -> None:

@@ -198,6 +198,15 @@ def test_a_log_with_hostile_bytes_between_its_lines_is_stored(workspace: Workspa
     assert [epoch.epoch for epoch in get_detail(workspace, "train").epochs] == [0, 1, 2]
 
 
+def test_the_options_that_a_log_tells_are_those_of_its_run(workspace: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "train.log"
+    options = "Namespace(weights='yolov7.pt', epochs=9, img_size=[640, 640], resume=False)"
+    path.write_bytes(log(options, "hyperparameters: lr0=0.01, epochs=1") + epochs_log(0, 3))
+    import_logs(workspace, [path])
+    told = {"weights": "yolov7.pt", "epochs": 9, "img_size": [640, 640], "resume": False, "lr0": 0.01}
+    assert get_detail(workspace, "train").options == told
+
+
 @pytest.mark.skipif(not REAL.is_dir(), reason="the folder ../shared/logs with real logs is absent")
 def test_real_logs_of_yolov7_are_imported(workspace: Workspace) -> None:
     names = {"tiny-nohup.out": 300, "notebook-300ep.txt": 300, "resumed.txt": 75, "colab-head-truncated.txt": 999}

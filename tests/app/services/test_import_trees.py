@@ -9,6 +9,7 @@ from app.services.compare import lineage
 from app.services.finding import find
 from app.services.importing import ImportSummary, import_paths
 from app.services.index import reindex
+from app.services.reading import read_log
 from app.services.runs import find_run, get_detail, list_runs
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
@@ -159,6 +160,19 @@ def test_several_trainings_in_one_file(workspace: Workspace, tmp_path: Path) -> 
     path.write_bytes(path.read_bytes() + training("runs/c", epochs=1))
     assert import_paths(workspace, [path]).count("new") == 1
     assert len(list_runs(workspace)) == 3
+
+
+def test_of_very_many_trainings_in_one_file_only_so_many_rows_are_kept_but_all_are_imported(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.services.reading.MOST_CELLS", 100)
+    path = tmp_path / "nohup.out"
+    path.write_bytes(b"".join(training(f"runs/train/exp{number}") for number in range(20)))
+    kept = [part.cells for part in read_log(path).parts]
+    assert len(kept) == 20
+    assert 0 < sum(kept) <= 100
+    assert import_paths(workspace, [path]).count("new") == 20
+    assert {run.epochs_done for run in list_runs(workspace)} == {3}
 
 
 def test_only_event_files(workspace: Workspace, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ async def test_at_80_by_24_every_row_tells_state_epoch_map_and_age(backend: Fake
         text = " ".join(screen_text(app).split())
         assert "qat ● running 7/10 ━━╸─ 67% 0.476 e5 1h 12m 2h" in text
         assert "nohup-tiny ✗ oom 12/300 0.211 e11 3d" in text
-        assert "results_act_relu ○ ended 30/30 0.478 e25 1y" in text
+        assert "results_act_relu ○ complete 30/30 0.478 e25 1y" in text
         assert "● 1 running ◌ 2 queued 9 runs" in text
         assert "…" not in screen_text(app).partition("NAME")[2], "nothing is cut"
 

@@ -97,3 +97,19 @@ def test_the_terminal_decides_about_ascii() -> None:
     assert choose({"YOLOQAT_ASCII": "1"}, "utf-8") is ASCII
     assert choose({"YOLOQAT_ASCII": "0"}, "ascii") is UNICODE
     assert all(sign.isascii() for sign in vars(ASCII)["states"].values())
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        ("complete: 3 epochs in 0.1 hours", "○ complete"),
+        ("complete: 3 epochs in 0.1 hours, all losses nan", "○ nan"),
+        ("cut off in epoch 1/3, 2 of 9, losses nan since epoch 0", "○ nan"),
+        ("stopped early: 3 epochs in 0.1 hours", "○ early"),
+        ("out of memory: CUDA out of memory", "○ oom"),
+        ("no epochs", "○ ended"),
+    ],
+)
+def test_how_a_log_ended_stands_in_the_narrow_list(reason: str, shown: str) -> None:
+    ((text, _),) = short_state(run("a", state=RunState.ENDED, reason=reason))
+    assert text == shown

@@ -5,16 +5,16 @@ from tests.engine.logs.printed import HEADER, VALIDATION, bar, log, metrics, onl
 from tests.engine.logs.reading import final, read_fixture, table, trained, validated
 
 
-def test_epochs_hold_the_rate_and_no_loss_of_a_single_iteration() -> None:
+def test_epochs_hold_the_rate_and_the_loss_of_their_last_iteration_by_that_name() -> None:
     facts, parser = read_fixture("nvidia_qat.txt")
     assert trained(facts) == table("""
-        1 3 1e-06
-        2 3 1e-05
-        3 3 1e-06
+        1 3 4.43083 1e-06
+        2 3 2.0122 1e-05
+        3 3 1.777 1e-06
     """)
-    assert {tuple(row.values) for row in only(EpochRow, facts)} == {("lr/0",)}
+    assert {tuple(row.values) for row in only(EpochRow, facts)} == {("last_iteration_loss", "lr/0")}
     assert only(LogFormat, facts) == [LogFormat("nvidia-qat", 1)]
-    assert parser.not_understood == 8
+    assert parser.not_understood == 1
 
 
 def test_each_epoch_has_its_validation() -> None:
