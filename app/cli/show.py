@@ -185,7 +185,7 @@ def _layers(detail: RunDetail, most: int) -> str:
     if told is None:
         return ""
     last = len(told.headers) - 1
-    lines = [table(told.headers, told.rows[:most], right=range(1, min(last + 1, 4)), flexible=last)]
+    lines = [table(told.headers, told.rows[:most], right=range(1, min(last + 1, 4)), flexible=(last,))]
     if len(told.rows) > most:
         lines.append(f"… {len(told.rows) - most} more: --layers {len(told.rows)}")
     return "\n".join([*lines, *map(printable, told.notes)])
