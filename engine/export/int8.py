@@ -4,8 +4,9 @@ ONNX Runtime fuses a convolution only where its output is quantized as well, fol
 and moves integers through concatenation, pooling and resizing only where Q/DQ stand on both sides. So activations are
 quantized where they are made, not where they are read; those that cannot be negative as uint8 with zero point 0, cut
 off at 127, which are the same integers as int8's; and every value-preserving operator between is given Q/DQ of its own.
-The head's own convolutions, whose output stays float, become matrix products (see `int8_head`).
-Without graph optimisation the result is equal bit for bit. Weights are stored as the int8 numbers that they become.
+Without graph optimisation the result is equal bit for bit. The head's own convolutions, whose output stays float, may
+become matrix products (see `int8_head`): then its last float sums may round differently. Weights are stored as the int8
+numbers that they become.
 """
 
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ import numpy as np
 import onnx
 from onnx import GraphProto, NodeProto, helper, numpy_helper
 
+from engine.contracts.options.int8 import Head
 from engine.export.graph import DEQUANTIZE, QUANTIZE, Index, drop_unused, redirect, sort
 from engine.export.int8_head import turn_head_into_products
 
@@ -24,19 +26,21 @@ _LARGEST_CODE = 127
 """Of int8; and 127 · 128 · 2 fits into the int16 sums of CPUs without VNNI."""
 
 
-def to_runtime_int8(model: onnx.ModelProto) -> onnx.ModelProto:
+def to_runtime_int8(model: onnx.ModelProto, *, head: Head = "int8") -> onnx.ModelProto:
     """Rewrite a file of `export_onnx`.
 
     Args:
         model: symmetric int8 Q/DQ on the inputs and weights of its quantized convolutions; it is left as it is. Its
             images must lie in 0 to 1.
+        head: `int8` takes its own convolutions as matrix products; `float` leaves them float convolutions.
     """
     rewritten = onnx.ModelProto()
     rewritten.CopyFrom(model)
     _Rewriter(rewritten.graph, Index(rewritten.graph)).rewrite()
     _clean(rewritten)
-    turn_head_into_products(rewritten)
-    _clean(rewritten)
+    if head == "int8":
+        turn_head_into_products(rewritten)
+        _clean(rewritten)
     return rewritten
 
 

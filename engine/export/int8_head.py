@@ -2,8 +2,8 @@
 
 ONNX Runtime has no int8 convolution whose output stays float, and would run the head's in float. A 1×1 convolution is a
 matrix product over channels, and for that it has one (`MatMulIntegerToFloat`). The head moves its channels to the end
-anyway, so what goes in is turned, in int8, in the place of what comes out. Each output is the same sum in the same
-order: equal bit for bit as long as nothing is optimised.
+anyway, so what goes in is turned, in int8, in the place of what comes out. Optimised, the sums are of integers, exact.
+Without optimisation they are float sums, of the same numbers, which for some shapes are added in another order.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,11 @@
 """Options of `int8`."""
 
+from typing import Literal
+
 from engine.contracts.options.base import option
 from engine.contracts.options.evaluate import EvaluationOptions, Letterbox
+
+Head = Literal["int8", "float"]
 
 
 class Int8Options(EvaluationOptions):
@@ -9,6 +13,11 @@ class Int8Options(EvaluationOptions):
 
     weights: str = option(..., "ONNX Q/DQ file written by `export`")
     data: str = option("", "data set YAML; with it, the file is evaluated")
+    head: Head = option(
+        "int8",
+        "the head's own convolutions, whose output stays float: `int8` runs them as matrix products, a tenth faster;"
+        " `float` leaves them, and the file equal bit for bit whatever the shapes",
+    )
     batch_size: int = option(8, "images per batch of the evaluation", ge=1)
     letterbox: Letterbox = option("square", "an exported file takes square images; `rect` is refused")
     workers: int = option(4, "processes that load images", ge=0)

@@ -39,7 +39,7 @@ def test_the_file_is_equal_bit_for_bit(
     # Ranges from darker images: brighter ones leave them, and must be cut off at the same code.
     set_ranges(shallow, collect(shallow, [images * 0.7]), calibrator)
     qdq = export_onnx(shallow, tmp_path / "qdq.onnx", image_size=64)
-    int8 = saved(to_runtime_int8(qdq), tmp_path / "int8.onnx")
+    int8 = saved(to_runtime_int8(qdq, head="float"), tmp_path / "int8.onnx")
     expected = run(tmp_path / "qdq.onnx", images)
     assert np.array_equal(run(int8, images), expected)
     assert np.array_equal(run(int8, images[:1]), run(tmp_path / "qdq.onnx", images[:1])), "a batch of one"
@@ -69,8 +69,12 @@ def test_with_nothing_kept_float_the_head_runs_in_int8_too(
     coverage = int8_coverage(int8)
     assert (coverage.int8, coverage.convolutions) == (6, 6)
     assert coverage.operators["MatMulIntegerToFloat"] == 2
+    exact = saved(to_runtime_int8(qdq, head="float"), tmp_path / "exact.onnx")
+    assert int8_coverage(exact).int8 == 4
     for batch in (images, images[:1]):
-        assert np.array_equal(run(int8, batch), run(tmp_path / "qdq.onnx", batch))
+        expected = run(tmp_path / "qdq.onnx", batch)
+        assert np.array_equal(run(exact, batch), expected)
+        assert np.abs(run(int8, batch) - expected).max() <= 1e-6 * np.abs(expected).max()
 
 
 def test_negative_activations_stay_signed(shallow: YoloModel, images: torch.Tensor, tmp_path: Path) -> None:

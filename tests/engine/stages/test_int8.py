@@ -36,6 +36,15 @@ def test_it_tells_how_much_runs_in_int8_and_how_fast(done: Done) -> None:
     assert event["threads"] == 1
 
 
+def test_its_equality_is_told_and_the_head_can_stay_float(done: Done, exported: Done, tmp_path: Path) -> None:
+    assert "bit for bit" in done.log
+    weights = exported.folder / "export" / "model.onnx"
+    exact = run_stage("int8", tmp_path / "exact", "--weights", weights, "--head", "float", "--rounds", 0)
+    assert f"equal to {weights} bit for bit\n" in exact.log
+    assert "55 of 58 convolutions" in exact.log
+    assert [file.name for file in (exact.folder / "export").iterdir()] == ["model.int8.onnx"]
+
+
 def test_a_file_without_q_and_dq_is_refused(done: Done, tmp_path: Path) -> None:
     again = done.folder / "export" / "model.int8.onnx"
     assert "has been rewritten already" in refusal("int8", tmp_path / "again", "--weights", again)
