@@ -1,5 +1,6 @@
 """Following the runs of a pipeline: one line per epoch and evaluation, at the end the chain."""
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 
@@ -34,8 +35,9 @@ def follow_group(workspace: Workspace, specs: Sequence[RunSpec]) -> int:
     except KeyboardInterrupt:
         say(f"\ndetached: {group} goes on; `yoloqat ls` shows it, `yoloqat stop {group}` stops it")
         return 130
+    took = time.monotonic() - began
     _print_chain(workspace, group)
-    print(f"wall time {duration(time.monotonic() - began)}", flush=True)
+    print(f"wall time {duration(took)}", flush=True)
     failed = [(spec, status) for spec, status in zip(specs, statuses, strict=True) if exit_code(status)]
     if not failed:
         return 0
@@ -114,9 +116,14 @@ def _rates(values: Mapping[str, Number]) -> list[str]:
 
 def _print_chain(workspace: Workspace, group: str) -> None:
     from app.services.demo import demo_table
-    from app.services.noise import chain_with_noise
+    from app.services.noise import chain_with_noise, unknown, wanted
 
-    chain = chain_with_noise(workspace, demo_table(workspace, group))
+    chain = demo_table(workspace, group)
+    missing = unknown(workspace, wanted(None, chain))
+    if missing:
+        say(f"resampling the images of {missing} evaluations, to tell what is noise (Ctrl-C: without)")
+    with contextlib.suppress(KeyboardInterrupt):
+        chain = chain_with_noise(workspace, chain)
     if chain:
         print(f"\n{chain_table(chain)}\n")
 

@@ -184,7 +184,7 @@ def _layers(detail: RunDetail, most: int) -> str:
     told = layer_table(detail)
     if told is None:
         return ""
-    last = len(told.headers) - 1
+    last, most = len(told.headers) - 1, max(most, 0)
     lines = [table(told.headers, told.rows[:most], right=range(1, min(last + 1, 4)), flexible=(last,))]
     if len(told.rows) > most:
         lines.append(f"… {len(told.rows) - most} more: --layers {len(told.rows)}")

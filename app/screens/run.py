@@ -105,7 +105,10 @@ class RunScreen(Page):
         if not self.is_mounted:
             return
         self.query_one(LogView).clear()
+        self.query_one("#layers", LinesPane).lines = ()
         self.query_one(RunHeader).detail = None
+        if self._pane == "layers" and not self._has_chosen:
+            self._show_pane("epochs")
         self._runs_changed(self.yoloqat.runs)
         self.follow_run()
 

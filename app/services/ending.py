@@ -45,7 +45,9 @@ def _how(connection: Connection, run_id: str, events: list[tuple[str, Any]]) -> 
     if error:
         times = sum(event[0] == kind for event in events)
         often = f"{times} times " if times > 1 else ""
-        return f"cut off{_bar(connection, run_id)}; {often}before: {error}"
+        bar = _bar(connection, run_id)
+        is_whole = not bar and (_is_evaluated(connection, run_id) if done is None else done >= (total or done))
+        return f"{'complete' if is_whole else f'cut off{bar}'}; {often}before: {error}"
     if done is not None and _format(connection, run_id) in _UNPLANNED:
         return f"{done} epochs; how many were planned is not told"
     if (total is not None and done is not None and done < total) or kind == "training started":

@@ -1,5 +1,6 @@
 """What a run tells of single layers: ranges of a calibration, sensitivity and the plan made of it. No widget."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
@@ -33,13 +34,13 @@ def layer_table(detail: RunDetail) -> LayerTable | None:
 
 def _sensitivity(detail: RunDetail) -> LayerTable | None:
     told = _event(detail, "sensitivity")
-    rows = [row for row in _sequence(detail.details.get("sensitivity") or told.get("rows")) if _is_measured(row)]
+    rows = _measured(detail.details.get("sensitivity") or told.get("rows"))
     if not rows:
         return None
     is_map = (detail.details.get("method") or told.get("method")) == "map"
     plan = (_sequence(detail.details.get("plan")) or [_event(detail, "plan")])[-1]
-    floating = set(_sequence(_mapping(plan).get("floating")))
-    largest = max(max(abs(row["error"]) for row in rows), 1e-30)
+    floating = {name for name in _sequence(_mapping(plan).get("floating")) if isinstance(name, str)}
+    largest = max((abs(row["error"]) for row in rows if math.isfinite(row["error"])), default=0.0) or 1e-30
     unit = (
         "won back: points of mAP@.5:.95, with this one alone in float"
         if is_map
@@ -61,7 +62,7 @@ def _sensitivity(detail: RunDetail) -> LayerTable | None:
             )
             for row in rows
         ),
-        tuple(abs(row["error"]) / largest for row in rows),
+        tuple(min(abs(row["error"]) / largest, 1.0) for row in rows),
         tuple(notes),
     )
 
@@ -75,9 +76,9 @@ def _calibration(detail: RunDetail) -> LayerTable | None:
     widths = {r["name"]: r.get("bits") for r in ranges if _is_range(r) and r.get("kind") == "weight"}
     largest = max(max(row["amax"] for row in rows), 1e-30)
     notes = [f"{told.get('calibrator', '?')} on {told.get('images', '?')} images of {told.get('image_size', '?')} px"]
-    tried = _mapping(told.get("tried"))
+    tried = [f"{name} {value:.4g}" for name, value in _mapping(told.get("tried")).items() if _is_number(value)]
     if tried:
-        notes.append("tried: " + ", ".join(f"{name} {value:.4g}" for name, value in tried.items() if _is_number(value)))
+        notes.append(f"tried: {', '.join(tried)}")
     floating = _sequence(detail.details.get("float_convolutions")) or _sequence(told.get("floating"))
     notes.append(f"stay float: {', '.join(map(str, floating)) or 'none'}")
     notes += [str(warning) for warning in _sequence(told.get("warnings"))]
@@ -118,8 +119,11 @@ def _event(detail: RunDetail, kind: str) -> Mapping[str, Any]:
     return next((_mapping(event.payload) for event in reversed(detail.events) if event.kind == kind), {})
 
 
-def _is_measured(row: Any) -> bool:
-    return isinstance(row, Mapping) and isinstance(row.get("name"), str) and _is_number(row.get("error"))
+def _measured(rows: Any) -> list[dict[str, Any]]:
+    """Those that name a layer and its error; JSON has no infinity, so `result.json` says null of it."""
+    named = [row for row in _sequence(rows) if isinstance(row, Mapping) and isinstance(row.get("name"), str)]
+    told = [{**row, "error": math.inf if row.get("error", "") is None else row.get("error")} for row in named]
+    return [row for row in told if _is_number(row["error"])]
 
 
 def _is_range(row: Any) -> bool:

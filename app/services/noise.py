@@ -3,7 +3,6 @@
 What was right in each image lies beside `result.json`; the resampling runs in a process of its own, which loads numpy.
 """
 
-import contextlib
 import hashlib
 import os
 import subprocess
@@ -15,7 +14,6 @@ from pathlib import Path
 from app.services.comparable import MAIN_METRIC
 from app.services.compare import FINAL, Cell, Comparison, Row
 from app.services.lineage import ChainStep, Measured
-from engine.contracts.errors import YoloqatError
 from engine.contracts.noise import Interval, Resampling, paired_intervals
 from engine.contracts.result import StageResult
 from engine.contracts.run_folder import Workspace
@@ -161,13 +159,19 @@ def _resample(
             except subprocess.TimeoutExpired:
                 if cancelled():
                     process.kill()
+    if process.returncode < 0:  # killed: the last line may be half of one
+        told = told[: told.rfind("\n") + 1]
     found: dict[Path, Resampling | None] = {}
     for path, line in zip(paths, told.splitlines(), strict=False):
-        with contextlib.suppress(ValueError):  # killed within the line
-            found[path] = Resampling.model_validate_json(line)
-            _write(_place(workspace, path), line)
-    left = paths[len(found) + 1 :] if process.returncode == YoloqatError.exit_code else ()
-    return found | _resample(workspace, left, cancelled)
+        found[path] = Resampling.model_validate_json(line)
+        _write(_place(workspace, path), line)
+    left = paths[len(found) :]
+    if not left or process.returncode <= 0:
+        return found
+    # The first of these cannot be resampled. That is kept, too, or it would be tried at every look.
+    nothing = Resampling(of="", maps={})
+    _write(_place(workspace, left[0]), nothing.model_dump_json())
+    return found | {left[0]: nothing} | _resample(workspace, left[1:], cancelled)
 
 
 def _write(path: Path, text: str) -> None:

@@ -13,10 +13,10 @@ from app.widgets.state import LOOKS
 from engine.contracts.states import RunState
 
 
-def chain_columns() -> tuple[Column, ...]:
-    """Step, metrics and differences in points."""
+def chain_columns(with_noise: bool) -> tuple[Column, ...]:
+    """Step, metrics and differences in points; their intervals where one is known."""
     delta = glyphs().delta
-    return (
+    columns = (
         Column("step", "STEP", minimum=20),
         Column("run", "RUN", priority=3),
         Column("map", "mAP@.5:.95", short="mAP", justify="right"),
@@ -28,10 +28,11 @@ def chain_columns() -> tuple[Column, ...]:
         Column("size", "SIZE", justify="right", priority=1),
         Column("time", "TIME", justify="right", priority=2),
     )
+    return tuple(column for column in columns if with_noise or column.key != "noise")
 
 
-def chain_cells(step: ChainStep) -> list[Cell]:
-    """One step's cells."""
+def chain_cells(step: ChainStep, with_noise: bool) -> list[Cell]:
+    """One step's cells, as many as there are columns."""
     indent = "  " * (step.depth - 1) + f"{glyphs().branch} " if step.depth else ""
     label: list[Span] = [(indent, "faint"), (clean(step.label), "strong")]
     if step.state is not RunState.SUCCEEDED and step.state is not RunState.ENDED:
@@ -43,7 +44,7 @@ def chain_cells(step: ChainStep) -> list[Cell]:
         ((clean(fraction_text(step.metrics.get("mAP@.5:.95"))), "strong"),),
         difference(clean(step.delta_parent_text()), step.delta_parent),
         difference(clean(step.delta_float_text()), step.delta_float),
-        ((clean(step.noise_float.text if step.noise_float else glyphs().dash), "muted"),),
+        *([((clean(step.noise_float.text if step.noise_float else glyphs().dash), "muted"),)] if with_noise else []),
         clean(fraction_text(step.metrics.get("mAP@.5"))),
         ((_speed(step), "muted"),),
         ((formats.size(step.size_bytes) if step.size_bytes is not None else glyphs().dash, "muted"),),
@@ -82,8 +83,9 @@ class LineageTable(Grid):
 
     def show(self, steps: Sequence[ChainStep]) -> None:
         """Show a chain."""
-        rows = {f"{i}:{step.run_id}": chain_cells(step) for i, step in enumerate(steps)}
+        with_noise = any(step.noise_float is not None for step in steps)
+        rows = {f"{i}:{step.run_id}": chain_cells(step, with_noise) for i, step in enumerate(steps)}
         self.set_class(bool(rows), "-chain")
         self.styles.height = len(rows) + 2
-        self.set_columns(chain_columns())
+        self.set_columns(chain_columns(with_noise))
         self.set_rows(list(rows), rows.__getitem__)

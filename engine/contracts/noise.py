@@ -27,8 +27,8 @@ class Interval:
 
     @property
     def text(self) -> str:
-        """`−1.2…+0.4`"""
-        return f"{self.low:+.1f}…{self.high:+.1f}".replace("-", "−")
+        """`−1.21…+0.43`"""
+        return f"{self.low:+.2f}…{self.high:+.2f}".replace("-", "−")
 
 
 class Resampling(BaseModel):
@@ -37,14 +37,15 @@ class Resampling(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     of: str
-    """SHA-256 over images, labels and the way AP is computed: only equal ones are paired."""
+    """SHA-256 over images, labels and the way AP is computed: only equal ones are paired. Empty where nothing could be
+    computed."""
     maps: dict[str, list[float | None]]
     """mAP of each drawing by metric, as fractions; None where no label was drawn."""
 
 
 def paired_intervals(reference: Resampling, own: Resampling) -> dict[str, Interval]:
     """The intervals of the differences of `own` to `reference`, by metric; empty where they cannot be paired."""
-    if reference.of != own.of:
+    if not own.of or reference.of != own.of:
         return {}
     found = {}
     for metric in METRICS:

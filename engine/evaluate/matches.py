@@ -1,6 +1,7 @@
 """`*_matches.npz`: which detections of an evaluation were right, image by image, to resample two evaluations alike."""
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from engine.contracts.errors import YoloqatError
 
 SUFFIX = "_matches.npz"
 _SCHEMA = 1
+# What zipfile, zlib and numpy raise for files that are cut off, or in which single bytes are wrong.
+_DAMAGED = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 _BITS = 1 << np.arange(10, dtype=np.uint16)
 
 
@@ -108,7 +111,7 @@ class Matches:
                 correct=(arrays["correct"][:, None] & _BITS) > 0,
                 **{name: arrays[name] for name in ("detection_images", "scores", "classes", "label_images", "labels")},
             )
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except _DAMAGED as error:
             raise YoloqatError(
                 f"cannot read the matches of this evaluation: {error}",
                 where=str(path),

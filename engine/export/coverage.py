@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 
 INT8 = frozenset({"QLinearConv", "ConvInteger", "MatMulIntegerToFloat"})
-FLOAT = frozenset({"Conv", "FusedConv", "NhwcFusedConv", "MatMul", "FusedMatMul"})
+FLOAT = frozenset({"Conv", "FusedConv", "NhwcFusedConv", "MatMul", "FusedMatMul", "Gemm"})
 """Products are 1×1 convolutions, see `int8_head`; our models have no others."""
 
 

@@ -38,7 +38,8 @@ def turn_head_into_products(model: onnx.ModelProto) -> None:
             continue
         reshape, transpose = turns
         anchors, cells = _anchors(index, reshape), shapes.get(conv.output[0], [])[2:]
-        if anchors and len(cells) == 2 and all(cells) and weight.input[0] in index.constants:
+        is_known = all(name in index.constants for name in (weight.input[0], conv.input[2]))
+        if anchors and len(cells) == 2 and all(cells) and is_known:
             _turn(model, index, conv, source, weight, transpose, [*cells, *anchors])
 
 
@@ -55,8 +56,9 @@ def _turn(
     name = conv.name or conv.output[0]
     matrix = index.value(weight.input[0])
     stored = np.ascontiguousarray(matrix.reshape(matrix.shape[0], -1).T)
-    shape = np.array([0, *split], np.int64)  # 0 keeps the batch
-    for suffix, value in (("weight", stored), ("shape", shape)):
+    shape = np.array([0, *split], np.int64)  # 0 keeps the batch, open or fixed
+    bias = index.value(conv.input[2]).reshape(split[2:])
+    for suffix, value in (("weight", stored), ("shape", shape), ("bias", bias)):
         model.graph.initializer.append(numpy_helper.from_array(value, f"{name}_{suffix}"))
     model.graph.node.extend(
         [
@@ -66,11 +68,13 @@ def _turn(
                 DEQUANTIZE, [f"{name}_weight", *weight.input[1:]], [f"{name}_matrix"], f"{name}_matrix", axis=1
             ),
             helper.make_node("MatMul", [f"{name}_input", f"{name}_matrix"], [f"{name}_product"], f"{name}_product"),
-            helper.make_node("Add", [f"{name}_product", conv.input[2]], [f"{name}_sum"], f"{name}_sum"),
-            helper.make_node("Reshape", [f"{name}_sum", f"{name}_shape"], [f"{name}_split"], f"{name}_split"),
+            # Split before the bias is added: of a product and an addition next to each other, ONNX Runtime makes a
+            # float Gemm where it knows the batch.
+            helper.make_node("Reshape", [f"{name}_product", f"{name}_shape"], [f"{name}_split"], f"{name}_split"),
+            helper.make_node("Add", [f"{name}_split", f"{name}_bias"], [f"{name}_sum"], f"{name}_sum"),
         ]
     )
-    transpose.input[0] = f"{name}_split"
+    transpose.input[0] = f"{name}_sum"
     transpose.attribute[0].CopyFrom(helper.make_attribute("perm", _FROM_PRODUCT))
 
 
@@ -88,6 +92,9 @@ def _head_turns(index: Index, conv: NodeProto) -> tuple[NodeProto, NodeProto] | 
 
 def _anchors(index: Index, reshape: NodeProto) -> list[int]:
     """Anchors, and outputs of each, into which a reshaping to (B, anchors, outputs, H, W) splits channels."""
+    if reshape.input[1] in index.constants:  # of a file with a fixed batch
+        sizes = index.value(reshape.input[1]).tolist()
+        return sizes[1:3] if len(sizes) == 5 else []
     shape = index.made_by(reshape.input[1], "Concat")
     names = list(shape.input) if shape is not None else []
     if len(names) != 5 or not all(name in index.constants for name in names[1:3]):

@@ -146,8 +146,9 @@ def _difference(expected: Sequence[np.ndarray], got: Sequence[np.ndarray]) -> fl
     for one, other in zip(expected, got, strict=True):
         if one.shape != other.shape:
             return float("inf")
-        if not np.array_equal(one, other):
-            worst = max(worst, float(np.abs(one - other).max() / max(np.abs(one).max(), 1e-12)), 1e-12)
+        if not np.array_equal(one, other, equal_nan=one.dtype.kind == "f"):
+            share = float(np.abs(one - other).max() / max(np.abs(one).max(), 1e-12))
+            worst = max(worst, share, 1e-12) if np.isfinite(share) else float("inf")
     return worst
 
 

@@ -36,13 +36,16 @@ def main(argv: Sequence[str]) -> int:
     look = _by_nvml(mark, wanted) if os.environ.get(NVML_VARIABLE) != "0" else None
     if look is None:
         look = _by_smi(wanted)
-    runner = os.getppid()
+    runner, has_answered = os.getppid(), False
     while os.getppid() == runner:
         try:
             print(json.dumps(look(), separators=(",", ":")), flush=True)
+            has_answered = True
         except CannotAsk as error:
-            print(f"gpu usage: {error}", file=sys.stderr)
-            return 1
+            if not has_answered:
+                print(f"gpu usage: {error}", file=sys.stderr)
+                return 1
+            print("[]", flush=True)  # a driver that is slow to answer once
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains of it at its end
             return 0

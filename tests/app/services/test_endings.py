@@ -44,9 +44,31 @@ ENDS = {
         log(*[SUMMARY, TRACEBACK, OUT_OF_MEMORY] * 2, SUMMARY, f"Training: {bar(1, 9)}"),
         f"cut off in Training, 1 of 9; 2 times before: out of memory: {OUT_OF_MEMORY}",
     ),
+    "an evaluation, at the second try": (
+        log(
+            SUMMARY,
+            TRACEBACK,
+            "ValueError: no",
+            SUMMARY,
+            f"{VALIDATION}: {bar(2, 2)}",
+            metrics("all", 0.5, 0.4, 0.3, 0.2),
+        ),
+        "complete; before: crashed: ValueError: no",
+    ),
     "evaluated after its end": (log(*epochs(0.1), COMPLETED, SUMMARY), "complete: 3 epochs in 0.123 hours"),
 }
-IN_THE_LIST = ["losses nan", "losses nan", "complete", "cut off", "cut off", "ended", "complete", "cut off", "complete"]
+IN_THE_LIST = [
+    "losses nan",
+    "losses nan",
+    "complete",
+    "cut off",
+    "cut off",
+    "ended",
+    "complete",
+    "cut off",
+    "complete",
+    "complete",
+]
 
 
 @pytest.mark.parametrize("end", ENDS)

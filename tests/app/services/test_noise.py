@@ -53,10 +53,20 @@ def test_evaluations_without_matches_have_no_interval(workspace: Workspace, chai
     details = [get_detail(workspace, folder.id) for folder in chain]
     comparison, steps = compare(details), lineage(details)
     pairs = wanted(comparison, steps)
-    assert intervals(workspace, pairs) == {}
+    assert not any(intervals(workspace, pairs).values())
     comparison, steps = with_noise(comparison, steps, {})
     assert not comparison.has_noise
     assert steps[1].delta_float_text()[-1].isdigit()
+    assert unknown(workspace, pairs) == 0, "what cannot be read is not tried at every look"
+
+
+def test_a_damaged_file_takes_no_other_with_it(workspace: Workspace, chain: list[RunFolder]) -> None:
+    path = chain[0].path / "best_matches.npz"
+    path.write_bytes(path.read_bytes()[:-300] + bytes(300))
+    details = [get_detail(workspace, folder.id) for folder in chain]
+    steps = lineage(details)
+    noise = intervals(workspace, wanted(compare(details), steps))
+    assert {own.label for (_, own), found in noise.items() if found} == {"ONNX INT8"}, "PTQ → INT8"
 
 
 def test_resampling_ends_when_nobody_waits_for_it(workspace: Workspace, chain: list[RunFolder]) -> None:

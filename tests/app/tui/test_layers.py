@@ -90,6 +90,40 @@ def test_a_log_may_hold_anything_under_that_name(payload: dict[str, object]) -> 
     assert layer_table(replace(detail(run("odd")), details={}, events=events)) is None
 
 
+def test_a_plan_may_hold_anything_too() -> None:
+    plan = EventView("plan", {"floating": [["x"], 7, "model.0.conv"], "int8_share": "x"})
+    table = layer_table(replace(sensitivity(), details={}, events=(EventView("sensitivity", {"rows": RANKING}), plan)))
+    assert table is not None
+    assert [row[-1] for row in table.rows] == ["int8", "float"]
+
+
+def test_an_error_without_bounds_comes_first() -> None:
+    """JSON has no infinity: `result.json` says null."""
+    rows = [{"name": "model.9.conv", "error": None, "multiply_adds": 1}, *RANKING, {"name": "model.8.conv"}]
+    table = layer_table(replace(sensitivity(), details={"sensitivity": rows}))
+    assert table is not None
+    assert [row[:2] for row in table.rows] == [
+        ("model.9.conv", "inf"),
+        ("model.57.conv", "2e-05"),
+        ("model.0.conv", "1e-05"),
+    ]
+    assert table.shares == (1.0, 1.0, 0.5)
+
+
+async def test_the_next_step_of_a_pipeline_opens_on_its_epochs(tmp_path: Path) -> None:
+    ptq, qat = calibration(), detail(run("qat", stage="qat"))
+    backend = FakeBackend(tmp_path, (ptq.run, qat.run))
+    backend.details |= {ptq.run.id: ptq, qat.run.id: qat}
+    app = YoloqatApp(lambda: backend)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.runs)
+        screen = RunScreen(ptq.run.id)
+        app.push_screen(screen)
+        await until(pilot, lambda: "[Layers]" in screen_text(app))
+        screen.show_run(qat.run.id)
+        await until(pilot, lambda: "[Epochs]" in screen_text(app) and "29/29" in screen_text(app))
+
+
 def test_events_tell_while_there_is_no_result() -> None:
     told = replace(sensitivity(), details={}, events=(EventView("sensitivity", {"method": "map", "rows": RANKING}),))
     table = layer_table(told)

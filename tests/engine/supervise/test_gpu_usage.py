@@ -71,6 +71,18 @@ def test_the_samples_tell_of_the_gpu_that_the_run_has(lab, driver):
     run.until(lambda: sampled(run)[-1][0]["utilization_percent"] == 12)
 
 
+def test_a_driver_that_fails_once_is_asked_again(lab, driver):
+    run = lab.shell("exec sleep 60", resources=GPU, sample_seconds=0.2)
+    run.until(lambda: sampled(run))
+    script = driver / "nvidia-smi"
+    script.rename(driver / "away")
+    count = len(sampled(run))
+    time.sleep(1)
+    (driver / "load").write_text("31")
+    (driver / "away").rename(script)
+    run.until(lambda: sampled(run)[count:] and sampled(run)[-1][0]["utilization_percent"] == 31)
+
+
 def test_the_helper_goes_with_the_run_and_is_no_process_of_it(lab, driver):
     run = lab.run(["sleep", "60"], resources=GPU, sample_seconds=0.2)
     run.until(lambda: sampled(run))
