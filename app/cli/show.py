@@ -17,7 +17,6 @@ from app.services.timed import timed_latency, timed_throughput
 from app.services.words import ABSENT, age, duration, megabytes
 from db.views import EpochView, EvaluationView, RunDetail, RunView
 from engine.contracts.process import Provenance
-from engine.contracts.spec import COMMAND
 
 _RATES = ("P", "R", "mAP@.5", "mAP@.5:.95")
 
@@ -76,7 +75,7 @@ def _head(detail: RunDetail, folder: Path, origin: Provenance | None) -> Iterato
         "folder": str(folder),
         **_results(detail),
         "not read": f"{run.lines_not_understood} lines of the log were not understood"
-        if run.lines_not_understood and run.stage == COMMAND
+        if run.lines_not_understood and run.stage == "command"
         else "",
         "tags": " ".join(run.tags),
         "notes": run.notes,

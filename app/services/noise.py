@@ -163,14 +163,14 @@ def _resample(
         told = told[: told.rfind("\n") + 1]
     found: dict[Path, Resampling | None] = {}
     for path, line in zip(paths, told.splitlines(), strict=False):
-        found[path] = Resampling.model_validate_json(line)
+        found[path] = Resampling.from_json(line)
         _write(_place(workspace, path), line)
     left = paths[len(found) :]
     if not left or process.returncode <= 0:
         return found
     # The first of these cannot be resampled. That is kept, too, or it would be tried at every look.
     nothing = Resampling(of="", maps={})
-    _write(_place(workspace, left[0]), nothing.model_dump_json())
+    _write(_place(workspace, left[0]), nothing.to_json())
     return found | {left[0]: nothing} | _resample(workspace, left[1:], cancelled)
 
 
@@ -187,6 +187,6 @@ def _write(path: Path, text: str) -> None:
 
 def _read(path: Path) -> Resampling | None:
     try:
-        return Resampling.model_validate_json(path.read_bytes())
+        return Resampling.from_json(path.read_bytes())
     except (OSError, ValueError):
         return None

@@ -13,7 +13,6 @@ from app.widgets.glyphs import glyphs
 from app.widgets.spans import Cell, clean, join
 from app.widgets.state import long_state
 from db.views import ArtifactView, ResultsFileView, RunDetail, RunView
-from engine.contracts.spec import COMMAND
 from engine.contracts.states import RunState
 
 _MOST_UNTRACKED = 5
@@ -46,7 +45,7 @@ def about(detail: RunDetail, folder: str, provenance: Provenance | None = None) 
     if detail.options:
         lines += ["", (("Options", "title"),), *_options(detail.options)]
     lines += _code(provenance) if provenance is not None else []
-    if run.lines_not_understood and run.stage == COMMAND:
+    if run.lines_not_understood and run.stage == "command":
         lines += ["", ((f"{run.lines_not_understood} lines of the log were not understood", "muted"),)]
     return lines
 

@@ -5,10 +5,10 @@ so the differences of two, drawing by drawing, tell how the difference depends o
 95 % of them (percentile method).
 """
 
+import json
 import statistics
-from dataclasses import dataclass
-
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 METRICS = ("mAP@.5", "mAP@.5:.95")
 
@@ -31,16 +31,34 @@ class Interval:
         return f"{self.low:+.2f}…{self.high:+.2f}".replace("-", "−")
 
 
-class Resampling(BaseModel):
+@dataclass(frozen=True)
+class Resampling:
     """One evaluation, computed of many drawings of its images."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     of: str
     """SHA-256 over images, labels and the way AP is computed: only equal ones are paired. Empty where nothing could be
     computed."""
-    maps: dict[str, list[float | None]]
+    maps: Mapping[str, Sequence[float | None]]
     """mAP of each drawing by metric, as fractions; None where no label was drawn."""
+
+    def to_json(self) -> str:
+        """One line."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Resampling":
+        """What `to_json` has written.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        told = json.loads(text)
+        if not isinstance(told, dict) or told.keys() != {"of", "maps"} or not isinstance(told["maps"], dict):
+            raise ValueError("no resampling")
+        lists = told["maps"].values()
+        if not all(isinstance(maps, list) and all(isinstance(m, float | None) for m in maps) for maps in lists):
+            raise ValueError("no resampling")
+        return cls(str(told["of"]), told["maps"])
 
 
 def paired_intervals(reference: Resampling, own: Resampling) -> dict[str, Interval]:

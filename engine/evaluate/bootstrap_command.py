@@ -16,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print a line for each file, as soon as it is there; exit code 2 for bad input."""
     try:
         for path in sys.argv[1:] if argv is None else argv:
-            print(resample(Matches.load(Path(path))).model_dump_json(), flush=True)
+            print(resample(Matches.load(Path(path))).to_json(), flush=True)
     except YoloqatError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -6,12 +6,14 @@ runner in the tree. A run launched from inside a stage is a run of its own; it a
 
 import ctypes
 import os
+import time
 
 from engine.runner.identity import Stat, read_stat
 
 MARK = "YOLOQAT_ATTEMPT"
 """Environment variable that names the attempt folder; every process of a run carries it."""
 _PR_SET_CHILD_SUBREAPER = 36
+_LOOKS, _LOOK_SECONDS = 20, 0.002
 
 
 def become_subreaper() -> bool:
@@ -33,15 +35,27 @@ def all_processes() -> dict[int, Stat]:
 
 def mark_of(pid: int) -> str | None:
     """The attempt folder that a process carries in its environment, None when it carries none or it cannot be read."""
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            environment = file.read()
-    except OSError:
-        return None
-    for entry in environment.split(b"\0"):
+    for entry in _environment(pid).split(b"\0"):
         if entry.startswith(MARK.encode() + b"="):
             return os.fsdecode(entry[len(MARK) + 1 :])
     return None
+
+
+def _environment(pid: int) -> bytes:
+    """Empty for a moment while a process becomes another program, and when it ends, before it is a zombie."""
+    for _ in range(_LOOKS):
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                environment = file.read()
+        except PermissionError:
+            return b""
+        except OSError:
+            environment = b""
+        stat = read_stat(pid)
+        if environment or stat is None or stat.state in "ZX":
+            return environment
+        time.sleep(_LOOK_SECONDS)
+    return b""
 
 
 def descendants(root: int, mark: str) -> list[Stat]:
@@ -54,10 +68,16 @@ def descendants(root: int, mark: str) -> list[Stat]:
     frontier = [root]
     while frontier:
         children = [stat for parent in frontier for stat in below.get(parent, ())]
+        # The look at the environment may take a moment, in which some have ended.
         children = [stat for stat in children if mark_of(stat.pid) in (None, mark)]
-        found += [stat for stat in children if stat.state not in "ZX"]
+        found += [stat for stat in children if stat.state not in "ZX" and _still_lives(stat)]
         frontier = [stat.pid for stat in children]
     return found
+
+
+def _still_lives(stat: Stat) -> bool:
+    now = read_stat(stat.pid)
+    return now is not None and now.start_time == stat.start_time and now.state not in "ZX"
 
 
 def marked(mark: str) -> list[Stat]:

@@ -103,4 +103,4 @@ def test_the_command_prints_json_or_says_what_is_wrong(tmp_path: Path, capsys: p
     assert main(paths) == 2
     told = capsys.readouterr()
     assert "cannot read the matches" in told.err
-    assert Resampling.model_validate_json(told.out) == resample(matches), "what comes before is told"
+    assert Resampling.from_json(told.out) == resample(matches), "what comes before is told"
