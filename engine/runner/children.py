@@ -14,6 +14,8 @@ MARK = "YOLOQAT_ATTEMPT"
 """Environment variable that names the attempt folder; every process of a run carries it."""
 _PR_SET_CHILD_SUBREAPER = 36
 _LOOKS, _LOOK_SECONDS = 20, 0.002
+_KTHREADD = 2
+"""Parent of the kernel's own threads, which never have an environment."""
 
 
 def become_subreaper() -> bool:
@@ -52,7 +54,7 @@ def _environment(pid: int) -> bytes:
         except OSError:
             environment = b""
         stat = read_stat(pid)
-        if environment or stat is None or stat.state in "ZX":
+        if environment or stat is None or stat.state in "ZX" or _KTHREADD in (stat.pid, stat.ppid):
             return environment
         time.sleep(_LOOK_SECONDS)
     return b""
