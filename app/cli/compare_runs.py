@@ -56,13 +56,12 @@ def call(arguments: argparse.Namespace) -> int:
 def _with_noise(
     workspace: Workspace, comparison: Comparison, chain: list[ChainStep]
 ) -> tuple[Comparison, list[ChainStep]]:
-    from app.services.noise import intervals, unknown, wanted, with_noise
+    from app.services.noise import announcement, intervals, unknown, wanted, with_noise
 
     pairs = wanted(comparison, chain)
     missing = unknown(workspace, pairs)
     if missing:
-        what = "1 evaluation" if missing == 1 else f"{missing} evaluations"
-        say(f"resampling the images of {what}, once, to tell what is noise (--no-noise: never)")
+        say(f"{announcement(missing)} (--no-noise: never)")
     return with_noise(comparison, chain, intervals(workspace, pairs))
 
 

@@ -116,12 +116,12 @@ def _rates(values: Mapping[str, Number]) -> list[str]:
 
 def _print_chain(workspace: Workspace, group: str) -> None:
     from app.services.demo import demo_table
-    from app.services.noise import chain_with_noise, unknown, wanted
+    from app.services.noise import announcement, chain_with_noise, unknown, wanted
 
     chain = demo_table(workspace, group)
     missing = unknown(workspace, wanted(None, chain))
     if missing:
-        say(f"resampling the images of {missing} evaluations, to tell what is noise (Ctrl-C: without)")
+        say(f"{announcement(missing)} (Ctrl-C: without)")
     with contextlib.suppress(KeyboardInterrupt):
         chain = chain_with_noise(workspace, chain)
     if chain:

@@ -67,6 +67,12 @@ def unknown(workspace: Workspace, pairs: Collection[Pair]) -> int:
     return sum(_read(_place(workspace, path)) is None for path in set(_files(workspace, pairs).values()))
 
 
+def announcement(missing: int) -> str:
+    """What a command says before it resamples so many evaluations."""
+    what = "1 evaluation" if missing == 1 else f"{missing} evaluations"
+    return f"resampling the images of {what}, once, to tell what is noise"
+
+
 def with_noise(comparison: Comparison, chain: Sequence[ChainStep], noise: Noise) -> tuple[Comparison, list[ChainStep]]:
     """The same with the intervals beside the differences."""
     compared = _compared(comparison)

@@ -14,6 +14,8 @@ MARK = "YOLOQAT_ATTEMPT"
 """Environment variable that names the attempt folder; every process of a run carries it."""
 _PR_SET_CHILD_SUBREAPER = 36
 _LOOKS, _LOOK_SECONDS = 20, 0.002
+_LOOKS_AT_EMPTY = 2
+"""A process may have been started without any environment: it is not waited for at every sample."""
 _KTHREADD = 2
 """Parent of the kernel's own threads, which never have an environment."""
 
@@ -44,17 +46,19 @@ def mark_of(pid: int) -> str | None:
 
 
 def _environment(pid: int) -> bytes:
-    """Empty for a moment while a process becomes another program, and when it ends, before it is a zombie."""
-    for _ in range(_LOOKS):
+    """Empty for a moment while a process becomes another program; not to be had when it ends, before it is a zombie."""
+    for look in range(_LOOKS):
+        is_there = True
         try:
             with open(f"/proc/{pid}/environ", "rb") as file:
                 environment = file.read()
         except PermissionError:
             return b""
         except OSError:
-            environment = b""
+            environment, is_there = b"", False
         stat = read_stat(pid)
-        if environment or stat is None or stat.state in "ZX" or _KTHREADD in (stat.pid, stat.ppid):
+        is_settled = is_there and look >= _LOOKS_AT_EMPTY
+        if environment or is_settled or stat is None or stat.state in "ZX" or _KTHREADD in (stat.pid, stat.ppid):
             return environment
         time.sleep(_LOOK_SECONDS)
     return b""
