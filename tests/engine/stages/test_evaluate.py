@@ -3,9 +3,12 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from engine.contracts.facts import CocoLine, ValidationRow
+from engine.evaluate.bootstrap import maps_of_drawings
+from engine.evaluate.matches import Matches
 from tests.engine.stages.toy import SIZE, VAL_IMAGES, Done, refusal, run_stage
 
 
@@ -42,6 +45,11 @@ def test_a_checkpoint(trained: Done, toy_data: Path, tmp_path: Path) -> None:
     assert evaluation.metrics == pytest.approx(after_training.metrics, abs=1e-9)
     predictions = json.loads((tmp_path / "run" / "best_predictions.json").read_text())
     assert {"image_id", "category_id", "bbox", "score"} <= set(predictions[0])
+    assert evaluation.matches == "best_matches.npz"
+    matches = Matches.load(tmp_path / "run" / evaluation.matches)
+    assert len(set(matches.images)) == VAL_IMAGES
+    once = maps_of_drawings(matches, np.ones((1, VAL_IMAGES), int))[0]
+    assert once == pytest.approx([evaluation.metrics[name] for name in ("mAP@.5", "mAP@.5:.95")], abs=1e-9)
 
 
 def test_an_onnx_file_gives_what_its_export_said(exported: Done, toy_data: Path, tmp_path: Path) -> None:
