@@ -11,24 +11,24 @@ from textual.screen import Screen
 from textual.scrollbar import ScrollBar
 from textual.worker import get_current_worker
 
-from app.backend import Backend
-from app.host import Host
+from app.backend.local import Backend
 from app.keymap import bindings
 from app.messages import CallFailed, RunEnded, RunsRead
-from app.screens import bring_in
-from app.screens.error import ErrorDialog
-from app.screens.errors import unexpected
-from app.screens.guide import PipelineGuide
+from app.screens.app_interface import Host
+from app.screens.dialogs import import_logs
+from app.screens.dialogs.error import ErrorDialog
+from app.screens.dialogs.quit import LeaveDialog, going_on
 from app.screens.help import HelpScreen
-from app.screens.leave import LeaveDialog, going_on
+from app.screens.navigator import PipelineGuide
 from app.screens.palette import RunCommands
 from app.screens.runs import RunsScreen
+from app.screens.unexpected import unexpected
 from app.styles.theme import DARK, LIGHT
-from app.widgets import formats
-from app.widgets.glyphs import glyphs
-from app.widgets.plain_scroll import PlainScrollBar
-from app.widgets.spans import clean
-from app.widgets.state import look
+from app.widgets.base import formats
+from app.widgets.base.glyphs import glyphs
+from app.widgets.base.plain_scroll import PlainScrollBar
+from app.widgets.base.state import look
+from app.widgets.base.styled_text import clean
 from db.views import RunView
 from engine.contracts.errors import YoloqatError
 from engine.contracts.states import RunState
@@ -211,8 +211,8 @@ class YoloqatApp(Host):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the command palette offers besides the runs."""
         yield SystemCommand("Launch a pipeline", "Fill in the form of a pipeline and start its runs", self.guide.new)
-        for kind in bring_in.KINDS:
-            yield SystemCommand(kind.title, kind.about, bring_in.asking(self, kind))
+        for kind in import_logs.KINDS:
+            yield SystemCommand(kind.title, kind.about, import_logs.asking(self, kind))
         yield SystemCommand("Help", "The keys of this screen", self.action_help)
         yield SystemCommand("Theme", "Choose the colours", self.action_change_theme)
         yield SystemCommand("Quit", "Leave the screen; runs go on without it", self.action_leave)

@@ -10,7 +10,7 @@ from db.views import RunDetail, RunView
 from engine.contracts.errors import YoloqatError
 
 if TYPE_CHECKING:
-    from engine.contracts.process import Provenance
+    from engine.contracts.attempt_records import Provenance
 
 
 class RunsRead(Message):

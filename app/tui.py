@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _screen(workspace: str | None, demo: bool) -> int:
     from app.application import YoloqatApp
-    from app.backend import Backend
+    from app.backend.local import Backend
 
     app = YoloqatApp(lambda: Backend.open(workspace), demo=demo)
     app.run()

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import URL, Engine, create_engine, event
 
 from db.revision import BUSY_SECONDS
-from engine.contracts.mounts import NETWORK, Mount, mount_of
+from engine.files.mounts import NETWORK, Mount, mount_of
 
 
 def connect(path: Path) -> Engine:

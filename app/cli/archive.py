@@ -13,9 +13,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Take runs out of the list; nothing of them is touched."""
-    from app.services.marks import archive_run
-    from app.services.names import find_ids, read_name
-    from app.services.workspace import resolve_workspace
+    from app.runs.annotations import archive_run
+    from app.workspace.resolve import resolve_workspace
+    from app.workspace.run_names import find_ids, read_name
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)

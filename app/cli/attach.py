@@ -14,8 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Find the log of a process, and make a live run of it; the run ends when the process does."""
-    from app.services.watching import attach
-    from app.services.workspace import resolve_workspace
+    from app.importing.watch import attach
+    from app.workspace.resolve import resolve_workspace
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from app.cli.output import columns, table, table_width
-from app.services.comparable import fraction_text, settings_words
-from app.services.lineage import NOISE, ChainStep
-from app.services.words import ABSENT, megabytes
+from app.comparing.evaluation_settings import fraction_text, settings_words
+from app.comparing.lineage import NOISE, ChainStep
+from app.formatting import ABSENT, megabytes
 from engine.contracts.states import RunState
 
 NOISE_WORDS = "may be the choice of images: the 95 % interval of the difference contains zero (paired bootstrap)"

@@ -6,9 +6,9 @@ from typing import Any
 
 from app.cli.chain import NOISE_WORDS, chain_table
 from app.cli.output import columns, fit, print_json, say, say_workspace
-from app.services.compare import NOISE, Cell, Comparison, Row, compare
-from app.services.lineage import ChainStep, lineage
-from app.services.words import ABSENT
+from app.comparing.comparison import NOISE, Cell, Comparison, Row, compare
+from app.comparing.lineage import ChainStep, lineage
+from app.formatting import ABSENT
 from engine.contracts.run_folder import Workspace
 
 _KEY_CELLS, _RUN_CELLS = 20, 18
@@ -29,9 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Print runs side by side, and the chain that they form."""
-    from app.services.names import find_id, find_ids
-    from app.services.runs import get_detail
-    from app.services.workspace import resolve_workspace
+    from app.runs.reader import get_detail
+    from app.workspace.resolve import resolve_workspace
+    from app.workspace.run_names import find_id, find_ids
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)
@@ -56,7 +56,7 @@ def call(arguments: argparse.Namespace) -> int:
 def _with_noise(
     workspace: Workspace, comparison: Comparison, chain: list[ChainStep]
 ) -> tuple[Comparison, list[ChainStep]]:
-    from app.services.noise import announcement, intervals, unknown, wanted, with_noise
+    from app.comparing.noise import announcement, intervals, unknown, wanted, with_noise
 
     pairs = wanted(comparison, chain)
     missing = unknown(workspace, pairs)

@@ -12,9 +12,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Move runs into the trash."""
-    from app.services.names import find_ids
-    from app.services.trash import delete_runs
-    from app.services.workspace import resolve_workspace
+    from app.runs.trash import delete_runs
+    from app.workspace.resolve import resolve_workspace
+    from app.workspace.run_names import find_ids
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)

@@ -12,8 +12,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Run the demo and print its table. Ends with 0 only when every step has succeeded."""
-    from app.services.demo import launch_demo
-    from app.services.workspace import resolve_workspace
+    from app.backend.demo import launch_demo
+    from app.workspace.resolve import resolve_workspace
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)

@@ -14,9 +14,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Print what was found; exit code 1 where something would kill runs or lose data."""
-    from app.services.doctor.examine import examine
-    from app.services.doctor.finding import Level
-    from app.services.workspace import resolve_workspace
+    from app.doctor.examine import examine
+    from app.doctor.finding import Level
+    from app.workspace.resolve import resolve_workspace
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)

@@ -48,7 +48,7 @@ def chosen_executor(arguments: argparse.Namespace) -> tuple[Executor | None, Slu
 def _options(texts: list[str]) -> SlurmOptions:
     from pydantic import ValidationError
 
-    from engine.contracts.pipeline_check import near
+    from engine.pipelines.check import near
 
     values: dict[str, object] = {}
     extra: list[str] = []

@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 from app.cli.output import columns, say
-from app.services.control import run_status
-from app.services.log_tail import tail_bytes
-from app.services.log_text import LogText, last_frame
-from app.services.words import duration
+from app.following.log_tail import tail_bytes
+from app.following.log_text import LogText, last_frame
+from app.formatting import duration
+from app.launching.stop import run_status
 from engine.contracts.events import PREFIX
 from engine.contracts.run_folder import Workspace
 from engine.contracts.states import RunState

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from app.cli.chain import chain_table
 from app.cli.follow import ending, exit_code
 from app.cli.output import say
-from app.services.comparable import fraction_text
-from app.services.control import run_status
-from app.services.losses import loss_names
-from app.services.words import duration
+from app.comparing.evaluation_settings import fraction_text
+from app.formatting import duration
+from app.launching.stop import run_status
 from db.views import EpochView, EvaluationView, Number, RunDetail
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
+from engine.logs.loss_names import loss_names
 from engine.supervise.state import RunStatus
 
 _LOOK_SECONDS = 0.5
@@ -74,7 +74,7 @@ class _Step:
         return status
 
     def _print_news(self) -> None:
-        from app.services.runs import data_version, get_detail
+        from app.runs.reader import data_version, get_detail
 
         version = data_version(self._workspace)
         if version != self._version:
@@ -82,7 +82,7 @@ class _Step:
             self._print_detail(get_detail(self._workspace, self._spec.id))
 
     def _print_rest(self) -> None:
-        from app.services.runs import get_detail, settle
+        from app.runs.reader import get_detail, settle
 
         settle(self._workspace, self._spec.id)
         self._print_detail(get_detail(self._workspace, self._spec.id))
@@ -115,8 +115,8 @@ def _rates(values: Mapping[str, Number]) -> list[str]:
 
 
 def _print_chain(workspace: Workspace, group: str) -> None:
-    from app.services.demo import demo_table
-    from app.services.noise import announcement, chain_with_noise, unknown, wanted
+    from app.backend.demo import demo_table
+    from app.comparing.noise import announcement, chain_with_noise, unknown, wanted
 
     chain = demo_table(workspace, group)
     missing = unknown(workspace, wanted(None, chain))
@@ -129,7 +129,7 @@ def _print_chain(workspace: Workspace, group: str) -> None:
 
 
 def _tell_failure(workspace: Workspace, spec: RunSpec, status: RunStatus) -> None:
-    from app.services.log_tail import log_tail
+    from app.following.log_tail import log_tail
 
     lines = log_tail(workspace, spec.id, lines=_TAIL_LINES)
     say("\n".join([f"the end of {spec.name}'s log:", *(f"  {line}" for line in lines)] if lines else []))

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from app.cli.output import columns, fit, print_json, printable, say, say_workspace, table
-from app.services.importing import ImportReport
+from app.importing.import_logs import ImportReport
 
 _TELL_SECONDS = 0.5
 
@@ -27,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Bring runs in as finished ones, and tell what was read of each file."""
-    from app.services.importing import import_paths
-    from app.services.workspace import resolve_workspace
+    from app.importing.import_logs import import_paths
+    from app.workspace.resolve import resolve_workspace
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from app.cli.output import coloured, print_json, say_workspace
 from app.cli.reasons import table_with_reasons
-from app.services.comparable import fraction_text
-from app.services.words import age, duration, ending
+from app.comparing.evaluation_settings import fraction_text
+from app.formatting import age, duration, ending
 from db.views import RunView
 from engine.contracts.states import RunState
 
@@ -21,8 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """List the runs, newest first; the runs of a pipeline stay together, in the order of its steps."""
-    from app.services.runs import list_runs, log_tails
-    from app.services.workspace import resolve_workspace
+    from app.runs.reader import list_runs, log_tails
+    from app.workspace.resolve import resolve_workspace
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)

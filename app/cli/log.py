@@ -20,9 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Print the end of a log."""
-    from app.services.log_tail import find_attempt, tail, tail_bytes
-    from app.services.names import find_id, read_name
-    from app.services.workspace import resolve_workspace
+    from app.following.log_tail import find_attempt, tail, tail_bytes
+    from app.workspace.resolve import resolve_workspace
+    from app.workspace.run_names import find_id, read_name
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)

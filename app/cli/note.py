@@ -13,8 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Write or print a run's note."""
-    from app.services.marks import note_run, read_note
-    from app.services.workspace import resolve_workspace
+    from app.runs.annotations import note_run, read_note
+    from app.workspace.resolve import resolve_workspace
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)

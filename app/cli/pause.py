@@ -12,9 +12,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Ask for an end at a checkpoint and a place in the queue after it; returns at once."""
-    from app.services.control import pause_run
-    from app.services.names import find_id, read_name
-    from app.services.workspace import resolve_workspace
+    from app.launching.stop import pause_run
+    from app.workspace.resolve import resolve_workspace
+    from app.workspace.run_names import find_id, read_name
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)

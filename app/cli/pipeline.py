@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Launch all steps of a pipeline; each one's runner waits for the steps that it needs."""
-    from app.services.pipelines import launch_pipeline, load_pipeline, plan_pipeline
-    from app.services.workspace import resolve_workspace
+    from app.launching.pipelines import launch_pipeline, load_pipeline, plan_pipeline
+    from app.workspace.resolve import resolve_workspace
     from engine.supervise.slurm.script import resource_flags
 
     pipeline = load_pipeline(arguments.pipeline)

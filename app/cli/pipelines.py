@@ -4,7 +4,7 @@ import argparse
 import textwrap
 
 from app.cli.output import columns, print_json
-from engine.contracts.pipeline import Pipeline
+from engine.pipelines.pipeline import Pipeline
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """List the pipelines that can be launched by name."""
-    from app.services.pipelines import list_pipelines, load_pipeline
+    from app.launching.pipelines import list_pipelines, load_pipeline
 
     pipelines = [load_pipeline(summary.path) for summary in list_pipelines()]
     if arguments.json:

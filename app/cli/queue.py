@@ -3,7 +3,7 @@
 import argparse
 
 from app.cli.output import print_json, say_workspace, table
-from app.services.words import ABSENT, age, megabytes
+from app.formatting import ABSENT, age, megabytes
 
 HEADERS = ("#", "RUN", "NEEDS", "SINCE", "WHY IT WAITS")
 
@@ -15,8 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """List what waits, first in line first, and who has a GPU or the CPU lane."""
-    from app.services.queue import leases_here, queued_runs
-    from app.services.workspace import resolve_workspace
+    from app.launching.queue import leases_here, queued_runs
+    from app.workspace.resolve import resolve_workspace
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)

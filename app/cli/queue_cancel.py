@@ -12,8 +12,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Take what waits out of the queue; what runs is left alone."""
-    from app.services.queue import cancel_runs
-    from app.services.workspace import resolve_workspace
+    from app.launching.queue import cancel_runs
+    from app.workspace.resolve import resolve_workspace
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)

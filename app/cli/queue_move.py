@@ -16,8 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Change the order of what waits."""
-    from app.services.queue import move_runs
-    from app.services.workspace import resolve_workspace
+    from app.launching.queue import move_runs
+    from app.workspace.resolve import resolve_workspace
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)

@@ -12,8 +12,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Let what is held take its turn."""
-    from app.services.queue import release_runs
-    from app.services.workspace import resolve_workspace
+    from app.launching.queue import release_runs
+    from app.workspace.resolve import resolve_workspace
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)

@@ -3,7 +3,7 @@
 import argparse
 
 from app.cli.output import say_workspace
-from app.services.words import duration
+from app.formatting import duration
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -12,8 +12,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Rebuild the database from the run folders."""
-    from app.services.index import reindex
-    from app.services.workspace import resolve_workspace
+    from app.indexing.service import reindex
+    from app.workspace.resolve import resolve_workspace
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)

@@ -13,8 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Rename a run."""
-    from app.services.marks import rename_run
-    from app.services.workspace import resolve_workspace
+    from app.runs.annotations import rename_run
+    from app.workspace.resolve import resolve_workspace
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)

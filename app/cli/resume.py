@@ -16,8 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Start the next attempt, detached; returns at once."""
-    from app.services.resume import resume_group
-    from app.services.workspace import resolve_workspace
+    from app.launching.resume import resume_group
+    from app.workspace.resolve import resolve_workspace
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)

@@ -36,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """Launch any command."""
     from app.cli.follow import follow_run
-    from app.services.launch import launch_command
-    from app.services.workspace import resolve_workspace
+    from app.launching.launch import launch_command
+    from app.workspace.resolve import resolve_workspace
     from engine.supervise.resources import asked_resources
 
     if not arguments.rest:
@@ -104,7 +104,7 @@ def tell_launched(spec: RunSpec) -> None:
 
 def index(workspace: Workspace) -> None:
     """See to it that the log is read into the database. The run doesn't depend on it, so a failure is only told."""
-    from app.services.index import ensure_indexer
+    from app.indexing.service import ensure_indexer
 
     try:
         ensure_indexer(workspace)

@@ -7,16 +7,16 @@ from textwrap import wrap
 
 from app.cli.list_runs import progress_words, state_words
 from app.cli.output import columns, fit, print_json, printable, say_workspace, table
-from app.services.comparable import METRICS, fraction_text
-from app.services.dialect import log_dialect
-from app.services.layers import layer_table
-from app.services.losses import loss_names
-from app.services.sources import FILES, PRINTED, STORED, Sources, sources
-from app.services.taken import taken
-from app.services.timed import timed_latency, timed_throughput
-from app.services.words import ABSENT, age, duration, megabytes
+from app.comparing.evaluation_settings import METRICS, fraction_text
+from app.comparing.latency import timed_latency, timed_throughput
+from app.comparing.layers import layer_table
+from app.comparing.metric_sources import FILES, PRINTED, STORED, Sources, sources
+from app.formatting import ABSENT, age, duration, megabytes
+from app.runs.log_format import log_dialect
+from app.runs.resource_usage import taken
 from db.views import EpochView, EvaluationView, RunDetail, RunView
-from engine.contracts.process import Provenance
+from engine.contracts.attempt_records import Provenance
+from engine.logs.loss_names import loss_names
 
 _RATES = ("P", "R", "mAP@.5", "mAP@.5:.95")
 
@@ -33,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Print all that is known of a run."""
-    from app.services.runs import get_detail, provenance
-    from app.services.workspace import resolve_workspace
+    from app.runs.reader import get_detail, provenance
+    from app.workspace.resolve import resolve_workspace
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)

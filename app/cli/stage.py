@@ -2,7 +2,7 @@
 
 import argparse
 
-from app.cli import original
+from app.cli import yolov7_flags
 from app.cli.executor import add_slurm, asked_of_slurm
 from app.cli.output import say, say_workspace
 from app.cli.run import add_priority, index, tell_launched
@@ -19,19 +19,19 @@ def add_arguments(stage: str, parser: argparse.ArgumentParser) -> None:
     add_priority(ours)
     add_slurm(parser)
     add_options(parser, STAGES[stage].options)
-    original.add_arguments(stage, parser)
+    yolov7_flags.add_arguments(stage, parser)
 
 
 def call(stage: str, arguments: argparse.Namespace) -> int:
     """Launch a stage; unless detached, show its console and return its exit code."""
     from app.cli.follow import follow_run
-    from app.services.launch import launch_stage
-    from app.services.workspace import resolve_workspace
+    from app.launching.launch import launch_stage
+    from app.workspace.resolve import resolve_workspace
 
     options = from_namespace(STAGES[stage].options, arguments)
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)
-    original.say_passed_over(stage, arguments)
+    yolov7_flags.say_passed_over(stage, arguments)
     slurm = asked_of_slurm(arguments)
     spec = launch_stage(workspace, stage, options, name=arguments.name, priority=arguments.priority, slurm=slurm)
     index(workspace)

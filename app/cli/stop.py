@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Ask for the end of a run; its runner does the stopping, and this returns at once."""
-    from app.services.names import find_ids
-    from app.services.workspace import resolve_workspace
+    from app.workspace.resolve import resolve_workspace
+    from app.workspace.run_names import find_ids
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)
@@ -37,8 +37,8 @@ def call(arguments: argparse.Namespace) -> int:
 
 def _end_after_epoch(workspace: Workspace, ids: list[str], as_json: bool) -> int:
     """Of a group, the runs that are at work are asked; those that wait for them are told by their outcome."""
-    from app.services.control import end_after_epoch, run_status
-    from app.services.names import read_name
+    from app.launching.stop import end_after_epoch, run_status
+    from app.workspace.run_names import read_name
     from engine.contracts.states import RunState
 
     if len(ids) > 1:
@@ -55,8 +55,8 @@ def _end_after_epoch(workspace: Workspace, ids: list[str], as_json: bool) -> int
 
 
 def _stop(workspace: Workspace, run_id: str, now: bool) -> dict[str, Any]:
-    from app.services.control import run_status, stop_run
-    from app.services.names import read_name
+    from app.launching.stop import run_status, stop_run
+    from app.workspace.run_names import read_name
 
     asked = stop_run(workspace, run_id, now=now)
     status = run_status(workspace, run_id)

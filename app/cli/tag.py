@@ -14,8 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Add and remove tags, and print those that there are."""
-    from app.services.marks import tag_run
-    from app.services.workspace import resolve_workspace
+    from app.runs.annotations import tag_run
+    from app.workspace.resolve import resolve_workspace
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)

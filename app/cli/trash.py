@@ -12,8 +12,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """List the deleted runs, or delete them for good."""
-    from app.services.trash import empty_trash, trashed
-    from app.services.workspace import resolve_workspace
+    from app.runs.trash import empty_trash, trashed
+    from app.workspace.resolve import resolve_workspace
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)

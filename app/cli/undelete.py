@@ -12,8 +12,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Take runs out of the trash."""
-    from app.services.trash import undelete_runs
-    from app.services.workspace import resolve_workspace
+    from app.runs.trash import undelete_runs
+    from app.workspace.resolve import resolve_workspace
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)

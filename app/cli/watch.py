@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from app.cli.output import print_json, say, say_workspace
-from app.services.watching import Watched
+from app.importing.watch import Watched
 from engine.contracts.run_folder import Workspace
 
 
@@ -26,8 +26,8 @@ def add_watching(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Make a live run of a log, and print the log until its end or Ctrl-C. The run is followed without this, too."""
-    from app.services.watching import watch_log
-    from app.services.workspace import resolve_workspace
+    from app.importing.watch import watch_log
+    from app.workspace.resolve import resolve_workspace
 
     workspace = resolve_workspace(arguments.workspace)
     say_workspace(workspace)
@@ -37,7 +37,7 @@ def call(arguments: argparse.Namespace) -> int:
 
 def show_watched(workspace: Workspace, watched: Watched, *, once: bool, as_json: bool) -> int:
     """Tell what is followed, and follow it."""
-    from app.services.control import run_status
+    from app.launching.stop import run_status
 
     status = run_status(workspace, watched.run_id)
     if as_json:

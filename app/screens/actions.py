@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from app.host import Host
 from app.messages import CallFailed
-from app.screens.errors import unexpected
-from app.widgets.spans import clean
+from app.screens.app_interface import Host
+from app.screens.unexpected import unexpected
+from app.widgets.base.styled_text import clean
 from db.views import RunView
 from engine.contracts.errors import YoloqatError
 from engine.contracts.states import RunState

@@ -7,16 +7,16 @@ from textual.app import ComposeResult
 from textual.message import Message
 from textual.worker import get_current_worker
 
+from app.comparing.comparison import NOISE, ChainStep, Comparison
 from app.keymap import bindings
 from app.messages import CallFailed
-from app.screens.errors import unexpected
-from app.screens.page import Page
-from app.services.compare import NOISE, ChainStep, Comparison
-from app.widgets.compare_table import CompareTable, names
-from app.widgets.glyphs import glyphs
-from app.widgets.lineage_table import LineageTable
-from app.widgets.lines import Lines
-from app.widgets.spans import Cell, clean, join
+from app.screens.base_screen import Page
+from app.screens.unexpected import unexpected
+from app.widgets.base.glyphs import glyphs
+from app.widgets.base.lines import Lines
+from app.widgets.base.styled_text import Cell, clean, join
+from app.widgets.compare.compare_table import CompareTable, names
+from app.widgets.compare.lineage_table import LineageTable
 from db.views import RunView
 from engine.contracts.errors import YoloqatError
 

@@ -9,9 +9,9 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from app.keymap import KEYMAP
-from app.widgets.key_bar import key_sign
-from app.widgets.spans import Cell, content
-from app.widgets.state import LOOKS, STALLED, STOPPING
+from app.widgets.base.key_bar import key_sign
+from app.widgets.base.state import LOOKS, STALLED, STOPPING
+from app.widgets.base.styled_text import Cell, content
 
 ALSO: dict[str, tuple[str, ...]] = {
     "runs": ("grid",),

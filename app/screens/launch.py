@@ -16,18 +16,18 @@ from textual.worker import get_current_worker
 
 from app.keymap import bindings
 from app.messages import CallFailed
-from app.screens.errors import unexpected
-from app.screens.page import Page
-from app.widgets.glyphs import glyphs
-from app.widgets.input_form import InputForm
-from app.widgets.launch_text import NAME, command_lines, error_lines, fields_of, named_inputs
-from app.widgets.spans import Cell, clean, content
+from app.screens.base_screen import Page
+from app.screens.unexpected import unexpected
+from app.widgets.base.glyphs import glyphs
+from app.widgets.base.styled_text import Cell, clean, content
+from app.widgets.launch.input_form import InputForm
+from app.widgets.launch.launch_text import NAME, command_lines, error_lines, fields_of, named_inputs
 from engine.contracts.errors import YoloqatError
 
 if TYPE_CHECKING:
-    from app.services.pipelines import PipelineSummary
-    from engine.contracts.pipeline import Pipeline
+    from app.launching.pipelines import PipelineSummary
     from engine.contracts.spec import RunSpec
+    from engine.pipelines.pipeline import Pipeline
 
 PREVIEW_DELAY_SECONDS = 0.35
 """How long the typing rests before the command lines are planned anew."""

@@ -9,11 +9,11 @@ from textual.content import Content
 from textual.fuzzy import Matcher
 from textual.markup import escape
 
-from app.host import Host
 from app.screens import actions
-from app.screens.stop import ask_to_stop
-from app.widgets.spans import clean
-from app.widgets.state import look
+from app.screens.app_interface import Host
+from app.screens.dialogs.stop import ask_to_stop
+from app.widgets.base.state import look
+from app.widgets.base.styled_text import clean
 from engine.contracts.states import RunState
 
 SHOWN = 12

@@ -10,23 +10,23 @@ from textual.app import ComposeResult
 from textual.containers import Container
 from textual.worker import get_current_worker
 
+from app.comparing.layers import layer_table
 from app.keymap import bindings
 from app.messages import CallFailed, DetailRead, LogRead
 from app.screens import actions
-from app.screens.errors import unexpected
-from app.screens.page import Page
-from app.screens.stop import ask_to_stop
-from app.services.layers import layer_table
-from app.widgets import formats
-from app.widgets.about import about
-from app.widgets.curves_pane import CurvesPane
-from app.widgets.epoch_table import EpochTable
-from app.widgets.evaluation_table import EvaluationTable
-from app.widgets.layer_text import layer_lines
-from app.widgets.lines_pane import LinesPane
-from app.widgets.log_view import LogView
-from app.widgets.pane_tabs import PaneTabs
-from app.widgets.run_header import RunHeader
+from app.screens.base_screen import Page
+from app.screens.dialogs.stop import ask_to_stop
+from app.screens.unexpected import unexpected
+from app.widgets.base import formats
+from app.widgets.base.lines_pane import LinesPane
+from app.widgets.base.pane_tabs import PaneTabs
+from app.widgets.charts.curves_pane import CurvesPane
+from app.widgets.log.log_view import LogView
+from app.widgets.run.epoch_table import EpochTable
+from app.widgets.run.evaluation_table import EvaluationTable
+from app.widgets.run.layer_text import layer_lines
+from app.widgets.run.provenance_pane import about
+from app.widgets.run.run_header import RunHeader
 from db.views import RunDetail, RunView
 from engine.contracts.errors import YoloqatError
 

@@ -11,17 +11,17 @@ from textual.worker import get_current_worker
 from app.keymap import bindings
 from app.messages import CallFailed, DetailRead
 from app.screens import actions
-from app.screens.errors import unexpected
-from app.screens.marks import edit_marks
-from app.screens.page import Page
+from app.screens.base_screen import Page
+from app.screens.dialogs.annotations import edit_marks
+from app.screens.dialogs.stop import ask_to_stop
 from app.screens.run import milestones
-from app.screens.stop import ask_to_stop
-from app.widgets.filter_bar import FilterBar
-from app.widgets.grid import Grid
-from app.widgets.run_summary import RunSummary
-from app.widgets.runs_table import RunsTable
-from app.widgets.spans import clean
-from app.widgets.welcome import Welcome
+from app.screens.unexpected import unexpected
+from app.widgets.base.grid import Grid
+from app.widgets.base.styled_text import clean
+from app.widgets.runs.filter_bar import FilterBar
+from app.widgets.runs.run_summary import RunSummary
+from app.widgets.runs.runs_table import RunsTable
+from app.widgets.runs.welcome import Welcome
 from db.views import RunDetail, RunView
 from engine.contracts.errors import YoloqatError
 

@@ -1,83 +1,8 @@
-"""`python -m app.services.restarted ATTEMPT`: the next attempt of a run that Slurm has put back, made by its job.
-
-Prints the folder that the job's runner is to run. A training goes on from its last checkpoint.
-"""
+"""`python -m app.services.restarted`, as versions before 0.2 call it: see `app.launching.requeue_slurm`."""
 
 import sys
-from datetime import UTC, datetime
-from pathlib import Path
 
-from app.services.resume import next_command
-from engine.contracts.errors import YoloqatError
-from engine.contracts.outcome import Outcome, OutcomeKind
-from engine.contracts.process import ProcessRecord, SlurmRecord
-from engine.contracts.run_folder import AttemptFolder, RunFolder
-from engine.contracts.spec import RunSpec
-from engine.runner.records import write_json
-from engine.supervise.launch import write_attempt
-from engine.supervise.slurm.jobs import workspace_of
-
-
-def next_attempt(first: AttemptFolder) -> AttemptFolder:
-    """The attempt that a job that was put back has to run.
-
-    Args:
-        first: the attempt that the job was submitted for; later ones are of earlier restarts.
-
-    Raises:
-        YoloqatError: somebody has stopped the run, resumed it otherwise, or the attempt cannot be written.
-    """
-    folder = RunFolder(first.path.parents[1])
-    last = folder.attempts()[-1]
-    job, submitted = SlurmRecord.read(last.slurm), SlurmRecord.read(first.slurm)
-    if submitted is not None and (job is None or job.job_id != submitted.job_id):
-        raise YoloqatError("the run has been resumed otherwise", where=str(last.path))
-    if last.stop_request.exists():
-        raise YoloqatError("the run has been stopped", where=str(last.path))
-    process = ProcessRecord.read(last.process)
-    if not last.outcome.exists() and (process is None or process.stage is None):
-        return last  # it had not begun
-    spec = RunSpec.read(folder.spec)
-    argv = _next_argv(folder, spec)
-    _conclude(last, process)
-    attempt = write_attempt(workspace_of(first), spec, attempt=last.number + 1, argv=argv)
-    if job is not None:
-        record = job.model_copy(update={"restarts": job.restarts + 1})
-        write_json(str(attempt.slurm), record.model_dump(mode="json"))
-    return attempt
-
-
-def _next_argv(folder: RunFolder, spec: RunSpec) -> list[str] | None:
-    """None for the first attempt's: Slurm, too, starts a job from its beginning when it puts it back."""
-    try:
-        return next_command(folder, spec)[0]
-    except YoloqatError as error:
-        print(f"yoloqat: {error.what}; it begins anew", file=sys.stderr)
-        return None
-
-
-def _conclude(attempt: AttemptFolder, process: ProcessRecord | None) -> None:
-    """The outcome of an attempt whose runner was killed before it could write one."""
-    if attempt.outcome.exists():
-        return
-    outcome = Outcome(
-        kind=OutcomeKind.LOST,
-        started_at=process.started_at if process else None,
-        ended_at=datetime.now(UTC),
-        reason="Slurm put the job back into the queue",
-    )
-    write_json(str(attempt.outcome), outcome.model_dump(mode="json"))
-
-
-def main(argv: list[str]) -> int:
-    """Returns the exit code: 1, with the reason on stderr, when there is nothing to run."""
-    try:
-        print(next_attempt(AttemptFolder(Path(argv[0]))).path)
-    except (YoloqatError, OSError) as error:
-        print(f"yoloqat: {error}", file=sys.stderr)
-        return 1
-    return 0
-
+from app.launching.requeue_slurm import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from engine.contracts.process import Record
+from engine.contracts.attempt_records import Record
 from engine.contracts.result import Artifact
 
 BESIDE = "results beside the log"

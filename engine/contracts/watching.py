@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from engine.contracts.process import ProcessIdentity, Record
+from engine.contracts.attempt_records import ProcessIdentity, Record
 
 
 class WatchRecord(Record):

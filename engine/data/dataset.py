@@ -10,16 +10,16 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from engine.contracts.errors import YoloqatError
-from engine.data.augmentation import Augmentation, Scene
+from engine.data.augment.augmentation import Augmentation, Scene
+from engine.data.augment.colour import random_hsv
+from engine.data.augment.mosaic import Tile, mixup, mosaic4, mosaic9, tile_labels
+from engine.data.augment.paste import Cutout, copy_paste, cut_out, paste_in
+from engine.data.augment.perspective import random_perspective
 from engine.data.boxes import fractions_to_pixels, pixels_to_fractions
-from engine.data.colour import random_hsv
 from engine.data.images import ImageStore
-from engine.data.labeled import LabeledImages
 from engine.data.letterbox import letterbox, letterbox_geometry
-from engine.data.mosaic import Tile, mixup, mosaic4, mosaic9, tile_labels
-from engine.data.paste import Cutout, copy_paste, cut_out, paste_in
-from engine.data.perspective import random_perspective
 from engine.data.rectangles import aspect_order, batch_shapes
+from engine.data.scanning.labeled import LabeledImages
 
 NINE_TILES = 0.2
 """Share of the mosaics that have nine tiles; the others have four."""

@@ -14,14 +14,14 @@ import torch
 from torch.utils.data import DataLoader
 
 from engine.contracts.errors import YoloqatError
-from engine.data.augmentation import Augmentation
+from engine.data.augment.augmentation import Augmentation
 from engine.data.collate import Batch, QuadCollate, collate
 from engine.data.config import DataConfig
 from engine.data.dataset import Sample, SampleDataset, TrainDataset, ValDataset
 from engine.data.images import SMALL_BYTES, ImageStore
-from engine.data.labeled import LabeledImages
 from engine.data.sampler import EpochSampler
-from engine.data.scan import scan
+from engine.data.scanning.labeled import LabeledImages
+from engine.data.scanning.scan import scan
 
 SHARE_OF_FREE_MEMORY = 0.5
 """What `cache_images` may take."""

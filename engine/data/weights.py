@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engine.data.labeled import LabeledImages
+from engine.data.scanning.labeled import LabeledImages
 
 
 def class_weights(label_rows: np.ndarray, nc: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.contracts.bar import Bar
+from engine.console.tqdm_bar import Bar
 from engine.contracts.errors import YoloqatError
 from engine.contracts.result import EvaluationSettings
 from engine.data.boxes import fractions_to_pixels

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.export.onnx_export import INPUT
-from engine.logs.trtexec import TrtexecResult, parse_trtexec
+from engine.logs.dialects.trtexec import TrtexecResult, parse_trtexec
 
 SECONDS = 3600
 """An engine of a large model takes minutes to build."""

@@ -5,9 +5,9 @@ from dataclasses import asdict
 from typing import Any
 
 from engine.contracts.facts import Crash, Fact, LogFormat, OutOfMemory, StageEvent
-from engine.logs import trtexec
-from engine.logs.marks import BenchmarkLine
-from engine.logs.state import MOST_NOTES, State
+from engine.logs.builder_state import MOST_NOTES, State
+from engine.logs.dialects import trtexec
+from engine.logs.lexer.tokens import BenchmarkLine
 
 _TEXTS = ("version", "command", "device", "precision", "engine", "warnings", "strongly_typed", "inputs")
 _NUMBERS = ("throughput_qps", "engine_mib", "build_seconds", "host_seconds", "gpu_seconds")

@@ -4,15 +4,12 @@ from dataclasses import asdict
 from typing import Any
 
 from engine.contracts.facts import Fact, Progress
-from engine.logs import (
+from engine.logs.builder_state import Evaluation, State
+from engine.logs.dialects import (
     foreign,
     nvidia_qat,
-    nvidia_summary,
     pycocotools,
     python_errors,
-    results_csv,
-    results_txt,
-    tensorboard,
     trtexec,
     ultralytics,
     yoloqat_events,
@@ -20,15 +17,15 @@ from engine.logs import (
     yolov6,
     yolov7,
 )
-from engine.logs.assembler import Assembler
-from engine.logs.cut import without_last_number
-from engine.logs.event_file import EventFileReader
-from engine.logs.lines import LineSplitter
-from engine.logs.marks import EpochHeader, Mark
-from engine.logs.python_errors import TracebackReader
-from engine.logs.state import Evaluation, State
-from engine.logs.text import MOST_CHARACTERS, decode, harmless, without_prefix
-from engine.logs.titles import Dialect, Titles
+from engine.logs.dialects.python_errors import TracebackReader
+from engine.logs.dialects.titles import Dialect, Titles
+from engine.logs.fact_builder import Assembler
+from engine.logs.lexer.lines import LineSplitter
+from engine.logs.lexer.text import MOST_CHARACTERS, decode, harmless, without_prefix
+from engine.logs.lexer.tokens import EpochHeader, Mark
+from engine.logs.lexer.truncated_line import without_last_number
+from engine.logs.results import nvidia_summary, results_csv, results_txt, tensorboard
+from engine.logs.results.event_file import EventFileReader
 
 _FILES: tuple[Dialect, ...] = (results_txt, results_csv)
 """Files of their own: in the midst of a log their rows would only repeat it."""
@@ -94,7 +91,7 @@ class LogParser:
 
     @property
     def dialect(self) -> str | None:
-        """Whose the last titles were: a name of `engine.logs.dialects`, `unknown`, or None before any."""
+        """Whose the last titles were: a name of `engine.logs.registry`, `unknown`, or None before any."""
         if self._event_file is not None:
             return tensorboard.NAME
         if self._head and nvidia_summary.is_summary(self._head):

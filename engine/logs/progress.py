@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.contracts.facts import Progress
-from engine.logs.bars import BarText
-from engine.logs.marks import EpochBar, Mark, OtherBar, ValidationBar
-from engine.logs.state import State
+from engine.logs.builder_state import State
+from engine.logs.lexer.progress_bars import BarText
+from engine.logs.lexer.tokens import EpochBar, Mark, OtherBar, ValidationBar
 
 Place = tuple[str, BarText, int | None, int | None, Mapping[str, str]]
 """Arguments of `progress_of_bar`."""

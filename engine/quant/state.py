@@ -12,7 +12,7 @@ from engine.models.config import parse_model_config
 from engine.models.fuse import fuse_model
 from engine.models.yolo import YoloModel, build_model
 from engine.quant.backends import DEFAULT
-from engine.quant.calibrate import round_biases
+from engine.quant.calibration.calibrate import round_biases
 from engine.quant.placement import ValueClass, find_value_classes, place_quantizers
 from engine.quant.policy import read_entries, resolve_policy
 from engine.quant.widths import Width, is_width, resolve_widths, share_inputs

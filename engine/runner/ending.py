@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from engine.runner.records import now
+from engine.files.json_records import now
 from engine.runner.stage import End
 
 _FULL_BYTES = 1 << 16

@@ -4,7 +4,7 @@ import fcntl
 import os
 import time
 
-from engine.runner.records import read_json
+from engine.files.json_records import read_json
 
 _TRIES = 20
 _PAUSE_SECONDS = 0.05

@@ -6,12 +6,12 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from engine.runner.children import become_subreaper
+from engine.files.json_records import read_json
 from engine.runner.lock import Refused
-from engine.runner.records import read_json
+from engine.runner.processes.children import become_subreaper
 from engine.runner.run import Run, log, prepare_signals
 from engine.runner.stopper import stop_orphan
-from engine.runner.wait import is_success
+from engine.runner.waiting.dependencies import is_success
 
 USAGE = """usage: python -P -m engine.runner [--detach] [--stop] [--verdict] ATTEMPT
 

@@ -10,8 +10,8 @@ import signal
 import sys
 from typing import Any
 
-from engine.runner.children import MARK
-from engine.runner.records import read_json
+from engine.files.json_records import read_json
+from engine.runner.processes.children import MARK
 
 PAUSED = "paused at a checkpoint"
 _PATIENCE_SECONDS = 90.0

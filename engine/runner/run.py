@@ -8,16 +8,18 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from engine.runner import children, lock, notify, pause, wait
+from engine.files.json_records import ReservedRecord, now, read_json, write_json
+from engine.runner import lock, notify, pause
 from engine.runner.ending import disk_is_full, end_fields, missing_artifacts, outcome_record
-from engine.runner.gpus import GpuWatch, watched_gpus
-from engine.runner.identity import Stat, identify
-from engine.runner.memory import oom_kills, oom_kills_since
-from engine.runner.records import ReservedRecord, now, read_json, write_json
-from engine.runner.samples import Sampler
+from engine.runner.processes import children
+from engine.runner.processes.gpu_monitor import GpuWatch, watched_gpus
+from engine.runner.processes.identity import Stat, identify
+from engine.runner.processes.memory import oom_kills, oom_kills_since
+from engine.runner.processes.samples import Sampler
 from engine.runner.stage import CouldNotStart, End, HeldStage, hold, reap
 from engine.runner.stop import GRACE, STUCK_SECONDS, Escalation, clear_leftovers
-from engine.runner.turn import CannotEverStart, Turn
+from engine.runner.waiting import dependencies
+from engine.runner.waiting.admission import CannotEverStart, Turn
 
 SAMPLE_SECONDS = 5.0
 _FIRST_SAMPLE_SECONDS = 1.0
@@ -87,7 +89,7 @@ class Run:
             self._conclude(kind="cancelled", stop_requested=True, reason="stopped before it started")
         except Interrupted:
             self.outcome.withdraw()  # without an outcome it can be queued again
-        except wait.DependencyFailed as failure:
+        except dependencies.DependencyFailed as failure:
             self._conclude(kind="dependency failed", reason=str(failure))
         except (CouldNotStart, CannotEverStart, OSError) as error:
             self._say(f"could not start: {error}")
@@ -108,10 +110,10 @@ class Run:
         try:
             while True:
                 self._check_for_stop()
-                fate, reason = wait.judge(parents)
-                if fate == wait.FAILED:
-                    raise wait.DependencyFailed(reason)
-                if fate == wait.SUCCEEDED:
+                fate, reason = dependencies.judge(parents)
+                if fate == dependencies.FAILED:
+                    raise dependencies.DependencyFailed(reason)
+                if fate == dependencies.SUCCEEDED:
                     reason = self.turn.poll()
                 else:
                     self.turn.step_back()
@@ -128,7 +130,7 @@ class Run:
             os.unlink(self._path("waiting.json"))
 
     def _pause(self) -> None:
-        received = signal.sigtimedwait(AWAITED, wait.POLL_SECONDS)
+        received = signal.sigtimedwait(AWAITED, dependencies.POLL_SECONDS)
         if received is not None and received.si_signo == signal.SIGUSR1:
             raise Cancelled
         if received is not None and received.si_signo in STOP_SIGNALS:

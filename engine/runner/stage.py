@@ -10,7 +10,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
-from engine.runner.identity import Identity, identify
+from engine.runner.processes.identity import Identity, identify
 
 
 class CouldNotStart(Exception):

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from engine.runner.identity import Stat, identify, send_signal_to
-from engine.runner.records import now, write_json
+from engine.files.json_records import now, write_json
+from engine.runner.processes.identity import Stat, identify, send_signal_to
 
 STEPS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 GRACE = {"sigint": 20.0, "sigterm": 10.0, "leftovers": 1.5}

@@ -7,11 +7,11 @@ import signal
 import time
 from collections.abc import Callable
 
-from engine.runner.children import descendants, marked
+from engine.files.json_records import read_json, write_json
 from engine.runner.ending import outcome_record
-from engine.runner.identity import ALIVE, Identity, Stat, from_record, presence, read_stat
 from engine.runner.pause import put_back
-from engine.runner.records import read_json, write_json
+from engine.runner.processes.children import descendants, marked
+from engine.runner.processes.identity import ALIVE, Identity, Stat, from_record, presence, read_stat
 from engine.runner.run import STOP_SIGNALS, log, prepare_signals
 from engine.runner.stop import GRACE, Escalation
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import onnx
 
+from engine.console.training_lines import say
 from engine.contracts.errors import YoloqatError
 from engine.contracts.events import emit
 from engine.contracts.options.benchmark import BenchmarkOptions
@@ -19,7 +20,6 @@ from engine.export.int8 import without_quantization
 from engine.export.metadata import read_metadata
 from engine.export.tensorrt import Engine, find_trtexec, time_engine
 from engine.stages.session import Session
-from engine.train.console import say
 
 TENSORRT = "TensorrtExecutionProvider"
 TWIN = "ONNX float"

@@ -9,10 +9,10 @@ from engine.contracts.options.evaluate import EvaluateOptions
 from engine.contracts.result import StageResult
 from engine.data.config import load_data_config
 from engine.data.loader import val_loader
+from engine.evaluate.final import final_evaluation, fuse_and_say
 from engine.evaluate.predictors import OnnxPredictor, Predictor, TorchPredictor
 from engine.models.checkpoint import load_checkpoint, model_from_checkpoint
 from engine.stages.session import Session
-from engine.train.final import final_evaluation, fuse_and_say
 
 
 def run(options: EvaluateOptions, session: Session) -> StageResult:

@@ -9,12 +9,14 @@ import onnx
 import torch
 from torch import Tensor
 
+from engine.console.training_lines import say
 from engine.contracts.errors import YoloqatError
 from engine.contracts.events import emit
 from engine.contracts.options.export import ExportOptions
 from engine.contracts.result import EvaluationResult, StageResult
 from engine.data.config import DataConfig, load_data_config
 from engine.data.loader import val_loader
+from engine.evaluate.final import final_evaluation
 from engine.evaluate.onnx_outputs import NmsSettings
 from engine.evaluate.predictors import OnnxPredictor
 from engine.export.agreement import Agreement, check_agreement, check_nms, compare
@@ -25,13 +27,11 @@ from engine.export.structure import Structure, check_structure
 from engine.export.trtexec import trtexec_commands
 from engine.models.checkpoint import load_checkpoint
 from engine.models.yolo import YoloModel
-from engine.quant.calibrate import round_biases
+from engine.quant.calibration.calibrate import round_biases
 from engine.quant.quantizer import quantized_convolutions
 from engine.quant.state import restore_model
 from engine.stages.session import Session
-from engine.train.console import say
 from engine.train.epoch import to_network
-from engine.train.final import final_evaluation
 
 COMPARED_IMAGES = 5
 """One alone and a batch of four."""

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import onnx
 
+from engine.console.training_lines import say
 from engine.contracts.errors import YoloqatError
 from engine.contracts.events import emit
 from engine.contracts.options.int8 import Int8Options
 from engine.contracts.result import EvaluationResult, StageResult
 from engine.data.config import DataConfig, load_data_config
 from engine.data.loader import val_loader
+from engine.evaluate.final import final_evaluation
 from engine.evaluate.predictors import OnnxPredictor
 from engine.export.agreement import session as open_file
 from engine.export.coverage import int8_coverage
@@ -24,8 +26,6 @@ from engine.export.latency import Latency, measure
 from engine.export.metadata import read_metadata, write_metadata
 from engine.export.onnx_export import INPUT
 from engine.stages.session import Session
-from engine.train.console import say
-from engine.train.final import final_evaluation
 
 LABEL = "ONNX INT8"
 COMPARED_IMAGES = 2

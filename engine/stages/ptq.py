@@ -7,27 +7,27 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.contracts.bar import Bar
+from engine.console.tqdm_bar import Bar
+from engine.console.training_lines import say
 from engine.contracts.errors import YoloqatError
 from engine.contracts.events import emit
 from engine.contracts.options.ptq import PtqOptions
 from engine.contracts.result import EvaluationResult, StageResult
 from engine.data.config import DataConfig, load_data_config
 from engine.data.loader import BatchLoader, val_loader
+from engine.evaluate.final import final_evaluation, fuse_and_say
 from engine.evaluate.predictors import TorchPredictor
 from engine.models.checkpoint import Checkpoint, load_checkpoint, model_from_checkpoint, save_checkpoint
 from engine.models.yolo import YoloModel
 from engine.quant.backends import load_backend
-from engine.quant.calibrate import amax_table, collect, oddities, round_biases, set_ranges
-from engine.quant.histogram import ActivationHistogram
+from engine.quant.calibration.calibrate import amax_table, collect, oddities, round_biases, set_ranges
+from engine.quant.calibration.histogram import ActivationHistogram
+from engine.quant.calibration.search import choose_calibrator, correct_biases
 from engine.quant.proxy import HeadError
-from engine.quant.search import choose_calibrator, correct_biases
 from engine.quant.state import QuantSpec, quantize_model, quantized_checkpoint
 from engine.quant.widths import Width
 from engine.stages.session import Session
-from engine.train.console import say
 from engine.train.epoch import to_network
-from engine.train.final import final_evaluation, fuse_and_say
 
 ROWS_IN_EVENT = 200
 """The event's table is a log line; `result.json` has every quantizer."""

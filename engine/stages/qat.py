@@ -6,28 +6,28 @@ from typing import Any
 
 import torch
 
+from engine.console.training_lines import say
 from engine.contracts.errors import YoloqatError
 from engine.contracts.events import emit
 from engine.contracts.options.qat import QatOptions
 from engine.contracts.result import EvaluationResult, StageResult
 from engine.data.config import DataConfig, load_data_config
 from engine.data.loader import BatchLoader, train_loader, val_loader
+from engine.evaluate.final import final_evaluation
 from engine.evaluate.predictors import TorchPredictor
 from engine.evaluate.validate import validate
 from engine.evaluate.validation import Validation, evaluation_result
 from engine.losses.loss import ComputeLoss
 from engine.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from engine.models.yolo import YoloModel
-from engine.quant.distill import FeatureDistillation
-from engine.quant.finetune import FineTuneSchedule, make_trainable, quantized_snapshot, with_distillation
-from engine.quant.learned import build_range_optimizer, learn_ranges
-from engine.quant.nvidia import NvidiaSchedule, label_free_loss
+from engine.quant.finetuning.distill import FeatureDistillation
+from engine.quant.finetuning.finetune import FineTuneSchedule, make_trainable, quantized_snapshot, with_distillation
+from engine.quant.finetuning.learned_ranges import build_range_optimizer, learn_ranges
+from engine.quant.finetuning.nvidia import NvidiaSchedule, label_free_loss
 from engine.quant.state import QuantSpec, load_quantized, with_rounded_biases
 from engine.stages.session import Session
-from engine.train.console import say
 from engine.train.ema import ModelEMA
 from engine.train.epoch import Loss, Training
-from engine.train.final import final_evaluation
 from engine.train.hyp import check_hyp, load_hyp, scale_gains
 from engine.train.loop import Plan, train
 from engine.train.optimizer import build_optimizer

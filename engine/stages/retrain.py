@@ -5,15 +5,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from engine.console.training_lines import say
 from engine.contracts.errors import YoloqatError
 from engine.contracts.options.retrain import RetrainOptions
 from engine.contracts.result import EvaluationResult, StageResult
 from engine.data.config import DataConfig, load_data_config
 from engine.data.dataset import TrainDataset
-from engine.data.labeled import LabeledImages
 from engine.data.loader import BatchLoader, train_loader, val_loader
-from engine.data.scan import scan
+from engine.data.scanning.labeled import LabeledImages
+from engine.data.scanning.scan import scan
 from engine.data.weights import class_weights, image_weights
+from engine.evaluate.final import final_evaluation, fuse_and_say
 from engine.evaluate.predictors import TorchPredictor
 from engine.evaluate.validate import MANY_CLASSES, validate
 from engine.evaluate.validation import Validation
@@ -21,10 +23,8 @@ from engine.losses.loss import ComputeLoss
 from engine.models.checkpoint import Checkpoint, load_checkpoint, model_from_checkpoint
 from engine.models.yolo import YoloModel
 from engine.stages.session import Session
-from engine.train.console import say
 from engine.train.ema import ModelEMA
 from engine.train.epoch import Loss, Training, multi_scale
-from engine.train.final import final_evaluation, fuse_and_say
 from engine.train.hyp import check_hyp, load_hyp, scale_gains
 from engine.train.loop import Plan, train
 from engine.train.optimizer import build_optimizer, scaled_weight_decay

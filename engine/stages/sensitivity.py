@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from engine.console.training_lines import say
 from engine.contracts.errors import YoloqatError
 from engine.contracts.events import emit
 from engine.contracts.options.sensitivity import SensitivityOptions
@@ -22,7 +23,6 @@ from engine.quant.quantizer import set_quantization
 from engine.quant.sensitivity import Plan, Sensitivity, measure_by_score, measure_sensitivity, multiply_adds, plan_float
 from engine.quant.state import QuantSpec, load_quantized
 from engine.stages.session import Session
-from engine.train.console import say
 from engine.train.epoch import to_network
 
 SHOWN = 20

@@ -2,7 +2,7 @@
 
 from engine.contracts.options.shapes import ShapesOptions
 from engine.contracts.result import StageResult
-from engine.data.shapes import draw_data_set
+from engine.data.synthetic.shapes import draw_data_set
 from engine.stages.session import Session
 
 

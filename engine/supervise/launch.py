@@ -9,17 +9,17 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from engine.contracts.attempt_records import Grace, LaunchRecord, Parent, ProcessIdentity, QueueRecord
 from engine.contracts.errors import YoloqatError
 from engine.contracts.outcome import Outcome, OutcomeKind
-from engine.contracts.process import Grace, LaunchRecord, Parent, ProcessIdentity, QueueRecord
 from engine.contracts.run_folder import AttemptFolder, RunFolder, Workspace
 from engine.contracts.spec import COMMAND, Resources, RunSpec
-from engine.runner.children import MARK
-from engine.runner.identity import identify
-from engine.runner.records import write_json
+from engine.files.json_records import write_json
+from engine.runner.processes.children import MARK
+from engine.runner.processes.identity import identify
 from engine.supervise.commands import RUNNER, engine_environment
-from engine.supervise.gpu_usage import usage_command
-from engine.supervise.gpus import query_command
+from engine.supervise.gpu.inventory import query_command
+from engine.supervise.gpu.usage import usage_command
 from engine.supervise.lanes import lane_width, lease_folder
 from engine.supervise.provenance import collect
 from engine.supervise.slurm.submit import submit, submit_array

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.runner.identity import Identity, identify
+from engine.runner.processes.identity import Identity, identify
 
 _DELETED = " (deleted)"
 _WRITING = os.O_WRONLY | os.O_RDWR

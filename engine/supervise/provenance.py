@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from engine.contracts.process import GitState, Provenance
+from engine.contracts.attempt_records import GitState, Provenance
 from engine.supervise.slurm.on_nodes import command_of
 from engine.supervise.versions import versions
 

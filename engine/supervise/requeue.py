@@ -5,14 +5,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from engine.contracts.attempt_records import LaunchRecord
 from engine.contracts.errors import YoloqatError
 from engine.contracts.outcome import Outcome, OutcomeKind
-from engine.contracts.process import LaunchRecord
 from engine.contracts.run_folder import AttemptFolder, RunFolder, Workspace
 from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
-from engine.runner import wait
-from engine.runner.records import read_json
+from engine.files.json_records import read_json
+from engine.runner.waiting import dependencies
 from engine.supervise.launch import launch, start_runner
 from engine.supervise.state import WITHOUT_RUNNER, read_state
 
@@ -85,7 +85,7 @@ def _newest_attempts(workspace: Workspace) -> Iterator[tuple[str, str]]:
     except OSError:
         return
     for run_id in run_ids:
-        newest = wait.newest_attempt(os.path.join(workspace.runs, run_id))
+        newest = dependencies.newest_attempt(os.path.join(workspace.runs, run_id))
         if newest is not None:
             yield run_id, newest
 
@@ -110,7 +110,7 @@ def _release(workspace: Workspace, spec: RunSpec) -> AttemptFolder | None:
     if outcome is None or outcome.kind is not OutcomeKind.DEPENDENCY_FAILED:
         return None
     parents = [{"name": parent, "path": str(workspace.run(parent).path)} for parent in spec.parents]
-    if wait.judge(parents)[0] == wait.FAILED:
+    if dependencies.judge(parents)[0] == dependencies.FAILED:
         return None
     before = LaunchRecord.read(attempts[-1].launch)
     return launch(

@@ -7,7 +7,7 @@ from pathlib import Path
 from engine.contracts.errors import YoloqatError
 from engine.contracts.options.base import StageOptions
 from engine.contracts.spec import Resources
-from engine.supervise.gpus import gpus_here
+from engine.supervise.gpu.inventory import gpus_here
 
 VISIBLE_VARIABLE = "CUDA_VISIBLE_DEVICES"
 _LIGHT = frozenset({"shapes"})

@@ -5,15 +5,15 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from engine.contracts.attempt_records import StoppingRecord
 from engine.contracts.outcome import Outcome, OutcomeKind
-from engine.contracts.process import StoppingRecord
 from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.contracts.spec import COMMAND
 from engine.contracts.states import AFTER_EPOCH, AT_CHECKPOINT, RunState
-from engine.runner.identity import ALIVE, REBOOTED, boot_id
-from engine.runner.samples import patience
-from engine.supervise.console import read_ending
-from engine.supervise.evidence import Evidence, Silence, gather, measure_silence
+from engine.runner.processes.identity import ALIVE, REBOOTED, boot_id
+from engine.runner.processes.samples import patience
+from engine.supervise.console_tail import read_ending
+from engine.supervise.process_facts import Evidence, Silence, gather, measure_silence
 from engine.supervise.watched import observe
 
 START_SECONDS = 600.0

@@ -4,16 +4,16 @@ import os
 import signal
 from datetime import UTC, datetime
 
+from engine.contracts.attempt_records import ProcessRecord, SlurmRecord, StoppingRecord, StopRequest
 from engine.contracts.errors import YoloqatError
 from engine.contracts.outcome import Outcome, OutcomeKind
-from engine.contracts.process import ProcessRecord, SlurmRecord, StoppingRecord, StopRequest
 from engine.contracts.run_folder import AttemptFolder
+from engine.files.json_records import write_json
 from engine.runner import lock
-from engine.runner.children import marked
-from engine.runner.identity import ALIVE, ELSEWHERE, presence, send_signal
-from engine.runner.records import write_json
-from engine.supervise.evidence import identity_of
+from engine.runner.processes.children import marked
+from engine.runner.processes.identity import ALIVE, ELSEWHERE, presence, send_signal
 from engine.supervise.launch import start_stopper
+from engine.supervise.process_facts import identity_of
 from engine.supervise.slurm.cancel import cancel
 from engine.supervise.slurm.verdict import is_in_doubt
 from engine.supervise.watched import current_writers, observe

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engine.contracts.process import ProcessIdentity
+from engine.contracts.attempt_records import ProcessIdentity
 from engine.contracts.run_folder import AttemptFolder
 from engine.contracts.watching import WatchRecord
-from engine.runner.identity import ALIVE, ELSEWHERE, REBOOTED, Identity, presence
-from engine.supervise.evidence import measure_silence
+from engine.runner.processes.identity import ALIVE, ELSEWHERE, REBOOTED, Identity, presence
 from engine.supervise.open_files import writers, writes
+from engine.supervise.process_facts import measure_silence
 
 _LOOK_SECONDS = 2.0
 """How often all processes are looked through for the one that writes a log, at most."""

@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from engine.contracts.bar import Bar
+from engine.console.tqdm_bar import Bar
+from engine.console.training_lines import TITLES, epoch_row, say
 from engine.contracts.errors import YoloqatError
 from engine.data.loader import BatchLoader
-from engine.train.console import TITLES, epoch_row, say
 from engine.train.ema import ModelEMA
 from engine.train.schedule import Schedule
 

@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from engine.console.training_lines import results_row, say
 from engine.contracts.events import emit
 from engine.evaluate.validation import Validation
-from engine.train.console import results_row, say
 from engine.train.epoch import Training, train_epoch
 from engine.train.progress import Progress, snapshot, write
 

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engine.console.training_lines import say
 from engine.contracts.errors import YoloqatError
-from engine.data.labeled import LabeledImages
+from engine.data.scanning.labeled import LabeledImages
 from engine.losses.geometry import HeadGeometry
 from engine.losses.loss import ComputeLoss
 from engine.losses.ota import ComputeLossOTA
@@ -18,7 +19,6 @@ from engine.models.summary import summarize
 from engine.models.transfer import transfer
 from engine.models.yolo import YoloModel, build_model
 from engine.train.anchors import GOOD_RECALL, anchor_fit, box_sizes, search_anchors
-from engine.train.console import say
 from engine.train.epoch import Loss
 from engine.train.optimizer import parameter_groups
 

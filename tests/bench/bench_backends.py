@@ -13,8 +13,8 @@ import torch
 
 from engine.models.yolo import YoloModel
 from engine.quant.backends import MODULES
-from engine.quant.calibrate import collect, set_ranges
-from engine.quant.finetune import make_trainable
+from engine.quant.calibration.calibrate import collect, set_ranges
+from engine.quant.finetuning.finetune import make_trainable
 from engine.quant.state import quantize_model
 from tests.bench.bench_qat import BATCH, SIZE, tiny
 from tests.conftest import REPOSITORY

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.contracts.process import ProcessRecord
+from engine.contracts.attempt_records import ProcessRecord
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import COMMAND, RunSpec
 from engine.supervise.ids import new_run_id

@@ -15,10 +15,10 @@ from engine.losses.ota import ComputeLossOTA
 from engine.models.config import load_model_config
 from engine.models.fuse import fuse_model
 from engine.models.yolo import YoloModel, build_model
-from engine.quant.calibrate import collect, set_ranges
-from engine.quant.distill import FeatureDistillation
-from engine.quant.finetune import make_trainable, with_distillation
-from engine.quant.learned import build_range_optimizer, learn_ranges
+from engine.quant.calibration.calibrate import collect, set_ranges
+from engine.quant.finetuning.distill import FeatureDistillation
+from engine.quant.finetuning.finetune import make_trainable, with_distillation
+from engine.quant.finetuning.learned_ranges import build_range_optimizer, learn_ranges
 from engine.quant.state import quantize_model
 from engine.train.hyp import load_hyp, scale_gains
 from engine.train.optimizer import build_optimizer

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from app.services.control import stop_run
-from app.services.index import ensure_indexer
+from app.indexing.service import ensure_indexer
+from app.launching.stop import stop_run
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import COMMAND, RunSpec
 from engine.supervise.ids import new_run_id

@@ -17,7 +17,7 @@ from engine.export.onnx_export import export_onnx
 from engine.models.config import load_model_config
 from engine.models.fuse import fuse_model
 from engine.models.yolo import build_model
-from engine.quant.calibrate import collect, set_ranges
+from engine.quant.calibration.calibrate import collect, set_ranges
 from engine.quant.state import quantize_model
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from app.services.log_tail import tail
+from app.following.log_tail import tail
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import COMMAND, RunSpec
-from engine.logs.lines import LineSplitter
+from engine.logs.lexer.lines import LineSplitter
 
 SIZE = int(float(os.environ.get("YOLOQAT_BENCH_LOG_BYTES", "1e9")))
 TIMES = 3
@@ -32,7 +32,7 @@ INDEX = """
 import contextlib, json, resource, sys, time
 from pathlib import Path
 
-from app.services.indexing import Indexer
+from app.indexing.indexer import Indexer
 from db.open import open_store
 from engine.contracts.run_folder import Workspace
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from app.application import YoloqatApp
-from app.backend import Backend
+from app.backend.local import Backend
 from app.screens.run import RunScreen
-from app.widgets.chart import Chart, Series, draw
-from app.widgets.runs_table import RunsTable
+from app.widgets.charts.chart import Chart, Series, draw
+from app.widgets.runs.runs_table import RunsTable
 from tests.app.tui.fakes import FakeBackend, pipeline_runs, run, screen_text, until
 from tests.bench.bench_logs import LOGS, SIZE, workspace_with
 

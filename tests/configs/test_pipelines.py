@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.services.pipelines import list_pipelines, load_pipeline, plan_pipeline
+from app.launching.pipelines import list_pipelines, load_pipeline, plan_pipeline
 from engine.contracts.run_folder import Workspace
 from tests.conftest import REPOSITORY
 

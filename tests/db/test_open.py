@@ -9,7 +9,7 @@ import pytest
 from db.connect import durability
 from db.open import Store, open_store
 from db.writer import write_run
-from engine.contracts.mounts import Mount
+from engine.files.mounts import Mount
 from tests.db.rows import a_run, add_run
 
 

@@ -15,11 +15,11 @@ import atheris
 with atheris.instrument_imports(include=["engine.logs"]):
     from engine.contracts.errors import YoloqatError
     from engine.logs.benchmarks import payload_of
-    from engine.logs.hyperparameters import MOST_BYTES, parse_hyperparameters
-    from engine.logs.tensorboard import masked_crc
-    from engine.logs.text import MOST_CHARACTERS, decode
-    from engine.logs.told_options import told_options
-    from engine.logs.trtexec import parse_trtexec
+    from engine.logs.dialects.trtexec import parse_trtexec
+    from engine.logs.lexer.text import MOST_CHARACTERS, decode
+    from engine.logs.printed_options import told_options
+    from engine.logs.results.option_files import MOST_BYTES, parse_hyperparameters
+    from engine.logs.results.tensorboard import masked_crc
 
 from tests.engine.logs.event_files import event, ultralytics, written, yolov7
 from tests.engine.logs.test_hyperparameters import ARGS, HYP, OPT

@@ -16,7 +16,7 @@ import atheris
 
 with atheris.instrument_imports(include=["engine.logs"]):
     from engine.contracts.facts import Fact
-    from engine.logs.lines import MOST_BYTES
+    from engine.logs.lexer.lines import MOST_BYTES
     from engine.logs.parser import LogParser
 
 from db.fact_rows import FactRows

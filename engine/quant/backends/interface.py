@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.contracts.errors import YoloqatError
-from engine.quant.histogram import ActivationHistogram
+from engine.quant.calibration.histogram import ActivationHistogram
 
 
 class Quantizer(nn.Module, ABC):

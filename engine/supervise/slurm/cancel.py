@@ -2,12 +2,12 @@
 
 import time
 
+from engine.contracts.attempt_records import LaunchRecord, SlurmRecord, StopRequest
 from engine.contracts.errors import YoloqatError
-from engine.contracts.process import LaunchRecord, SlurmRecord, StopRequest
 from engine.contracts.run_folder import AttemptFolder
 from engine.supervise.slurm.client import NoAnswer, call, message, on_cluster
 from engine.supervise.slurm.jobs import forget_answers, look
-from engine.supervise.slurm.words import AT_WORK, WAITING
+from engine.supervise.slurm.state_text import AT_WORK, WAITING
 
 _SPARE_SECONDS = 15.0
 

@@ -1,7 +1,7 @@
 """Holding and releasing jobs that wait."""
 
+from engine.contracts.attempt_records import SlurmRecord
 from engine.contracts.errors import YoloqatError
-from engine.contracts.process import SlurmRecord
 from engine.contracts.run_folder import AttemptFolder
 from engine.supervise.slurm.client import NoAnswer, call, message, on_cluster
 from engine.supervise.slurm.jobs import forget_answers

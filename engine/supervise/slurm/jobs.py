@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.contracts.process import SlurmRecord
+from engine.contracts.attempt_records import SlurmRecord
 from engine.contracts.run_folder import AttemptFolder, Workspace
-from engine.runner.records import read_json, write_json
+from engine.files.json_records import read_json, write_json
 from engine.supervise.slurm.client import NoAnswer, Reply, call, message, on_cluster
 
 FRESH_SECONDS = 5.0

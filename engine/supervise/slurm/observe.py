@@ -3,13 +3,12 @@
 import contextlib
 from dataclasses import dataclass
 
+from engine.contracts.attempt_records import LaunchRecord, QueueRecord, SlurmEnd, SlurmRecord
 from engine.contracts.outcome import Outcome
-from engine.contracts.process import LaunchRecord, QueueRecord, SlurmEnd, SlurmRecord
 from engine.contracts.run_folder import AttemptFolder, RunFolder
-from engine.runner import wait
+from engine.runner.waiting import dependencies
 from engine.supervise.slurm.jobs import Job, Seen, look
-from engine.supervise.slurm.verdict import amended, conclude, is_in_doubt, remember_end
-from engine.supervise.slurm.words import (
+from engine.supervise.slurm.state_text import (
     AT_WORK,
     ENDED,
     ENDING,
@@ -19,6 +18,7 @@ from engine.supervise.slurm.words import (
     why_it_ended,
     why_it_waits,
 )
+from engine.supervise.slurm.verdict import amended, conclude, is_in_doubt, remember_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,5 +91,5 @@ def _living(attempt: AttemptFolder, record: SlurmRecord, seen: Seen, *, put_back
 def _parents(attempt: AttemptFolder) -> str:
     """`waits for relu-retrain`, as a runner says it."""
     launch = LaunchRecord.read(attempt.launch)
-    fate, words = wait.judge([parent.model_dump() for parent in launch.wait_for]) if launch else ("", "")
-    return words if fate == wait.PENDING else ""
+    fate, words = dependencies.judge([parent.model_dump() for parent in launch.wait_for]) if launch else ("", "")
+    return words if fate == dependencies.PENDING else ""

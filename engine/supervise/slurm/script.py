@@ -5,10 +5,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.contracts.process import Grace
+from engine.contracts.attempt_records import Grace
 from engine.contracts.run_folder import AttemptFolder
 from engine.contracts.slurm import SlurmOptions
-from engine.runner.children import MARK
+from engine.runner.processes.children import MARK
 from engine.supervise.commands import RUNNER, engine_environment
 
 OUTPUT = "slurm.log"
@@ -82,7 +82,7 @@ def script_text(attempts: Sequence[AttemptFolder], *, is_array: bool = False) ->
     return f"""#!/bin/sh
 {chosen}
 if [ "${{SLURM_RESTART_COUNT:-0}}" -gt 0 ]; then
-    attempt=$(env {variables} {python} -P -m app.services.restarted "$attempt") || exit 1
+    attempt=$(env {variables} {python} -P -m app.launching.requeue_slurm "$attempt") || exit 1
 fi
 export {MARK}="$attempt"
 exec {python} -I -S {shlex.quote(str(RUNNER))} --verdict "$attempt"

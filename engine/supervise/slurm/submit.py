@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from engine.contracts.attempt_records import LaunchRecord, SlurmRecord
 from engine.contracts.errors import YoloqatError
 from engine.contracts.outcome import Outcome
-from engine.contracts.process import LaunchRecord, SlurmRecord
 from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.contracts.slurm import SlurmOptions
-from engine.runner.children import MARK
-from engine.runner.records import write_json
+from engine.files.json_records import write_json
+from engine.runner.processes.children import MARK
 from engine.supervise.slurm.client import SUBMIT_SECONDS, NoAnswer, call, message
 from engine.supervise.slurm.jobs import forget_answers, workspace_of
 from engine.supervise.slurm.script import OUTPUT, SCRIPT, sbatch_argv, script_text

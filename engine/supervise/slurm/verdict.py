@@ -6,13 +6,13 @@ import re
 import signal
 from datetime import UTC, datetime
 
+from engine.contracts.attempt_records import LaunchRecord, ProcessRecord, SlurmEnd, SlurmRecord
 from engine.contracts.outcome import Outcome, OutcomeKind
-from engine.contracts.process import LaunchRecord, ProcessRecord, SlurmEnd, SlurmRecord
 from engine.contracts.run_folder import AttemptFolder, RunFolder
-from engine.runner import wait
-from engine.runner.records import write_json
+from engine.files.json_records import write_json
+from engine.runner.waiting import dependencies
 from engine.supervise.slurm.jobs import TAKEN_OUT, Job
-from engine.supervise.slurm.words import NEVER, why_it_ended
+from engine.supervise.slurm.state_text import NEVER, why_it_ended
 
 LAG_SECONDS = 20.0
 """A network file system may show a node's last file that much later than Slurm tells the end of the job."""
@@ -21,7 +21,7 @@ _TAKEN = frozenset({"NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "REVOKED"})
 _NEVER_BEGAN = frozenset({"BOOT_FAIL", "LAUNCH_FAILED"})
 _SIGNALLED = "the runner got "
 _OURS = "yoloqat: "
-"""What `app.services.restarted` says when there is nothing to run begins with it."""
+"""What `app.launching.requeue_slurm` says when there is nothing to run begins with it."""
 _TAIL_BYTES = 4096
 _MEMORY = re.compile(r"slurmstepd.*(exceeded .*memory limit|oom[-_ ]kill)", re.IGNORECASE)
 
@@ -126,8 +126,8 @@ def _outcome(
 def _failed_parents(launch: LaunchRecord | None) -> str:
     """`relu-retrain failed: exit code 3`, as the runner would have said it."""
     parents = [parent.model_dump() for parent in launch.wait_for] if launch else []
-    fate, words = wait.judge(parents)
-    return words if fate == wait.FAILED else ""
+    fate, words = dependencies.judge(parents)
+    return words if fate == dependencies.FAILED else ""
 
 
 def _last_lines(record: SlurmRecord) -> list[str]:

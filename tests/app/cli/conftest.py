@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from app.services.control import run_status, stop_run
+from app.launching.stop import run_status, stop_run
 from engine.contracts.run_folder import Workspace
 from tests.conftest import REPOSITORY
 

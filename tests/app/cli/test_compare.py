@@ -1,7 +1,7 @@
 """`compare` tells which differences are noise."""
 
 from tests.app.cli.conftest import Cli
-from tests.app.services.noisy_chain import add_chain
+from tests.app.comparing.noisy_chain import add_chain
 
 RUNS = ("float", "calibrated", "int8")
 

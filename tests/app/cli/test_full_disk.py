@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.services.control import run_status
+from app.launching.stop import run_status
 from engine.contracts.run_folder import Workspace
 from engine.contracts.states import RunState
 from tests.app.cli.conftest import Cli, until

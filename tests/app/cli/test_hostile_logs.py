@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from app.application import YoloqatApp
-from app.backend import Backend
+from app.backend.local import Backend
+from app.importing.import_logs import import_logs
+from app.runs.reader import get_detail
 from app.screens.run import RunScreen
-from app.services.importing import import_logs
-from app.services.runs import get_detail
 from engine.contracts.run_folder import Workspace
 from tests.app.cli.conftest import Cli
 from tests.app.tui.fakes import screen_text, until

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from app.services.control import run_status
+from app.launching.stop import run_status
 from engine.contracts.states import RunState
 from tests.app.cli.conftest import Cli, until
-from tests.app.services.test_import_trees import results_txt, training, write_run
+from tests.app.importing.test_import_trees import results_txt, training, write_run
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A pipeline as its user has it: checked first, shown without starting, blocked by a failure, released by a retry."""
 
-from app.services.control import run_status
+from app.launching.stop import run_status
 from engine.contracts.states import RunState
 from tests.app.cli.conftest import Cli, until
 

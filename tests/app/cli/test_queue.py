@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from app.services.control import run_status
-from app.services.queue import queued_runs
+from app.launching.queue import queued_runs
+from app.launching.stop import run_status
+from engine.contracts.attempt_records import ProcessRecord
 from engine.contracts.outcome import Outcome
-from engine.contracts.process import ProcessRecord
 from engine.contracts.states import RunState
 from tests.app.cli.conftest import Cli, until
 

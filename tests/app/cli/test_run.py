@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from app.services.control import run_status
+from app.launching.stop import run_status
 from engine.contracts.states import RunState
 from tests.app.cli.conftest import Cli, until
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from app.services.control import run_status
-from engine.contracts.process import ProcessRecord
+from app.launching.stop import run_status
+from engine.contracts.attempt_records import ProcessRecord
 from engine.contracts.states import RunState
-from engine.runner.children import marked
+from engine.runner.processes.children import marked
 from tests.app.cli.conftest import Cli, until
 
 GLOO = Path(__file__).with_name("gloo.py")

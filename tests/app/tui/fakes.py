@@ -11,17 +11,17 @@ from typing import Any
 from textual.app import App
 from textual.pilot import Pilot
 
-from app.backend import Backend
-from app.services.compare import ChainStep, Comparison, compare, lineage
-from app.services.pipelines import PipelineSummary, plan_pipeline
+from app.backend.local import Backend
+from app.comparing.comparison import ChainStep, Comparison, compare, lineage
+from app.launching.pipelines import PipelineSummary, plan_pipeline
 from db.views import ArtifactView, EpochView, EvaluationView, Number, ProgressView, RunDetail, RunView
+from engine.contracts.attempt_records import GitState, Provenance
 from engine.contracts.errors import YoloqatError
-from engine.contracts.pipeline import Pipeline
-from engine.contracts.pipeline_file import read_pipeline
-from engine.contracts.process import GitState, Provenance
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
+from engine.pipelines.file import read_pipeline
+from engine.pipelines.pipeline import Pipeline
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 

@@ -9,13 +9,13 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from app.application import YoloqatApp
-from app.backend import Backend
-from app.screens.bring_in import BringInDialog, PathSuggester
+from app.backend.local import Backend
+from app.screens.dialogs.import_logs import BringInDialog, PathSuggester
 from app.screens.run import RunScreen
 from engine.contracts.run_folder import Workspace
 from engine.contracts.states import RunState
-from tests.app.services.index_fixtures import workspace
-from tests.app.services.test_import_trees import results_txt, training, write_run
+from tests.app.importing.test_import_trees import results_txt, training, write_run
+from tests.app.indexing.index_fixtures import workspace
 from tests.app.tui.fakes import screen_text, until
 
 __all__ = ["workspace"]

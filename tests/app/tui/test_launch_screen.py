@@ -8,7 +8,7 @@ from textual.widgets import Input, Select
 from app.application import YoloqatApp
 from app.screens.launch import LaunchScreen
 from app.screens.run import RunScreen
-from app.widgets.input_form import FormRow
+from app.widgets.launch.input_form import FormRow
 from tests.app.tui.fakes import FakeBackend, pipeline_runs, screen_text, until, write_pipeline
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.application import YoloqatApp
+from app.comparing.layers import layer_table
 from app.screens.run import RunScreen
-from app.services.layers import layer_table
 from db.views import EventView, RunDetail
 from tests.app.tui.fakes import FakeBackend, detail, run, screen_text, until
 

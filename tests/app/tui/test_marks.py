@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from app.application import YoloqatApp
-from app.backend import Backend
-from app.services.importing import import_logs
-from app.services.marks import read_marks
-from app.services.trash import trashed
+from app.backend.local import Backend
+from app.importing.import_logs import import_logs
+from app.runs.annotations import read_marks
+from app.runs.trash import trashed
 from engine.contracts.run_folder import Workspace
 from tests.app.tui.fakes import screen_text, until
 

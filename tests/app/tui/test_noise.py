@@ -3,8 +3,8 @@
 from app.application import YoloqatApp
 from app.screens.compare import CompareScreen
 from engine.contracts.run_folder import Workspace
-from tests.app.services.index_fixtures import workspace
-from tests.app.services.noisy_chain import add_chain
+from tests.app.comparing.noisy_chain import add_chain
+from tests.app.indexing.index_fixtures import workspace
 from tests.app.tui.fakes import screen_text, until
 from tests.app.tui.test_real_runs import app_on
 

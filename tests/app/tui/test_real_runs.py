@@ -12,25 +12,25 @@ from pathlib import Path
 import pytest
 
 from app.application import YoloqatApp
-from app.backend import Backend
+from app.backend.local import Backend
 from app.screens.run import RunScreen
-from app.widgets.epoch_table import EpochTable
-from app.widgets.log_view import LogView
-from app.widgets.runs_table import RunsTable
+from app.widgets.log.log_view import LogView
+from app.widgets.run.epoch_table import EpochTable
+from app.widgets.runs.runs_table import RunsTable
 from engine.contracts.run_folder import Workspace
 from engine.contracts.states import RunState
 from tests.app.tui.fakes import screen_text, until
 
 TRAINER = Path(__file__).parents[1] / "cli" / "trainer.py"
-FOREIGN = Path(__file__).parents[1] / "services" / "foreign_trainer.py"
+FOREIGN = Path(__file__).parents[1] / "launching" / "foreign_trainer.py"
 SEED = Path(__file__).resolve().parents[2] / "fixtures" / "logs" / "results_act_relu.txt"
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Iterator[Workspace]:
     """A workspace whose processes are gone after the test."""
-    from app.services.control import stop_run
-    from app.services.runs import list_runs
+    from app.launching.stop import stop_run
+    from app.runs.reader import list_runs
 
     made = Workspace(tmp_path / "workspace")
     made.runs.mkdir(parents=True)
@@ -41,7 +41,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 
 
 def train(workspace: Workspace, name: str, epochs: int, seconds: float) -> str:
-    from app.services.launch import launch_command
+    from app.launching.launch import launch_command
 
     return launch_command(workspace, [sys.executable, str(TRAINER), str(epochs), str(seconds)], name=name).id
 
@@ -83,7 +83,7 @@ async def test_reopening_shows_the_same_run_with_its_progress(workspace: Workspa
 
 
 async def test_an_imported_log_is_a_run_with_every_digit(workspace: Workspace) -> None:
-    from app.services.importing import import_logs
+    from app.importing.import_logs import import_logs
 
     import_logs(workspace, [SEED])
     app = app_on(workspace)
@@ -119,7 +119,7 @@ def test_killing_the_screen_leaves_the_run_alone(workspace: Workspace) -> None:
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     os.close(terminal)
-    from app.services.control import run_status
+    from app.launching.stop import run_status
 
     assert run_status(workspace, run_id).state is RunState.RUNNING
     while run_status(workspace, run_id).state.is_live and time.monotonic() < end + 30:
@@ -140,9 +140,9 @@ async def test_the_table_names_every_run_of_the_workspace(workspace: Workspace) 
 
 
 async def test_r_resumes_what_was_killed(workspace: Workspace, tmp_path: Path) -> None:
-    from app.services.control import run_status
-    from app.services.launch import launch_command
-    from engine.contracts.process import ProcessRecord
+    from app.launching.launch import launch_command
+    from app.launching.stop import run_status
+    from engine.contracts.attempt_records import ProcessRecord
 
     (tmp_path / "train.py").write_bytes(FOREIGN.read_bytes())
     spec = launch_command(workspace, [sys.executable, "train.py"], name="relu", cwd=tmp_path)
@@ -164,8 +164,8 @@ async def test_r_resumes_what_was_killed(workspace: Workspace, tmp_path: Path) -
 
 
 async def test_faults_are_on_the_screen_within_five_seconds(workspace: Workspace, tmp_path: Path) -> None:
-    from app.services.launch import launch_command
-    from engine.contracts.process import ProcessRecord
+    from app.launching.launch import launch_command
+    from engine.contracts.attempt_records import ProcessRecord
 
     def kill(name: str, *who: str) -> None:
         process = ProcessRecord.read(workspace.run(runs[name]).attempt(1).process)

@@ -7,9 +7,9 @@ import pytest
 
 from app.application import YoloqatApp
 from app.screens.run import RunScreen
-from app.widgets.epoch_table import EpochTable
-from app.widgets.log_view import LogView
-from app.widgets.run_header import RunHeader
+from app.widgets.log.log_view import LogView
+from app.widgets.run.epoch_table import EpochTable
+from app.widgets.run.run_header import RunHeader
 from db.views import ProgressView
 from engine.contracts.states import RunState
 from tests.app.tui.fakes import FakeBackend, detail, epochs, other_runs, pipeline_runs, screen_text, until

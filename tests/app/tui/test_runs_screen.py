@@ -8,12 +8,12 @@ import pytest
 from app.application import YoloqatApp
 from app.messages import RunEnded
 from app.screens.compare import CompareScreen
+from app.screens.dialogs.quit import LeaveDialog
 from app.screens.help import HelpScreen
-from app.screens.leave import LeaveDialog
 from app.screens.run import RunScreen
 from app.screens.runs import RunsScreen
-from app.widgets.grid import Grid
-from app.widgets.runs_table import RunsTable
+from app.widgets.base.grid import Grid
+from app.widgets.runs.runs_table import RunsTable
 from engine.contracts.errors import YoloqatError
 from engine.contracts.states import RunState
 from tests.app.tui.fakes import FakeBackend, other_runs, pipeline_runs, run, screen_text, until

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from app.application import YoloqatApp
-from app.backend import Backend
+from app.backend.local import Backend
+from app.importing.import_logs import import_logs
 from app.screens.compare import CompareScreen
 from app.screens.run import RunScreen
-from app.services.importing import import_logs
-from app.widgets.run_header import RunHeader
+from app.widgets.run.run_header import RunHeader
 from engine.contracts.run_folder import Workspace
-from tests.app.services.test_results import PAIRS
+from tests.app.indexing.test_sidecar_rows import PAIRS
 from tests.app.tui.fakes import screen_text, until
 
 REAL = Path(__file__).resolve().parents[3].parent / "shared" / "logs"

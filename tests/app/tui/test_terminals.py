@@ -9,8 +9,8 @@ import pytest
 
 from app.application import YoloqatApp
 from app.keymap import KEYMAP
-from app.widgets import glyphs as glyphs_module
-from app.widgets.runs_table import RunsTable
+from app.widgets.base import glyphs as glyphs_module
+from app.widgets.runs.runs_table import RunsTable
 from tests.app.tui.fakes import FakeBackend, other_runs, pipeline_runs, screen_text, until
 
 REPOSITORY = Path(__file__).resolve().parents[3]

@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from app.widgets import chart as chart_module
-from app.widgets.braille import Bounds, Canvas
-from app.widgets.chart import Chart, Series, draw
-from app.widgets.glyphs import ASCII
-from app.widgets.spans import plain, width
+from app.widgets.base.glyphs import ASCII
+from app.widgets.base.styled_text import plain, width
+from app.widgets.charts import chart as chart_module
+from app.widgets.charts.braille import Bounds, Canvas
+from app.widgets.charts.chart import Chart, Series, draw
 
 
 def picture(canvas: Canvas) -> list[str]:

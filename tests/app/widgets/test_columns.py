@@ -1,6 +1,6 @@
 """Which columns are shown, and how wide."""
 
-from app.widgets.columns import Column, place
+from app.widgets.base.columns import Column, place
 
 NAME = Column("name", "NAME", minimum=6, fills=True)
 STATE = Column("state", "STATE", width=8)

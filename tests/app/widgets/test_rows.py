@@ -3,15 +3,15 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from app.widgets.about import about
-from app.widgets.epoch_table import epoch_cells
-from app.widgets.evaluation_table import rows, titles
-from app.widgets.run_header import pipeline_strip
-from app.widgets.run_rows import NARROW, WIDE, arrange, cells, group_state
-from app.widgets.run_text import best_epoch, epoch_count, fraction, progress_line
-from app.widgets.spans import plain, width
+from app.widgets.base.styled_text import plain, width
+from app.widgets.run.epoch_table import epoch_cells
+from app.widgets.run.evaluation_table import rows, titles
+from app.widgets.run.provenance_pane import about
+from app.widgets.run.run_header import pipeline_strip
+from app.widgets.run.run_text import best_epoch, epoch_count, fraction, progress_line
+from app.widgets.runs.run_rows import NARROW, WIDE, arrange, cells, group_state
 from db.views import EventView, ProgressView
-from engine.contracts.process import GitState, Provenance
+from engine.contracts.attempt_records import GitState, Provenance
 from engine.contracts.states import RunState
 from tests.app.tui.fakes import NOW, detail, epochs, evaluation, other_runs, pipeline_runs, run
 

@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.widgets import formats
-from app.widgets.bars import bar, sparkline
-from app.widgets.glyphs import ASCII, UNICODE, choose
-from app.widgets.spans import clean, fit, plain, width
-from app.widgets.state import LOOKS, STALLED, STOPPING, long_state, look, short_state
+from app.widgets.base import formats
+from app.widgets.base.glyphs import ASCII, UNICODE, choose
+from app.widgets.base.state import LOOKS, STALLED, STOPPING, long_state, look, short_state
+from app.widgets.base.styled_text import clean, fit, plain, width
+from app.widgets.charts.bars import bar, sparkline
 from db.views import Number
 from engine.contracts.states import RunState
 from tests.app.tui.fakes import run

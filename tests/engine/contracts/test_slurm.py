@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.contracts.pipeline_file import PipelineError, read_pipeline
+from engine.pipelines.file import PipelineError, read_pipeline
 
 PIPELINE = """name: chain
 executor: slurm

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from engine.contracts.errors import YoloqatError
-from engine.data.augmentation import Augmentation, Scene
-from engine.data.colour import hsv
-from engine.data.mosaic import Tile, mixup, mosaic4, mosaic9
-from engine.data.paste import Cutout, copy_paste, cut_out, paste_in
-from engine.data.perspective import random_perspective
+from engine.data.augment.augmentation import Augmentation, Scene
+from engine.data.augment.colour import hsv
+from engine.data.augment.mosaic import Tile, mixup, mosaic4, mosaic9
+from engine.data.augment.paste import Cutout, copy_paste, cut_out, paste_in
+from engine.data.augment.perspective import random_perspective
 
 GREY = 114
 

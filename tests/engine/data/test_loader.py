@@ -19,8 +19,8 @@ from engine.data.dataset import Sample
 from engine.data.images import ImageStore
 from engine.data.loader import train_loader
 from engine.data.sampler import EpochSampler
-from engine.data.scan import scan
-from engine.data.shapes import draw_data_set
+from engine.data.scanning.scan import scan
+from engine.data.synthetic.shapes import draw_data_set
 from engine.data.weights import class_weights, image_weights
 from tests.engine.data.conftest import MakeData
 

@@ -10,9 +10,9 @@ from PIL import Image
 
 from engine.contracts.errors import YoloqatError
 from engine.data.config import load_data_config
-from engine.data.label_cache import SUFFIX
-from engine.data.labeled import LabeledImages
-from engine.data.scan import scan
+from engine.data.scanning.label_cache import SUFFIX
+from engine.data.scanning.labeled import LabeledImages
+from engine.data.scanning.scan import scan
 from tests.engine.data.conftest import MakeData
 
 BOX = "1 0.5 0.5 0.2 0.4\n"

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from engine.data.config import load_data_config
-from engine.data.scan import scan
-from engine.data.shapes import NAMES, draw_data_set, draw_image
+from engine.data.scanning.scan import scan
+from engine.data.synthetic.shapes import NAMES, draw_data_set, draw_image
 
 
 @pytest.fixture(scope="module")

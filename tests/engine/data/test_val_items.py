@@ -11,7 +11,7 @@ import pytest
 from engine.data.config import load_data_config
 from engine.data.dataset import ValDataset
 from engine.data.loader import val_loader
-from engine.data.scan import scan
+from engine.data.scanning.scan import scan
 
 
 @pytest.fixture(scope="module")

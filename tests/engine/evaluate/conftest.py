@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from engine.data.config import DataConfig, load_data_config
-from engine.data.shapes import draw_data_set
+from engine.data.synthetic.shapes import draw_data_set
 
 
 class Oracle:

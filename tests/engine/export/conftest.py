@@ -7,7 +7,7 @@ from torch import nn
 from engine.models.config import parse_model_config
 from engine.models.fuse import fuse_model
 from engine.models.yolo import YoloModel, build_model
-from engine.quant.calibrate import collect, set_ranges
+from engine.quant.calibration.calibrate import collect, set_ranges
 from engine.quant.state import quantize_model
 
 SHALLOW = {

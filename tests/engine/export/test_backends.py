@@ -14,7 +14,7 @@ from engine.export.onnx_export import export_onnx
 from engine.export.structure import check_structure
 from engine.models.yolo import YoloModel
 from engine.quant.backends import MODULES
-from engine.quant.calibrate import collect, set_ranges
+from engine.quant.calibration.calibrate import collect, set_ranges
 from engine.quant.quantizer import quantized_convolutions
 from engine.quant.state import quantize_model
 

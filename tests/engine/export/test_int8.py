@@ -14,7 +14,7 @@ from engine.export.coverage import int8_coverage
 from engine.export.int8 import to_runtime_int8, without_quantization
 from engine.export.onnx_export import export_onnx
 from engine.models.yolo import YoloModel
-from engine.quant.calibrate import collect, round_biases, set_ranges
+from engine.quant.calibration.calibrate import collect, round_biases, set_ranges
 from engine.quant.quantizer import set_quantization
 from engine.quant.state import quantize_model
 

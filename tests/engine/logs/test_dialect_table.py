@@ -2,7 +2,7 @@
 
 import re
 
-from engine.logs.dialects import NAMES, UNVERIFIED, describe
+from engine.logs.registry import NAMES, UNVERIFIED, describe
 from tests.conftest import REPOSITORY
 from tests.engine.logs.reading import FIXTURES
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.contracts.facts import EpochRow, LogFormat, Note, ValidationRow
 from engine.logs.parser import LogParser
-from engine.logs.tensorboard import float_text, masked_crc
+from engine.logs.results.tensorboard import float_text, masked_crc
 from tests.engine.logs.event_files import crc32c, event, image, message, record, scalar, ultralytics, written, yolov7
 from tests.engine.logs.printed import only, read
 from tests.engine.logs.test_any_cut import seen

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.logs.heads import training_starts
+from engine.logs.training_boundaries import training_starts
 
 BANNER = "YOLOR 🚀 v0.1-128-ga207844 torch 1.12.1 CUDA:0 (Tesla T4, 15109.75MB)"
 YOLOV7 = "Namespace(weights='yolov7.pt', cfg='a.yaml', epochs=3, save_dir='runs/exp')"

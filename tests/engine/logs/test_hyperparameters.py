@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.contracts.errors import YoloqatError
-from engine.logs.hyperparameters import MOST_BYTES, parse_hyperparameters, read_hyperparameters
+from engine.logs.results.option_files import MOST_BYTES, parse_hyperparameters, read_hyperparameters
 
 OPT = """\
 weights: yolov7.pt

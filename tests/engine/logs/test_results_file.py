@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.logs.output_folder import told_folder
-from engine.logs.results_file import ResultsFile, agree, is_as_precise, match_results, read_results
+from engine.logs.results.results_file import ResultsFile, agree, is_as_precise, match_results, read_results
+from engine.logs.save_dir import told_folder
 from tests.engine.logs.printed import log, row
 from tests.engine.logs.reading import FIXTURES
 

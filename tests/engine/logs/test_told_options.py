@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.contracts.facts import Note
-from engine.logs.told_options import KINDS, told_options
+from engine.logs.printed_options import KINDS, told_options
 from tests.engine.logs.printed import only, read
 from tests.engine.logs.test_real_logs import FOLDER
 

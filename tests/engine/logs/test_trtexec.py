@@ -3,7 +3,7 @@
 import pytest
 
 from engine.contracts.facts import Crash, EpochRow, LogFormat, OutOfMemory, StageEvent, ValidationRow
-from engine.logs.trtexec import TrtexecResult, parse_trtexec
+from engine.logs.dialects.trtexec import TrtexecResult, parse_trtexec
 from tests.engine.logs.printed import HEADER, VALIDATION, bar, log, metrics, only, read, row
 from tests.engine.logs.reading import FIXTURES, read_fixture
 

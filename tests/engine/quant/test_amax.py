@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from engine.contracts.errors import YoloqatError
-from engine.quant.amax import METHODS, entropy_amax, find_amax, mse_amax, percentile_amax
-from engine.quant.histogram import ActivationHistogram
+from engine.quant.calibration.amax import METHODS, entropy_amax, find_amax, mse_amax, percentile_amax
+from engine.quant.calibration.histogram import ActivationHistogram
 
 KINDS = ("normal", "relu", "laplace", "student", "uniform", "two humps", "sparse", "outlier")
 

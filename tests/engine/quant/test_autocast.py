@@ -10,11 +10,11 @@ from engine.losses.geometry import HeadGeometry
 from engine.losses.ota import ComputeLossOTA
 from engine.models.yolo import YoloModel
 from engine.quant.backends.interface import Quantizer
-from engine.quant.calibrate import collect, set_ranges
-from engine.quant.distill import FeatureDistillation
+from engine.quant.calibration.calibrate import collect, set_ranges
 from engine.quant.fake import fake_quantize, learned_fake_quantize
-from engine.quant.finetune import make_trainable, with_distillation
-from engine.quant.learned import build_range_optimizer, learn_ranges
+from engine.quant.finetuning.distill import FeatureDistillation
+from engine.quant.finetuning.finetune import make_trainable, with_distillation
+from engine.quant.finetuning.learned_ranges import build_range_optimizer, learn_ranges
 from engine.quant.state import quantize_model
 from engine.train.hyp import load_hyp, scale_gains
 from engine.train.optimizer import build_optimizer

@@ -14,8 +14,8 @@ from engine.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoin
 from engine.models.yolo import YoloModel
 from engine.quant.backends import MODULES, load_backend
 from engine.quant.backends.interface import QuantizedConvolution
-from engine.quant.calibrate import collect, set_ranges
-from engine.quant.learned import learn_ranges
+from engine.quant.calibration.calibrate import collect, set_ranges
+from engine.quant.finetuning.learned_ranges import learn_ranges
 from engine.quant.placement import place_quantizers
 from engine.quant.quantizer import backend_of, quantized_convolutions, set_quantization
 from engine.quant.state import QuantSpec, load_quantized, quantize_model, quantized_checkpoint

@@ -6,9 +6,9 @@ from torch import nn
 
 from engine.contracts.errors import YoloqatError
 from engine.models.yolo import YoloModel
-from engine.quant.amax import METHODS
 from engine.quant.backends.pytorch_quantization import QuantizedConv2d
-from engine.quant.calibrate import amax_table, collect, oddities, set_ranges, weight_amax
+from engine.quant.calibration.amax import METHODS
+from engine.quant.calibration.calibrate import amax_table, collect, oddities, set_ranges, weight_amax
 from engine.quant.quantizer import input_quantizers, quantized_convolutions, set_quantization
 from engine.quant.state import quantize_model
 

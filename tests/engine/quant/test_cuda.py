@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from engine.models.yolo import YoloModel
-from engine.quant.amax import METHODS, find_amax
 from engine.quant.backends.pytorch_quantization import Quantizer
-from engine.quant.calibrate import collect, set_ranges
+from engine.quant.calibration.amax import METHODS, find_amax
+from engine.quant.calibration.calibrate import collect, set_ranges
 from engine.quant.fake import fake_quantize, learned_fake_quantize
-from engine.quant.finetune import make_trainable
-from engine.quant.learned import learn_ranges
+from engine.quant.finetuning.finetune import make_trainable
+from engine.quant.finetuning.learned_ranges import learn_ranges
 from engine.quant.quantizer import input_quantizers
 from engine.quant.state import quantize_model
 from tests.engine.quant.ties import same_but_for_ties

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from engine.models.yolo import YoloModel
-from engine.quant.calibrate import collect, set_ranges
-from engine.quant.distill import FeatureDistillation
-from engine.quant.finetune import make_trainable
+from engine.quant.calibration.calibrate import collect, set_ranges
+from engine.quant.finetuning.distill import FeatureDistillation
+from engine.quant.finetuning.finetune import make_trainable
 from engine.quant.quantizer import set_quantization
 from engine.quant.state import quantize_model
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from engine.contracts.errors import YoloqatError
-from engine.quant.histogram import BINS, ActivationHistogram
+from engine.quant.calibration.histogram import BINS, ActivationHistogram
 
 
 def collected(*batches: torch.Tensor) -> ActivationHistogram:

@@ -12,10 +12,10 @@ from engine.losses.ota import ComputeLossOTA
 from engine.models.checkpoint import Checkpoint
 from engine.models.yolo import YoloModel
 from engine.quant.backends.pytorch_quantization import QuantizedConv2d
-from engine.quant.calibrate import collect, set_ranges
+from engine.quant.calibration.calibrate import collect, set_ranges
 from engine.quant.fake import fake_quantize, learned_fake_quantize
-from engine.quant.finetune import make_trainable
-from engine.quant.learned import build_range_optimizer, learn_ranges, learned_ranges
+from engine.quant.finetuning.finetune import make_trainable
+from engine.quant.finetuning.learned_ranges import build_range_optimizer, learn_ranges, learned_ranges
 from engine.quant.quantizer import quantized_convolutions
 from engine.quant.state import load_quantized, quantize_model, quantized_checkpoint
 from engine.train.hyp import load_hyp, scale_gains

@@ -10,7 +10,7 @@ import torch
 from engine.contracts.errors import YoloqatError
 from engine.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from engine.models.yolo import YoloModel
-from engine.quant.calibrate import collect, set_ranges
+from engine.quant.calibration.calibrate import collect, set_ranges
 from engine.quant.state import QuantSpec, load_quantized, quantize_model, quantized_checkpoint
 
 IN_A_FRESH_PROCESS = """

@@ -8,7 +8,7 @@ import torch
 from engine.contracts.errors import YoloqatError
 from engine.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from engine.models.yolo import YoloModel
-from engine.quant.calibrate import amax_table, collect, set_ranges
+from engine.quant.calibration.calibrate import amax_table, collect, set_ranges
 from engine.quant.quantizer import quantized_convolutions
 from engine.quant.state import QuantSpec, load_quantized, quantize_model, quantized_checkpoint
 from engine.quant.widths import Width, resolve_widths

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.runner import identity as identity_module
-from engine.runner.identity import (
+from engine.runner.processes import identity as identity_module
+from engine.runner.processes.identity import (
     ALIVE,
     ELSEWHERE,
     GONE,

@@ -17,7 +17,7 @@ import pytest
 
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import COMMAND, RunSpec
-from engine.runner.samples import STALL_SECONDS, Rhythm
+from engine.runner.processes.samples import STALL_SECONDS, Rhythm
 from engine.supervise.ids import new_run_id
 from engine.supervise.launch import launch, write_attempt
 from engine.supervise.stop import request_stop

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from engine.runner.records import RESERVED_BYTES, ReservedRecord, read_json, write_json
+from engine.files.json_records import RESERVED_BYTES, ReservedRecord, read_json, write_json
 
 
 def test_a_record_is_read_back(tmp_path):

@@ -4,8 +4,8 @@ import json
 import os
 import time
 
-from engine.runner import samples
-from engine.runner.samples import Rhythm, Sampler, thin
+from engine.runner.processes import samples
+from engine.runner.processes.samples import Rhythm, Sampler, thin
 
 
 def test_a_busy_child_is_seen(tmp_path):

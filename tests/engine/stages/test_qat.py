@@ -11,7 +11,7 @@ from engine.data.loader import val_loader
 from engine.evaluate.predictors import TorchPredictor
 from engine.evaluate.validate import validate
 from engine.models.checkpoint import load_checkpoint
-from engine.quant.finetune import make_trainable
+from engine.quant.finetuning.finetune import make_trainable
 from engine.quant.state import QuantSpec, load_quantized
 from tests.engine.stages.toy import SIZE, Done, epochs_of, refusal, run_stage
 

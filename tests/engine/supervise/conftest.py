@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from engine.contracts.attempt_records import Grace, ProcessRecord
 from engine.contracts.outcome import Outcome
-from engine.contracts.process import Grace, ProcessRecord
 from engine.contracts.run_folder import AttemptFolder, RunFolder, Workspace
 from engine.contracts.spec import COMMAND, Resources, RunSpec
 from engine.contracts.states import RunState
-from engine.runner.children import marked
+from engine.runner.processes.children import marked
 from engine.supervise.ids import new_run_id
 from engine.supervise.launch import launch
 from engine.supervise.state import RunStatus, read_state

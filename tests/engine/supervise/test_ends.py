@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from engine.contracts.attempt_records import ProcessRecord
 from engine.contracts.errors import YoloqatError
 from engine.contracts.outcome import Outcome, OutcomeKind
-from engine.contracts.process import ProcessRecord
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
-from engine.runner.identity import GONE, presence
-from engine.supervise.evidence import identity_of
+from engine.runner.processes.identity import GONE, presence
 from engine.supervise.launch import launch, start_runner
+from engine.supervise.process_facts import identity_of
 from engine.supervise.state import read_state
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from engine.contracts.spec import Resources
 from engine.contracts.states import RunState
-from engine.runner.children import all_processes, mark_of
-from engine.runner.gpus import CONTROL_DEVICE
+from engine.runner.processes.children import all_processes, mark_of
+from engine.runner.processes.gpu_monitor import CONTROL_DEVICE
 from engine.supervise.stop import request_stop
 
 GPU = Resources(gpus=["1"])

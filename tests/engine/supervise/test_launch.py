@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.contracts.attempt_records import LaunchRecord
 from engine.contracts.errors import YoloqatError
 from engine.contracts.options.evaluate import EvaluateOptions
-from engine.contracts.process import LaunchRecord
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState

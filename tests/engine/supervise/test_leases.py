@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.contracts.process import QueueRecord
+from engine.contracts.attempt_records import QueueRecord
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import Resources
 from engine.contracts.states import RunState
-from engine.runner.records import write_json
+from engine.files.json_records import write_json
 from engine.supervise.requeue import queued_without_runner, relaunch
 from engine.supervise.stop import request_stop
 

@@ -13,7 +13,7 @@ import pytest
 
 from engine.contracts.spec import Resources
 from engine.contracts.states import RunState
-from engine.supervise.gpu_usage import usage_command
+from engine.supervise.gpu.usage import usage_command
 
 COMPILER = shutil.which("cc")
 pytestmark = pytest.mark.skipif(

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from engine.contracts.attempt_records import LaunchRecord, ProcessIdentity, ProcessRecord, StoppingRecord
 from engine.contracts.outcome import Outcome, OutcomeKind
-from engine.contracts.process import LaunchRecord, ProcessIdentity, ProcessRecord, StoppingRecord
 from engine.contracts.run_folder import RunFolder
 from engine.contracts.states import RunState
-from engine.runner.identity import ALIVE, GONE, REBOOTED, presence
-from engine.supervise.console import LogEnding, judge_ending
-from engine.supervise.evidence import Evidence, Silence, identity_of, measure_silence
+from engine.runner.processes.identity import ALIVE, GONE, REBOOTED, presence
+from engine.supervise.console_tail import LogEnding, judge_ending
+from engine.supervise.process_facts import Evidence, Silence, identity_of, measure_silence
 from engine.supervise.state import decide, describe_stop, is_stalled, read_state
 
 SOMEBODY = ProcessIdentity(pid=1, start_time=1, boot_id="b", host="h", pid_namespace="n")

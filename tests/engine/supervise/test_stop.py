@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from engine.contracts.process import Grace
+from engine.contracts.attempt_records import Grace
 from engine.contracts.run_folder import RunFolder
 from engine.contracts.states import RunState
 from engine.supervise.stop import request_stop

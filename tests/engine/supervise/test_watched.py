@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from engine.contracts.process import ProcessIdentity
+from engine.contracts.attempt_records import ProcessIdentity
 from engine.contracts.run_folder import AttemptFolder
 from engine.contracts.watching import WatchRecord
-from engine.runner.identity import identify
+from engine.runner.processes.identity import identify
 from engine.supervise.open_files import open_files, readers_of_pipe, writers
 from engine.supervise.watched import observe
 

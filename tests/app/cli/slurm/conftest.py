@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.services.control import run_status
-from engine.contracts.process import SlurmRecord
+from app.launching.stop import run_status
+from engine.contracts.attempt_records import SlurmRecord
 from engine.contracts.states import RunState
 from engine.supervise.slurm import jobs, verdict
 from engine.supervise.state import RunStatus

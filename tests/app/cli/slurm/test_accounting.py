@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.contracts.process import ProcessRecord
+from engine.contracts.attempt_records import ProcessRecord
 from engine.contracts.states import RunState
 from tests.app.cli.slurm.cluster import CannotStart, Cluster, free_ports, missing_programs, program_path, user
 from tests.app.cli.slurm.conftest import Jobs

@@ -2,8 +2,8 @@
 
 import re
 
+from engine.contracts.attempt_records import ProcessRecord
 from engine.contracts.outcome import Outcome
-from engine.contracts.process import ProcessRecord
 from engine.contracts.states import RunState
 from tests.app.cli.slurm.conftest import Jobs
 

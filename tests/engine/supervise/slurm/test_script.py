@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from engine.contracts.process import Grace
+from engine.contracts.attempt_records import Grace
 from engine.contracts.run_folder import AttemptFolder
 from engine.contracts.slurm import SlurmOptions
 from engine.supervise.slurm.on_nodes import command_of, job_name, on_nodes_argv, srun_argv
 from engine.supervise.slurm.script import sbatch_argv, script_text, seconds_of
-from engine.supervise.slurm.words import ENDED, why_it_ended, why_it_waits
+from engine.supervise.slurm.state_text import ENDED, why_it_ended, why_it_waits
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What screens and commands ask for: one interface, answered on this machine by `local`."""

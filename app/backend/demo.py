@@ -1,0 +1,25 @@
+"""The demo: float retrain → PTQ → QAT → export of a narrow YOLOv7-tiny on drawn shapes, on the CPU."""
+
+from app.comparing.lineage import ChainStep, lineage
+from app.launching.pipelines import launch_pipeline, load_pipeline
+from engine.contracts.run_folder import Workspace
+from engine.contracts.spec import RunSpec
+
+PIPELINE = "demo"
+
+
+def launch_demo(workspace: Workspace) -> list[RunSpec]:
+    """Launch the demo's pipeline in the workspace.
+
+    Raises:
+        YoloqatError: it cannot be launched.
+    """
+    # The working directory must not decide anything: a file named like one of our configurations would.
+    return launch_pipeline(workspace, load_pipeline(PIPELINE), cwd=workspace.path)
+
+
+def demo_table(workspace: Workspace, group: str) -> list[ChainStep]:
+    """The chain of a group's runs, as far as it has come."""
+    from app.runs.reader import group_details
+
+    return lineage(group_details(workspace, group))

@@ -1,0 +1,225 @@
+"""All that the screens ask for, bound to one workspace. Called from worker threads; imports nothing heavy before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from app.comparing.comparison import ChainStep, Comparison
+    from app.launching.pipelines import PipelineSummary
+    from db.views import RunDetail, RunView
+    from engine.contracts.attempt_records import Provenance
+    from engine.contracts.run_folder import Workspace
+    from engine.contracts.spec import RunSpec
+    from engine.pipelines.pipeline import Pipeline
+
+
+class Backend:
+    """The services of one workspace.
+
+    The screens know nothing else of the world, so that a test can give them another one.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+
+    @classmethod
+    def open(cls, option: str | None) -> Backend:
+        """Find the workspace.
+
+        Raises:
+            YoloqatError: the workspace cannot be used.
+        """
+        from app.workspace.resolve import resolve_workspace
+
+        return cls(resolve_workspace(option))
+
+    @property
+    def path(self) -> Path:
+        """The workspace's folder."""
+        return self.workspace.path
+
+    def follow(self) -> None:
+        """See to it that somebody reads the logs of live runs into the store, and that what is queued has a runner."""
+        from app.indexing.service import ensure_indexer
+        from app.launching.requeue import requeue
+
+        requeue(self.workspace)
+        ensure_indexer(self.workspace)
+
+    def version(self) -> int:
+        """A number that changes when the store does; cheap."""
+        from app.runs.reader import data_version
+
+        return data_version(self.workspace)
+
+    def runs(self, *, archived: bool = False) -> tuple[RunView, ...]:
+        """All runs, their states checked; archived ones only where asked for."""
+        from app.runs.reader import list_runs
+
+        return tuple(list_runs(self.workspace, archived=archived))
+
+    def detail(self, run_id: str) -> RunDetail:
+        """Everything about one run."""
+        from app.runs.reader import get_detail
+
+        return get_detail(self.workspace, run_id)
+
+    def provenance(self, run_id: str) -> Provenance | None:
+        """Code and packages that the newest attempt started from; None when nobody wrote them down."""
+        from app.runs.reader import provenance
+
+        return provenance(self.workspace, run_id)
+
+    def log(self, run_id: str, lines: int) -> tuple[str, ...]:
+        """The last lines of the newest attempt's log, as text that commands nothing."""
+        from app.runs.reader import log_tail
+
+        return tuple(log_tail(self.workspace, run_id, lines=lines))
+
+    def log_stamp(self, run_id: str) -> tuple[int, int, int]:
+        """Attempt, size and time of the log: changes when there is something new to read."""
+        attempts = self.workspace.run(run_id).attempts()
+        if not attempts:
+            return (0, 0, 0)
+        try:
+            found = attempts[-1].console.stat()
+        except OSError:
+            return (attempts[-1].number, 0, 0)
+        return (attempts[-1].number, found.st_size, found.st_mtime_ns)
+
+    def stop(self, run_id: str, now: bool = False) -> None:
+        """Ask the runner to stop the run; `now` skips to the next signal."""
+        from app.launching.stop import stop_run
+
+        stop_run(self.workspace, run_id, now=now)
+
+    def mark(self, run: RunView, name: str, tags: Sequence[str], notes: str) -> None:
+        """Write what has changed of a run's name, tags and note."""
+        from app.runs.annotations import note_run, rename_run, tag_run
+
+        if name != run.name:
+            rename_run(self.workspace, run.id, name)
+        if tuple(tags) != run.tags:
+            tag_run(self.workspace, run.id, tags, [tag for tag in run.tags if tag not in tags])
+        if notes != run.notes:
+            note_run(self.workspace, run.id, notes)
+
+    def archive(self, run_id: str, archived: bool) -> None:
+        """Take a run out of the list, or put it back."""
+        from app.runs.annotations import archive_run
+
+        archive_run(self.workspace, run_id, archived)
+
+    def delete(self, run_id: str) -> None:
+        """Move a run into the trash."""
+        from app.runs.trash import delete_runs
+
+        delete_runs(self.workspace, [run_id])
+
+    def undelete(self) -> str:
+        """Bring back the run that was deleted last; its name."""
+        from app.runs.trash import undelete_runs
+
+        return undelete_runs(self.workspace)[0].name
+
+    def end_after_epoch(self, run_id: str) -> None:
+        """Ask a training of ours to end once the epoch that it is in is saved."""
+        from app.launching.stop import end_after_epoch
+
+        end_after_epoch(self.workspace, run_id)
+
+    def pause(self, run_id: str) -> str:
+        """Ask a run for its end at a checkpoint, after which it is queued again, held; what was asked, in words."""
+        from app.launching.stop import pause_run
+
+        return pause_run(self.workspace, run_id)
+
+    def resume(self, run_id: str) -> str:
+        """Start the next attempt of a run; says where it goes on."""
+        from app.launching.resume import resume_run
+
+        resumed = resume_run(self.workspace, run_id)
+        where = f"goes on from {resumed.checkpoint.name}" if resumed.checkpoint else "begins anew"
+        return f"{resumed.name}: attempt {resumed.attempt} {where}"
+
+    def bring_in(self, path: Path) -> str:
+        """Import a log, a folder of a run or a tree of them; says what is new."""
+        from app.importing.import_logs import import_paths
+
+        return import_paths(self.workspace, [path]).sentence
+
+    def watch(self, path: Path) -> str:
+        """Follow a growing log; the run's id."""
+        from app.importing.watch import watch_log
+
+        return watch_log(self.workspace, path).run_id
+
+    def attach(self, pid: str) -> str:
+        """Follow the log of a process; the run's id."""
+        from app.importing.watch import attach
+        from engine.contracts.errors import YoloqatError
+
+        if not (pid.isascii() and pid.isdigit()):
+            raise YoloqatError(f"{pid!r} is no number of a process", hint="`ps -ef` lists the processes.")
+        return attach(self.workspace, int(pid)).run_id
+
+    def pipelines(self) -> list[PipelineSummary]:
+        """The pipelines that can be launched."""
+        from app.launching.pipelines import list_pipelines
+
+        return list_pipelines()
+
+    def pipeline(self, name: str) -> Pipeline:
+        """One pipeline, checked as a whole."""
+        from app.launching.pipelines import load_pipeline
+
+        return load_pipeline(name)
+
+    def plan(self, pipeline: Pipeline, values: Mapping[str, Any], name: str | None = None) -> list[RunSpec]:
+        """The runs that a launch would start; nothing is written."""
+        from app.launching.pipelines import plan_pipeline
+
+        return plan_pipeline(self.workspace, pipeline, values, name=name)
+
+    def launch(self, pipeline: Pipeline, values: Mapping[str, Any], name: str | None = None) -> list[RunSpec]:
+        """Launch all runs of a pipeline."""
+        from app.launching.pipelines import launch_pipeline
+
+        return launch_pipeline(self.workspace, pipeline, values, name=name)
+
+    def compare(self, details: Sequence[RunDetail], baseline: str | None) -> Comparison:
+        """Metrics and options side by side."""
+        from app.comparing.comparison import compare
+
+        return compare(details, baseline)
+
+    def lineage(self, details: Sequence[RunDetail]) -> list[ChainStep]:
+        """The chain that the runs form, or nothing."""
+        from app.comparing.comparison import lineage
+
+        return lineage(details)
+
+    def noise(
+        self, comparison: Comparison, chain: list[ChainStep], cancelled: Callable[[], bool] | None = None
+    ) -> tuple[Comparison, list[ChainStep], int]:
+        """The same with what is known of the noise of differences, and of how many evaluations it is not known yet.
+
+        Args:
+            cancelled: resample for what is not known, which takes seconds, until this is true; None does not.
+        """
+        from app.comparing.noise import intervals, unknown, wanted, with_noise
+
+        pairs = wanted(comparison, chain)
+        if cancelled is None:
+            known = intervals(self.workspace, pairs, resample=False)
+            return *with_noise(comparison, chain, known), unknown(self.workspace, pairs)
+        return *with_noise(comparison, chain, intervals(self.workspace, pairs, cancelled=cancelled)), 0
+
+    def demo(self) -> list[RunSpec]:
+        """Launch the demo."""
+        from app.backend.demo import launch_demo
+
+        return launch_demo(self.workspace)

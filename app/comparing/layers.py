@@ -1,0 +1,142 @@
+"""What a run tells of single layers: ranges of a calibration, sensitivity and the plan made of it. No widget."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+from app.formatting import ABSENT
+from app.runs.log_format import sensitive_layers
+from db.views import RunDetail
+
+
+@dataclass(frozen=True)
+class LayerTable:
+    """One row per layer."""
+
+    headers: tuple[str, ...]
+    """The first column is the layer, the second the number that `share` is of; both always have room."""
+    rows: tuple[tuple[str, ...], ...]
+    shares: tuple[float, ...]
+    """Of each row, its number as a share of the largest, 0 to 1."""
+    notes: tuple[str, ...] = ()
+    """What is true of all of them, as sentences."""
+
+
+def layer_table(detail: RunDetail) -> LayerTable | None:
+    """The layers of a run, None where it tells of none.
+
+    Args:
+        detail: of `ptq`, `sensitivity`, or of a log of NVIDIA's yolov7_qat.
+    """
+    return _sensitivity(detail) or _calibration(detail) or _printed(detail)
+
+
+def _sensitivity(detail: RunDetail) -> LayerTable | None:
+    told = _event(detail, "sensitivity")
+    rows = _measured(detail.details.get("sensitivity") or told.get("rows"))
+    if not rows:
+        return None
+    is_map = (detail.details.get("method") or told.get("method")) == "map"
+    plan = (_sequence(detail.details.get("plan")) or [_event(detail, "plan")])[-1]
+    floating = {name for name in _sequence(_mapping(plan).get("floating")) if isinstance(name, str)}
+    largest = max((abs(row["error"]) for row in rows if math.isfinite(row["error"])), default=0.0) or 1e-30
+    unit = (
+        "won back: points of mAP@.5:.95, with this one alone in float"
+        if is_map
+        else "error: of the head, with this one alone in int8"
+    )
+    notes = [unit]
+    if _is_number(_mapping(plan).get("int8_share")):
+        notes.append(
+            f"plan: {len(floating)} of {len(rows)} stay float, {plan['int8_share']:.1%} of the multiply-adds in int8"
+        )
+    return LayerTable(
+        ("LAYER", "WON BACK" if is_map else "ERROR", "M MULTIPLY-ADDS", "PLAN"),
+        tuple(
+            (
+                row["name"],
+                f"{row['error']:+.2f}".replace("-", "−") if is_map else f"{row['error']:.3g}",
+                f"{row['multiply_adds'] / 1e6:.1f}" if _is_number(row.get("multiply_adds")) else ABSENT,
+                "float" if row["name"] in floating else "int8",
+            )
+            for row in rows
+        ),
+        tuple(min(abs(row["error"]) / largest, 1.0) for row in rows),
+        tuple(notes),
+    )
+
+
+def _calibration(detail: RunDetail) -> LayerTable | None:
+    told = _mapping(detail.details.get("calibration")) or _event(detail, "calibration")
+    ranges = _sequence(detail.details.get("ranges")) or _sequence(told.get("quantizers"))
+    rows = [row for row in ranges if _is_range(row) and row.get("kind") == "input"]
+    if not rows:
+        return None
+    widths = {r["name"]: r.get("bits") for r in ranges if _is_range(r) and r.get("kind") == "weight"}
+    largest = max(max(row["amax"] for row in rows), 1e-30)
+    notes = [f"{told.get('calibrator', '?')} on {told.get('images', '?')} images of {told.get('image_size', '?')} px"]
+    tried = [f"{name} {value:.4g}" for name, value in _mapping(told.get("tried")).items() if _is_number(value)]
+    if tried:
+        notes.append(f"tried: {', '.join(tried)}")
+    floating = _sequence(detail.details.get("float_convolutions")) or _sequence(told.get("floating"))
+    notes.append(f"stay float: {', '.join(map(str, floating)) or 'none'}")
+    notes += [str(warning) for warning in _sequence(told.get("warnings"))]
+    return LayerTable(
+        ("INPUT OF", "RANGE ±", "BITS", "WEIGHTS", "ONE SCALE WITH"),
+        tuple(
+            (
+                row["name"],
+                f"{row['amax']:.4g}",
+                str(row.get("bits", ABSENT)),
+                str(widths.get(row["name"]) or ABSENT),
+                ", ".join(str(name) for name in _sequence(row.get("convolutions")) if name != row["name"]) or ABSENT,
+            )
+            for row in rows
+        ),
+        tuple(row["amax"] / largest for row in rows),
+        tuple(notes),
+    )
+
+
+def _printed(detail: RunDetail) -> LayerTable | None:
+    """Of NVIDIA's analysis: the AP of the model with all but that one quantized."""
+    pairs = sensitive_layers(detail)
+    if not pairs:
+        return None
+    values = [float(text) for _, text in pairs]
+    least, span = min(values), max(max(values) - min(values), 1e-30)
+    return LayerTable(
+        ("LEFT FLOAT", "AP"),
+        tuple(pairs),
+        tuple((value - least) / span for value in values),
+        ("AP of the model with all but this one quantized",),
+    )
+
+
+def _event(detail: RunDetail, kind: str) -> Mapping[str, Any]:
+    """The last one of that kind. A log may hold anything under that name."""
+    return next((_mapping(event.payload) for event in reversed(detail.events) if event.kind == kind), {})
+
+
+def _measured(rows: Any) -> list[dict[str, Any]]:
+    """Those that name a layer and its error; JSON has no infinity, so `result.json` says null of it."""
+    named = [row for row in _sequence(rows) if isinstance(row, Mapping) and isinstance(row.get("name"), str)]
+    told = [{**row, "error": math.inf if row.get("error", "") is None else row.get("error")} for row in named]
+    return [row for row in told if _is_number(row["error"])]
+
+
+def _is_range(row: Any) -> bool:
+    return isinstance(row, Mapping) and isinstance(row.get("name"), str) and _is_number(row.get("amax"))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _sequence(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else ()
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value

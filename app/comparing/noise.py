@@ -1,0 +1,198 @@
+"""Is a drop more than the choice of the images? Intervals of differences, resampled once and kept in the workspace.
+
+What was right in each image lies beside `result.json`; the resampling runs in a process of its own, which loads numpy.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from app.comparing.comparison import FINAL, Cell, Comparison, Row
+from app.comparing.evaluation_settings import MAIN_METRIC
+from app.comparing.lineage import ChainStep, Measured
+from engine.contracts.noise import Interval, Resampling, paired_intervals
+from engine.contracts.result import StageResult
+from engine.contracts.run_folder import Workspace
+
+Pair = tuple[Measured, Measured]
+"""The reference, and what is measured against it."""
+
+
+Noise = Mapping[Pair, Mapping[str, Interval]]
+"""By metric: `mAP@.5`, `mAP@.5:.95`."""
+
+
+def wanted(comparison: Comparison | None, chain: Sequence[ChainStep]) -> set[Pair]:
+    """The differences that are shown: each run's to the baseline, each step's to its parent and to float."""
+    pairs = set(_compared(comparison).values()) if comparison is not None else set()
+    for step in chain:
+        pairs |= {
+            (other, step.measured) for other in (step.parent_measured, step.float_measured) if other and step.measured
+        }
+    return {(reference, own) for reference, own in pairs if reference != own}
+
+
+def intervals(
+    workspace: Workspace,
+    pairs: Collection[Pair],
+    *,
+    resample: bool = True,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Noise:
+    """The intervals of these differences, as far as their evaluations told what was right in each image.
+
+    Args:
+        pairs: what is shown.
+        resample: False takes only what is known already, which is fast; 200 images take 1 s, COCO's 5000 half a minute.
+        cancelled: asked ten times a second; True ends the resampling.
+    """
+    files = _files(workspace, pairs)
+    known = {path: _read(_place(workspace, path)) for path in files.values()}
+    if resample:
+        known |= _resample(workspace, [path for path, found in known.items() if found is None], cancelled)
+    noise = {}
+    for reference, own in pairs:
+        one, other = (known.get(files[measured]) if measured in files else None for measured in (reference, own))
+        if one is not None and other is not None:
+            noise[reference, own] = paired_intervals(one, other)
+    return noise
+
+
+def unknown(workspace: Workspace, pairs: Collection[Pair]) -> int:
+    """How many evaluations would have to be resampled for these differences."""
+    return sum(_read(_place(workspace, path)) is None for path in set(_files(workspace, pairs).values()))
+
+
+def announcement(missing: int) -> str:
+    """What a command says before it resamples so many evaluations."""
+    what = "1 evaluation" if missing == 1 else f"{missing} evaluations"
+    return f"resampling the images of {what}, once, to tell what is noise"
+
+
+def with_noise(comparison: Comparison, chain: Sequence[ChainStep], noise: Noise) -> tuple[Comparison, list[ChainStep]]:
+    """The same with the intervals beside the differences."""
+    compared = _compared(comparison)
+    by_run = {index: noise.get(pair, {}) for index, pair in compared.items()}
+    rows = tuple(_noisy_row(row, by_run) if row.section == FINAL else row for row in comparison.metrics)
+    return replace(comparison, metrics=rows), [_noisy_step(step, noise) for step in chain]
+
+
+def chain_with_noise(workspace: Workspace, chain: Sequence[ChainStep]) -> list[ChainStep]:
+    """A chain with the intervals, resampled where they are not known yet."""
+    noise = intervals(workspace, wanted(None, chain))
+    return [_noisy_step(step, noise) for step in chain]
+
+
+def _compared(comparison: Comparison) -> dict[int, Pair]:
+    base = next(i for i, run in enumerate(comparison.runs) if run.id == comparison.baseline)
+    reference = comparison.measured[base]
+    row = next((row for row in comparison.metrics if row.section == FINAL and row.key == MAIN_METRIC), None)
+    if reference is None or row is None:
+        return {}
+    return {
+        index: (reference, own)
+        for index, (own, cell) in enumerate(zip(comparison.measured, row.cells, strict=True))
+        if own is not None and index != base and cell.comparable
+    }
+
+
+def _noisy_row(row: Row, by_run: Mapping[int, Mapping[str, Interval]]) -> Row:
+    def noisy(index: int, cell: Cell) -> Cell:
+        interval = by_run.get(index, {}).get(row.key)
+        if interval is None or cell.delta is None:
+            return cell
+        return replace(cell, low=interval.low, high=interval.high, is_noise=interval.is_noise)
+
+    return replace(row, cells=tuple(noisy(index, cell) for index, cell in enumerate(row.cells)))
+
+
+def _noisy_step(step: ChainStep, noise: Noise) -> ChainStep:
+    def of(reference: Measured | None) -> Interval | None:
+        if reference is None or step.measured is None:
+            return None
+        return noise.get((reference, step.measured), {}).get(MAIN_METRIC)
+
+    return replace(step, noise_parent=of(step.parent_measured), noise_float=of(step.float_measured))
+
+
+def _matches(workspace: Workspace, measured: Measured) -> Path | None:
+    """The file of an evaluation, where there is one."""
+    folder = workspace.run(measured.run_id)
+    result = StageResult.read(folder.result)
+    names = [
+        evaluation.matches
+        for evaluation in (result.evaluations if result else ())
+        if evaluation.matches and (evaluation.label, evaluation.weights) == (measured.label, measured.weights)
+    ]
+    path = folder.path / names[-1] if names and names[-1] else None
+    return path if path is not None and path.is_file() else None
+
+
+def _files(workspace: Workspace, pairs: Collection[Pair]) -> dict[Measured, Path]:
+    """Of those evaluations that have one, where the other of the pair has one, too."""
+    found = {measured: _matches(workspace, measured) for measured in {one for pair in pairs for one in pair}}
+    paired = {one for pair in pairs if all(found[one] for one in pair) for one in pair}
+    return {measured: path for measured, path in found.items() if path is not None and measured in paired}
+
+
+def _place(workspace: Workspace, matches: Path) -> Path:
+    """Named after what the file holds: an evaluation that is made anew is resampled anew."""
+    try:
+        with matches.open("rb") as file:
+            key = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        key = "unreadable"
+    return workspace.noise / f"{key[:32]}.json"
+
+
+def _resample(
+    workspace: Workspace, paths: Sequence[Path], cancelled: Callable[[], bool]
+) -> dict[Path, Resampling | None]:
+    """In one process; what cannot be read is left out."""
+    if not paths:
+        return {}
+    command = [sys.executable, "-P", "-m", "engine.evaluate.bootstrap_command", *map(str, paths)]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=quiet, stdout=subprocess.PIPE, stderr=quiet, text=True) as process:
+        while True:
+            try:
+                told, _ = process.communicate(timeout=0.1)
+                break
+            except subprocess.TimeoutExpired:
+                if cancelled():
+                    process.kill()
+    if process.returncode < 0:  # killed: the last line may be half of one
+        told = told[: told.rfind("\n") + 1]
+    found: dict[Path, Resampling | None] = {}
+    for path, line in zip(paths, told.splitlines(), strict=False):
+        found[path] = Resampling.from_json(line)
+        _write(_place(workspace, path), line)
+    left = paths[len(found) :]
+    if not left or process.returncode <= 0:
+        return found
+    # The first of these cannot be resampled. That is kept, too, or it would be tried at every look.
+    nothing = Resampling(of="", maps={})
+    _write(_place(workspace, left[0]), nothing.to_json())
+    return found | {left[0]: nothing} | _resample(workspace, left[1:], cancelled)
+
+
+def _write(path: Path, text: str) -> None:
+    """What cannot be kept (a full disk) is resampled the next time."""
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> Resampling | None:
+    try:
+        return Resampling.from_json(path.read_bytes())
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,1 @@
+"""Finding logs and runs of other programs, grouping their files, reading trainers' options."""

@@ -1,0 +1,155 @@
+"""The log of a process that was not started here: where its output goes."""
+
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.discovery.read_log import read_log
+from engine.contracts.errors import YoloqatError
+from engine.runner.processes.identity import Identity, identify, read_stat
+from engine.supervise.open_files import OpenFile, open_files, readers_of_pipe
+
+_MOST_CANDIDATES = 20
+_LOG_NAMES = (".log", ".txt", ".out", ".err", ".csv")
+
+
+@dataclass(frozen=True)
+class RunningProcess:
+    """A process, and where it writes its log to."""
+
+    identity: Identity
+    argv: tuple[str, ...]
+    cwd: str
+    log: Path
+
+
+def find_log(pid: int) -> RunningProcess:
+    """The log of a process: the file that its output goes to, by itself or through a pipe, or one that it has open.
+
+    Raises:
+        YoloqatError: there is no such process, it may not be looked at, or it writes no file that can be followed.
+    """
+    identity = identify(pid)
+    status = read_stat(pid)
+    if identity is None or status is None:
+        raise YoloqatError(f"there is no process {pid}", where="PID", hint="`ps -ef` lists the processes.")
+    if status.state in "ZX":
+        raise YoloqatError(f"process {pid} has ended", where="PID", hint="`yoloqat import` reads the log that it left.")
+    try:
+        files = open_files(pid)
+    except ProcessLookupError as error:
+        raise YoloqatError(f"process {pid} has just ended", where="PID") from error
+    except PermissionError as error:
+        raise YoloqatError(
+            f"process {pid} is another user's, and its files may not be looked at",
+            where="PID",
+            hint="`yoloqat watch PATH` follows its log where that may be read.",
+        ) from error
+    argv, cwd = _argv(pid), _cwd(pid)
+    candidates, unreachable = [], None
+    for file in _candidates(files):
+        try:
+            candidates.append(_visible(file))
+        except YoloqatError as error:
+            unreachable = unreachable or error
+    if not candidates:
+        raise unreachable or _no_file(pid, files)
+    return RunningProcess(identity, argv, cwd, _best(list(dict.fromkeys(candidates))))
+
+
+def _candidates(files: list[OpenFile]) -> Iterator[OpenFile]:
+    """Files that may be its log, the likeliest first."""
+    streams = [file for file in files if file.number in (1, 2)]
+    for stream in streams:
+        if stream.is_regular:
+            yield stream
+    for target in dict.fromkeys(stream.target for stream in streams if stream.target.startswith("pipe:")):
+        for pid in readers_of_pipe(target):
+            try:
+                behind = open_files(pid)
+            except OSError:
+                continue
+            yield from (file for file in behind if file.is_regular and file.is_for_writing)
+    for file in files:
+        is_named = file.path.name.lower().endswith(_LOG_NAMES)
+        if file.number > 2 and is_named and file.is_regular and file.is_for_writing and not file.is_deleted:
+            yield file
+
+
+def _visible(file: OpenFile) -> Path:
+    """Its path, where that is the same file here.
+
+    Raises:
+        YoloqatError: it was deleted, or lies in another container.
+    """
+    if file.is_deleted:
+        raise YoloqatError(
+            f"the log of process {file.pid} was deleted", where=str(file.path), hint="Nothing can be followed by name."
+        )
+    try:
+        there, opened = file.path.stat(), file.status
+    except OSError:
+        there, opened = None, None
+    if there is None or opened is None or (there.st_dev, there.st_ino) != (opened.st_dev, opened.st_ino):
+        raise YoloqatError(
+            f"the log of process {file.pid} cannot be reached by its name: it lies in another container",
+            where=str(file.path),
+            hint="`yoloqat watch PATH` follows it where it is mounted here.",
+        )
+    return file.path
+
+
+def _best(candidates: list[Path]) -> Path:
+    """The first that tells of a training; the first of all where none does yet."""
+    if len(candidates) == 1:
+        return candidates[0]
+    for path in candidates[:_MOST_CANDIDATES]:
+        try:
+            log = read_log(path, sniff=True)
+        except YoloqatError:
+            continue
+        if any(part.is_training for part in log.parts):
+            return path
+    return candidates[0]
+
+
+def _no_file(pid: int, files: list[OpenFile]) -> YoloqatError:
+    stream = next((file for file in files if file.number == 1), None)
+    if stream is None:
+        what = "its stdout is closed"
+    elif stream.target.startswith("pipe:"):
+        what = "its stdout is a pipe, and who reads it writes no file"
+    elif stream.target.startswith("socket:"):
+        what = "its stdout is a socket"
+    elif stream.target == "/dev/null":
+        what = "its stdout is thrown away (/dev/null)"
+    elif _is_terminal(stream):
+        what = f"its stdout is a terminal ({stream.target})"
+    else:
+        what = f"its stdout is {stream.target}"
+    return YoloqatError(
+        f"process {pid} writes no log that can be followed: {what}",
+        where="PID",
+        hint="Start it with its output in a file, `python train.py > train.log 2>&1`, or with `yoloqat run -- …`.",
+    )
+
+
+def _is_terminal(stream: OpenFile) -> bool:
+    status = stream.status
+    return status is not None and stat.S_ISCHR(status.st_mode)
+
+
+def _argv(pid: int) -> tuple[str, ...]:
+    try:
+        data = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return ()
+    return tuple(part.decode("utf-8", "backslashreplace") for part in data.rstrip(b"\0").split(b"\0") if part)
+
+
+def _cwd(pid: int) -> str:
+    try:
+        return str(Path(f"/proc/{pid}/cwd").readlink())
+    except OSError:
+        return ""

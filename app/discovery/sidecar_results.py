@@ -1,0 +1,67 @@
+"""The files of results that a trainer wrote beside its log: where they may lie, and what stands in them."""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from engine.contracts.errors import YoloqatError
+from engine.logs.results.results_file import NAMES, ResultsFile, read_results
+
+MOST_BYTES = 8 << 20
+"""Of a file of results: two hundred bytes tell an epoch."""
+_READ_BYTES = 1 << 20
+
+
+def results_beside(log: Path | None, told: Sequence[str] = (), cwd: Path | None = None) -> list[Path]:
+    """The files that are there, each once, the likelier ones first. None of them need be of the log's run.
+
+    Args:
+        log: `a.out` may have `a.results.txt` or `a.results.csv` beside it, any log `results.txt` or `results.csv`; or
+            the trainer's folder of the run, which may have the latter in it.
+        told: folders that the log names as those it saves to.
+        cwd: what these are relative to; where it is not known, the folder of the log and the one above it.
+    """
+    found: dict[tuple[int, int], Path] = {}
+    for path in _places(log, told, cwd):
+        try:
+            status = path.stat()
+        except (OSError, ValueError):
+            continue
+        if stat.S_ISREG(status.st_mode) and not (log is not None and _is_same(path, log)):
+            found.setdefault((status.st_dev, status.st_ino), path)
+    return list(found.values())
+
+
+def _places(log: Path | None, told: Sequence[str], cwd: Path | None) -> Iterator[Path]:
+    bases: Iterable[Path] = [cwd] if cwd is not None else [log.parent, log.parent.parent] if log is not None else []
+    for base in bases:
+        for folder in told:
+            yield from (base / folder / name for name in NAMES)
+    if log is not None and os.path.isdir(log):
+        yield from (log / name for name in NAMES)
+    elif log is not None and log.name:
+        yield from (log.with_name(f"{log.stem}.{name}") for name in NAMES)
+        yield from (log.with_name(name) for name in NAMES)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+def read_results_file(path: Path) -> ResultsFile:
+    """Read one; it has no epochs where it is something else that bears the name.
+
+    Raises:
+        YoloqatError: it cannot be read, or is too large to be one.
+    """
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise YoloqatError(f"larger than {MOST_BYTES >> 20} MB: this is no file of results", where=str(path))
+        with path.open("rb") as file:
+            return read_results(iter(lambda: file.read(_READ_BYTES), b""))
+    except OSError as error:
+        raise YoloqatError(f"cannot be read: {error.strerror or error}", where=str(path)) from error

@@ -1,0 +1,48 @@
+"""The options that a trainer has left in the folder of its run, or has printed."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from app.discovery.discover import RunDir
+from app.discovery.group_files import FoundRun, bases_of
+from engine.contracts.errors import YoloqatError
+from engine.logs.results.option_files import NAMES, read_hyperparameters
+
+
+def take_options(run: FoundRun, folder: RunDir) -> Iterator[tuple[Path, str]]:
+    """Read the options in a run's folder: what an earlier one of the files says, a later one only adds to.
+
+    Yields:
+        Files that could not be read, and why.
+    """
+    for path in sorted(folder.options, key=lambda path: NAMES.index(path.name)):
+        try:
+            values = read_hyperparameters(path).values
+        except YoloqatError as error:
+            yield path, error.what
+            continue
+        run.option_files.append(path)
+        run.options = {**values, **run.options}
+    if run.option_files:
+        run.weights += _first_weights(run.options, folder.path, run.option_files[0])
+
+
+def take_told_options(run: FoundRun) -> None:
+    """Take the options that the newest of a run's logs has printed, where no file tells any."""
+    if not run.options:
+        run.options = next((piece.part.options for piece in reversed(run.consoles) if piece.part.options), {})
+
+
+def _first_weights(options: Mapping[str, Any], folder: Path, told_in: Path) -> list[tuple[str, Path]]:
+    """The file that the training began with, which ties it to the run that left it; none where it is newer."""
+    told = next((options[key] for key in ("weights", "model") if options.get(key)), None)
+    told = told[0] if isinstance(told, list) and len(told) == 1 else told
+    if not isinstance(told, str) or not told.endswith(".pt"):
+        return []
+    try:
+        began = told_in.stat().st_mtime
+        there = (base / told for base in bases_of(folder))
+        return [("weights", path) for path in there if path.is_file() and path.stat().st_mtime <= began][:1]
+    except (OSError, ValueError):
+        return []

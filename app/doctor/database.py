@@ -1,0 +1,34 @@
+"""The index of the workspace."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.doctor.finding import Finding, Level
+from engine.contracts.errors import YoloqatError
+
+_REBUILD = "Rebuild it from the run folders: yoloqat reindex"
+
+
+def check_database(database: Path) -> Iterator[Finding]:
+    """Its revision, and SQLite's own check of the file."""
+    from db.revision import stored_revision
+
+    if not database.exists():
+        yield Finding(Level.OK, "database", "none yet: it is made with the first run")
+        return
+    try:
+        stored_revision(database)
+        with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+            said = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
+        connection.close()
+    except YoloqatError as error:
+        yield Finding(Level.PROBLEM, "database", error.what, error.hint or _REBUILD)
+        return
+    except sqlite3.Error as error:
+        yield Finding(Level.PROBLEM, "database", f"cannot be read: {error}", _REBUILD)
+        return
+    if said == ["ok"]:
+        yield Finding(Level.OK, "database", "sound")
+    else:
+        yield Finding(Level.PROBLEM, "database", f"damaged: {'; '.join(said)}", _REBUILD)

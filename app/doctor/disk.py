@@ -1,0 +1,62 @@
+"""The file system that the workspace lies on."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.doctor.finding import Finding, Level
+from engine.files.mounts import NETWORK, VOLATILE, mount_of
+
+_LOW_BYTES = 5 << 30
+_FULL_BYTES = 1 << 30
+
+
+def check_disk(workspace: Path) -> Iterator[Finding]:
+    """Free space and inodes."""
+    there = existing(workspace)
+    space = os.statvfs(there)
+    free = space.f_bavail * space.f_frsize
+    text = f"{free / 1e9:.1f} GB free for the workspace"
+    hint = (
+        "Free some space, or choose another workspace with --workspace. Checkpoints of YOLOv7 take 75 to 600 MB each."
+    )
+    if free < _LOW_BYTES:
+        yield Finding(Level.PROBLEM if free < _FULL_BYTES else Level.WARNING, "disk", text, hint)
+    else:
+        yield Finding(Level.OK, "disk", text)
+    if space.f_files and space.f_favail < 10_000:
+        yield Finding(Level.WARNING, "inodes", f"room for {space.f_favail} more files", "Delete small files.")
+    if not os.access(there, os.W_OK):
+        yield Finding(Level.PROBLEM, "workspace", f"{there} cannot be written", "Choose another one with --workspace.")
+
+
+def check_file_system(workspace: Path, mounts: Path = Path("/proc/self/mountinfo")) -> Iterator[Finding]:
+    """Where SQLite's write-ahead log is unsafe, and where a reboot empties the folder."""
+    mount = mount_of(existing(workspace), mounts)
+    if mount is None:
+        return
+    if mount.kind in NETWORK:
+        yield Finding(
+            Level.WARNING,
+            "file system",
+            f"the workspace is on a network file system ({mount.kind} at {mount.point}): SQLite's write-ahead log is"
+            " unsafe there, so the database works without one, and slower",
+            "Put the workspace on a local disk with --workspace or YOLOQAT_WORKSPACE; data sets may stay there.",
+        )
+    elif mount.kind in VOLATILE:
+        yield Finding(
+            Level.WARNING,
+            "file system",
+            f"the workspace is in memory ({mount.kind} at {mount.point}): a reboot empties it",
+            "Put it on a disk with --workspace or YOLOQAT_WORKSPACE.",
+        )
+    else:
+        yield Finding(Level.OK, "file system", f"{mount.kind}, local")
+
+
+def existing(path: Path) -> Path:
+    """The path, or the nearest folder above that is there."""
+    path = path.absolute()
+    while not path.exists():
+        path = path.parent
+    return path

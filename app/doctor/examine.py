@@ -1,0 +1,25 @@
+"""All checks, in the order in which they are shown."""
+
+from collections.abc import Iterator
+
+from app.doctor.database import check_database
+from app.doctor.disk import check_disk, check_file_system
+from app.doctor.finding import Finding
+from app.doctor.gpu import check_gpu
+from app.doctor.limits import check_limits, check_memory, check_shared_memory
+from app.doctor.logout import check_logout
+from app.doctor.packages import check_packages
+from engine.contracts.run_folder import Workspace
+
+
+def examine(workspace: Workspace) -> Iterator[Finding]:
+    """Look at the machine and the workspace; changes nothing."""
+    yield from check_logout()
+    yield from check_limits()
+    yield from check_memory()
+    yield from check_shared_memory()
+    yield from check_disk(workspace.path)
+    yield from check_file_system(workspace.path)
+    yield from check_database(workspace.database)
+    yield from check_packages()
+    yield from check_gpu()

@@ -1,0 +1,76 @@
+"""Limits that end processes or data loaders."""
+
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.doctor.finding import Finding, Level
+
+_SHARED_BYTES = 1 << 30
+_OPEN_FILES = 1024
+
+
+def check_limits() -> Iterator[Finding]:
+    """The limits that runs inherit from this shell."""
+    seconds, _ = resource.getrlimit(resource.RLIMIT_CPU)
+    if seconds != resource.RLIM_INFINITY:
+        yield Finding(
+            Level.PROBLEM,
+            "CPU time",
+            f"every process is killed after {seconds} s of CPU time (ulimit -t)",
+            "Lift it with `ulimit -t unlimited`, or ask who runs this machine.",
+        )
+    memory, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if memory != resource.RLIM_INFINITY:
+        yield Finding(
+            Level.WARNING,
+            "memory",
+            f"a process may map {memory / 1e9:.0f} GB at most (ulimit -v); CUDA maps more than it uses",
+            "Lift it with `ulimit -v unlimited`.",
+        )
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files != resource.RLIM_INFINITY and files < _OPEN_FILES:
+        yield Finding(Level.WARNING, "open files", f"{files} per process", f"Lift it with `ulimit -n {_OPEN_FILES}`.")
+
+
+def check_memory(cgroup: Path = Path("/sys/fs/cgroup")) -> Iterator[Finding]:
+    """A memory limit of the container or session that is smaller than the machine."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limits = [_number(cgroup / name) for name in ("memory.max", "memory/memory.limit_in_bytes")]
+    least = min((limit for limit in limits if limit), default=total)
+    if least < total:
+        yield Finding(
+            Level.NOTE,
+            "memory",
+            f"{least / 1e9:.1f} GB for everything here, of {total / 1e9:.1f} GB: beyond it the kernel kills",
+        )
+    else:
+        yield Finding(Level.OK, "memory", f"{total / 1e9:.1f} GB")
+
+
+def check_shared_memory(folder: Path = Path("/dev/shm")) -> Iterator[Finding]:
+    """Data-loader workers hand their batches over in `/dev/shm`."""
+    try:
+        space = os.statvfs(folder)
+    except OSError:
+        yield Finding(Level.WARNING, "shared memory", f"there is no {folder}", "Train with --workers 0.")
+        return
+    size = space.f_blocks * space.f_frsize
+    if size < _SHARED_BYTES:
+        yield Finding(
+            Level.WARNING,
+            "shared memory",
+            f"{size / 1e6:.0f} MB in {folder}: data-loader workers die of `bus error` when it is full",
+            "Start the container with --shm-size=8g or --ipc=host, or train with --workers 0.",
+        )
+    else:
+        yield Finding(Level.OK, "shared memory", f"{size / 1e9:.1f} GB in {folder}")
+
+
+def _number(path: Path) -> int | None:
+    try:
+        text = path.read_text().strip()
+    except OSError:
+        return None
+    return int(text) if text.isdigit() else None

@@ -1,0 +1,1 @@
+"""Following a growing log: copying it, reading it into the store, showing its tail."""

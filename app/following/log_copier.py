@@ -1,0 +1,240 @@
+"""Following a log that another program writes: its bytes are copied into the run folder as they come.
+
+The copy is the truth from then on: what is rotated away, truncated or deleted is still there. Only the holder of the
+indexer's lock copies.
+"""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from engine.contracts.attempt_records import ProcessIdentity
+from engine.contracts.run_folder import AttemptFolder, RunFolder
+from engine.contracts.watching import WatchRecord
+from engine.supervise.open_files import open_files
+from engine.supervise.watched import current_writers
+
+_LOG = logging.getLogger(__name__)
+_READ_BYTES = 1 << 20
+_MOST_BYTES = 64 << 20
+"""Copied in one look, so that other runs have their turn."""
+_TAIL_BYTES = 256
+_HEAD_BYTES = 4096
+_WRITERS_SECONDS = 5.0
+
+
+class Mirror:
+    """Where the copying of a run's log stands: at the length of the newest attempt's console."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._attempt: AttemptFolder | None = None
+        self._record: WatchRecord | None = None
+        self._file: BinaryIO | None = None
+        self._stamp: tuple[int, int] | None = None
+        self._looked_at = datetime.min.replace(tzinfo=UTC)
+        self._failure = ""
+
+    def catch_up(self) -> bool:
+        """Copy what is new. A file that was truncated or replaced is a new attempt.
+
+        What cannot be read or written now, for a server is away or the disk is full, is tried again the next time.
+
+        Returns:
+            Whether anything was new.
+        """
+        try:
+            return self._catch_up()
+        except OSError as error:
+            if str(error) != self._failure:
+                _LOG.warning("%s cannot be followed at present: %s", self._folder.id, error)
+            self._failure = str(error)
+            self.close()
+            return False
+
+    def _catch_up(self) -> bool:
+        self._open_newest()
+        if self._attempt is None or self._record is None or self._record.ended_at is not None:
+            return False
+        if self._file is None:
+            replaced = self._open(self._record)
+            return self._begin_anew("the log was replaced") if replaced else False
+        status = os.fstat(self._file.fileno())
+        copied = False
+        if (status.st_size, status.st_mtime_ns) != self._stamp:
+            console = self._attempt.console
+            have = console.stat().st_size if console.exists() else 0
+            if self._is_rewritten(console, have, status.st_size):
+                return self._begin_anew("the log was truncated")
+            copied = self._copy(console, have, status.st_size)
+            if self._record.begins + console.stat().st_size == status.st_size:
+                self._stamp = (status.st_size, status.st_mtime_ns)
+        self._look_at_writers(copied)
+        if not copied and self._is_replaced():
+            return self._begin_anew("the log was replaced")
+        return copied
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the end of the newest attempt's file has been recorded."""
+        self._open_newest()
+        return self._record is None or self._record.ended_at is not None
+
+    def finish(self) -> None:
+        """Nobody writes it any more, and all of it is copied: it is left alone from now on."""
+        if self._record is not None and self._record.ended_at is None:
+            self._write(self._record.model_copy(update={"ended_at": datetime.now(UTC)}))
+        self.close()
+
+    def close(self) -> None:
+        """Let the file go."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _open_newest(self) -> None:
+        """Take up the newest attempt, and what another process has written of it."""
+        attempts = self._folder.attempts()
+        newest = attempts[-1] if attempts else None
+        if newest != self._attempt:
+            self.close()
+            self._attempt, self._stamp = newest, None
+        if newest is not None:
+            self._record = WatchRecord.read(newest.watch)
+
+    def _open(self, record: WatchRecord) -> bool:
+        """Open the file, also where it was renamed or deleted; True when there is only another one by its name."""
+        for path in _places(record):
+            try:
+                file = open(path, "rb")  # noqa: SIM115 (it stays open, so that what is renamed is read on)
+            except OSError:
+                continue
+            status = os.fstat(file.fileno())
+            if (status.st_dev, status.st_ino) == (record.device, record.inode):
+                self._file = file
+                return False
+            file.close()
+        return os.path.exists(record.path)
+
+    def _is_rewritten(self, console: Path, have: int, size: int) -> bool:
+        """Whether the file does not begin with what was copied of it any more."""
+        assert self._record is not None
+        assert self._file is not None
+        if not have:
+            return size < self._record.begins
+        if self._record.begins + have > size:
+            return True
+        with console.open("rb") as copy:
+            for start, count in ((0, min(have, _HEAD_BYTES)), (max(have - _TAIL_BYTES, 0), _TAIL_BYTES)):
+                copy.seek(start)
+                self._file.seek(self._record.begins + start)
+                wanted = copy.read(min(count, have - start))
+                if self._file.read(len(wanted)) != wanted:
+                    return True
+        return False
+
+    def _copy(self, console: Path, have: int, size: int) -> bool:
+        assert self._record is not None
+        assert self._file is not None
+        left = min(size - self._record.begins - have, _MOST_BYTES)
+        if left <= 0:
+            console.touch()
+            return False
+        self._file.seek(self._record.begins + have)
+        with console.open("ab") as output:
+            while left > 0 and (chunk := self._file.read(min(left, _READ_BYTES))):
+                output.write(chunk)
+                left -= len(chunk)
+        return True
+
+    def _look_at_writers(self, copied: bool) -> None:
+        """Remember who writes it, and in what rhythm it grows."""
+        assert self._record is not None
+        now = datetime.now(UTC)
+        record = self._record
+        if (now - self._looked_at).total_seconds() < _WRITERS_SECONDS and not (copied and not record.writers):
+            return
+        self._looked_at = now
+        changes: dict[str, object] = {}
+        found = current_writers(record)
+        if found and found != record.writers:
+            changes["writers"] = found
+        if copied and not found and not record.writers:
+            gap = (now - record.grown_at).total_seconds() if record.grown_at else 0.0
+            changes |= {"grown_at": now, "longest_gap": max(gap, record.longest_gap)}
+        if changes:
+            self._write(record.model_copy(update=changes))
+
+    def _is_replaced(self) -> bool:
+        """Whether another file has its name, and nobody writes the old one any more."""
+        assert self._record is not None
+        try:
+            status = os.stat(self._record.path)
+        except OSError:
+            return False
+        is_other = (status.st_dev, status.st_ino) != (self._record.device, self._record.inode)
+        return is_other and status.st_size > 0 and not current_writers(self._record)
+
+    def _begin_anew(self, note: str) -> bool:
+        """A new attempt, whose console is a copy of what the file is now."""
+        assert self._attempt is not None
+        assert self._record is not None
+        before = self._record
+        try:
+            with open(before.path, "rb") as file:
+                status = os.fstat(file.fileno())
+                begins = _first_data(file)
+        except OSError:
+            return False
+        attempt = self._folder.attempt(self._attempt.number + 1)
+        attempt.path.mkdir(exist_ok=True)
+        anew = before.model_copy(
+            update={"device": status.st_dev, "inode": status.st_ino, "begins": begins, "note": note, "writers": []}
+        )
+        writers = current_writers(anew)
+        started = before.started_at if _same(writers, before.writers) else datetime.now(UTC)
+        anew = anew.model_copy(update={"writers": writers, "started_at": started, "grown_at": datetime.now(UTC)})
+        attempt.console.touch()
+        anew.write(attempt.watch)
+        self._write(before.model_copy(update={"ended_at": datetime.now(UTC)}))
+        self.close()
+        return True
+
+    def _write(self, record: WatchRecord) -> None:
+        assert self._attempt is not None
+        record.write(self._attempt.watch)
+        self._record = record
+
+
+def _places(record: WatchRecord) -> Iterator[str]:
+    """Where the file may be found: by its name, at who writes it, by another name in its folder."""
+    yield record.path
+    for writer in record.writers:
+        with contextlib.suppress(OSError):
+            for file in open_files(writer.pid):
+                status = file.status if file.is_regular else None
+                if status is not None and (status.st_dev, status.st_ino) == (record.device, record.inode):
+                    yield f"/proc/{file.pid}/fd/{file.number}"
+    with contextlib.suppress(OSError), os.scandir(os.path.dirname(record.path)) as entries:
+        yield from [entry.path for entry in entries if entry.inode() == record.inode]
+
+
+def _first_data(file: BinaryIO) -> int:
+    """Where the file's text begins: a program that goes on writing into a truncated file leaves a hole before it."""
+    if file.read(1) not in (b"\0",):
+        return 0
+    try:
+        at = os.lseek(file.fileno(), 0, os.SEEK_DATA)
+    except OSError:
+        return 0
+    file.seek(at)
+    block = file.read(_READ_BYTES)
+    return at + len(block) - len(block.lstrip(b"\0"))
+
+
+def _same(one: list[ProcessIdentity], other: list[ProcessIdentity]) -> bool:
+    return {writer.pid for writer in one} == {writer.pid for writer in other}

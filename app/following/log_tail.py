@@ -1,0 +1,98 @@
+"""The end of a console log, however large it is."""
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+from app.following.log_text import clean, last_frame
+from app.workspace.run_names import find_id
+from engine.contracts.run_folder import AttemptFolder, Workspace
+
+_BLOCK = 256 << 10
+_GLANCE_BYTES = 4096
+_MOST_BYTES = 16 << 20
+"""More is not read for any number of lines: redraws can make a single line of a log this long."""
+
+
+def log_tail(workspace: Workspace, reference: str, lines: int = 200, attempt: int | None = None) -> list[str]:
+    """The last lines of a run's log as text that commands nothing; redraws are collapsed to the last one.
+
+    Args:
+        reference: name, id or a prefix of the id.
+        attempt: the newest one when None.
+
+    Raises:
+        YoloqatError: there is no such run.
+    """
+    folder = find_attempt(workspace, reference, attempt)
+    return [] if folder is None else tail(folder.console, lines)
+
+
+def find_attempt(workspace: Workspace, reference: str, number: int | None = None) -> AttemptFolder | None:
+    """An attempt of a run, the newest one when no number is given; None when it was never started.
+
+    Raises:
+        YoloqatError: there is no such run.
+    """
+    folder = workspace.run(find_id(workspace, reference))
+    attempts = [found for found in folder.attempts() if number in (None, found.number)]
+    return attempts[-1] if attempts else None
+
+
+def tail(path: Path, lines: int) -> list[str]:
+    """The last lines of a log; none when it is not there."""
+    data, _ = tail_bytes(path, lines)
+    found = data.decode("utf-8", errors="replace").split("\n")
+    if found[-1] == "":
+        found.pop()
+    return [clean(last_frame(line)).rstrip() for line in found]
+
+
+def last_lines(attempt: AttemptFolder | None, lines: int = 5) -> tuple[str, ...]:
+    """What a log said last, without empty lines: of its last few kilobytes, so that it can be asked of a thousand."""
+    if attempt is None:
+        return ()
+    try:
+        with attempt.console.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - _GLANCE_BYTES, 0))
+            data = file.read(_GLANCE_BYTES)
+    except OSError:
+        return ()
+    found = data.decode("utf-8", errors="replace").split("\n")
+    if size > _GLANCE_BYTES and len(found) > 1:
+        del found[0]  # its beginning is not known
+    cleaned = (clean(last_frame(line)).strip() for line in found)
+    return tuple([line for line in cleaned if line][-lines:])
+
+
+def tail_bytes(path: Path, lines: int) -> tuple[bytes, int]:
+    """The last lines as they are, and the offset where they end. Only this part of the file is read."""
+    try:
+        with path.open("rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            return (_read_back(file, end, lines) if lines > 0 else b""), end
+    except OSError:
+        return b"", 0
+
+
+def _read_back(file: BinaryIO, end: int, lines: int) -> bytes:
+    blocks: list[bytes] = []
+    position, breaks, size = end, 0, 0
+    # The line feed that ends the last line begins no other one.
+    while position > 0 and breaks <= lines and size < _MOST_BYTES:
+        step = min(_BLOCK, position)
+        position -= step
+        file.seek(position)
+        block = file.read(step)
+        breaks += block.count(b"\n")
+        size += len(block)
+        blocks.append(block)
+    data = b"".join(reversed(blocks))
+    wanted = lines + data.endswith(b"\n")
+    start = len(data)
+    for _ in range(wanted):
+        start = data.rfind(b"\n", 0, start)
+        if start < 0:
+            return data
+    return data[start + 1 :]

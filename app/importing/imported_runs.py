@@ -1,0 +1,263 @@
+"""Runs that were imported: which ones are known, and writing new ones and what is new of known ones."""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from app.discovery.group_files import EVENT_FILE, LOG, RESULTS, FoundRun, Piece
+from engine.contracts.errors import YoloqatError
+from engine.contracts.imported import BESIDE, ImportRecord, SourceFile, storable
+from engine.contracts.run_folder import RunFolder, Workspace
+from engine.contracts.spec import COMMAND, RunSpec
+from engine.contracts.watching import WatchRecord
+
+_READ_BYTES = 1 << 20
+_RANKS = {EVENT_FILE: 0, RESULTS: 1, LOG: 2}
+"""What tells more takes the place of what tells less."""
+
+
+class KnownRuns:
+    """What has been imported into a workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._records: dict[str, ImportRecord] = {}
+        self._by_folder: dict[str, str] = {}
+        self._by_source: dict[tuple[str, int], str] = {}
+        self._by_content: dict[str, str] = {}
+        self._without_record: list[RunFolder] = []
+        for folder in sorted(workspace.run_folders(), key=lambda folder: folder.id):
+            record = ImportRecord.read(folder.imported)
+            if record is not None:
+                self.add(folder.id, record)
+            elif not folder.attempt(1).launch.exists():
+                self._without_record.append(folder)
+
+    def add(self, run_id: str, record: ImportRecord) -> None:
+        """Remember a run, or what it is now."""
+        self._records[run_id] = record
+        if record.folder:
+            self._by_folder[record.folder] = run_id
+        for file in record.consoles():
+            self._by_source[file.path, file.begins] = run_id
+        for file in record.files:
+            if file.attempt and file.size:
+                self._by_content[file.sha256] = run_id
+
+    def record(self, run_id: str) -> ImportRecord:
+        """What is known of a run; nothing of one that an older version imported."""
+        return self._records.get(run_id) or ImportRecord()
+
+    def find(self, run: FoundRun) -> str | None:
+        """The id of the run that this is, as it was or with less in it; None for a new one."""
+        meant = [self._by_folder.get(storable(run.folder.absolute()))] if run.folder else []
+        meant += [self._by_source.get((storable(p.file.path.absolute()), p.part.begins)) for p in run.consoles]
+        for run_id in dict.fromkeys(meant):
+            if run_id is not None and self._has_grown_into(run_id, run):
+                return run_id
+        for piece in run.consoles:
+            run_id = self._by_content.get(piece.part.sha256) or self._by_bytes(piece)
+            if run_id is not None and piece.part.size:
+                return run_id
+        return None
+
+    def _has_grown_into(self, run_id: str, run: FoundRun) -> bool:
+        """Whether each console that there is begins the one of the same attempt, or results that the log replaces."""
+        consoles = self.record(run_id).consoles()
+        known = {file.sha256 for file in consoles}
+        if len(consoles) > len(run.consoles):
+            return known.issuperset(piece.part.sha256 for piece in run.consoles)
+        for file, piece in zip(consoles, run.consoles, strict=False):
+            if piece.part.sha256 in known or _RANKS[piece.role] > _RANKS[file.role]:
+                continue
+            if (
+                _RANKS[piece.role] < _RANKS[file.role]
+                or file.size > piece.part.size
+                or hash_of(piece, file.size) != file.sha256
+            ):
+                return False
+        return True
+
+    def _by_bytes(self, piece: Piece) -> str | None:
+        """A run whose log has the same content, of those without a record."""
+        for folder in self._without_record:
+            console = folder.attempt(1).console
+            try:
+                if console.stat().st_size != piece.part.size:
+                    continue
+                with console.open("rb") as file:
+                    if hashlib.file_digest(file, "sha256").hexdigest() == piece.part.sha256:
+                        return folder.id
+            except OSError:
+                continue
+        return None
+
+
+def watch_of(folder: RunFolder) -> WatchRecord | None:
+    """How its log is being followed as it grows; None where it is not."""
+    attempts = folder.attempts()
+    watch = WatchRecord.read(attempts[-1].watch) if attempts else None
+    return watch if watch is not None and watch.ended_at is None else None
+
+
+def recorded(run: FoundRun, before: ImportRecord) -> ImportRecord | None:
+    """The record of a run with everything that its files tell now; None where nothing of it is new."""
+    files = _source_files(run, before)
+    known = {file.sha256 for file in before.files}
+    if before.files and known.issuperset(file.sha256 for file in files):
+        return None
+    paths = {file.path for file in files}
+    files += [file for file in before.files if file.path not in paths and not file.attempt]
+    folder = storable(run.folder.absolute()) if run.folder else before.folder
+    return ImportRecord(folder=folder, files=files)
+
+
+def _source_files(run: FoundRun, before: ImportRecord) -> list[SourceFile]:
+    """Weights that have not changed are not read again."""
+    files = [_source(piece, piece.role, attempt) for attempt, piece in enumerate(run.consoles, 1)]
+    if run.results is not None and run.results not in run.consoles:
+        files.append(_source(run.results, BESIDE, len(run.consoles)))
+    files += [_measured(path, "options", before) for path in run.option_files]
+    return files + record_weights(run, before)
+
+
+def record_weights(run: FoundRun, before: ImportRecord) -> list[SourceFile]:
+    """The weights by their content; those that cannot be read are left out."""
+    found = []
+    for role, path in run.weights:
+        try:
+            found.append(_measured(path, role, before))
+        except YoloqatError:
+            continue
+    return found
+
+
+def write_new(workspace: Workspace, run_id: str, name: str, run: FoundRun, record: ImportRecord) -> None:
+    """The specification makes a folder a run, so it comes last; what fails before leaves nothing."""
+    folder = workspace.run(run_id)
+    try:
+        try:
+            folder.attempt(1).path.mkdir(parents=True)
+            write_files(folder, run)
+            record.write(folder.imported)
+            _write_spec(folder, run, name)
+        except BaseException:
+            shutil.rmtree(folder.path, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise YoloqatError(f"cannot write the run: {error.strerror or error}", where=str(folder.path)) from error
+
+
+def write_changes(workspace: Workspace, run_id: str, run: FoundRun, record: ImportRecord) -> None:
+    """Bring a known run up to what its files are now."""
+    folder = workspace.run(run_id)
+    try:
+        write_files(folder, run)
+        spec = RunSpec.read(folder.spec)
+        if (run.options and spec.options != run.options) or (run.watch and spec.source != "watched"):
+            _write_spec(folder, run, spec.name, spec)
+        record.write(folder.imported)
+    except OSError as error:
+        raise YoloqatError(f"cannot write the run: {error.strerror or error}", where=str(folder.path)) from error
+
+
+def write_files(folder: RunFolder, run: FoundRun) -> None:
+    """Copy consoles as far as the copies lack anything. The index reads the results beside them, and keeps them."""
+    for number, piece in enumerate(run.consoles, 1):
+        attempt = folder.attempt(number)
+        attempt.path.mkdir(exist_ok=True)
+        _copy(piece, attempt.console)
+    if not run.consoles:
+        folder.attempt(1).console.touch()
+    if run.watch is not None:
+        run.watch.write(folder.attempts()[-1].watch)
+
+
+def hash_of(piece: Piece, size: int) -> str:
+    """SHA-256 of the first bytes of a piece."""
+    digest = hashlib.sha256()
+    for chunk in _chunks(piece, 0, size):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _copy(piece: Piece, target: Path) -> None:
+    """Append what a copy lacks, or write it anew where it is no beginning of the original."""
+    there = target.stat().st_size if target.exists() else 0
+    if there and there <= piece.part.size:
+        with target.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() == hash_of(piece, there):
+                with target.open("ab") as output:
+                    output.writelines(_chunks(piece, there, piece.part.size))
+                return
+    temporary = target.with_name(f"{target.name}.tmp")
+    with temporary.open("wb") as output:
+        output.writelines(_chunks(piece, 0, piece.part.size))
+    temporary.replace(target)
+
+
+def _chunks(piece: Piece, start: int, end: int) -> Iterator[bytes]:
+    """The bytes of a piece; what the file has got since it was read is left for the next time."""
+    with piece.file.path.open("rb") as file:
+        file.seek(piece.part.begins + start)
+        left = end - start
+        while left > 0 and (chunk := file.read(min(left, _READ_BYTES))):
+            left -= len(chunk)
+            yield chunk
+
+
+def _write_spec(folder: RunFolder, run: FoundRun, name: str, before: RunSpec | None = None) -> None:
+    if before is not None:
+        source = "watched" if run.watch else before.source
+        spec = before.model_copy(update={"options": run.options or before.options, "source": source})
+    else:
+        origin = run.folder or run.consoles[0].file.path
+        spec = RunSpec(
+            id=folder.id,
+            name=name,
+            stage=COMMAND,
+            options=run.options,
+            command=run.command,
+            cwd=run.cwd,
+            source="watched" if run.watch else "imported",
+            imported_from=str(origin.absolute()),
+            created_at=run.watch.started_at if run.watch else datetime.fromtimestamp(_created(run), UTC),
+        )
+    temporary = folder.spec.with_suffix(".yaml.tmp")
+    spec.write(temporary)
+    temporary.replace(folder.spec)
+
+
+def _created(run: FoundRun) -> float:
+    """When the run began: trainers write their options first; a log tells only when it ended."""
+    started = [path.stat().st_mtime for path in run.option_files]
+    return min(started) if started else max((p.file.modified_ns / 1e9 for p in run.consoles), default=0.0)
+
+
+def _source(piece: Piece, role: str, attempt: int) -> SourceFile:
+    return SourceFile(
+        path=storable(piece.file.path.absolute()),
+        role=role,
+        size=piece.part.size,
+        sha256=piece.part.sha256,
+        modified_ns=piece.file.modified_ns,
+        attempt=attempt,
+        begins=piece.part.begins,
+    )
+
+
+def _measured(path: Path, role: str, before: ImportRecord) -> SourceFile:
+    """A file by its content, which is read only where its size or time are new."""
+    try:
+        status = path.stat()
+        shown = storable(path.absolute())
+        for file in before.files:
+            if (file.path, file.role, file.size, file.modified_ns) == (shown, role, status.st_size, status.st_mtime_ns):
+                return file
+        with path.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise YoloqatError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
+    return SourceFile(path=shown, role=role, size=status.st_size, sha256=digest, modified_ns=status.st_mtime_ns)

@@ -1,0 +1,192 @@
+"""Watching a log that grows, whoever writes it: it becomes a live run, which the indexer goes on following."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from app.discovery.discover import run_dir
+from app.discovery.group_files import LOG, RESULTS, FoundRun, Piece, bases_of, told_run_dir
+from app.discovery.process_output import RunningProcess, find_log
+from app.discovery.read_log import LogFile, read_log
+from app.discovery.trainer_options import take_options, take_told_options
+from app.importing.imported_runs import KnownRuns, recorded, watch_of, write_changes, write_new
+from app.workspace.run_names import check_name, free_name, naming, read_name
+from engine.contracts.attempt_records import ProcessIdentity
+from engine.contracts.errors import YoloqatError
+from engine.contracts.imported import ImportRecord, storable
+from engine.contracts.run_folder import Workspace
+from engine.contracts.watching import WatchRecord
+from engine.runner.processes.identity import boot_id
+from engine.supervise.ids import new_run_id
+from engine.supervise.open_files import writers
+
+_NAME = re.compile(r"(?:--)?name[= ](\S+)")
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A log that is followed from now on."""
+
+    run_id: str
+    name: str
+    log: Path
+    is_new: bool
+    """False where its run was there: it is watched, or its log had been imported."""
+    dialect: str
+    """Whose log it is, in words, as far as that can be told yet."""
+    earlier_runs: int
+    """Runs that stand before it in the same file: `import` brings them in."""
+    pid: int | None = None
+    """The process that it was attached to."""
+
+
+def watch_log(workspace: Workspace, path: Path, name: str | None = None) -> Watched:
+    """Follow a log from now on. It is a run of its own; one that is known goes on.
+
+    Args:
+        name: of the run, counted up where it is taken; the file's name when None.
+
+    Raises:
+        YoloqatError: the file is not there, cannot be read, or is one that is not followed.
+    """
+    return _watch(workspace, path, name, None)
+
+
+def attach(workspace: Workspace, pid: int, name: str | None = None) -> Watched:
+    """Follow the log of a process that was not started here.
+
+    Args:
+        name: of the run; the process's `--name`, or its program's name, when None.
+
+    Raises:
+        YoloqatError: as `watch_log`; or the process is not there, another user's, or writes no file.
+    """
+    process = find_log(pid)
+    return _watch(workspace, process.log, name, process)
+
+
+def _watch(workspace: Workspace, path: Path, name: str | None, process: RunningProcess | None) -> Watched:
+    if name is not None:
+        check_name(name)
+    _check(workspace, path)
+    log = read_log(path)
+    if log.foreign and not log.is_log:
+        raise YoloqatError(f"this is a log of {log.foreign}, which is not read here", where=str(path))
+    run = _found_run(log, path, process)
+    piece = run.consoles[0]
+    with naming(workspace) as taken:
+        known = KnownRuns(workspace)
+        followed = _followed(workspace, path)
+        run_id = followed or known.find(run)
+        is_new = run_id is None
+        if run_id is None:
+            run_id = new_run_id()
+            shown = free_name(name or _name(run, process), taken)
+            record = recorded(run, ImportRecord())
+            assert record is not None
+            write_new(workspace, run_id, shown, run, record)
+        elif not followed:
+            before = known.record(run_id)
+            write_changes(workspace, run_id, run, recorded(run, before) or before)
+    from app.indexing.service import catch_up, ensure_indexer
+
+    catch_up(workspace)
+    ensure_indexer(workspace)
+    return Watched(
+        run_id=run_id,
+        name=read_name(workspace.run(run_id)).name,
+        log=path.absolute(),
+        is_new=is_new,
+        dialect=piece.part.dialect,
+        earlier_runs=sum(part.is_log for part in log.parts[:-1]),
+        pid=process.identity.pid if process else None,
+    )
+
+
+def _followed(workspace: Workspace, path: Path) -> str | None:
+    """The run that follows this file already."""
+    status = path.stat()
+    for folder in workspace.run_folders():
+        watch = watch_of(folder)
+        if watch is not None and (watch.device, watch.inode) == (status.st_dev, status.st_ino):
+            return folder.id
+    return None
+
+
+def _check(workspace: Workspace, path: Path) -> None:
+    """Tell what is never followed."""
+    if path.is_dir():
+        raise YoloqatError(
+            "this is a folder", where=str(path), hint="`yoloqat import` reads folders; watch follows a file."
+        )
+    if not path.exists():
+        raise YoloqatError("there is no such file", where=str(path), hint="Watch a log once its program has made it.")
+    if not path.is_file():
+        raise YoloqatError("this is no regular file", where=str(path), hint="Write the log into a file first.")
+    if path.resolve().is_relative_to(workspace.runs.resolve()) or (path.parent / "launch.json").exists():
+        raise YoloqatError(
+            "this is the console of a run that yoloqat follows already",
+            where=str(path),
+            hint="`yoloqat ls` shows it; `yoloqat log -f` follows it.",
+        )
+    if storable(path) != str(path):
+        raise YoloqatError("the name of this file is no UTF-8", where=storable(path), hint="Follow it by a link to it.")
+
+
+def _found_run(log: LogFile, path: Path, process: RunningProcess | None) -> FoundRun:
+    """The last run in the file, with what its trainer has left so far."""
+    role = RESULTS if log.parts[-1].dialect.startswith("results.") else LOG
+    piece = Piece(log, log.parts[-1], role)
+    run = FoundRun(path.stem, consoles=[piece])
+    run.watch = _watch_record(path, piece, process)
+    if process is not None:
+        run.command, run.cwd = list(process.argv), process.cwd
+    bases = ([Path(process.cwd)] if process and process.cwd else []) + bases_of(path)
+    folder = told_run_dir(piece.part.save_dir, bases) if piece.part.save_dir else run_dir(path.parent)
+    if folder is not None:
+        run.folder = folder.path  # its weights change as long as it trains
+        list(take_options(run, folder))
+    take_told_options(run)
+    return run
+
+
+def _watch_record(path: Path, piece: Piece, process: RunningProcess | None) -> WatchRecord:
+    status = path.stat()
+    own = [ProcessIdentity(**process.identity._asdict())] if process else []
+    found = [ProcessIdentity(**writer._asdict()) for writer in writers(status.st_dev, status.st_ino)]
+    return WatchRecord(
+        path=str(path.absolute()),
+        device=status.st_dev,
+        inode=status.st_ino,
+        begins=piece.part.begins,
+        process=own[0] if own else None,
+        writers=found,
+        started_at=_started(own or found),
+        grown_at=None if found else datetime.fromtimestamp(status.st_mtime, UTC),
+    )
+
+
+def _started(processes: Sequence[ProcessIdentity]) -> datetime:
+    """When the oldest of them started; now, where there is none."""
+    ticks = [process.start_time for process in processes if process.boot_id == boot_id()]
+    if not ticks:
+        return datetime.now(UTC)
+    with open("/proc/uptime", encoding="ascii") as file:
+        uptime = float(file.read().split()[0])
+    age = max(uptime - min(ticks) / os.sysconf("SC_CLK_TCK"), 0.0)
+    return datetime.fromtimestamp(datetime.now(UTC).timestamp() - age, UTC)
+
+
+def _name(run: FoundRun, process: RunningProcess | None) -> str:
+    """What the process calls its run, else the program, else the file."""
+    if process is not None:
+        match = _NAME.search(" ".join(process.argv))
+        script = next((Path(part).stem for part in process.argv[1:] if part.endswith(".py")), "")
+        text = match[1] if match else script
+    else:
+        text = ""
+    name = "".join(char if char.isprintable() and char != "/" else "_" for char in text or run.name).strip().lstrip("-")
+    return name or "log"

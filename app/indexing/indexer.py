@@ -1,0 +1,202 @@
+"""Run folders → store: one look at each run, as often as it needs one."""
+
+import logging
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.following.log_copier import Mirror
+from app.following.log_follower import LogFollower, Reading
+from app.indexing.log_outcome import log_ending
+from app.indexing.run_row import read_user, run_row, stamps, user_tags
+from app.indexing.sidecar_rows import ResultsFollower
+from app.indexing.usage import UsageFollower
+from app.indexing.watch_end import end_watch
+from db.open import Store
+from db.summary import refresh_summary
+from db.tables import Run
+from db.writer import delete_run, write_result, write_run
+from engine.contracts.errors import YoloqatError
+from engine.contracts.imported import ImportRecord
+from engine.contracts.result import StageResult
+from engine.contracts.run_folder import RunFolder, Workspace
+from engine.contracts.spec import RunSpec
+from engine.contracts.states import RunState
+from engine.supervise.state import RunStatus, read_state
+
+_LOG = logging.getLogger(__name__)
+_STATE_SECONDS = 0.5
+"""How often a live run's processes are looked at; its log is looked at each time."""
+
+
+Readings = Mapping[tuple[str, int], Reading]
+"""Logs that have been read already, by run and attempt."""
+
+
+@dataclass
+class _Known:
+    """What is remembered of a run between two looks."""
+
+    stamp: str = ""
+    """Its files when everything in them had been read; empty as long as that isn't so."""
+    spec: RunSpec | None = None
+    mirror: Mirror | None = None
+    """Copies the log of a process that was not started here."""
+    row: Run | None = None
+    followers: dict[int, LogFollower] = field(default_factory=dict)
+    usage: dict[int, UsageFollower] = field(default_factory=dict)
+    results: ResultsFollower | None = None
+    is_live: bool = True
+    looked_at: float = -math.inf
+    broken: str = ""
+    """Its files when they could not be read: it is not tried again before they change."""
+
+
+class Indexer:
+    """Keeps the store equal to the run folders. There is only one per workspace at a time."""
+
+    def __init__(self, workspace: Workspace, store: Store, read: Readings | None = None) -> None:
+        self._workspace = workspace
+        self._read = read or {}
+        self._store = store
+        self._known: dict[str, _Known] | None = None
+
+    def look(self, *, everywhere: bool) -> int:
+        """Look at the runs that live, are new, or have not been read to their end.
+
+        Args:
+            everywhere: at those that have ended, too: they may have been renamed, resumed or deleted.
+
+        Returns:
+            How many runs live.
+        """
+        if self._known is None:
+            self._known = self._load()
+        known = self._known
+        folders = {folder.id: folder for folder in self._workspace.run_folders()}
+        for run_id in known.keys() - folders.keys():
+            self._forget(run_id)
+        for run_id, folder in sorted(folders.items()):
+            entry = known.setdefault(run_id, _Known())
+            if everywhere or entry.is_live or not entry.stamp:
+                self._look_safely(folder, entry)
+        return sum(entry.is_live for entry in known.values())
+
+    def _load(self) -> dict[str, _Known]:
+        with self._store.reading() as connection:
+            rows = connection.exec_driver_sql("SELECT id, stamps, state FROM run").fetchall()
+        return {run_id: _Known(stamp=stamp, is_live=RunState(state).is_live) for run_id, stamp, state in rows}
+
+    def _forget(self, run_id: str) -> None:
+        """Its folder has been deleted."""
+        assert self._known is not None
+        with self._store.writing() as connection:
+            delete_run(connection, run_id)
+        del self._known[run_id]
+
+    def _look_safely(self, folder: RunFolder, entry: _Known) -> None:
+        """One broken run must not keep the others from being read."""
+        try:
+            self._look_at(folder, entry)
+        except SQLAlchemyError:
+            raise  # the store fails for all of them
+        except Exception as error:
+            entry.followers.clear()
+            entry.usage.clear()
+            entry.results = None
+            entry.is_live = False
+            entry.broken = stamps(folder)
+            if isinstance(error, YoloqatError):
+                _LOG.warning("%s cannot be read: %s", folder.id, error)
+            else:
+                _LOG.exception("%s cannot be read", folder.id)
+
+    def _look_at(self, folder: RunFolder, entry: _Known) -> None:
+        now = time.monotonic()
+        if entry.row is not None and entry.is_live and now - entry.looked_at < _STATE_SECONDS:
+            self._read_logs(folder, entry)
+            return
+        entry.looked_at = now
+        stamp = stamps(folder)
+        if stamp in (entry.stamp, entry.broken):
+            return
+        if entry.spec is None or not entry.is_live:
+            entry.spec = RunSpec.read(folder.spec)
+        user = read_user(folder)
+        status = self._state(folder, entry)
+        entry.is_live = status.state.is_live
+        self._write_row(entry, run_row(entry.spec, user, status, stamp=""), user_tags(user))
+        self._read_logs(folder, entry)
+        if not entry.is_live:
+            self._settle(folder, entry, status.attempt, stamp)
+
+    def _state(self, folder: RunFolder, entry: _Known) -> RunStatus:
+        """The state; a watched log that has ended is copied to its end first, which may show that it goes on."""
+        status = read_state(folder)
+        assert entry.spec is not None
+        if entry.spec.source != "watched":
+            return status
+        entry.mirror = entry.mirror or Mirror(folder)
+        while not status.state.is_live and entry.mirror.catch_up():
+            status = read_state(folder)
+        if not status.state.is_live and not entry.mirror.is_over:
+            end_watch(folder)
+            entry.mirror.finish()
+        return status
+
+    def _read_logs(self, folder: RunFolder, entry: _Known) -> None:
+        assert entry.row is not None
+        if entry.mirror is not None:
+            entry.mirror.catch_up()
+        assert entry.spec is not None
+        for attempt in folder.attempts():
+            follower = entry.followers.get(attempt.number)
+            if follower is None:
+                reading = self._read.get((folder.id, attempt.number))
+                follower = LogFollower(folder.id, attempt.number, attempt.console, reading)
+                entry.followers[attempt.number] = follower
+            is_over = not entry.is_live or attempt.number < entry.row.attempt
+            follower.catch_up(self._store, finish=is_over)
+            usage = entry.usage.get(attempt.number)
+            if usage is None:
+                usage = entry.usage[attempt.number] = UsageFollower(folder.id, attempt.number, attempt.system)
+            usage.catch_up(self._store, finish=is_over)
+        entry.results = entry.results or ResultsFollower(folder, entry.spec)
+        entry.results.catch_up(self._store, finish=not entry.is_live)
+
+    def _write_row(self, entry: _Known, row: Run, tags: list[str]) -> None:
+        assert entry.spec is not None
+        if entry.row == row:
+            return
+        with self._store.writing() as connection:
+            write_run(connection, row, entry.spec.parents, tags)
+        entry.row = row
+
+    def _settle(self, folder: RunFolder, entry: _Known, attempt: int, stamp: str) -> None:
+        """What is known only once a run has ended. After that it is left alone until one of its files changes."""
+        result = StageResult.read(folder.result) or _of_import(folder, entry)
+        assert entry.spec is not None
+        with self._store.writing() as connection:
+            if result is not None and attempt:
+                write_result(connection, folder.id, attempt, result)
+            refresh_summary(connection, folder.id)
+            if entry.spec.source != "launched":
+                reason = log_ending(connection, folder.id)
+                connection.exec_driver_sql("UPDATE run SET reason = ? WHERE id = ?", (reason, folder.id))
+            connection.exec_driver_sql("UPDATE run SET stamps = ? WHERE id = ?", (stamp, folder.id))
+        entry.stamp = stamp
+        entry.row = None
+        entry.followers.clear()
+        entry.usage.clear()
+        entry.results = None
+
+
+def _of_import(folder: RunFolder, entry: _Known) -> StageResult | None:
+    """The weights of an imported run, where its trainer left them; None of a run without a record."""
+    record = ImportRecord.read(folder.imported)
+    if record is None or entry.spec is None:
+        return None
+    return StageResult(stage=entry.spec.stage, seconds=0, inputs=record.inputs(), artifacts=record.artifacts())

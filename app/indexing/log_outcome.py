@@ -1,0 +1,128 @@
+"""How a log ended, in words, where no process can be asked any more."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
+from db.results import newest_epochs, numbers_by_epoch
+from db.summary import first_epoch
+from engine.logs.loss_names import is_loss
+
+_TELLING = ("training started", "training completed", "crash", "out of memory", "early stop", "benchmark")
+_BEGUN = "model summary"
+"""What stands behind an error where the program was started again."""
+_UNPLANNED = ("results.csv", "tensorboard")
+"""Formats that do not tell how many epochs were planned."""
+
+
+def log_ending(connection: Connection, run_id: str) -> str:
+    """What the log of an imported run shows: complete, interrupted, crashed, out of memory, cut off; losses of nan."""
+    kinds = (*_TELLING, _BEGUN)
+    rows = connection.exec_driver_sql(
+        f"SELECT kind, payload FROM event WHERE run_id = ? AND kind IN ({', '.join('?' * len(kinds))})"
+        " ORDER BY attempt, ordinal",
+        (run_id, *kinds),
+    )
+    events = [(kind, json.loads(payload)) for kind, payload in rows]
+    return _how(connection, run_id, events) + _lost_losses(connection, run_id)
+
+
+def _how(connection: Connection, run_id: str, events: list[tuple[str, Any]]) -> str:
+    is_begun = bool(events) and events[-1][0] == _BEGUN
+    events = [event for event in events if event[0] != _BEGUN]
+    kind, payload = events[-1] if events else ("", {})
+    done, total = _epochs(connection, run_id)
+    if kind == "training completed":
+        how = "stopped early" if len(events) > 1 and events[-2][0] == "early stop" else "complete"
+        return f"{how}: {payload['epochs'] or done or 0} epochs in {payload['hours']} hours"
+    if kind == "benchmark" and done is None:
+        return "complete"
+    error = _error(kind, payload, _where(connection, run_id))
+    if error and not is_begun:
+        return error
+    if error:
+        times = sum(event[0] == kind for event in events)
+        often = f"{times} times " if times > 1 else ""
+        bar = _bar(connection, run_id)
+        is_whole = not bar and (_is_evaluated(connection, run_id) if done is None else done >= (total or done))
+        return f"{'complete' if is_whole else f'cut off{bar}'}; {often}before: {error}"
+    if done is not None and _format(connection, run_id) in _UNPLANNED:
+        return f"{done} epochs; how many were planned is not told"
+    if (total is not None and done is not None and done < total) or kind == "training started":
+        return f"cut off{_where(connection, run_id)}"
+    if done is not None or _is_evaluated(connection, run_id):
+        return "complete"
+    bar = _bar(connection, run_id)
+    return f"cut off{bar}" if bar else "no epochs"
+
+
+def _error(kind: str, payload: Mapping[str, Any], where: str) -> str:
+    """The error that an event tells, empty where it tells none."""
+    if kind == "out of memory":
+        return f"out of memory: {payload['message'][:200]}"
+    if kind != "crash":
+        return ""
+    if payload["error"].startswith("KeyboardInterrupt"):
+        return f"interrupted{where}"
+    return f"crashed{where}: {payload['error'][:200]}"
+
+
+def _where(connection: Connection, run_id: str) -> str:
+    done, total = _epochs(connection, run_id)
+    if not total:
+        return ""
+    first = first_epoch(connection, run_id)
+    return f" after epoch {done - 1 + first}/{total - 1 + first}" if done else " before the first epoch ended"
+
+
+def _bar(connection: Connection, run_id: str) -> str:
+    """Where the last bar stood; empty where there was none, or it had reached its end."""
+    row = connection.exec_driver_sql(
+        "SELECT progress FROM attempt WHERE run_id = ? ORDER BY number DESC LIMIT 1", (run_id,)
+    ).fetchone()
+    bar = json.loads(row[0]) if row and row[0] else None
+    if bar is None or bar["done"] >= bar["total"]:
+        return ""
+    what = bar["phase"] if bar["epoch"] is None else f"epoch {bar['epoch']}/{bar['last_epoch']}"
+    return f" in {what}, {bar['done']} of {bar['total']}"
+
+
+def _is_evaluated(connection: Connection, run_id: str) -> bool:
+    return bool(
+        connection.exec_driver_sql("SELECT EXISTS (SELECT 1 FROM evaluation WHERE run_id = ?)", (run_id,)).scalar_one()
+    )
+
+
+def _lost_losses(connection: Connection, run_id: str) -> str:
+    """That the losses were not numbers up to the end, from which epoch on."""
+    epochs, names = newest_epochs(connection, run_id), _loss_names(connection, run_id)
+    since = None
+    for epoch, row in numbers_by_epoch(connection, run_id, epochs, *names).items() if names else ():
+        lost = bool(row) and all(text.lower().endswith("nan") for text, _, _ in row.values())
+        since = (epoch if since is None else since) if lost else None
+    if since is None:
+        return ""
+    return ", all losses nan" if since == min(epochs) else f", losses nan since epoch {since}"
+
+
+def _loss_names(connection: Connection, run_id: str) -> list[str]:
+    keys = connection.exec_driver_sql("SELECT DISTINCT key FROM metric WHERE run_id = ?", (run_id,))
+    return [key for (key,) in keys if is_loss(key)]
+
+
+def _epochs(connection: Connection, run_id: str) -> tuple[int | None, int | None]:
+    row = connection.exec_driver_sql(
+        "SELECT epochs_done, epochs_total FROM run_summary WHERE run_id = ?", (run_id,)
+    ).fetchone()
+    return (row[0], row[1]) if row else (None, None)
+
+
+def _format(connection: Connection, run_id: str) -> str:
+    row = connection.exec_driver_sql(
+        "SELECT json_extract(payload, '$.dialect') FROM event WHERE run_id = ? AND kind = 'log format'"
+        " ORDER BY attempt DESC, ordinal DESC LIMIT 1",
+        (run_id,),
+    ).fetchone()
+    return str(row[0]) if row else ""

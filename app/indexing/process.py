@@ -1,0 +1,133 @@
+"""`python -P -m app.indexing.process --workspace DIR`: follows the logs of live runs into the store, then goes.
+
+Starts by putting itself into the background, so that whoever started it neither waits for it nor has to bury it.
+"""
+
+import argparse
+import fcntl
+import logging
+import os
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+
+from engine.contracts.run_folder import Workspace
+
+POLL_SECONDS = 0.2
+LOOK_EVERYWHERE_SECONDS = 3.0
+IDLE_SECONDS = 5.0
+"""How long it stays after the last run has ended."""
+_PATIENCE_SECONDS = 10.0
+_RETRY_SECONDS = 5.0
+
+
+class Loop:
+    """The indexer's life. Signals end it after the look that it is at."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._wanted = True
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+
+    def run(self) -> None:
+        """Index as long as anybody may need it and no other indexer does it."""
+        from app.indexing.service import lock_file
+
+        while self._wanted:
+            with lock_file(self._workspace) as lock:
+                if not self._take(lock):
+                    return
+                os.ftruncate(lock, 0)
+                os.pwrite(lock, str(os.getpid()).encode(), 0)
+                asked_at = self._asked_at()
+                self._follow()
+            # Whoever asked for an indexer while this one still held the lock relies on it.
+            if self._asked_at() == asked_at:
+                return
+
+    def _take(self, lock: int) -> bool:
+        """Take the lock. It may be held for a moment by a command that brings the store up to date."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while self._wanted:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(POLL_SECONDS)
+            else:
+                return True
+        return False
+
+    def _follow(self) -> None:
+        """Index until no run lives, however often the store fails meanwhile."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        from engine.contracts.errors import YoloqatError
+
+        while self._wanted:
+            try:
+                if self._index():
+                    return
+            except (SQLAlchemyError, YoloqatError, OSError):
+                logging.exception("the store failed; trying again in %.0f s", _RETRY_SECONDS)
+                self._sleep(_RETRY_SECONDS)
+
+    def _index(self) -> bool:
+        """True when no run lives any more, False when the database has been replaced by another file."""
+        from contextlib import closing
+
+        from app.following.log_follower import stamp_of
+        from app.indexing.indexer import Indexer
+        from db.open import open_store
+
+        database = self._workspace.database
+        with closing(open_store(database)) as store:
+            indexer = Indexer(self._workspace, store)
+            found = stamp_of(database)
+            everywhere_at, busy_at = 0.0, time.monotonic()
+            while self._wanted:
+                everywhere = time.monotonic() >= everywhere_at
+                if everywhere:
+                    everywhere_at = time.monotonic() + LOOK_EVERYWHERE_SECONDS
+                    now = stamp_of(database)
+                    if now is None or found is None or now[0] != found[0]:
+                        return False
+                if indexer.look(everywhere=everywhere):
+                    busy_at = time.monotonic()
+                if time.monotonic() - busy_at > IDLE_SECONDS:
+                    return True
+                time.sleep(POLL_SECONDS)
+        return True
+
+    def _sleep(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while self._wanted and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+
+    def _asked_at(self) -> int:
+        try:
+            return self._workspace.indexer_lock.stat().st_mtime_ns
+        except OSError:
+            return 0
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._wanted = False
+
+
+def main() -> None:
+    """Detach, then index."""
+    parser = argparse.ArgumentParser(prog="app.indexing.process")
+    parser.add_argument("--workspace", type=Path, required=True)
+    parser.add_argument("--foreground", action="store_true", help="stay attached to whoever started it")
+    arguments = parser.parse_args()
+    if not arguments.foreground and os.fork():
+        os._exit(0)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    Loop(Workspace(arguments.workspace)).run()
+
+
+if __name__ == "__main__":
+    main()

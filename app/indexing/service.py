@@ -1,0 +1,189 @@
+"""The index of the run folders: kept by a process of its own while runs live, or brought up to date on demand."""
+
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.contracts.errors import YoloqatError
+from engine.contracts.run_folder import Workspace
+from engine.supervise.commands import engine_environment
+
+if TYPE_CHECKING:
+    from app.indexing.indexer import Readings
+
+_START_SECONDS = 30.0
+_YIELD_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class ReindexReport:
+    """What a rebuilt database holds."""
+
+    runs: int
+    epochs: int
+    evaluations: int
+    seconds: float
+    kept: Path | None = None
+    """The file that was there before, where it was no database that could be rebuilt in place."""
+
+
+def ensure_indexer(workspace: Workspace) -> None:
+    """See to it that an indexer runs, detached. It goes by itself when no run lives.
+
+    Raises:
+        YoloqatError: it cannot be started, or the database cannot be used.
+    """
+    _check_database(workspace)
+    # One that is about to go looks at this time once more after it has let the lock go.
+    workspace.indexer_lock.touch()
+    with _lock(workspace) as is_ours:
+        if not is_ours:
+            return
+    command = [sys.executable, "-P", "-m", "app.indexing.process", "--workspace", str(workspace.path)]
+    log = workspace.path / "indexer.log"
+    try:
+        with log.open("ab") as output:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd="/",
+                env={**os.environ, **engine_environment(os.environ)},
+                start_new_session=True,
+                timeout=_START_SECONDS,
+                check=False,
+            )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise _cannot_start(log, str(error)) from error
+    if done.returncode:
+        raise _cannot_start(log, f"exit code {done.returncode}")
+
+
+def catch_up(workspace: Workspace, read: "Readings | None" = None) -> None:
+    """Bring the database up to date, unless an indexer is at it.
+
+    Args:
+        read: logs that have just been read, and need not be read again.
+
+    Raises:
+        YoloqatError: the database cannot be used.
+    """
+    from app.indexing.indexer import Indexer
+    from db.open import open_store
+
+    store = open_store(workspace.database)
+    with _lock(workspace) as is_ours, contextlib.closing(store):
+        if is_ours:
+            Indexer(workspace, store, read).look(everywhere=True)
+
+
+def reindex(workspace: Workspace) -> ReindexReport:
+    """Build the database anew from the run folders and put it in the place of the old one, for open screens, too.
+
+    Raises:
+        YoloqatError: a newer version has written the database, or it cannot be written.
+    """
+    from app.indexing.indexer import Indexer
+    from db.open import open_store
+    from db.replace import count_rows, replace_database, usable
+
+    began = time.monotonic()
+    is_usable = usable(workspace.database)
+    fresh = workspace.path / "yoloqat.db.new"
+    with _exclusive(workspace):
+        for leftover in workspace.path.glob(f"{fresh.name}*"):
+            leftover.unlink()
+        store = open_store(fresh)
+        with contextlib.closing(store):
+            Indexer(workspace, store).look(everywhere=True)
+            counts = count_rows(store)
+        kept = replace_database(fresh, workspace.database, in_place=is_usable)
+        for leftover in workspace.path.glob(f"{fresh.name}*"):
+            leftover.unlink()
+    return ReindexReport(*counts, seconds=time.monotonic() - began, kept=kept)
+
+
+@contextlib.contextmanager
+def _exclusive(workspace: Workspace) -> Iterator[None]:
+    """Hold the indexer's lock; a running indexer is asked to go, and started again afterwards."""
+    with contextlib.ExitStack() as stack:
+        is_ours = stack.enter_context(_lock(workspace))
+        if not is_ours:
+            _ask_to_go(workspace)
+            deadline = time.monotonic() + _YIELD_SECONDS
+            while not is_ours and time.monotonic() < deadline:
+                time.sleep(0.05)
+                is_ours = stack.enter_context(_lock(workspace))
+            if not is_ours:
+                raise YoloqatError(
+                    "another process is indexing this workspace and does not go",
+                    where=str(workspace.indexer_lock),
+                    hint="Try again in a minute.",
+                )
+            yield
+            stack.close()
+            ensure_indexer(workspace)
+            return
+        yield
+
+
+def _ask_to_go(workspace: Workspace) -> None:
+    """Signal the indexer that holds the lock. Whoever takes the lock writes its pid into it, or empties it."""
+    with contextlib.suppress(OSError, ValueError):
+        text = workspace.indexer_lock.read_text()
+        descriptor = os.pidfd_open(int(text))
+        try:
+            with _lock(workspace) as is_ours:
+                # Still held, and still by the same: so the descriptor is that process, and no later one of its number.
+                if not is_ours and workspace.indexer_lock.read_text() == text:
+                    signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _lock(workspace: Workspace) -> Iterator[bool]:
+    """Take the indexer's lock for the length of the block, or find that another process has it."""
+    with lock_file(workspace) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            os.ftruncate(file, 0)
+            yield True
+
+
+@contextlib.contextmanager
+def lock_file(workspace: Workspace) -> Iterator[int]:
+    """The open lock file. A lock on it goes with this descriptor, whatever happens to the process."""
+    try:
+        descriptor = os.open(workspace.indexer_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise YoloqatError(
+            f"the workspace cannot be written: {error.strerror}", where=str(workspace.indexer_lock)
+        ) from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _check_database(workspace: Workspace) -> None:
+    """Tell a database that cannot be used here, not in the log of a process that nobody sees."""
+    from db.revision import stored_revision
+
+    stored_revision(workspace.database)
+
+
+def _cannot_start(log: Path, why: str) -> YoloqatError:
+    return YoloqatError(f"the indexer cannot be started: {why}", where=str(log), hint=f"See the end of {log}.")

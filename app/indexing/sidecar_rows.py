@@ -1,0 +1,222 @@
+"""Files of results beside the logs of a run: read as they grow, held against the logs, and kept with the run."""
+
+import contextlib
+import filecmp
+import json
+import shutil
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from app.discovery.sidecar_results import read_results_file, results_beside
+from app.following.log_follower import Stamp, stamp_of
+from db.fact_rows import Cell, printed
+from db.open import Store
+from db.results import Logged, Place, logged_numbers, logged_signature, write_results
+from db.summary import refresh_summary, told_first_epoch
+from db.tables import ResultsFile as Row
+from engine.contracts.errors import YoloqatError
+from engine.contracts.run_folder import RunFolder
+from engine.contracts.spec import COMMAND, RunSpec
+from engine.logs.results.results_file import NAMES, Match, ResultsFile, is_as_precise, match_results
+from engine.logs.save_dir import KINDS, told_folder
+
+_LOOK_SECONDS = 1.0
+"""How often the files of a live run are looked at."""
+Attempts = frozenset[int]
+
+
+@dataclass
+class _Told:
+    """What the files of a run tell, all in all."""
+
+    rows: list[Row] = field(default_factory=list)
+    cells: dict[Place, Cell] = field(default_factory=dict)
+    used: list[tuple[Path, int, str]] = field(default_factory=list)
+    """File, the newest attempt that it is of, and its dialect."""
+
+
+class ResultsFollower:
+    """What is known of a run's files of results between two looks."""
+
+    def __init__(self, folder: RunFolder, spec: RunSpec) -> None:
+        self._folder = folder
+        self._spec = spec
+        self._looked_at = -_LOOK_SECONDS
+        self._seen: object = None
+        self._read: dict[Path, tuple[Stamp | None, ResultsFile | str]] = {}
+        """What stood in a file when it had that stamp, or why it could not be read."""
+        self._told = _Told()
+
+    def catch_up(self, store: Store, *, finish: bool) -> bool:
+        """Read the files that have changed, and commit what they tell. The rows of the logs must be there.
+
+        Args:
+            finish: nothing will be added any more, so the files that are of the run are kept in its folder.
+
+        Returns:
+            Whether anything was written.
+        """
+        now = time.monotonic()
+        if self._spec.stage != COMMAND or (not finish and now - self._looked_at < _LOOK_SECONDS):
+            return False  # our own stages tell every number with all of its digits
+        self._looked_at = now
+        with store.reading() as connection:
+            files = self._files(connection)
+            stamps = {path: stamp_of(path) for path in files}
+            seen = (stamps, logged_signature(connection, self._spec.id)) if files else None
+            if seen is None and self._seen is None and not _has_rows(connection, self._spec.id):
+                return False
+            is_new = seen is None or seen != self._seen
+            if is_new:
+                logged = logged_numbers(connection, self._spec.id)
+                first = told_first_epoch(connection, self._spec.id)
+                before, self._told = self._told, self._tell(files, stamps, logged, first)
+        if is_new:
+            changed = {place: cell for place, cell in self._told.cells.items() if before.cells.get(place) != cell}
+            with store.writing() as connection:
+                write_results(connection, self._spec.id, self._told.rows, changed, self._told.cells.keys())
+                refresh_summary(connection, self._spec.id)
+            self._seen = seen
+        if finish:
+            self._keep()
+        return is_new
+
+    def _files(self, connection: Connection) -> dict[Path, Attempts]:
+        """Where the trainer writes them, and then where they were kept; each with the attempts that it may be of."""
+        told = _told_folders(connection, self._spec.id)
+        if told is None:
+            return {}
+        log = Path(self._spec.imported_from) if self._spec.imported_from else None
+        cwd = Path(self._spec.cwd) if self._spec.cwd else None
+        found: dict[Path, set[int]] = {}
+        for number, folders in told.items():
+            for path in results_beside(log, folders, cwd):
+                if not self._is_older(path):
+                    found.setdefault(path, set()).add(number)
+        for attempt in self._folder.attempts():
+            own = set(told.get(attempt.number, ()))
+            others = {number for number, folders in told.items() if not folders or not own or own & set(folders)}
+            for name in NAMES:
+                if (attempt.path / name).is_file():
+                    found.setdefault(attempt.path / name, set()).update(others)
+        return {path: frozenset(attempts) for path, attempts in found.items()}
+
+    def _is_older(self, path: Path) -> bool:
+        """Whether a file has not been written since the run was launched: its folder has served an earlier one."""
+        if self._spec.source != "launched":
+            return False
+        stamp = stamp_of(path)
+        created = self._spec.created_at
+        launched = created if created.tzinfo is not None else created.replace(tzinfo=UTC)
+        return stamp is not None and stamp[2] < launched.timestamp() * 1e9
+
+    def _tell(
+        self,
+        files: Mapping[Path, Attempts],
+        stamps: Mapping[Path, Stamp | None],
+        logged: Mapping[int, Logged],
+        first_epoch: int | None,
+    ) -> _Told:
+        told = _Told()
+        newest = {epoch: number for number in sorted(logged) for epoch in logged[number]}
+        for path, attempts in files.items():
+            file = self._read_again(path, stamps[path])
+            own = {epoch: row for number in sorted(attempts & logged.keys()) for epoch, row in logged[number].items()}
+            row = Row(run_id=self._spec.id, position=0, path=_text(path), source=path.name, epochs=0, problem="")
+            if isinstance(file, str):
+                row.problem = file
+            elif file.epochs and own:
+                row.source = file.source
+                match = match_results(file, own, first_epoch)
+                row.problem = _problem(match)
+                if match.is_of_one_run:
+                    theirs = {epoch for epoch in match.epochs if newest.get(epoch, max(attempts)) in attempts}
+                    row.epochs = _cover(told.cells, match, theirs, file.source, own)
+                    told.used.append((path, max(attempts), file.source))
+            if row.epochs or row.problem:
+                told.rows.append(row)
+        if told.used:
+            told.rows = [row for row in told.rows if row.epochs]
+        for position, row in enumerate(told.rows):
+            row.position = position
+        return told
+
+    def _read_again(self, path: Path, stamp: Stamp | None) -> ResultsFile | str:
+        known = self._read.get(path)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        try:
+            file: ResultsFile | str = read_results_file(path)
+        except YoloqatError as error:
+            file = error.what
+        self._read[path] = (stamp, file)
+        return file
+
+    def _keep(self) -> None:
+        """Copy what is of the run into its folder: the trainer's own folder may go, or serve another run."""
+        for path, attempt, name in self._told.used:
+            copy = self._folder.attempt(attempt).path / name
+            if path.is_relative_to(self._folder.path):
+                continue
+            with contextlib.suppress(OSError):  # a folder that cannot be written is read all the same
+                if copy.exists() and filecmp.cmp(path, copy, shallow=False):
+                    continue
+                temporary = copy.with_name(f"{name}.tmp")
+                shutil.copyfile(path, temporary)
+                temporary.replace(copy)
+
+
+def _has_rows(connection: Connection, run_id: str) -> bool:
+    found = connection.exec_driver_sql("SELECT 1 FROM results_file WHERE run_id = ? LIMIT 1", (run_id,))
+    return found.fetchone() is not None
+
+
+def _told_folders(connection: Connection, run_id: str) -> dict[int, list[str]] | None:
+    """The folders that the log of each attempt names; None where a stage of ours has printed it."""
+    numbers = connection.exec_driver_sql("SELECT number FROM attempt WHERE run_id = ? ORDER BY number", (run_id,))
+    told: dict[int, list[str]] = {number: [] for (number,) in numbers}
+    rows = connection.exec_driver_sql(
+        "SELECT attempt, kind, payload FROM event WHERE run_id = ? AND kind IN ('stage', 'options', 'folder',"
+        " 'checkpoint stripped') ORDER BY attempt, ordinal",
+        (run_id,),
+    )
+    for attempt, kind, payload in rows:
+        if kind not in KINDS:
+            return None
+        folder = told_folder(kind, json.loads(payload))
+        if folder is not None and folder not in told[attempt]:
+            told[attempt].append(folder)
+    return told
+
+
+def _cover(cells: dict[Place, Cell], match: Match, epochs: Iterable[int], source: str, logged: Logged) -> int:
+    """Add what a file tells of epochs that no other has told; the number of these.
+
+    Epochs after the log's last one are another run's, or will be in the log in a moment.
+    """
+    done = {epoch for epoch, _ in cells}
+    last = max(logged)
+    covered = {epoch for epoch in epochs if epoch <= last and epoch not in done}
+    for epoch in covered:
+        own = logged.get(epoch, {})
+        for key, text in match.epochs[epoch].items():
+            if key not in own or is_as_precise(text, own[key]):
+                cells[epoch, key] = printed(text, source)
+    return len(covered)
+
+
+def _problem(match: Match) -> str:
+    """Why a file is left aside; empty where it isn't, or where nothing can be said of it."""
+    if match.difference is None:
+        return ""
+    found = match.difference
+    return f"not of this run: in epoch {found.epoch}, {found.key} is {found.logged} in the log and {found.stored} there"
+
+
+def _text(path: Path) -> str:
+    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,129 @@
+"""The samples of a runner → what its attempt took: means, extremes and a short curve of each."""
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from app.following.log_follower import Stamp, stamp_of
+from db.fact_rows import to_json
+from db.open import Store
+from db.tables import Usage
+from db.writer import write_usage
+
+CURVE_POINTS = 120
+_LOOK_SECONDS = 10.0
+_READ_SHARE = 0.001
+"""Of one core, spent on reading the samples of a live run again."""
+_KEYS = {
+    "cpu_percent": ("run", "cpu_percent"),
+    "rss_bytes": ("run", "rss_bytes"),
+    "host_cpu_percent": ("host", "cpu_percent"),
+    "host_memory_used_bytes": ("host", "memory_used_bytes"),
+    "host_memory_bytes": ("host", "memory_bytes"),
+    "disk_free_bytes": ("host", "disk_free_bytes"),
+}
+"""Field of a sample → device and key of its row."""
+_Key = tuple[str, str]
+
+
+class Sample(NamedTuple):
+    """One line of the runner's samples."""
+
+    moment: float
+    """On the machine's monotonic clock, in seconds."""
+    values: Mapping[_Key, float]
+
+
+class UsageFollower:
+    """Keeps the rows of one attempt equal to its samples, which the runner thins as they grow: they are read whole."""
+
+    def __init__(self, run_id: str, attempt: int, path: Path) -> None:
+        self._run_id = run_id
+        self._attempt = attempt
+        self._path = path
+        self._stamp: Stamp | None = None
+        self._due = 0.0
+
+    def catch_up(self, store: Store, *, finish: bool) -> None:
+        """Read the samples again where they have changed, now and then, and at the end. The run's row must be there."""
+        if not finish and time.monotonic() < self._due:
+            return
+        stamp = stamp_of(self._path)
+        if stamp is None or stamp == self._stamp:
+            return
+        began = time.thread_time()
+        rows = usage_rows(self._run_id, self._attempt, samples_of(self._path))
+        with store.writing() as connection:
+            write_usage(connection, self._run_id, self._attempt, rows)
+        self._stamp = stamp
+        self._due = time.monotonic() + max(_LOOK_SECONDS, (time.thread_time() - began) / _READ_SHARE)
+
+
+def usage_rows(run_id: str, attempt: int, samples: Iterable[Sample]) -> list[Usage]:
+    """A row for each thing that was sampled.
+
+    A sample counts for the time since the one before it, so that neither thinning nor a laptop's sleep shifts a mean.
+    """
+    listed = list(samples)
+    by_key: dict[_Key, list[tuple[float, float, float]]] = {}
+    before = None
+    for sample in listed:
+        weight = max(sample.moment - before, 1e-3) if before is not None else 1e-3
+        before = sample.moment
+        for key, value in sample.values.items():
+            by_key.setdefault(key, []).append((sample.moment, weight, value))
+    if not listed:
+        return []
+    start, end = listed[0].moment, listed[-1].moment
+    return [
+        Usage(
+            run_id=run_id,
+            attempt=attempt,
+            device=device,
+            key=key,
+            mean=_mean(points),
+            least=min(value for *_, value in points),
+            most=max(value for *_, value in points),
+            last=points[-1][2],
+            curve=to_json(_curve(points, start, end, min(CURVE_POINTS, len(listed)))),
+        )
+        for (device, key), points in sorted(by_key.items())
+    ]
+
+
+def _mean(points: list[tuple[float, float, float]]) -> float:
+    return round(sum(weight * value for _, weight, value in points) / sum(weight for _, weight, _ in points), 3)
+
+
+def _curve(points: list[tuple[float, float, float]], start: float, end: float, count: int) -> list[float | None]:
+    parts: list[list[tuple[float, float, float]]] = [[] for _ in range(count)]
+    for point in points:
+        share = (point[0] - start) / (end - start) if end > start else 0.0
+        parts[min(int(share * count), count - 1)].append(point)
+    return [_mean(part) if part else None for part in parts]
+
+
+def samples_of(path: Path) -> Iterator[Sample]:
+    """The samples that can be read: a full disk may have cut a line."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        try:
+            record = json.loads(line)
+            yield Sample(float(record["monotonic"]), dict(_values(record)))
+        except (ValueError, LookupError, TypeError, AttributeError):
+            continue
+
+
+def _values(record: Mapping[str, Any]) -> Iterator[tuple[_Key, float]]:
+    for field, key in _KEYS.items():
+        if isinstance(record.get(field), int | float):
+            yield key, float(record[field])
+    for gpu in record.get("gpus") or ():
+        for field, value in gpu.items():
+            if field != "index" and isinstance(value, int | float):
+                yield (f"gpu {gpu['index']}", field), float(value)

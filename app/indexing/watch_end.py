@@ -1,0 +1,70 @@
+"""The end of a watched run: what its trainer has left by then is recorded, as it is of an imported one."""
+
+import hashlib
+from pathlib import Path
+
+from app.discovery.discover import RunDir, run_dir
+from app.discovery.group_files import FoundRun, bases_of, told_run_dir
+from app.discovery.read_log import LogPart
+from app.discovery.trainer_options import take_options
+from app.importing.imported_runs import record_weights
+from engine.contracts.imported import ImportRecord, SourceFile, storable
+from engine.contracts.run_folder import AttemptFolder, RunFolder
+from engine.contracts.spec import RunSpec
+from engine.contracts.watching import WatchRecord
+
+_HEAD_BYTES = 4 << 20
+"""Of a log, in which a trainer tells its options and where it saves to."""
+
+
+def end_watch(folder: RunFolder) -> None:
+    """Record what the log and the trainer's folder hold now that nobody writes them."""
+    before = ImportRecord.read(folder.imported) or ImportRecord()
+    files = [file for attempt in folder.attempts() if (file := _console(attempt)) is not None]
+    spec = RunSpec.read(folder.spec)
+    run = FoundRun(spec.name)
+    part = _head(folder)
+    found = _trainers_folder(part, spec)
+    if found is not None:
+        run.folder, run.weights = found.path, found.weights
+        list(take_options(run, found))
+    run.options = run.options or spec.options or part.options
+    if run.options != spec.options:
+        temporary = folder.spec.with_suffix(".yaml.tmp")
+        spec.model_copy(update={"options": run.options}).write(temporary)
+        temporary.replace(folder.spec)
+    kept = [file for file in before.files if not file.attempt and file.role == "options"]
+    record = ImportRecord(
+        folder=storable(found.path.absolute()) if found else before.folder,
+        files=[*files, *kept, *record_weights(run, before)],
+    )
+    record.write(folder.imported)
+
+
+def _console(attempt: AttemptFolder) -> SourceFile | None:
+    watch = WatchRecord.read(attempt.watch)
+    if watch is None or not attempt.console.exists():
+        return None
+    with attempt.console.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    size = attempt.console.stat().st_size
+    return SourceFile(
+        path=watch.path, role="log", size=size, sha256=digest, attempt=attempt.number, begins=watch.begins
+    )
+
+
+def _head(folder: RunFolder) -> LogPart:
+    """What the beginning of the log tells."""
+    part = LogPart(0)
+    with folder.attempts()[0].console.open("rb") as file:
+        part.take(part.parser.feed(file.read(_HEAD_BYTES)))
+    return part
+
+
+def _trainers_folder(part: LogPart, spec: RunSpec) -> RunDir | None:
+    """Where the trainer has saved to, by its own words, or else the folder of the log."""
+    log = Path(spec.imported_from or "")
+    bases = [Path(spec.cwd)] if spec.cwd else []
+    if part.save_dir:
+        return told_run_dir(part.save_dir, bases + bases_of(log))
+    return run_dir(log.parent)

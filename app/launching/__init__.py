@@ -1,0 +1,1 @@
+"""Launching, pipelines, the queue, requeueing, resuming and stopping runs."""

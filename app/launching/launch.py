@@ -1,0 +1,173 @@
+"""Launching a single run: one of our stages, or any command."""
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from app.workspace.notifications import notify_file
+from app.workspace.run_names import check_name, free_name, naming
+from app.workspace.settings import load_settings
+from engine.contracts.errors import YoloqatError
+from engine.contracts.options.base import StageOptions
+from engine.contracts.run_folder import Workspace
+from engine.contracts.slurm import SlurmOptions
+from engine.contracts.spec import COMMAND, Resources, RunSpec
+from engine.contracts.stages import stage_info
+from engine.supervise.commands import engine_command
+from engine.supervise.ids import new_run_id
+from engine.supervise.lanes import lane_width
+from engine.supervise.launch import launch
+from engine.supervise.resources import resources_of_stage
+from engine.supervise.slurm.client import require_slurm
+from engine.supervise.slurm.on_nodes import on_nodes_argv
+from engine.supervise.torchrun import torchrun_argv
+
+_NOTHING = Resources()
+
+
+def launch_stage(
+    workspace: Workspace,
+    stage: str,
+    options: StageOptions,
+    *,
+    name: str | None = None,
+    parents: Sequence[str] = (),
+    cwd: Path | None = None,
+    priority: int = 0,
+    slurm: SlurmOptions | None = None,
+) -> RunSpec:
+    """Launch one of our stages, detached. Relative paths in its options are relative to `cwd`.
+
+    Args:
+        name: counted up where it is taken; the stage's name when None.
+        parents: ids of the runs that must succeed first.
+        cwd: the caller's working directory when None.
+        priority: the higher, the earlier it gets the GPU or the CPU lane.
+        slurm: what it asks of Slurm, to which it is submitted; None to run it on this machine.
+
+    Raises:
+        YoloqatError: it cannot be launched.
+    """
+    info = stage_info(stage)
+
+    def specify(run_id: str, free: str) -> RunSpec:
+        return RunSpec(
+            id=run_id,
+            name=free,
+            stage=stage,
+            options=options.model_dump(mode="json"),
+            command=engine_command(stage, options, workspace.run(run_id).path),
+            cwd=str(_directory(cwd)),
+            parents=list(parents),
+            artifacts=dict(info.artifacts),
+            resources=resources_of_stage(stage, options) if slurm is None else _NOTHING,
+            slurm=slurm,
+        )
+
+    return _launch_named(workspace, name or stage, specify, priority)
+
+
+def launch_command(
+    workspace: Workspace,
+    argv: Sequence[str],
+    *,
+    name: str | None = None,
+    cwd: Path | None = None,
+    resources: Resources = _NOTHING,
+    priority: int = 0,
+    slurm: SlurmOptions | None = None,
+    torchrun: int | None = None,
+) -> RunSpec:
+    """Launch any command, detached.
+
+    Args:
+        argv: program and arguments; no shell reads them.
+        name: counted up where it is taken; made from the command when None.
+        cwd: the caller's working directory when None.
+        resources: what it needs to itself.
+        priority: the higher, the earlier it gets them.
+        slurm: what it asks of Slurm, to which it is submitted; None to run it on this machine.
+        torchrun: as how many processes it runs on each node, under `torchrun`; None for the command as it stands.
+
+    Raises:
+        YoloqatError: the program isn't there, or it cannot be launched.
+    """
+    directory = _directory(cwd)
+    check_program(argv, directory)
+    command = list(argv) if torchrun is None else as_processes(argv, torchrun, slurm)
+
+    def specify(run_id: str, free: str) -> RunSpec:
+        return RunSpec(
+            id=run_id,
+            name=free,
+            stage=COMMAND,
+            command=command,
+            cwd=str(directory),
+            resources=resources,
+            slurm=slurm,
+        )
+
+    return _launch_named(workspace, name or name_of_command(argv), specify, priority)
+
+
+def as_processes(argv: Sequence[str], processes: int, slurm: SlurmOptions | None) -> list[str]:
+    """The command line that runs a command as so many processes on each node.
+
+    Raises:
+        YoloqatError: it is no Python script or module.
+    """
+    if slurm is not None and slurm.nodes is not None and slurm.nodes > 1:
+        return on_nodes_argv(argv, processes, slurm.nodes)
+    return torchrun_argv(argv, processes)
+
+
+def name_of_command(argv: Sequence[str]) -> str:
+    """`train` for `python -u train.py …`; the program's name where there is no script."""
+    script = next((word for word in argv if word.endswith((".py", ".sh")) and not word.startswith("-")), argv[0])
+    return Path(script).stem.strip("-") or "run"
+
+
+def check_program(argv: Sequence[str], cwd: Path) -> None:
+    """Look for the program as the runner will.
+
+    Raises:
+        YoloqatError: nothing is to be run, or the program isn't there or cannot be executed.
+    """
+    if not argv or not argv[0]:
+        raise YoloqatError("there is no command to run", hint="Write it after `--`: yoloqat run -- python train.py")
+    program = argv[0]
+    found = shutil.which(program) if os.sep not in program else shutil.which(str(cwd / program))
+    if found is None:
+        raise YoloqatError(
+            f"there is no program {program!r} that can be run",
+            where=str(cwd) if os.sep in program else "PATH",
+            hint="Check the spelling. A shell's own commands need the shell: bash -c '…'.",
+        )
+
+
+def cpu_lane() -> int:
+    """How many runs may have the CPU lane at a time; 0 for any number.
+
+    Raises:
+        YoloqatError: the settings or YOLOQAT_CPU_LANE cannot be used.
+    """
+    return lane_width(load_settings().cpu_lane)
+
+
+def _launch_named(workspace: Workspace, wanted: str, specify: Callable[[str, str], RunSpec], priority: int) -> RunSpec:
+    check_name(wanted)
+    width, told = cpu_lane(), notify_file()
+    with naming(workspace) as taken:
+        spec = specify(new_run_id(), free_name(wanted, taken))
+        if spec.slurm is not None:
+            require_slurm()
+        launch(workspace, spec, cpu_lane=width, priority=priority, notify=told)
+    return spec
+
+
+def _directory(cwd: Path | None) -> Path:
+    directory = Path(os.path.abspath(cwd or Path.cwd()))
+    if not directory.is_dir():
+        raise YoloqatError("the working directory is not there", where=str(directory), hint="Check --cwd.")
+    return directory

@@ -1,0 +1,329 @@
+"""Pipelines: finding, planning and launching them."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.launching.launch import as_processes, check_program, cpu_lane
+from app.workspace.notifications import notify_file
+from app.workspace.run_names import check_name, free_name, naming, taken_names
+from engine.contracts.errors import YoloqatError
+from engine.contracts.run_folder import Workspace
+from engine.contracts.slurm import Executor, SlurmOptions
+from engine.contracts.spec import COMMAND, Resources, RunSpec
+from engine.contracts.stages import stage_info
+from engine.pipelines.check import near, option_mistakes
+from engine.pipelines.file import Mistake, PipelineError, read_pipeline
+from engine.pipelines.pipeline import (
+    INPUTS,
+    Pipeline,
+    PipelineStep,
+    Reference,
+    StepResources,
+    adapt,
+    references_in,
+    substitute,
+)
+from engine.supervise.commands import PACKAGE_ROOT, engine_command
+from engine.supervise.ids import new_run_id
+from engine.supervise.launch import launch, launch_array
+from engine.supervise.resources import asked_resources, resources_of_stage
+from engine.supervise.slurm.client import require_slurm
+from engine.supervise.stop import request_stop
+
+NOTHING_ASKED = SlurmOptions()
+CONFIGS = PACKAGE_ROOT / "configs"
+_FALLBACKS = {"weights": None, "data": "data", "cfg": "models", "hyp": "hyp"}
+"""Options that name a file → folder of `configs` where a stage looks for what isn't there."""
+
+
+@dataclass(frozen=True)
+class PipelineSummary:
+    """One line of the list of pipelines."""
+
+    name: str
+    description: str
+    steps: tuple[str, ...]
+    path: Path
+
+
+def list_pipelines() -> list[PipelineSummary]:
+    """The pipelines of `configs/pipelines`, by name.
+
+    Raises:
+        YoloqatError: one of them has mistakes.
+    """
+    pipelines = (read_pipeline(path) for path in sorted((CONFIGS / "pipelines").glob("*.yaml")))
+    return [PipelineSummary(p.name, p.description, tuple(p.order()), p.path) for p in pipelines]
+
+
+def load_pipeline(path_or_name: str | Path) -> Pipeline:
+    """Read a pipeline by the path of its file, or by the name of one in `configs/pipelines`.
+
+    Raises:
+        YoloqatError: there is none, or it has mistakes; each with its file and line.
+    """
+    path = Path(path_or_name)
+    if path.is_file() or path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        return read_pipeline(path)
+    ours = CONFIGS / "pipelines" / f"{path}.yaml"
+    if not ours.is_file():
+        known = sorted(p.stem for p in ours.parent.glob("*.yaml"))
+        raise YoloqatError(
+            f"there is no pipeline {str(path)!r}{near(str(path), known)}",
+            hint="Give one of these names, or the path of a YAML file.",
+        )
+    return read_pipeline(ours)
+
+
+def plan_pipeline(
+    workspace: Workspace,
+    pipeline: Pipeline,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    name: str | None = None,
+    cwd: Path | None = None,
+    executor: Executor | None = None,
+    slurm: SlurmOptions = NOTHING_ASKED,
+) -> list[RunSpec]:
+    """The runs that a launch would start, parents first. Writes nothing; each call makes new ids.
+
+    Args:
+        overrides: values of the pipeline's inputs; text is converted.
+        name: of the group, counted up where it is taken; the pipeline's name when None.
+        cwd: what relative paths in inputs are relative to; the caller's working directory when None.
+        executor: in the place of the pipeline's own.
+        slurm: what every step asks of Slurm, whatever the pipeline says.
+
+    Raises:
+        YoloqatError: an input is unknown or missing, a value is not possible, or a file is not there.
+    """
+    asked = _asked_of_slurm(pipeline, executor, slurm)
+    return _plan(workspace, pipeline, overrides or {}, name, cwd, taken_names(workspace), asked)
+
+
+def launch_pipeline(
+    workspace: Workspace,
+    pipeline: Pipeline,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    name: str | None = None,
+    cwd: Path | None = None,
+    executor: Executor | None = None,
+    slurm: SlurmOptions = NOTHING_ASKED,
+) -> list[RunSpec]:
+    """Launch every step, detached; each one's runner waits for the steps that it needs. All or none are launched.
+
+    Raises:
+        YoloqatError: as `plan_pipeline`, or a run cannot be launched.
+    """
+    width, told = cpu_lane(), notify_file()
+    asked = _asked_of_slurm(pipeline, executor, slurm)
+    if asked is not None:
+        require_slurm()
+    with naming(workspace) as taken:
+        specs = _plan(workspace, pipeline, overrides or {}, name, cwd, taken, asked)
+        try:
+            for name_of_all, batch in _batches(pipeline, specs):
+                if len(batch) == 1:
+                    launch(workspace, batch[0], cpu_lane=width, notify=told)
+                else:
+                    launch_array(workspace, batch, name=name_of_all, cpu_lane=width, notify=told)
+        except YoloqatError:
+            for spec in reversed(specs):
+                for attempt in workspace.run(spec.id).attempts():
+                    request_stop(attempt)
+            raise
+    return specs
+
+
+def _batches(pipeline: Pipeline, specs: Sequence[RunSpec]) -> list[tuple[str, list[RunSpec]]]:
+    """What is launched at once, parents first, each with a name: at Slurm, all runs that a grid makes of a step."""
+    batches: dict[str, list[RunSpec]] = {}
+    for spec in specs:
+        step = spec.step or ""
+        key = pipeline.origin_of(step) if spec.slurm is not None else step
+        batches.setdefault(key, []).append(spec)
+    return [(f"{batch[0].group}-{key}", batch) for key, batch in batches.items()]
+
+
+def _plan(
+    workspace: Workspace,
+    pipeline: Pipeline,
+    overrides: Mapping[str, Any],
+    name: str | None,
+    cwd: Path | None,
+    taken: set[str],
+    slurm: Mapping[str, SlurmOptions] | None,
+) -> list[RunSpec]:
+    inputs = _inputs(pipeline, overrides)
+    group = _free_group(pipeline, check_name(name or pipeline.name), taken)
+    directory = Path(os.path.abspath(cwd or Path.cwd()))
+    ids = {step: new_run_id() for step in pipeline.order()}
+    mistakes: list[Mistake] = []
+    specs = []
+    for step_name, run_id in ids.items():
+        step = pipeline.stages[step_name]
+        resolve = _Resolver(workspace, pipeline, inputs, ids, run_id)
+        try:
+            asked = None if slurm is None else slurm[step_name]
+            stage, options, command, resources = _resolved(pipeline, step_name, resolve, directory, asked)
+        except PipelineError as error:
+            mistakes += error.mistakes
+            continue
+        specs.append(
+            RunSpec(
+                id=run_id,
+                name=f"{group}-{step_name}",
+                stage=stage,
+                options=options,
+                command=command,
+                cwd=str(directory),
+                group=group,
+                pipeline=pipeline.name,
+                step=step_name,
+                parents=[ids[parent] for parent in step.parents()],
+                artifacts=dict(step.roles),
+                resources=resources,
+                slurm=asked,
+            )
+        )
+    if mistakes:
+        raise PipelineError(pipeline.path, mistakes)
+    return specs
+
+
+def _asked_of_slurm(
+    pipeline: Pipeline, executor: Executor | None, changes: SlurmOptions
+) -> dict[str, SlurmOptions] | None:
+    """What each step asks of Slurm; None where the runs are for this machine."""
+    if (executor or pipeline.executor) == "local":
+        return None
+    return {
+        name: pipeline.slurm.with_changes(step.slurm).with_changes(changes) for name, step in pipeline.stages.items()
+    }
+
+
+def _inputs(pipeline: Pipeline, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The value of every input.
+
+    Raises:
+        YoloqatError: names every unknown and every missing one.
+    """
+    unknown = [name for name in overrides if name not in pipeline.inputs]
+    if unknown:
+        raise YoloqatError(
+            f"there is no input `{unknown[0]}`{near(unknown[0], pipeline.inputs)}", where=f"pipeline {pipeline.name}"
+        )
+    missing = [name for name, given in pipeline.inputs.items() if given.is_required and name not in overrides]
+    if missing:
+        said = "; ".join(f"`{name}`: {pipeline.inputs[name].help}" for name in missing)
+        flags = " ".join(f"--set {name}=…" for name in missing)
+        raise YoloqatError(
+            f"{'an input is' if len(missing) == 1 else 'inputs are'} missing: {said}",
+            where=f"pipeline {pipeline.name}",
+            hint=f"Add {flags}",
+        )
+    return {name: overrides.get(name, given.default) for name, given in pipeline.inputs.items()}
+
+
+def _free_group(pipeline: Pipeline, wanted: str, taken: set[str]) -> str:
+    """A group whose name and the names of all its runs are free."""
+    blocked = set(taken)
+    while True:
+        group = free_name(wanted, blocked)
+        if not any(f"{group}-{step}" in taken for step in pipeline.stages):
+            return group
+        blocked.add(group)
+
+
+@dataclass(frozen=True)
+class _Resolver:
+    """Gives every reference of one step its value."""
+
+    workspace: Workspace
+    pipeline: Pipeline
+    inputs: Mapping[str, Any]
+    ids: Mapping[str, str]
+    run_id: str
+
+    def __call__(self, reference: Reference) -> Any:
+        if reference.scope == INPUTS:
+            return self.inputs[reference.name]
+        if reference.scope in self.ids:
+            role = self.pipeline.stages[reference.scope].roles[reference.name]
+            return str(self.workspace.run(self.ids[reference.scope]).path / role)
+        return str(self.workspace.run(self.run_id).path)
+
+
+def _resolved(
+    pipeline: Pipeline, name: str, resolve: _Resolver, cwd: Path, slurm: SlurmOptions | None
+) -> tuple[str, dict[str, Any], list[str], Resources]:
+    """Stage, options and command line of a step, and what it needs to itself on this machine.
+
+    Raises:
+        PipelineError: with every mistake.
+    """
+    step = pipeline.stages[name]
+    if step.uses is None:
+        command = [str(word) for word in substitute(list(step.command), resolve)]
+        with _at(pipeline, name, "command"):
+            check_program(command, cwd)
+        if step.torchrun is not None:
+            with _at(pipeline, name, "command"):
+                command = as_processes(command, step.torchrun, slurm)
+        with _at(pipeline, name, "resources"):
+            return COMMAND, {}, command, _asked(step.resources) if slurm is None else Resources()
+    model = stage_info(step.uses).options
+    values = {
+        key: adapt(model, key, value)
+        for key, given in step.options.items()
+        if (value := substitute(given, resolve)) is not None
+    }
+    mistakes = [*option_mistakes(model, values), *_missing_files(pipeline, step, values, cwd)]
+    if mistakes:
+        raise PipelineError(
+            pipeline.path,
+            [
+                Mistake(pipeline.line_of("stages", name, "options", key), f"step `{name}`: {text}")
+                for key, text in mistakes
+            ],
+        )
+    options = model.model_validate(values)
+    command = engine_command(step.uses, options, resolve.workspace.run(resolve.run_id).path)
+    resources = resources_of_stage(step.uses, options) if slurm is None else Resources()
+    return step.uses, options.model_dump(mode="json"), command, resources
+
+
+@contextlib.contextmanager
+def _at(pipeline: Pipeline, name: str, part: str) -> Iterator[None]:
+    """What goes wrong inside is a mistake of this part of a step."""
+    try:
+        yield
+    except YoloqatError as error:
+        line = pipeline.line_of("stages", name, part)
+        raise PipelineError(pipeline.path, [Mistake(line, f"step `{name}`: {error.what}")]) from error
+
+
+def _asked(resources: StepResources) -> Resources:
+    gpu = None if resources.gpu is None else str(resources.gpu)
+    memory = resources.gpu_memory
+    return asked_resources(gpu=gpu, gpus=resources.gpus, memory_gb=memory, cpu_lane=resources.cpu_lane)
+
+
+def _missing_files(
+    pipeline: Pipeline, step: PipelineStep, values: Mapping[str, Any], cwd: Path
+) -> list[tuple[str, str]]:
+    """Files that are given and not there; what another step will write is not looked for."""
+    mistakes = []
+    for key, folder in _FALLBACKS.items():
+        value = values.get(key)
+        made_here = any(reference.scope in pipeline.stages for reference in references_in(step.options.get(key)))
+        if not value or not isinstance(value, str) or made_here or (cwd / Path(value).expanduser()).exists():
+            continue
+        if folder is None or not (CONFIGS / folder / f"{Path(value).stem}.yaml").is_file():
+            mistakes.append((key, f"`{key}`: there is no file {value}"))
+    return mistakes

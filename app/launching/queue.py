@@ -1,0 +1,289 @@
+"""The queue: what waits and why, who has what, and the order."""
+
+import contextlib
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.workspace.run_names import find_ids, read_name
+from engine.contracts.attempt_records import LaunchRecord, ProcessRecord, QueueRecord, SlurmRecord, WaitingRecord
+from engine.contracts.errors import YoloqatError
+from engine.contracts.run_folder import AttemptFolder, Workspace
+from engine.contracts.spec import Resources
+from engine.contracts.states import RunState
+from engine.files.json_records import write_json
+from engine.runner.processes.identity import send_signal
+from engine.runner.waiting.leases import Leases, read_place
+from engine.supervise.lanes import lease_folder
+from engine.supervise.process_facts import identity_of
+from engine.supervise.slurm.hold import hold_job, release_job
+from engine.supervise.slurm.state_text import HELD_BY_USER, why_it_waits
+from engine.supervise.state import read_state
+from engine.supervise.stop import request_stop
+
+_SECONDS = 3.0
+"""How long a runner may take to see that it is held; it looks once a second."""
+_STEP = 1e-6
+_PARENTS = "waits for "
+_HELD_AT_SLURM = why_it_waits("PENDING", HELD_BY_USER)
+
+
+@dataclass(frozen=True)
+class QueuedRun:
+    """A run that waits."""
+
+    id: str
+    name: str
+    attempt: int
+    reason: str
+    needs: str
+    """What it needs to itself, in words; empty for nothing."""
+    priority: int
+    position: float
+    held: bool
+    since: datetime | None
+
+
+@dataclass(frozen=True)
+class LeaseView:
+    """A device that a run has, in whatever workspace it is."""
+
+    device: str
+    run: str
+    pid: int
+    attempt: str
+    memory: int
+    """Bytes that it shares the device by; 0 when it has it alone."""
+
+
+def queued_runs(workspace: Workspace) -> list[QueuedRun]:
+    """What waits in a workspace, in the order in which it gets its turn."""
+    waiting = []
+    for folder in workspace.run_folders():
+        attempts = folder.attempts()
+        if not attempts or attempts[-1].outcome.exists():
+            continue
+        status = read_state(folder, attempts[-1])
+        if status.state is RunState.QUEUED:
+            waiting.append(_view(folder.id, read_name(folder).name, attempts[-1], status.reason))
+    return sorted(waiting, key=lambda run: (-run.priority, run.position, run.id))
+
+
+def leases_here() -> list[LeaseView]:
+    """The devices that runs of this user have, in every workspace."""
+    folder = lease_folder()
+    if not folder.is_dir():
+        return []
+    devices = [name for name in os.listdir(folder) if re.fullmatch(r"(gpu|cpu)-\d+", name)]
+    found = []
+    with contextlib.suppress(OSError):
+        leases = Leases(str(folder))
+        with leases.locked():
+            for device in sorted(devices, key=lambda name: (name[:3] == "cpu", int(name[4:]))):
+                found += [
+                    LeaseView(device, holder.name, holder.pid, holder.attempt, holder.memory)
+                    for holder in leases.holders(device)
+                ]
+    return found
+
+
+def hold_runs(workspace: Workspace, reference: str) -> list[str]:
+    """Keep a run, or what waits of a group, from starting until it is released.
+
+    Returns:
+        The names of those that are held.
+
+    Raises:
+        YoloqatError: nothing that is meant waits, or it has started meanwhile.
+    """
+    names = []
+    for run in _waiting(workspace, reference, "held"):
+        attempt = workspace.run(run.id).attempt(run.attempt)
+        job = SlurmRecord.read(attempt.slurm)
+        if job is not None:
+            hold_job(attempt, job)
+            names.append(run.name)
+            continue
+        _write(attempt, QueueRecord(priority=run.priority, position=run.position, held=True))
+        _await_hold(workspace, run)
+        names.append(run.name)
+    return names
+
+
+def release_runs(workspace: Workspace, reference: str) -> list[str]:
+    """Let held runs go on waiting for their turn.
+
+    Returns:
+        The names of those that were held.
+
+    Raises:
+        YoloqatError: nothing that is meant waits, or nothing of it is held.
+    """
+    held = [run for run in _waiting(workspace, reference, "released") if run.held or run.reason == _HELD_AT_SLURM]
+    if not held:
+        raise YoloqatError(f"{reference} is not held", hint="`yoloqat queue` shows what is.")
+    for run in held:
+        attempt = workspace.run(run.id).attempt(run.attempt)
+        job = SlurmRecord.read(attempt.slurm)
+        if job is not None:
+            release_job(attempt, job)
+        _write(attempt, QueueRecord(priority=run.priority, position=run.position))
+    return [run.name for run in held]
+
+
+def cancel_runs(workspace: Workspace, reference: str) -> list[str]:
+    """Take what waits out of the queue. What runs is left alone.
+
+    Raises:
+        YoloqatError: nothing that is meant waits.
+    """
+    waiting = _waiting(workspace, reference, "cancelled")
+    # Children first: one that waits would else end as `dependency failed`.
+    for run in sorted(waiting, key=lambda run: run.id, reverse=True):
+        request_stop(workspace.run(run.id).attempt(run.attempt))
+    return [run.name for run in waiting]
+
+
+def move_runs(workspace: Workspace, reference: str, *, before: str | None = None, last: bool = False) -> list[str]:
+    """Put a run, or what waits of a group, first in the queue, last, or before another one.
+
+    The places are handed round, so what is launched later still comes later.
+
+    Args:
+        before: a run that waits; first when None, unless `last`.
+
+    Returns:
+        The names of all that wait, in their new order.
+
+    Raises:
+        YoloqatError: nothing that is meant waits, or `before` does not.
+    """
+    moved = _waiting_here(workspace, reference, "moved")
+    rest = [run for run in queued_runs(workspace) if run.id not in {run.id for run in moved}]
+    at = len(rest) if last else 0
+    if before is not None:
+        target = _waiting_here(workspace, before, "moved to")[0]
+        if target.id in {run.id for run in moved}:
+            raise YoloqatError(f"{target.name} cannot be moved before itself", where="--before")
+        at = [run.id for run in rest].index(target.id)
+    order = [*rest[:at], *moved, *rest[at:]]
+    for run, (priority, position) in zip(order, _places(order), strict=True):
+        if (run.priority, run.position) != (priority, position):
+            attempt = workspace.run(run.id).attempt(run.attempt)
+            _write(attempt, QueueRecord(priority=priority, position=position, held=run.held))
+    return [run.name for run in order]
+
+
+def needs_words(resources: Resources, cpu_lane: int) -> str:
+    """`GPU 0`, `any GPU, 6.0 GB`, `2 GPUs`, `CPU lane`; empty for nothing."""
+    parts = []
+    if isinstance(resources.gpus, list):
+        parts += [f"GPU {', '.join(resources.gpus)}"] if resources.gpus else []
+    elif resources.gpus:
+        parts.append("any GPU" if resources.gpus == 1 else f"{resources.gpus} GPUs")
+    if resources.memory and parts:
+        parts.append(f"{resources.memory / 1e9:.1f} GB")
+    if resources.cpu and cpu_lane:
+        parts.append("CPU lane")
+    return ", ".join(parts)
+
+
+def _view(run_id: str, name: str, attempt: AttemptFolder, reason: str) -> QueuedRun:
+    place = read_place(str(attempt.path))
+    launch = LaunchRecord.read(attempt.launch)
+    waiting = WaitingRecord.read(attempt.waiting)
+    return QueuedRun(
+        id=run_id,
+        name=name,
+        attempt=attempt.number,
+        reason=reason,
+        needs=needs_words(launch.resources, launch.cpu_lane) if launch else "",
+        priority=place.priority,
+        position=place.position,
+        held=place.held,
+        since=waiting.since if waiting else None,
+    )
+
+
+def _waiting(workspace: Workspace, reference: str, verb: str) -> list[QueuedRun]:
+    """What waits of a run or group, in the order of the queue.
+
+    Raises:
+        YoloqatError: nothing of it does.
+    """
+    ids = find_ids(workspace, reference)
+    found = [run for run in queued_runs(workspace) if run.id in ids]
+    if not found:
+        status = read_state(workspace.run(ids[0]))
+        state = "nothing of it waits" if len(ids) > 1 else f"it is {status.state.value}"
+        live = any(read_state(workspace.run(run_id)).state.is_live for run_id in ids)
+        raise YoloqatError(
+            f"{reference} cannot be {verb}: {state}",
+            hint=f"`yoloqat stop {reference}` stops it." if live else "`yoloqat queue` shows what waits.",
+        )
+    return found
+
+
+def _waiting_here(workspace: Workspace, reference: str, verb: str) -> list[QueuedRun]:
+    """As `_waiting`; what waits at Slurm has its place there.
+
+    Raises:
+        YoloqatError: nothing of it waits, or something of it waits at Slurm.
+    """
+    found = _waiting(workspace, reference, verb)
+    jobs = [SlurmRecord.read(workspace.run(run.id).attempt(run.attempt).slurm) for run in found]
+    ids = " ".join(job.job_id for job in jobs if job is not None)
+    if ids:
+        raise YoloqatError(
+            f"{reference} cannot be {verb}: Slurm decides when it starts",
+            hint=f"`scontrol top {ids}` and `scontrol update jobid=… nice=…` do the like at Slurm.",
+        )
+    return found
+
+
+def _places(order: Sequence[QueuedRun]) -> list[tuple[int, float]]:
+    """The places that these runs have now, first in line first, no two alike."""
+    places: list[tuple[int, float]] = []
+    for run in sorted(order, key=lambda run: (-run.priority, run.position)):
+        position = run.position
+        if places and places[-1][0] == run.priority:
+            position = max(position, places[-1][1] + _STEP)
+        places.append((run.priority, position))
+    return places
+
+
+def _write(attempt: AttemptFolder, place: QueueRecord) -> None:
+    try:
+        write_json(str(attempt.queue), place.model_dump(mode="json"))
+    except OSError as error:
+        raise YoloqatError(f"the queue cannot be changed: {error.strerror}", where=str(attempt.queue)) from error
+    process = ProcessRecord.read(attempt.process)
+    if process is not None:
+        # The runner wakes for the end of a child, finds that there is none, and looks at its place: no second is lost.
+        send_signal(identity_of(process.runner), signal.SIGCHLD)
+
+
+def _await_hold(workspace: Workspace, run: QueuedRun) -> None:
+    """It may have got its turn at this very moment: say so rather than that it is held."""
+
+    def state() -> tuple[RunState, str]:
+        status = read_state(workspace.run(run.id))
+        return status.state, status.reason
+
+    if _until(lambda: state()[0] is not RunState.QUEUED or state()[1].startswith(("held", _PARENTS))):
+        reached = state()[0]
+        if reached not in (RunState.QUEUED, RunState.STARTING):
+            raise YoloqatError(f"{run.name} cannot be held: it is {reached.value}", hint="`yoloqat pause` ends it.")
+
+
+def _until(true: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + _SECONDS
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True

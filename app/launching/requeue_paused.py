@@ -1,0 +1,89 @@
+"""`python -m app.launching.requeue_paused ATTEMPT`: puts a paused run back into the queue once its attempt has ended.
+
+Started by its runner, so that it happens with nothing else alive. Every command does it where the runner couldn't.
+"""
+
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from app.launching.resume import next_command, start_attempt
+from app.workspace.run_names import read_name
+from engine.contracts.attempt_records import PauseRequest
+from engine.contracts.errors import YoloqatError
+from engine.contracts.run_folder import AttemptFolder, RunFolder, Workspace
+from engine.contracts.spec import RunSpec
+from engine.contracts.states import RunState
+from engine.files.json_records import write_json
+from engine.runner.pause import stamp_of
+from engine.supervise.commands import engine_environment
+from engine.supervise.state import read_state
+
+_PUT_BACK = (RunState.STOPPED, RunState.ENDED, RunState.LOST)
+"""What has ended otherwise is shown as it ended: a pause must not hide a failure."""
+
+
+def ask_for_pause(attempt: AttemptFolder, checkpoint: Path | None = None) -> None:
+    """Write the request.
+
+    Args:
+        checkpoint: end it once this file has been written again; None where whoever asks sees to the end.
+
+    Raises:
+        YoloqatError: it cannot be written.
+    """
+    request = PauseRequest(
+        requested_at=datetime.now(UTC),
+        command=[sys.executable, "-P", "-m", "app.launching.requeue_paused", str(attempt.path)],
+        env=engine_environment(os.environ),
+        checkpoint=str(checkpoint) if checkpoint else "",
+        stamp=stamp_of(str(checkpoint)) if checkpoint else None,
+    )
+    try:
+        write_json(str(attempt.pause), request.model_dump(mode="json"))
+    except OSError as error:
+        raise YoloqatError(f"cannot ask for the pause: {error.strerror}", where=str(attempt.pause)) from error
+
+
+def put_back(attempt: AttemptFolder) -> bool:
+    """Make the next attempt of a paused run, held in the queue, from its last checkpoint.
+
+    Returns:
+        Whether the pause is over and done with: False as long as the run lives.
+
+    Raises:
+        YoloqatError: it cannot go on, or somebody else is at it.
+    """
+    folder = RunFolder(attempt.path.parents[1])
+    status = read_state(folder)
+    if status.attempt != attempt.number or not attempt.pause.exists():
+        return True
+    if status.state.is_live:
+        return False
+    if status.state not in _PUT_BACK:
+        attempt.pause.unlink(missing_ok=True)
+        return True
+    spec = RunSpec.read(folder.spec)
+    try:
+        argv, _ = next_command(folder, spec)
+    except YoloqatError:
+        attempt.pause.unlink(missing_ok=True)
+        raise
+    start_attempt(Workspace(folder.path.parents[1]), spec, attempt.number + 1, argv, paused=True)
+    return True
+
+
+def main(argv: list[str]) -> int:
+    """Returns the exit code: 1, with the reason on stderr, when it cannot be put back."""
+    attempt = AttemptFolder(Path(argv[0]))
+    try:
+        put_back(attempt)
+    except (YoloqatError, OSError) as error:
+        print(f"{read_name(RunFolder(attempt.path.parents[1])).name} is not put back: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

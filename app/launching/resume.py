@@ -1,0 +1,150 @@
+"""Resuming: a new attempt of a run that was stopped, failed, was killed or lost."""
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.launching.resume_command import resume_command
+from app.workspace.run_names import find_id, find_ids, read_name
+from engine.contracts.errors import YoloqatError
+from engine.contracts.options.arguments import validate
+from engine.contracts.run_folder import AttemptFolder, RunFolder, Workspace
+from engine.contracts.spec import COMMAND, RunSpec
+from engine.contracts.stages import stage_info
+from engine.contracts.states import RunState
+from engine.runner.waiting.leases import read_place
+from engine.supervise.commands import engine_command
+from engine.supervise.launch import launch, launch_held
+from engine.supervise.requeue import release_children
+from engine.supervise.state import read_state
+
+PAUSED = "paused: `resume` lets it go on"
+"""Why it waits."""
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """A new attempt."""
+
+    run_id: str
+    name: str
+    attempt: int
+    checkpoint: Path | None
+    """Where it goes on; None when it begins anew."""
+
+
+def resume_run(workspace: Workspace, reference: str, *, anew: bool = False) -> Resumed:
+    """Start the next attempt of a run: from its last checkpoint, or from the beginning where its stage keeps none.
+
+    Runs that could not run because of this one wait for it again.
+
+    Args:
+        reference: name, id or a prefix of the id.
+        anew: begin anew in any case, with the command line of the first attempt.
+
+    Raises:
+        YoloqatError: it lives or has succeeded, or it cannot be resumed; says why.
+    """
+    folder = workspace.run(find_id(workspace, reference))
+    spec = RunSpec.read(folder.spec)
+    name = read_name(folder).name
+    status = read_state(folder)
+    if spec.source != "launched":
+        raise YoloqatError(f"cannot resume {name}: it was {spec.source}, not launched here", where=str(folder.path))
+    if is_held(folder) and not anew:
+        return _release(workspace, folder, name, status.attempt)
+    if status.state.is_live:
+        raise YoloqatError(f"{name} is {status.state.value}", hint="Only what has ended can be resumed.")
+    if status.state is RunState.SUCCEEDED:
+        raise YoloqatError(f"{name} has succeeded: there is nothing to resume")
+    argv, checkpoint = (None, None) if anew else next_command(folder, spec)
+    attempt = start_attempt(workspace, spec, status.attempt + 1, argv)
+    return Resumed(folder.id, name, attempt.number, checkpoint)
+
+
+def start_attempt(
+    workspace: Workspace, spec: RunSpec, number: int, argv: list[str] | None, *, paused: bool = False
+) -> AttemptFolder:
+    """Start the next attempt of a run, and those runs again that could not run because of the one before.
+
+    Args:
+        paused: it waits in the queue until it is released.
+
+    Raises:
+        YoloqatError: it cannot be launched.
+    """
+    if paused:
+        launch_held(workspace, spec, attempt=number, argv=argv, why=PAUSED)
+    else:
+        launch(workspace, spec, attempt=number, argv=argv)
+    release_children(workspace, spec.id)
+    return workspace.run(spec.id).attempt(number)
+
+
+def resume_group(workspace: Workspace, reference: str, *, anew: bool = False) -> list[Resumed]:
+    """Resume every run of a group that has ended without success, parents first; or the one run that is meant.
+
+    Raises:
+        YoloqatError: nothing is left to resume, or as `resume_run`.
+    """
+    ids = find_ids(workspace, reference)
+    if len(ids) > 1:
+        states = {run_id: read_state(workspace.run(run_id)).state for run_id in ids}
+        ids = [run_id for run_id in ids if states[run_id] is not RunState.SUCCEEDED and _may_resume(workspace, run_id)]
+        if not ids:
+            raise YoloqatError(f"every run of {reference} is at work or has succeeded: there is nothing to resume")
+    if len(ids) == 1:
+        return [resume_run(workspace, ids[0], anew=anew)]
+    # One whose parent has just been resumed is live by its turn: the parent has released it.
+    return [resume_run(workspace, run_id, anew=anew) for run_id in ids if _may_resume(workspace, run_id)]
+
+
+def is_held(folder: RunFolder) -> bool:
+    """Whether it waits and does not start before it is released, as a paused run does."""
+    status = read_state(folder)
+    return status.state is RunState.QUEUED and read_place(str(folder.attempt(status.attempt).path)).held
+
+
+def _may_resume(workspace: Workspace, run_id: str) -> bool:
+    folder = workspace.run(run_id)
+    return not read_state(folder).state.is_live or is_held(folder)
+
+
+def _release(workspace: Workspace, folder: RunFolder, name: str, attempt: int) -> Resumed:
+    """A paused run goes on with the attempt that waits."""
+    from app.launching.queue import release_runs
+
+    checkpoint = None
+    with contextlib.suppress(YoloqatError):
+        _, checkpoint = next_command(folder, RunSpec.read(folder.spec))
+    release_runs(workspace, folder.id)
+    release_children(workspace, folder.id)  # at Slurm, the end of the attempt before has taken them out of its queue
+    return Resumed(folder.id, name, attempt, checkpoint)
+
+
+def next_checkpoint(folder: RunFolder, spec: RunSpec) -> Path | None:
+    """The checkpoint that a foreign trainer at work writes after each epoch; None for a stage of ours.
+
+    Raises:
+        YoloqatError: it could not be resumed; says why.
+    """
+    if spec.stage != COMMAND:
+        return None
+    console = folder.attempts()[-1].console
+    return resume_command(spec.command, Path(spec.cwd), console, must_exist=False).checkpoint
+
+
+def next_command(folder: RunFolder, spec: RunSpec) -> tuple[list[str] | None, Path | None]:
+    """The command line of the next attempt, None for the first one's; and the checkpoint that it starts from."""
+    started = [attempt for attempt in folder.attempts() if attempt.console.exists() and attempt.console.stat().st_size]
+    if not started:
+        return None, None
+    if spec.stage == COMMAND:
+        found = resume_command(spec.command, Path(spec.cwd), started[-1].console)
+        return found.argv, found.checkpoint
+    info = stage_info(spec.stage)
+    last = folder.weights / "last.pt"
+    if "resume" not in info.options.model_fields or not last.is_file():
+        return None, None
+    options = validate(info.options, {**spec.options, "resume": True}, str(folder.spec))
+    return engine_command(spec.stage, options, folder.path), last

@@ -1,0 +1,98 @@
+"""Stopping and pausing runs."""
+
+from app.workspace.run_names import find_id
+from engine.contracts.errors import YoloqatError
+from engine.contracts.run_folder import Workspace
+from engine.contracts.spec import RunSpec
+from engine.contracts.states import AFTER_EPOCH, AT_CHECKPOINT, RunState
+from engine.supervise.state import RunStatus, read_state
+from engine.supervise.stop import request_stop
+
+
+def stop_run(workspace: Workspace, reference: str, *, now: bool = False) -> bool:
+    """Ask the runner to stop a run: SIGINT, SIGTERM after 20 s, SIGKILL after 10 s more. Returns at once.
+
+    Args:
+        reference: name, id or a prefix of the id.
+        now: skip to the next signal.
+
+    Returns:
+        False when there was nothing left to stop.
+
+    Raises:
+        YoloqatError: there is no such run, or it cannot be asked.
+    """
+    attempts = workspace.run(find_id(workspace, reference)).attempts()
+    if not attempts:
+        return False
+    attempts[-1].pause.unlink(missing_ok=True)  # whoever stops it does not want it back
+    return request_stop(attempts[-1], now=now)
+
+
+def end_after_epoch(workspace: Workspace, reference: str) -> None:
+    """Ask one of our trainings to end once the epoch that it is in is validated and saved. Returns at once.
+
+    Raises:
+        YoloqatError: there is no such run, it is not at work, or it cannot be asked that.
+    """
+    folder = workspace.run(find_id(workspace, reference))
+    status = read_state(folder)
+    if status.state not in (RunState.RUNNING, RunState.STARTING):
+        raise YoloqatError(f"it is {status.state.value}: no epoch is under way", where=folder.id)
+    if not can_end_after_epoch(RunSpec.read(folder.spec)):
+        raise YoloqatError(
+            "only our own trainings, retrain and qat, can be asked to end after an epoch",
+            where=folder.id,
+            hint="`yoloqat stop` interrupts it at once; what it has saved stays.",
+        )
+    try:
+        folder.stop_after_epoch.touch()
+    except OSError as error:
+        raise YoloqatError(f"cannot ask for the end: {error.strerror}", where=str(folder.stop_after_epoch)) from error
+
+
+def can_end_after_epoch(spec: RunSpec) -> bool:
+    """Whether a run has epochs after which it can be asked to end."""
+    return spec.source == "launched" and "resume" in spec.options
+
+
+def pause_run(workspace: Workspace, reference: str) -> str:
+    """End a run at a checkpoint and put it back into the queue, held, from where it goes on when it is released.
+
+    One of our trainings ends after the epoch that it is in, a foreign one once it has written its next checkpoint. A
+    stage without checkpoints is stopped at once and begins anew. What waits is held.
+
+    Returns:
+        What was asked of it, in words.
+
+    Raises:
+        YoloqatError: it has ended, it cannot be resumed, or it cannot be asked.
+    """
+    from app.launching.queue import hold_runs
+    from app.launching.requeue_paused import ask_for_pause
+    from app.launching.resume import next_checkpoint
+
+    folder = workspace.run(find_id(workspace, reference))
+    status, spec = read_state(folder), RunSpec.read(folder.spec)
+    if not status.state.is_live:
+        raise YoloqatError(f"it is {status.state.value}: there is nothing to pause", where=folder.id)
+    attempt = folder.attempt(status.attempt)
+    if status.state is RunState.QUEUED:
+        hold_runs(workspace, folder.id)
+        return "held in the queue"
+    if can_end_after_epoch(spec):
+        ask_for_pause(attempt)
+        end_after_epoch(workspace, folder.id)
+        return AFTER_EPOCH
+    checkpoint = next_checkpoint(folder, spec)
+    if checkpoint is not None and status.runner_alive:
+        ask_for_pause(attempt, checkpoint)
+        return AT_CHECKPOINT
+    ask_for_pause(attempt)
+    request_stop(attempt)
+    return "asked to stop"
+
+
+def run_status(workspace: Workspace, run_id: str) -> RunStatus:
+    """The state of a run as its processes and files show it now, without the store."""
+    return read_state(workspace.run(run_id))

@@ -1,0 +1,1 @@
+"""Reading runs, what people wrote about them, and the trash."""

@@ -1,0 +1,123 @@
+"""What people say about runs: name, tags, notes, archived. Kept in the run folder's `user.json`."""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from app.workspace.run_names import check_name, find_id, naming, read_name
+from engine.contracts.errors import YoloqatError
+from engine.contracts.run_folder import RunFolder, Workspace
+
+Marks = dict[str, Any]
+_MOST_CHARACTERS = 64
+"""Of a tag."""
+
+
+def rename_run(workspace: Workspace, reference: str, name: str) -> str:
+    """Give a run another name. Its id and its folder stay.
+
+    Returns:
+        The name before.
+
+    Raises:
+        YoloqatError: no such run, the name is taken or cannot be one, or the run cannot be written.
+    """
+    check_name(name)
+    run_id = find_id(workspace, reference)
+    with naming(workspace) as taken:
+        before = read_name(workspace.run(run_id)).name
+        if name in taken and name != before:
+            raise YoloqatError(f"the name {name!r} is taken", where=str(workspace.path), hint="Choose another one.")
+        _edit(workspace, workspace.run(run_id), lambda marks: marks.update(name=name))
+    return before
+
+
+def tag_run(workspace: Workspace, reference: str, add: Sequence[str] = (), remove: Sequence[str] = ()) -> list[str]:
+    """Add and remove tags.
+
+    Returns:
+        The run's tags, in the order in which they were given.
+
+    Raises:
+        YoloqatError: no such run, a tag cannot be one, or the run cannot be written.
+    """
+    for tag in add:
+        if not tag.isprintable() or not tag.strip() or " " in tag or len(tag) > _MOST_CHARACTERS:
+            raise YoloqatError(f"{tag!r} cannot be a tag", hint="Take one word, without spaces.")
+    folder = workspace.run(find_id(workspace, reference))
+    tags: list[str] = []
+
+    def change(marks: Marks) -> None:
+        given = marks.get("tags")
+        before = [str(tag) for tag in given] if isinstance(given, list) else []
+        tags.extend(dict.fromkeys(tag for tag in [*before, *add] if tag not in remove))
+        marks["tags"] = tags
+
+    if add or remove:
+        _edit(workspace, folder, change)
+    else:
+        change(read_marks(folder))
+    return tags
+
+
+def note_run(workspace: Workspace, reference: str, text: str) -> None:
+    """Write a run's note, in the place of what was there; an empty text removes it.
+
+    Raises:
+        YoloqatError: no such run, or it cannot be written.
+    """
+    folder = workspace.run(find_id(workspace, reference))
+    _edit(workspace, folder, lambda marks: marks.update(notes=text.strip()))
+
+
+def read_note(workspace: Workspace, reference: str) -> str:
+    """A run's note; empty when there is none."""
+    return str(read_marks(workspace.run(find_id(workspace, reference))).get("notes") or "")
+
+
+def archive_run(workspace: Workspace, run_id: str, archived: bool = True) -> None:
+    """Take a run out of the list, or put it back. Nothing of it is touched.
+
+    Raises:
+        YoloqatError: it cannot be written.
+    """
+    _edit(workspace, workspace.run(run_id), lambda marks: marks.update(archived=archived))
+
+
+def read_marks(folder: RunFolder) -> Marks:
+    """`user.json`; empty where there is none or it cannot be read."""
+    try:
+        marks = json.loads(folder.user.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return marks if isinstance(marks, dict) else {}
+
+
+def _edit(workspace: Workspace, folder: RunFolder, change: Callable[[Marks], object]) -> None:
+    """Change `user.json` while nobody else does; what this program does not know stays in it."""
+    try:
+        with _alone(folder):
+            marks = read_marks(folder)
+            change(marks)
+            temporary = folder.user.with_suffix(".json.tmp")
+            temporary.write_text(json.dumps(marks, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            temporary.replace(folder.user)
+    except OSError as error:
+        raise YoloqatError(f"cannot write: {error.strerror or error}", where=str(folder.user)) from error
+    from app.indexing.service import catch_up
+
+    catch_up(workspace)
+
+
+@contextlib.contextmanager
+def _alone(folder: RunFolder) -> Iterator[None]:
+    """A lock on the folder itself, which leaves no file behind."""
+    descriptor = os.open(folder.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

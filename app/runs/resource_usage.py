@@ -1,0 +1,58 @@
+"""What a run took of the machine, in words."""
+
+from collections.abc import Mapping, Sequence
+
+from app.formatting import memory
+from db.views import UsageView
+
+_Numbers = Mapping[str, UsageView]
+
+
+def taken(usage: Sequence[UsageView]) -> list[tuple[str, str]]:
+    """Device and words, GPUs first: `GPU 0`, `87 % (most 100 %), 9.8 of 80.0 GB, 312 W, 61 °C`."""
+    devices: dict[str, dict[str, UsageView]] = {}
+    for row in usage:
+        devices.setdefault(row.device, {})[row.key] = row
+    told = [(name.replace("gpu", "GPU"), _gpu(devices[name])) for name in devices if name.startswith("gpu ")]
+    told += [(name, words(devices[name])) for name, words in (("run", _run), ("host", _host)) if name in devices]
+    return [(name, text) for name, text in told if text]
+
+
+def _gpu(numbers: _Numbers) -> str:
+    parts = []
+    if load := numbers.get("utilization_percent"):
+        parts.append(f"{load.mean:.0f} % (most {load.most:.0f} %)")
+    if ours := numbers.get("run_memory_bytes"):
+        parts.append(f"{memory(ours.most)} by the run")
+    parts += _of(numbers, "memory_used_bytes", "memory_bytes", "")
+    if power := numbers.get("power_watts"):
+        parts.append(f"{power.mean:.0f} W")
+    if temperature := numbers.get("temperature_celsius"):
+        parts.append(f"{temperature.most:.0f} °C")
+    return ", ".join(parts)
+
+
+def _run(numbers: _Numbers) -> str:
+    parts = []
+    if cpu := numbers.get("cpu_percent"):
+        parts.append(f"{cpu.mean / 100:.1f} cores (most {cpu.most / 100:.1f})")
+    if resident := numbers.get("rss_bytes"):
+        parts.append(f"{memory(resident.most)} of RAM at most")
+    return ", ".join(parts)
+
+
+def _host(numbers: _Numbers) -> str:
+    parts = []
+    if cpu := numbers.get("cpu_percent"):
+        parts.append(f"CPU {cpu.mean:.0f} %")
+    parts += _of(numbers, "memory_used_bytes", "memory_bytes", " of RAM at most")
+    if disk := numbers.get("disk_free_bytes"):
+        parts.append(f"{memory(disk.last)} of disk left")
+    return ", ".join(parts)
+
+
+def _of(numbers: _Numbers, used: str, total: str, end: str) -> list[str]:
+    if used not in numbers:
+        return []
+    whole = f" of {memory(numbers[total].last)}" if total in numbers else ""
+    return [f"{memory(numbers[used].most)}{whole}{end}"]

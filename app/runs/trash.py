@@ -1,0 +1,129 @@
+"""Deleting runs, with a way back: their folders lie in the workspace's trash until it is emptied."""
+
+import shutil
+from collections.abc import Sequence
+
+from app.workspace.run_names import RunName, naming, read_name, run_names
+from engine.contracts.errors import YoloqatError
+from engine.contracts.run_folder import RunFolder, Workspace
+from engine.contracts.spec import RunSpec
+from engine.contracts.states import RunState
+from engine.supervise.state import read_state
+
+
+def delete_runs(workspace: Workspace, run_ids: Sequence[str]) -> list[RunName]:
+    """Move runs into the trash. All are checked before the first one is moved.
+
+    The log of a live run that was not started here is no longer followed then; its process goes on.
+
+    Returns:
+        What they are called.
+
+    Raises:
+        YoloqatError: one lives, or another run waits for it; or a folder cannot be moved.
+    """
+    with naming(workspace):
+        names = [read_name(workspace.run(run_id)) for run_id in run_ids]
+        waiting = _waiting(workspace)
+        for run in names:
+            state = read_state(workspace.run(run.id)).state
+            if state.is_live and not is_watched(workspace.run(run.id)):
+                raise YoloqatError(
+                    f"{run.name} is {state.value}", where=run.id, hint=f"Stop it first: yoloqat stop {run.name}"
+                )
+            child = waiting.get(run.id)
+            if child is not None and child.id not in run_ids:
+                raise YoloqatError(
+                    f"{child.name} waits for {run.name}", where=run.id, hint=f"First: yoloqat cancel {child.name}"
+                )
+        for run in names:
+            _move(workspace.run(run.id), RunFolder(workspace.trash / run.id))
+    _index(workspace)
+    return names
+
+
+def undelete_runs(workspace: Workspace, references: Sequence[str] = ()) -> list[RunName]:
+    """Take runs out of the trash: those that are named by name, group or the beginning of an id; else the last deleted.
+
+    Raises:
+        YoloqatError: no such run is in the trash, or a folder cannot be moved.
+    """
+    there = trashed(workspace)
+    if not references:
+        wanted = there[-1:]
+        if not wanted:
+            raise YoloqatError("the trash is empty", where=str(workspace.trash))
+    else:
+        wanted = []
+        for reference in references:
+            meant = [run for run in there if reference in (run.name, run.group) or run.id.startswith(reference)]
+            if not meant:
+                raise YoloqatError(
+                    f"there is no run {reference!r} in the trash",
+                    where=str(workspace.trash),
+                    hint="`yoloqat trash` lists them.",
+                )
+            wanted += [run for run in meant if run not in wanted]
+    for run in wanted:
+        _move(RunFolder(workspace.trash / run.id), workspace.run(run.id))
+    _index(workspace)
+    return wanted
+
+
+def trashed(workspace: Workspace) -> list[RunName]:
+    """The deleted runs, the last deleted one last."""
+    if not workspace.trash.is_dir():
+        return []
+    folders = [RunFolder(path) for path in workspace.trash.iterdir() if (path / "spec.yaml").is_file()]
+    folders.sort(key=lambda folder: (folder.path.stat().st_ctime_ns, folder.id))
+    return [read_name(folder) for folder in folders]
+
+
+def empty_trash(workspace: Workspace) -> int:
+    """Delete for good what is in the trash.
+
+    Returns:
+        How many runs that were.
+
+    Raises:
+        YoloqatError: a folder cannot be deleted.
+    """
+    runs = trashed(workspace)
+    try:
+        if workspace.trash.is_dir():
+            shutil.rmtree(workspace.trash)
+    except OSError as error:
+        raise YoloqatError(f"cannot delete: {error.strerror or error}", where=str(error.filename)) from error
+    return len(runs)
+
+
+def _waiting(workspace: Workspace) -> dict[str, RunName]:
+    """Run id → a queued run that waits for it."""
+    found: dict[str, RunName] = {}
+    for run in run_names(workspace):
+        folder = workspace.run(run.id)
+        if read_state(folder).state is RunState.QUEUED:
+            for parent in RunSpec.read(folder.spec).parents:
+                found[parent] = run
+    return found
+
+
+def is_watched(folder: RunFolder) -> bool:
+    """Whether its process was not started here, and needs nothing of what is deleted."""
+    attempts = folder.attempts()
+    return bool(attempts) and attempts[-1].watch.exists()
+
+
+def _move(source: RunFolder, target: RunFolder) -> None:
+    """Within one file system, so that it is done at once or not at all."""
+    try:
+        target.path.parent.mkdir(exist_ok=True)
+        source.path.rename(target.path)
+    except OSError as error:
+        raise YoloqatError(f"cannot move the run: {error.strerror or error}", where=str(source.path)) from error
+
+
+def _index(workspace: Workspace) -> None:
+    from app.indexing.service import catch_up
+
+    catch_up(workspace)

@@ -1,0 +1,125 @@
+"""Forms for what was not started here: a log or a folder to import, a log to watch, a process to attach to."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.suggester import Suggester
+from textual.widgets import Button, Input, Label
+
+from app.screens.actions import in_background
+from app.screens.app_interface import Host
+from app.widgets.base.styled_text import clean
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One of the forms."""
+
+    title: str
+    about: str
+    label: str
+    button: str
+    act: Callable[[Host, str], None]
+
+
+class PathSuggester(Suggester):
+    """Goes on with the first file or folder that begins so."""
+
+    def __init__(self) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+
+    async def get_suggestion(self, value: str) -> str | None:
+        """The whole path, with a slash behind a folder."""
+        folder, name = os.path.split(value)
+        if not name:
+            return None
+        try:
+            with os.scandir(Path(folder or ".").expanduser()) as listed:
+                found = min((entry for entry in listed if entry.name.startswith(name)), key=lambda e: e.name)
+            return os.path.join(folder, found.name) + ("/" if found.is_dir() else "")
+        except (OSError, ValueError):
+            return None
+
+
+class BringInDialog(ModalScreen[str]):
+    """One line to fill in; Enter does it, Escape leaves it, and the right arrow takes what is suggested."""
+
+    BINDINGS = [("escape", "refuse", "Cancel")]
+    AUTO_FOCUS = "Input"
+
+    def __init__(self, kind: Kind) -> None:
+        super().__init__()
+        self._kind = kind
+
+    def compose(self) -> ComposeResult:
+        is_path = self._kind.label == "path"
+        with Vertical(id="dialog", classes="marks") as box:
+            box.border_title = self._kind.title
+            with Horizontal():
+                yield Label(self._kind.label)
+                yield Input(id="bring-in", compact=True, suggester=PathSuggester() if is_path else None)
+            with Horizontal(id="dialog-answers"):
+                yield Button(self._kind.button, id="save", variant="primary", compact=True)
+                yield Button("Cancel", id="cancel", compact=True)
+
+    @on(Input.Submitted)
+    @on(Button.Pressed, "#save")
+    def _take(self) -> None:
+        text = self.query_one("#bring-in", Input).value.strip()
+        if text:
+            self.dismiss(text)
+
+    @on(Button.Pressed, "#cancel")
+    def action_refuse(self) -> None:
+        """Close without doing anything."""
+        self.dismiss(None)
+
+
+def _import(host: Host, text: str) -> None:
+    def call() -> None:
+        told = clean(host.backend.bring_in(Path(text).expanduser()))
+        host.call_from_thread(lambda: host.notify(told, title="Import", markup=False, timeout=15))
+
+    host.notify(clean(text), title="Reading", markup=False)
+    in_background(host, call, "import")
+
+
+def _watch(host: Host, text: str) -> None:
+    def call() -> None:
+        run_id = host.backend.watch(Path(text).expanduser())
+        host.call_from_thread(host.guide.open_run, run_id)
+
+    in_background(host, call, "watch")
+
+
+def _attach(host: Host, text: str) -> None:
+    def call() -> None:
+        run_id = host.backend.attach(text)
+        host.call_from_thread(host.guide.open_run, run_id)
+
+    in_background(host, call, "attach")
+
+
+KINDS = (
+    Kind("Import runs", "A log, a results file, or a folder such as runs/train", "path", "Import", _import),
+    Kind("Watch a log", "Follow a growing log of a program that was not started here", "path", "Watch", _watch),
+    Kind("Attach to a process", "Find the log of a process, and follow it", "pid", "Attach", _attach),
+)
+"""What the command palette offers."""
+
+
+def ask(host: Host, kind: Kind) -> None:
+    """Open a form, and do what it asks for in the background."""
+    host.push_screen(BringInDialog(kind), lambda text: kind.act(host, text) if text else None)
+
+
+def asking(host: Host, kind: Kind) -> Callable[[], None]:
+    """`ask`, for a command of the palette."""
+    return partial(ask, host, kind)

@@ -1,0 +1,1 @@
+"""What every screen is made of: styled text, tables, bars, state badges."""

@@ -1,0 +1,142 @@
+"""The signs of the screens, and their stand-ins for terminals that cannot show them."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from app.comparing.metric_sources import PRINTED, STORED
+
+
+@dataclass(frozen=True)
+class Glyphs:
+    """One set of signs. Every state sign is one cell wide."""
+
+    is_ascii: bool
+    cursor: str
+    marked: str
+    expanded: str
+    collapsed: str
+    branch: str
+    bar_done: str
+    bar_edge: str
+    bar_left: str
+    spark: str
+    """Eight or fewer levels, lowest first."""
+    arrow: str
+    ellipsis: str
+    best: str
+    dot: str
+    left: str
+    right: str
+    dash: str
+    delta: str
+    not_equal: str
+    minus: str
+    times: str
+    stored: str
+    """At a column whose numbers come from a file of results."""
+    printed: str
+    """At a number of such a column that is the log's."""
+    states: Mapping[str, str]
+    """By mark: see `app.widgets.base.state`."""
+
+
+UNICODE = Glyphs(
+    is_ascii=False,
+    cursor="▸",
+    marked="◆",
+    expanded="▾",
+    collapsed="▸",
+    branch="└",
+    bar_done="━",
+    bar_edge="╸",
+    bar_left="─",
+    spark="▁▂▃▄▅▆▇█",
+    arrow="→",
+    ellipsis="…",
+    best="★",
+    dot="·",
+    left="◂",
+    right="▸",
+    dash="–",
+    delta="Δ",
+    not_equal="≠",
+    minus="−",
+    times="×",
+    stored=STORED,
+    printed=PRINTED,
+    states={
+        "waits": "◌",
+        "starts": "◔",
+        "running": "●",
+        "stalled": "◍",
+        "stopping": "◼",
+        "done": "✓",
+        "failed": "✗",
+        "stopped": "■",
+        "ended": "○",
+        "lost": "?",
+        "blocked": "⊘",
+    },
+)
+
+ASCII = Glyphs(
+    is_ascii=True,
+    cursor=">",
+    marked="#",
+    expanded="-",
+    collapsed="+",
+    branch="`",
+    bar_done="#",
+    bar_edge="#",
+    bar_left=".",
+    spark="_.-=+*#",
+    arrow=">",
+    ellipsis="~",
+    best="*",
+    dot="|",
+    left="<",
+    right=">",
+    dash="-",
+    delta="d",
+    not_equal="!=",
+    minus="-",
+    times="x",
+    stored="^",
+    printed="'",
+    states={
+        "waits": "o",
+        "starts": "~",
+        "running": "@",
+        "stalled": "%",
+        "stopping": "!",
+        "done": "v",
+        "failed": "x",
+        "stopped": "=",
+        "ended": "0",
+        "lost": "?",
+        "blocked": "/",
+    },
+)
+
+
+def choose(environment: Mapping[str, str], encoding: str | None) -> Glyphs:
+    """The set that a terminal can show.
+
+    Args:
+        environment: `YOLOQAT_ASCII` decides when it is set; the Linux console (`TERM=linux`) lacks most of the signs.
+        encoding: what the program's output is encoded in.
+    """
+    wish = environment.get("YOLOQAT_ASCII", "")
+    if wish:
+        return UNICODE if wish.lower() in {"0", "no", "false"} else ASCII
+    is_utf8 = (encoding or "").lower().replace("-", "").replace("_", "") == "utf8"
+    return UNICODE if is_utf8 and environment.get("TERM") != "linux" else ASCII
+
+
+@cache
+def glyphs() -> Glyphs:
+    """The set of this process's terminal."""
+    return choose(os.environ, getattr(sys.__stdout__, "encoding", None))

@@ -1,0 +1,77 @@
+"""The line at the top of every screen: which workspace on which host, and what is at work."""
+
+import socket
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from textual.reactive import reactive
+
+from app.widgets.base.glyphs import glyphs
+from app.widgets.base.line_widget import Painted
+from app.widgets.base.styled_text import Cell, clean, fit, join, width
+from db.views import RunView
+from engine.contracts.states import RunState
+
+
+def short_path(path: Path | None) -> str:
+    """A path with the home folder as `~`."""
+    if path is None:
+        return ""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path != home and path.is_relative_to(home) else str(path)
+
+
+def counts(runs: Sequence[RunView]) -> Cell:
+    """`● 1 running  ◌ 2 queued  24 runs`."""
+    running = sum(run.state in (RunState.RUNNING, RunState.STARTING) for run in runs)
+    queued = sum(run.state is RunState.QUEUED for run in runs)
+    signs = glyphs().states
+    return join(
+        [
+            ((f"{signs['running']} {running} running", "accent"),) if running else "",
+            ((f"{signs['waits']} {queued} queued", ""),) if queued else "",
+            ((f"{len(runs)} run{'' if len(runs) == 1 else 's'}", "muted"),) if runs else "",
+        ]
+    )
+
+
+class HeaderBar(Painted):
+    """Program, host, workspace, counts and the time, which changes once a minute."""
+
+    DEFAULT_CSS = """
+    HeaderBar { dock: top; height: 1; padding: 0 1; background: $panel; }
+    """
+
+    workspace: reactive[Path | None] = reactive(None, repaint=False)
+    """The workspace, once it is known."""
+    runs: reactive[tuple[RunView, ...]] = reactive((), repaint=False)
+    """All runs of the workspace."""
+
+    def on_mount(self) -> None:
+        """The clock's minute is looked at now and then; it is written when it changes."""
+        self.set_interval(5, self.repaint)
+        self.watch(self.app, "workspace", lambda path: setattr(self, "workspace", path))
+        self.watch(self.app, "runs", lambda runs: setattr(self, "runs", runs))
+
+    def watch_workspace(self) -> None:
+        """Draw what changed."""
+        self.repaint()
+
+    def watch_runs(self) -> None:
+        """Draw what changed."""
+        self.repaint()
+
+    def paint(self, columns: int, rows: int) -> Sequence[Cell]:
+        time = datetime.now().astimezone().strftime("%H:%M")
+        right = join([counts(self.runs), ((time, "muted"),)])
+        host = socket.gethostname().split(".")[0]
+        left = join(
+            [
+                (("yoloqat", "title"),),
+                ((clean(host), "strong"),) if columns >= 60 else "",
+                ((clean(short_path(self.workspace)), "muted"),),
+            ]
+        )
+        room = columns - width(right)
+        return [(*fit(left, max(0, room - 2)), ("  ", ""), *right)] if room > 10 else [fit(right, columns)]

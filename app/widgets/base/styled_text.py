@@ -1,0 +1,105 @@
+"""Styled text as plain data: what a table cell or a line is made of, before any widget sees it.
+
+A tone names a meaning (`good`, `muted`), never a colour; widgets look its colour up in the theme.
+Nothing here reads markup or escape sequences: what a log or a run's name contains is shown, never obeyed.
+"""
+
+from rich.cells import cell_len, set_cell_size
+from textual.content import Content
+
+from app.widgets.base.glyphs import glyphs
+
+Span = tuple[str, str]
+"""Text and its tone."""
+
+Cell = str | tuple[Span, ...]
+"""A whole cell or line; a bare string has the default tone."""
+
+TONES: dict[str, str] = {
+    "": "",
+    "strong": "bold",
+    "muted": "$foreground-muted",
+    "faint": "$foreground-disabled",
+    "accent": "$text-primary",
+    "title": "$text-primary bold",
+    "good": "$text-success",
+    "warn": "$text-warning",
+    "bad": "$text-error",
+    "best": "$text-success bold",
+    "series0": "$text-primary",
+    "series1": "$text-warning",
+    "series2": "$text-success",
+    "series3": "$text-accent",
+    "series4": "$text-error",
+    "series5": "$text-secondary",
+}
+"""Tone → style, for `Content` and for the component classes of line-drawing widgets."""
+
+
+_STAND_INS = str.maketrans({"–": "-", "−": "-", "×": "x", "·": "|", "→": ">", "…": "~", "≠": "!", "“": '"', "”": '"'})
+
+
+def clean(text: str) -> str:
+    """`text` with control characters replaced, so that it takes as many cells as it says and commands nothing.
+
+    A terminal that shows ASCII alone gets ASCII alone.
+    """
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    if glyphs().is_ascii and not text.isascii():
+        text = text.translate(_STAND_INS).encode("ascii", "replace").decode("ascii")
+    return text
+
+
+def spans(cell: Cell) -> tuple[Span, ...]:
+    """A cell as spans."""
+    return ((cell, ""),) if isinstance(cell, str) else cell
+
+
+def plain(cell: Cell) -> str:
+    """A cell's text alone."""
+    return cell if isinstance(cell, str) else "".join(text for text, _ in cell)
+
+
+def width(cell: Cell) -> int:
+    """Terminal columns that a cell takes."""
+    return cell_len(plain(cell))
+
+
+def fit(cell: Cell, columns: int, justify: str = "left") -> tuple[Span, ...]:
+    """A cell as exactly `columns` columns: padded, or cut with an ellipsis."""
+    parts = spans(cell)
+    space = columns - width(cell)
+    if space >= 0:
+        pad = ((" " * space, ""),) if space else ()
+        return (*pad, *parts) if justify == "right" else (*parts, *pad)
+    if columns <= 0:
+        return ()
+    kept: list[Span] = []
+    left = columns - 1
+    for text, tone in parts:
+        size = cell_len(text)
+        if size <= left:
+            kept.append((text, tone))
+            left -= size
+            continue
+        kept.append((set_cell_size(text, left) + glyphs().ellipsis, tone))
+        break
+    return tuple(kept)
+
+
+def join(cells: list[Cell], separator: str = "  ") -> tuple[Span, ...]:
+    """Cells behind each other, empty ones left out."""
+    joined: list[Span] = []
+    for cell in cells:
+        if not plain(cell):
+            continue
+        if joined:
+            joined.append((separator, ""))
+        joined.extend(spans(cell))
+    return tuple(joined)
+
+
+def content(cell: Cell) -> Content:
+    """A cell as Textual content."""
+    return Content.assemble(*((text, TONES.get(tone, "")) for text, tone in spans(cell)))

@@ -1,0 +1,1 @@
+"""Curves, sparklines and progress bars."""

@@ -1,0 +1,177 @@
+"""What there is to say about a run, as lines: its progress, losses and latest metrics. No widget."""
+
+from collections.abc import Mapping, Sequence
+
+from app.comparing.metric_sources import FILES
+from app.widgets.base import formats
+from app.widgets.base.glyphs import glyphs
+from app.widgets.base.state import long_state
+from app.widgets.base.styled_text import Cell, Span, clean, join, width
+from app.widgets.charts.bars import bar
+from db.views import EpochView, Number, ProgressView, RunDetail, RunView
+from engine.contracts.states import RunState
+from engine.logs.loss_names import loss_names
+
+_SPEAKS_FOR_ITSELF = (RunState.SUCCEEDED, RunState.STOPPED, RunState.DEPENDENCY_FAILED)
+METRICS = ("P", "R", "mAP@.5", "mAP@.5:.95")
+
+
+def epoch_count(run: RunView) -> str:
+    """`7/10`: the epoch at work counted from one, or how many there are of a run that has ended."""
+    total = run.epochs_total
+    if total is None and run.epochs_done is None:
+        return ""
+    done = run.epochs_done or 0
+    if run.state.is_live and run.progress is not None and run.progress.epoch is not None:
+        done = run.progress.epoch + 1 - _first_epoch(run)
+    return f"{done}/{total}" if total is not None else str(done)
+
+
+def fraction(run: RunView) -> float | None:
+    """How much of the whole run is done, None when it can't be told."""
+    inside = share(run.progress) if run.progress is not None else None
+    if not run.epochs_total:
+        return inside
+    whole = float(run.epochs_done or 0)
+    progress = run.progress
+    if progress is not None and progress.epoch is not None and progress.epoch - _first_epoch(run) >= whole:
+        whole = progress.epoch - _first_epoch(run) + (inside or 0.0 if progress.phase == "train" else 1.0)
+    return min(1.0, whole / run.epochs_total)
+
+
+def _first_epoch(run: RunView) -> int:
+    """What the bar counts epochs from: 1 where the last one has the number of all."""
+    last = run.progress.last_epoch if run.progress is not None else None
+    return int(last is not None and last == run.epochs_total)
+
+
+def share(progress: ProgressView) -> float | None:
+    """How full the bar is."""
+    return min(1.0, progress.done / progress.total) if progress.total > 0 else None
+
+
+def headline(run: RunView) -> Cell:
+    """Name, stage and state with its reason."""
+    stage = () if run.stage == run.name else ((run.stage, "muted"),)
+    attempt = ((f"attempt {run.attempt}", "muted"),) if run.attempt > 1 else ()
+    return join([((clean(run.name), "title"),), stage, long_state(run), attempt])
+
+
+def progress_line(run: RunView, columns: int) -> Cell:
+    """The bar inside the epoch with its rate and the time to go; for a run without one, when and how long it ran."""
+    progress = run.progress
+    if not run.state.is_live or progress is None:
+        return _time_line(run)
+    inside = share(progress) or 0.0
+    epoch = epoch_count(run)
+    head = f"{progress.phase} {epoch}" if epoch and progress.epoch is not None else progress.phase
+    tail = f"{inside * 100:3.0f}%  {progress.done}/{progress.total}"
+    parts = [tail, progress.rate, _left(progress), _eta(run)]
+    text = "  ".join(part for part in parts if part)
+    room = columns - len(head) - len(text) - 4
+    if room < 6:
+        text = "  ".join(part for part in (tail, _eta(run) or _left(progress)) if part)
+        room = columns - len(head) - len(text) - 4
+    return ((f"{head}  ", ""), *bar(inside, max(4, min(room, 60))), (f"  {text}", ""))
+
+
+def _left(progress: ProgressView) -> str:
+    return "" if progress.remaining_seconds is None else f"{formats.eta(progress.remaining_seconds)} left"
+
+
+def _eta(run: RunView) -> str:
+    return "" if run.eta_seconds is None else f"run ends in {formats.eta(run.eta_seconds)}"
+
+
+def _time_line(run: RunView) -> Cell:
+    parts: list[Cell] = []
+    count = epoch_count(run)
+    if count:
+        parts.append(f"{count} epochs")
+    if run.seconds is not None:
+        parts.append(((f"ran {formats.duration(run.seconds)}", ""),))
+    if run.source == "imported":
+        parts.append((("imported log", "muted"),))
+    elif run.ended_at is not None:
+        parts.append(((f"ended {formats.clock(run.ended_at)}", "muted"),))
+    return join(parts, f" {glyphs().dot} ")
+
+
+def loss_line(run: RunView, detail: RunDetail | None) -> Cell:
+    """The running losses of the bar; those of the last epoch when no bar is at work."""
+    values: dict[str, str] = {}
+    if run.state.is_live and run.progress is not None:
+        values = dict(run.progress.values)
+    elif detail is not None and detail.epochs:
+        values = {name: number.text for name, number in detail.epochs[-1].values.items()}
+    names = [*loss_names(values), *(["gpu_mem"] if "gpu_mem" in values else [])]
+    return join([((f"{name} ", "muted"), (clean(values[name]), "")) for name in names])
+
+
+def metric_line(run: RunView, detail: RunDetail | None, columns: int = 200) -> Cell:
+    """P, R and mAP: of the newest epoch and how they changed while the run is live, of the final evaluation later.
+
+    P and R go where there is no room, and before them where the numbers come from, which is said of a file of results.
+    """
+    if detail is None:
+        return ""
+    label, values, before = _latest(run, detail)
+    files = sorted({values[name].source for name in METRICS if name in values} & FILES)
+    origin: Cell = ((f"from {', '.join(files)}", "muted"),) if files else ""
+    line: Cell = ""
+    for names, end in ((METRICS, origin), (METRICS, ""), (METRICS[2:], "")):
+        line = join([((clean(label), "muted"),), *_metrics(names, values, before), end])
+        if width(line) <= columns:
+            break
+    return line if values else ""
+
+
+def _latest(run: RunView, detail: RunDetail) -> tuple[str, Mapping[str, Number], Mapping[str, Number]]:
+    """What speaks for the run now: a label, its values, and those that they are compared with."""
+    validated = [e for e in detail.epochs if "mAP@.5:.95" in e.values]
+    if detail.evaluations and not (run.state.is_live and validated):
+        last = detail.evaluations[-1]
+        return last.label or "final", last.values, {}
+    best = best_epoch(detail.epochs)
+    if not run.state.is_live and best is not None:
+        return f"best e{best.epoch}", best.values, {}
+    if not validated:
+        return "", {}, {}
+    return f"e{validated[-1].epoch}", validated[-1].values, validated[-2].values if len(validated) > 1 else {}
+
+
+def _metrics(names: Sequence[str], values: Mapping[str, Number], before: Mapping[str, Number]) -> list[Cell]:
+    cells: list[Cell] = []
+    for name in names:
+        if name not in values:
+            continue
+        spans: list[Span] = [(f"{name} ", "muted"), (formats.number(values[name]), "strong")]
+        change = _change(values[name], before.get(name)) if name.startswith("mAP") else ""
+        if change:
+            spans.append((f" {change}", "good" if change.startswith("+") else "bad"))
+        cells.append(tuple(spans))
+    return cells
+
+
+def _change(now: Number, before: Number | None) -> str:
+    if before is None or now.value is None or before.value is None or abs(now.value - before.value) < 5e-5:
+        return ""
+    return formats.points(now.value - before.value)
+
+
+def last_words(run: RunView, detail: RunDetail | None) -> Cell:
+    """The last line of the log of a run that went wrong, has ended nobody knows how, or is silent."""
+    is_asked = run.stalled or (not run.state.is_live and run.state not in _SPEAKS_FOR_ITSELF)
+    if not is_asked or run.source == "imported" or detail is None or not detail.log_tail:
+        return ""
+    return ((clean(detail.log_tail[-1]), "muted"),)
+
+
+def best_epoch(epochs: tuple[EpochView, ...]) -> EpochView | None:
+    """The epoch with the highest mAP@.5:.95, the first of equals."""
+    best, value = None, float("-inf")
+    for epoch in epochs:
+        number = epoch.values.get("mAP@.5:.95")
+        if number is not None and number.value is not None and number.value > value:
+            best, value = epoch, number.value
+    return best

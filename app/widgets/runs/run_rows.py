@@ -1,0 +1,198 @@
+"""The rows of the runs table: filtering, grouping, and the cells of each. No widget."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.widgets.base import formats
+from app.widgets.base.columns import Column
+from app.widgets.base.glyphs import glyphs
+from app.widgets.base.state import LOOKS, long_state, look, short_state
+from app.widgets.base.styled_text import Cell, Span, clean
+from app.widgets.base.styled_text import width as cell_width
+from app.widgets.charts.bars import bar, sparkline
+from app.widgets.run.run_text import epoch_count, fraction
+from db.views import RunView
+from engine.contracts.states import RunState
+
+NARROW: tuple[Column, ...] = (
+    Column("name", "  NAME", minimum=14, fills=True),
+    Column("state", "STATE", width=10),
+    Column("epoch", "  EPOCH", width=17),
+    Column("map", "mAP@.5:.95", width=11, justify="right"),
+    Column("trend", "TREND", minimum=8, fills=True, priority=3, is_luxury=True),
+    Column("eta", "ETA", width=7, justify="right", priority=2),
+    Column("age", "AGE", width=3, justify="right", priority=1),
+)
+"""Columns below 110 cells."""
+
+WIDE: tuple[Column, ...] = (
+    Column("name", "  NAME", minimum=18),
+    Column("stage", "STAGE", width=8),
+    Column("state", "STATE", minimum=20),
+    Column("epoch", "  EPOCH", width=22),
+    Column("map", "mAP@.5:.95", width=11, justify="right"),
+    Column("trend", "TREND", minimum=8, fills=True),
+    Column("eta", "ETA", width=8, justify="right"),
+    Column("age", "AGE", width=4, justify="right"),
+)
+
+LONGEST_NAME, LONGEST_STATE = 44, 44
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row: a run, or the head of a pipeline whose runs follow it."""
+
+    key: str
+    run: RunView | None
+    members: tuple[RunView, ...] = ()
+    """All runs of a pipeline, in order of its steps, for a head."""
+    folded: bool = False
+    indented: bool = False
+
+
+def matches(run: RunView, words: Sequence[str]) -> bool:
+    """Whether every word is found in the run's name, stage, state, pipeline or tags; `-word` must not be."""
+    state = (run.state.value, look(run).word)
+    text = " ".join((run.name, run.stage, *state, run.pipeline or "", run.group or "", *run.tags)).lower()
+    return all((word[1:] not in text) if word.startswith("-") and len(word) > 1 else word in text for word in words)
+
+
+def arrange(runs: Sequence[RunView], wanted: str, folded: Collection[str]) -> tuple[Entry, ...]:
+    """The rows, newest first; a pipeline's runs stay together, in the order of their launch.
+
+    Args:
+        wanted: the filter's text.
+        folded: groups whose runs are folded away.
+    """
+    words = wanted.lower().split()
+    groups: dict[str, list[RunView]] = {}
+    for run in runs:
+        groups.setdefault(run.group or f"run:{run.id}", []).append(run)
+    blocks = sorted(groups.items(), key=lambda item: max(formats.aware(r.created_at) for r in item[1]), reverse=True)
+    entries: list[Entry] = []
+    for group, members in blocks:
+        shown = [run for run in members if matches(run, words)]
+        if not shown:
+            continue
+        if group.startswith("run:"):
+            entries.append(Entry(shown[0].id, shown[0]))
+            continue
+        ordered = sorted(members, key=lambda run: (formats.aware(run.created_at), run.id))
+        is_folded = group in folded and not words
+        entries.append(Entry(f"group:{group}", None, tuple(ordered), folded=is_folded))
+        if not is_folded:
+            entries.extend(Entry(run.id, run, indented=True) for run in ordered if run in shown)
+    return tuple(entries)
+
+
+def natural_widths(entries: Sequence[Entry], wide: bool) -> dict[str, int]:
+    """How much room names and states want, without formatting any cell."""
+    names = [_name_width(entry) for entry in entries]
+    if not wide:
+        return {"name": min(LONGEST_NAME, max(names, default=0))}
+    states = [cell_width(long_state(entry.run)) for entry in entries if entry.run is not None and entry.run.reason]
+    return {
+        "name": min(LONGEST_NAME, max(names, default=0)),
+        "state": min(LONGEST_STATE, max(states, default=0)),
+    }
+
+
+def _name_width(entry: Entry) -> int:
+    if entry.run is None:
+        return len(entry.members[0].group or "") + 4
+    return (
+        len((entry.run.step if entry.indented and entry.run.step else None) or entry.run.name) + 2 + 2 * entry.indented
+    )
+
+
+def cells(
+    entry: Entry, columns: Sequence[Column], marked: Collection[str], now: datetime, trend: int = 8
+) -> list[Cell]:
+    """One row's cells.
+
+    Args:
+        trend: how much room the trend has.
+    """
+    wide = any(column.key == "stage" for column in columns)
+    if entry.run is not None:
+        by_key = _run_cells(entry, entry.run, marked, now, wide)
+        by_key["trend"] = ((sparkline(entry.run.map_curve, trend), "accent" if entry.run.state.is_live else "muted"),)
+    else:
+        by_key = _head_cells(entry, marked, now)
+    return [by_key.get(column.key, "") for column in columns]
+
+
+def _mark(is_marked: bool) -> Span:
+    return (f"{glyphs().marked} ", "accent") if is_marked else ("  ", "")
+
+
+def _run_cells(entry: Entry, run: RunView, marked: Collection[str], now: datetime, wide: bool) -> dict[str, Cell]:
+    indent = "  " if entry.indented else ""
+    name = run.step if entry.indented and run.step else run.name
+    return {
+        "name": (_mark(run.id in marked), (f"{indent}{clean(name)}", "")),
+        "stage": ((clean(run.stage), "muted"),),
+        "state": long_state(run) if wide else short_state(run),
+        "epoch": _epoch(run, 22 if wide else 17),
+        "map": _best(run),
+        "eta": formats.eta(run.eta_seconds) if run.state.is_live and run.eta_seconds is not None else "",
+        "age": ((formats.age(run.started_at or run.created_at, now), "muted"),),
+    }
+
+
+def _epoch(run: RunView, columns: int) -> Cell:
+    count = epoch_count(run)
+    if not run.state.is_live or run.state is RunState.QUEUED:
+        return ((count.rjust(7), "muted"),) if count else ""
+    if not count and run.progress is not None:
+        count = run.progress.phase[:9]
+    done = fraction(run)
+    head = count.rjust(7) if "/" in count else count.ljust(7)
+    if done is None:
+        return head
+    room = columns - len(head) - 6
+    return ((f"{head} ", ""), *bar(done, room), (f" {done * 100:3.0f}%", ""))
+
+
+def _best(run: RunView) -> Cell:
+    if run.best_map is None:
+        return ""
+    epoch = f" e{run.best_epoch}" if run.best_epoch is not None else ""
+    return ((formats.number(run.best_map), "strong"), (epoch.ljust(5) if epoch else " " * 5, "muted"))
+
+
+def group_state(members: Sequence[RunView]) -> tuple[Span, ...]:
+    """One state for a whole pipeline: what is at work, else what went wrong, else done."""
+    for state in (RunState.RUNNING, RunState.STARTING):
+        for run in members:
+            if run.state is state:
+                return short_state(run)
+    if all(run.state is RunState.SUCCEEDED for run in members):
+        return short_state(members[0])
+    wrong = [r for r in members if not r.state.is_live and r.state is not RunState.SUCCEEDED]
+    blocked_last = sorted(wrong, key=lambda r: r.state is RunState.DEPENDENCY_FAILED)
+    if blocked_last:
+        return short_state(blocked_last[0])
+    queued = LOOKS[RunState.QUEUED]
+    return ((f"{queued.sign} {queued.word}", queued.tone),)
+
+
+def _head_cells(entry: Entry, marked: Collection[str], now: datetime) -> dict[str, Cell]:
+    members, sign = entry.members, glyphs()
+    done = sum(run.state is RunState.SUCCEEDED for run in members)
+    title = clean(members[0].group or "pipeline")
+    last = next((run for run in reversed(members) if run.best_map is not None), None)
+    return {
+        "name": (
+            _mark(all(run.id in marked for run in members)),
+            (f"{sign.collapsed if entry.folded else sign.expanded} ", "muted"),
+            (title, "title"),
+        ),
+        "stage": (("pipeline", "muted"),),
+        "state": group_state(members),
+        "epoch": ((f"{done}/{len(members)}".rjust(7), "muted"), (" steps", "muted")),
+        "map": _best(last) if entry.folded and last is not None else "",
+        "age": ((formats.age(min(formats.aware(r.created_at) for r in members), now), "muted"),),
+    }

@@ -1,0 +1,34 @@
+"""Handing the runner what it needs to tell people of a run's end."""
+
+import json
+import os
+from pathlib import Path
+
+from app.workspace.settings import Notify, load_settings
+from engine.contracts.errors import YoloqatError
+
+
+def notify_file() -> str:
+    """Write the settings' `notify` where runners read it, and return the path; empty when nobody is to be told.
+
+    The runner knows no YAML. The file is the user's alone: a webhook's address is a secret.
+
+    Raises:
+        YoloqatError: the settings cannot be used, or the file cannot be written.
+    """
+    wanted = load_settings().notify
+    if wanted == Notify():
+        return ""
+    from platformdirs import user_state_path
+
+    path: Path = user_state_path("yoloqat") / "notify.json"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.name}.{os.getpid()}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(wanted.model_dump(), file)
+        temporary.replace(path)
+    except OSError as error:
+        raise YoloqatError(f"cannot write what is to be told of runs: {error.strerror}", where=str(path)) from error
+    return str(path)

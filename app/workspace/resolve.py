@@ -1,0 +1,62 @@
+"""Which workspace is used."""
+
+import os
+from pathlib import Path
+
+from app.launching.requeue import requeue
+from app.workspace.settings import load_settings, settings_path
+from engine.contracts.errors import YoloqatError
+from engine.contracts.run_folder import Workspace
+
+VARIABLE = "YOLOQAT_WORKSPACE"
+
+
+def resolve_workspace(option: str | None = None) -> Workspace:
+    """The workspace of `--workspace`, else of YOLOQAT_WORKSPACE, else of the settings, else one per user.
+
+    The folder is made when it isn't there. What waits in it without a runner is queued again.
+
+    Raises:
+        YoloqatError: it is no folder, or cannot be made or written.
+    """
+    workspace = _choose(option)
+    try:
+        workspace.runs.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise YoloqatError(
+            "the workspace is a file, not a folder",
+            where=f"{workspace.path} ({workspace.origin})",
+            hint="Choose a folder with --workspace.",
+        ) from None
+    except OSError as error:
+        raise _unusable(workspace, error.strerror or str(error)) from error
+    if not os.access(workspace.runs, os.W_OK | os.X_OK):
+        raise _unusable(workspace, "no permission to write")
+    requeue(workspace)
+    return workspace
+
+
+def _choose(option: str | None) -> Workspace:
+    if option:
+        return Workspace(_absolute(option), "from --workspace")
+    variable = os.environ.get(VARIABLE)
+    if variable:
+        return Workspace(_absolute(variable), f"from {VARIABLE}")
+    chosen = load_settings().workspace
+    if chosen is not None:
+        return Workspace(_absolute(str(chosen)), f"from {settings_path()}")
+    from platformdirs import user_data_path
+
+    return Workspace(user_data_path("yoloqat"), "the default")
+
+
+def _absolute(path: str) -> Path:
+    return Path(os.path.abspath(Path(path).expanduser()))
+
+
+def _unusable(workspace: Workspace, why: str) -> YoloqatError:
+    return YoloqatError(
+        f"the workspace cannot be used: {why}",
+        where=f"{workspace.path} ({workspace.origin})",
+        hint="Choose another folder with --workspace.",
+    )

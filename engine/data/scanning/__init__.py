@@ -1,0 +1,1 @@
+"""Finding and checking the images and label files of a split."""

@@ -1,0 +1,115 @@
+"""The label cache: what a scan found, in a file of plain arrays that is used only while nothing has changed."""
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from engine.data.scanning.labeled import LabeledImages
+
+SUFFIX = ".yoloqat.npz"
+VERSION = 1
+ARRAYS = ("sizes", "label_rows", "label_starts", "points", "point_starts")
+ABSENT = (-1, -1)
+
+
+@dataclass(frozen=True)
+class LabelCache:
+    """The cache file of a split, and what it must have been made from to be valid."""
+
+    path: Path
+    signature: str
+    """SHA-256 over path, size and modification time of every image and label file, and the number of classes."""
+    image_bytes: np.ndarray
+    """(n,) size of each image file; -1 where it is not there."""
+
+    @classmethod
+    def of(cls, source: Path, images: list[str], labels: list[str], nc: int) -> "LabelCache":
+        """The cache for these files, whether or not it exists yet."""
+        image_stats, label_stats = [_stat(p) for p in images], [_stat(p) for p in labels]
+        digest = hashlib.sha256(f"{VERSION} {nc}".encode())
+        for path, (size, modified) in zip([*images, *labels], [*image_stats, *label_stats], strict=True):
+            digest.update(f"{path}\0{size}\0{modified}\0".encode("utf-8", "surrogateescape"))
+        image_bytes = np.array([size for size, _ in image_stats], np.int64)
+        return cls(_path(source, labels[0]), digest.hexdigest(), image_bytes)
+
+    @property
+    def stem(self) -> str:
+        """The path without the suffix: the folder of labels, or the list file without its own suffix."""
+        return str(self.path)[: -len(SUFFIX)]
+
+    def read(self, images: list[str]) -> LabeledImages | None:
+        """What the scan found; None when there is no cache, files have changed since, or the cache is damaged."""
+        try:
+            with np.load(self.path, allow_pickle=False) as stored:
+                if str(stored["signature"]) != self.signature:
+                    return None
+                arrays = {name: stored[name] for name in ARRAYS}
+                counts, warnings = stored["counts"], [str(w) for w in stored["warnings"]]
+                if str(stored["content"]) != _content(arrays.values()):
+                    return None
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+        missing, empty = (int(c) for c in counts)
+        return LabeledImages(
+            images, file_bytes=self.image_bytes, missing=missing, empty=empty, warnings=warnings, **arrays
+        )
+
+    def write(self, found: LabeledImages) -> bool:
+        """Write atomically; False when the folder cannot be written to, which costs the next start a scan.
+
+        A folder without any write permission is left alone by the superuser too: whoever took it away meant it.
+        """
+        if not _has_write_permission(self.path.parent):
+            return False
+        arrays = {name: np.ascontiguousarray(getattr(found, name)) for name in ARRAYS}
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        try:
+            with temporary.open("wb") as file:
+                np.savez(
+                    file,
+                    signature=np.array(self.signature),
+                    content=np.array(_content(arrays.values())),
+                    counts=np.array([found.missing, found.empty]),
+                    warnings=np.array(found.warnings, dtype=np.str_),
+                    **arrays,
+                )
+            temporary.replace(self.path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            return False
+        return True
+
+
+def _path(source: Path, first_label: str) -> Path:
+    """Beside the list file, or beside the folder of the labels."""
+    if source.is_dir():
+        folder = Path(first_label).parent
+        return folder.with_name(folder.name + SUFFIX)
+    return source.with_name(source.stem + SUFFIX)
+
+
+def _has_write_permission(folder: Path) -> bool:
+    try:
+        return bool(folder.stat().st_mode & 0o222)
+    except OSError:
+        return False
+
+
+def _stat(path: str) -> tuple[int, int]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return ABSENT
+    return status.st_size, status.st_mtime_ns
+
+
+def _content(arrays: Iterable[np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()

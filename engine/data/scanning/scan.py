@@ -1,0 +1,125 @@
+"""Look at every image and label file of a split once, and remember what was found."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from engine.console.tqdm_bar import Bar
+from engine.contracts.errors import YoloqatError
+from engine.data.config import DataConfig
+from engine.data.scanning.label_cache import LabelCache
+from engine.data.scanning.labeled import LabeledImages, assemble
+from engine.data.scanning.labels import LabelRows, parse_labels
+from engine.data.scanning.listing import label_paths, list_images
+from engine.data.scanning.verify import image_size
+
+MISTAKES_TOLD = 10
+MISTAKES_COUNTED = 1000
+"""After so many the rest of the split is not looked at."""
+
+
+@dataclass
+class _Findings:
+    rows: list[LabelRows] = field(default_factory=list)
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+    missing: int = 0
+    empty: int = 0
+    corrupt: int = 0
+    mistakes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def text(self) -> str:
+        found = len(self.rows) - self.missing
+        return counts_text(found, self.missing, self.empty, self.corrupt)
+
+
+def counts_text(found: int, missing: int, empty: int, corrupt: int) -> str:
+    return f"{found} found, {missing} missing, {empty} empty, {corrupt} corrupted"
+
+
+def scan(config: DataConfig, split: str, *, single_cls: bool = False) -> LabeledImages:
+    """Check and read all labels of a split, from a cache beside them when nothing has changed since.
+
+    Shows the original's `Scanning …` bar. Duplicate rows are left out with a warning. Nothing else is left out: every
+    other mistake ends the scan.
+
+    Args:
+        config: the data set.
+        split: `train`, `val` or `test`.
+        single_cls: give every label class 0.
+
+    Raises:
+        YoloqatError: names file, line and mistake, up to ten at once.
+    """
+    images = list_images(config, split)
+    labels = label_paths(images)
+    cache = LabelCache.of(config.sources(split)[0], images, labels, config.nc)
+    result = cache.read(images)
+    if result is not None:
+        counts = counts_text(result.found, result.missing, result.empty, 0)
+        bar: Bar[str] = Bar(desc=f"{split}: Scanning '{cache.path}' images and labels... {counts}", total=len(images))
+        bar.update(len(images))
+        bar.close()
+    else:
+        findings = _look_at_all(images, labels, config.nc, f"{split}: Scanning '{cache.stem}' images and labels... ")
+        if findings.mistakes:
+            raise _error(config, split, findings)
+        result = assemble(images, np.array(findings.sizes, np.int32), cache.image_bytes, findings.rows)
+        result.missing, result.empty, result.warnings = findings.missing, findings.empty, findings.warnings
+        if cache.write(result):
+            print(f"{split}: New cache created: {cache.path}", flush=True)
+    for warning in result.warnings:
+        print(warning, flush=True)
+    if single_cls:
+        result.label_rows = result.label_rows.copy()
+        result.label_rows[:, 0] = 0
+    return result
+
+
+def _look_at_all(images: list[str], labels: list[str], nc: int, desc: str) -> _Findings:
+    findings = _Findings()
+    with Bar(desc="Scanning images", total=len(images)) as bar:
+        for image, label in zip(images, labels, strict=True):
+            _look_at(image, label, nc, findings)
+            bar.set_description(desc + findings.text())
+            bar.update()
+            if len(findings.mistakes) >= MISTAKES_COUNTED:
+                break
+    return findings
+
+
+def _look_at(image: str, label: str, nc: int, findings: _Findings) -> None:
+    mistakes = []
+    size = (0, 0)
+    rows = LabelRows(np.zeros((0, 5), np.float32))
+    try:
+        size = image_size(image)
+    except ValueError as error:
+        mistakes.append(f"{image}: {error}")
+    try:
+        with open(label, encoding="utf-8-sig") as file:
+            rows = parse_labels(file.read(), nc)
+        findings.empty += not len(rows.labels) and not rows.mistakes
+    except FileNotFoundError:
+        findings.missing += 1
+    except (OSError, UnicodeDecodeError) as error:
+        mistakes.append(f"{label}: the label file cannot be read: {error}")
+    mistakes += [f"{label}:{mistake}" for mistake in rows.mistakes]
+    if rows.duplicates:
+        findings.warnings.append(f"WARNING: {label}: {rows.duplicates} duplicate rows left out")
+    findings.corrupt += bool(mistakes)
+    findings.mistakes += mistakes
+    findings.rows.append(rows)
+    findings.sizes.append(size)
+
+
+def _error(config: DataConfig, split: str, findings: _Findings) -> YoloqatError:
+    count = len(findings.mistakes)
+    told = findings.mistakes[:MISTAKES_TOLD]
+    more = f"\n  … and {count - len(told)} more" if count > len(told) else ""
+    listed = "".join(f"\n  {mistake}" for mistake in told)
+    return YoloqatError(
+        f"{count} mistake{'s' if count > 1 else ''} in the images and labels of `{split}`:{listed}{more}",
+        where=str(config.path),
+        hint="Correct or remove these files, or correct `nc` and `names` in the YAML; then start again.",
+    )

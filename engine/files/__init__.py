@@ -1,0 +1,1 @@
+"""Atomic writes, safe opening and file systems. Standard library alone: the runner uses it."""

@@ -1,0 +1,1 @@
+"""One file per log dialect, and what several dialects share."""

@@ -1,0 +1,1 @@
+"""Bytes of a log → logical lines, numbers, progress bars and tokens."""

@@ -1,0 +1,1 @@
+"""Files that trainers write beside their logs: results, event files, options."""

@@ -1,0 +1,1 @@
+"""The pipeline language: YAML read, checked as a whole, and grids expanded."""

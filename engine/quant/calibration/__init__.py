@@ -1,0 +1,1 @@
+"""From histograms of activations to ranges: calibrators and the search over them."""

@@ -1,0 +1,1 @@
+"""Training a quantized model: distillation, learned ranges, NVIDIA's schedule."""

@@ -1,0 +1,1 @@
+"""Before a run starts: dependencies, leases, the GPU query and the scheduler."""

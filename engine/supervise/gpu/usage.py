@@ -1,0 +1,146 @@
+"""How hard the GPUs of a run work: a program that prints it as JSON, a line for each look, while somebody reads it.
+
+`python -I gpu_usage.py SECONDS MARK [GPU …]`: the GPUs with these indices, or without any those on which a process
+with this mark computes. The driver's library takes more memory than a whole runner, and a driver that hangs must hang
+nobody else: so the runner reads the lines of this process, which ends once its runner has gone.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+if __package__ in (None, ""):
+    sys.path.append(str(Path(__file__).resolve().parents[3]))
+
+from engine.runner.processes.children import mark_of
+from engine.supervise.gpu.inventory import NVML_VARIABLE, CannotAsk, ask_smi, by_nvml_module, mebibytes
+
+Reading = dict[str, Any]
+"""Of one GPU: `index`, `utilization_percent`, `memory_used_bytes`, `memory_bytes`, `power_watts`,
+`temperature_celsius`, and `run_memory_bytes`, of the run's own processes; None where the driver does not tell."""
+_SMI_FIELDS = "index,utilization.gpu,memory.used,memory.total,power.draw,temperature.gpu"
+
+
+def usage_command() -> list[str]:
+    """argv of this file as a program, without its arguments."""
+    return [sys.executable, "-I", str(Path(__file__).resolve())]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print a line every so many seconds; 1 when there is nothing that could be asked."""
+    seconds, mark, wanted = float(argv[0]), argv[1], list(argv[2:])
+    look = _by_nvml(mark, wanted) if os.environ.get(NVML_VARIABLE) != "0" else None
+    if look is None:
+        look = _by_smi(wanted)
+    runner, has_answered = os.getppid(), False
+    while os.getppid() == runner:
+        try:
+            print(json.dumps(look(), separators=(",", ":")), flush=True)
+            has_answered = True
+        except CannotAsk as error:
+            if not has_answered:
+                print(f"gpu usage: {error}", file=sys.stderr)
+                return 1
+            print("[]", flush=True)  # a driver that is slow to answer once
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains of it at its end
+            return 0
+        time.sleep(seconds)
+    return 0
+
+
+def _by_nvml(mark: str, wanted: Sequence[str]) -> Callable[[], list[Reading]] | None:
+    """None where there is no NVML module, or no driver that it can talk to."""
+    nvml = by_nvml_module()
+    if nvml is None:
+        return None
+    handles = [(str(index), nvml.nvmlDeviceGetHandleByIndex(index)) for index in range(nvml.nvmlDeviceGetCount())]
+    marks: dict[int, bool] = {}
+
+    def look() -> list[Reading]:
+        readings = []
+        for index, handle in handles:
+            if wanted and index not in wanted:
+                continue
+            ours = _memory_of_ours(nvml, handle, mark, marks)
+            if wanted or ours is not None:
+                readings.append(_read(nvml, index, handle, ours))
+        return readings
+
+    return look
+
+
+def _memory_of_ours(nvml: Any, handle: Any, mark: str, marks: dict[int, bool]) -> int | None:
+    """Bytes that processes with the mark have on a GPU; None where none of them is there."""
+    found = None
+    for process in _told(nvml, lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle)) or ():
+        pid = int(process.pid)
+        if pid not in marks:
+            marks[pid] = mark_of(pid) == mark
+        if marks[pid]:
+            found = (found or 0) + int(process.usedGpuMemory or 0)
+    return found
+
+
+def _read(nvml: Any, index: str, handle: Any, ours: int | None) -> Reading:
+    memory = _told(nvml, lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
+    power = _told(nvml, lambda: nvml.nvmlDeviceGetPowerUsage(handle))
+    return {
+        "index": index,
+        "utilization_percent": _told(nvml, lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu),
+        "memory_used_bytes": None if memory is None else int(memory.used),
+        "memory_bytes": None if memory is None else int(memory.total),
+        "power_watts": None if power is None else round(power / 1000, 1),
+        "temperature_celsius": _told(nvml, lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)),
+        "run_memory_bytes": ours,
+    }
+
+
+def _told(nvml: Any, ask: Callable[[], Any]) -> Any:
+    """What the driver says; None where this GPU does not tell it."""
+    try:
+        return ask()
+    except nvml.NVMLError:
+        return None
+
+
+def _by_smi(wanted: Sequence[str]) -> Callable[[], list[Reading]]:
+    """nvidia-smi tells nothing of marks: without indices there is nothing to look at."""
+
+    def look() -> list[Reading]:
+        if not wanted:
+            raise CannotAsk("which GPUs a run uses is known by NVML alone (nvidia-ml-py)")
+        rows = ask_smi(f"--query-gpu={_SMI_FIELDS}", 6)
+        return [_of_smi(row) for row in rows if row[0] in wanted]
+
+    return look
+
+
+def _of_smi(row: Sequence[str]) -> Reading:
+    index, utilization, used, total, power, temperature = row
+    return {
+        "index": index,
+        "utilization_percent": _number(utilization),
+        "memory_used_bytes": mebibytes(used) if used.isdigit() else None,
+        "memory_bytes": mebibytes(total) if total.isdigit() else None,
+        "power_watts": _number(power),
+        "temperature_celsius": _number(temperature),
+        "run_memory_bytes": None,
+    }
+
+
+def _number(text: str) -> float | None:
+    """None for `[N/A]`."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return int(number) if number.is_integer() else number
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,211 @@
+"""What is known of an attempt: the files in its folder, and which of its processes are there."""
+
+import fcntl
+import json
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from engine.contracts.attempt_records import (
+    LaunchRecord,
+    ProcessIdentity,
+    ProcessRecord,
+    SlurmRecord,
+    StoppingRecord,
+    WaitingRecord,
+)
+from engine.contracts.outcome import Outcome
+from engine.contracts.run_folder import AttemptFolder, RunFolder
+from engine.runner.processes.identity import ALIVE, ELSEWHERE, GONE, Identity, boot_id, presence
+from engine.supervise.console_tail import LogEnding, read_ending
+from engine.supervise.slurm.observe import Observed, observe
+
+_SAMPLE_BYTES = 8192
+_SAMPLED_SECONDS = 60.0
+"""Without a sample for so long, its runner has gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """How long the console has been silent, how long it usually is, and was at most, in seconds."""
+
+    seconds: float
+    usual: float | None = None
+    longest: float = 0.0
+    """The longest that it has come back from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that a state is decided from. `runner` and `stage` are None where no such process was ever recorded."""
+
+    outcome: Outcome | None = None
+    process: ProcessRecord | None = None
+    launch: LaunchRecord | None = None
+    runner: str | None = None
+    """`alive`, `gone` or `rebooted` (gone, and the machine has restarted since)."""
+    stage: str | None = None
+    launcher: str | None = None
+    age_seconds: float = 0.0
+    """Since the launch; looked at only where no runner has told who it is."""
+    waiting: str | None = None
+    stop_asked: bool = False
+    stopping: StoppingRecord | None = None
+    asked_after_epoch: bool = False
+    """Somebody asked for the end after an epoch."""
+    pause_asked: bool = False
+    """Somebody asked for the end at a checkpoint, and that it be queued again."""
+    finished: bool = False
+    """One of our stages has left its `result.json`, which it writes last."""
+    missing: tuple[str, ...] = ()
+    """Promised artifacts that are not there; looked at only where no outcome tells."""
+    ending: LogEnding | None = None
+    """How the log ends; looked at only where it matters."""
+    silence: Silence | None = None
+    where: str = ""
+    """The job of a cluster and its node."""
+    host: str | None = None
+    """The other machine or container, for a run whose processes cannot be seen from here."""
+
+
+def gather(folder: RunFolder, attempt: AttemptFolder) -> Evidence:
+    """Collect the evidence of an attempt. Reads a few small files; never looks through the process table."""
+    job = SlurmRecord.read(attempt.slurm)
+    if job is not None:
+        return _of_a_job(folder, attempt, observe(folder, attempt, job))
+    outcome = Outcome.read(attempt.outcome)
+    if outcome is not None:
+        return _of_an_outcome(folder, attempt, outcome)
+    process = ProcessRecord.read(attempt.process)
+    runner = _presence(process.runner, attempt) if process else None
+    stage = _presence(process.stage, attempt) if process and process.stage else None
+    if ALIVE in (runner, stage):
+        return _of_the_living(folder, attempt, process, runner, stage)
+    # Both may have gone, and written the outcome, between the first look and the second.
+    outcome = Outcome.read(attempt.outcome)
+    if outcome is not None:
+        return gather(folder, attempt)
+    launch = LaunchRecord.read(attempt.launch)
+    expected = not attempt.process.exists()  # a damaged record is not one that is still to come
+    promised = launch.artifacts.values() if launch else ()
+    return Evidence(
+        process=process,
+        launch=launch,
+        runner=runner,
+        stage=stage,
+        launcher=_presence(launch.launcher, attempt) if launch and launch.launcher and expected else None,
+        age_seconds=_age(attempt.launch) if expected else 0.0,
+        stop_asked=attempt.stop_request.exists(),
+        finished=folder.result.exists(),
+        missing=tuple(sorted(path for path in promised if not (folder.path / path).is_file())),
+        ending=read_ending(attempt.console),
+        host=_other_host(process),
+    )
+
+
+def _of_an_outcome(folder: RunFolder, attempt: AttemptFolder, outcome: Outcome) -> Evidence:
+    if outcome.exit_code == 0 or outcome.stop_requested:
+        return Evidence(outcome=outcome, finished=folder.result.exists())
+    asked = folder.stop_after_epoch.exists()
+    return Evidence(outcome=outcome, ending=read_ending(attempt.console), asked_after_epoch=asked)
+
+
+def _of_a_job(folder: RunFolder, attempt: AttemptFolder, job: Observed) -> Evidence:
+    """Slurm tells whether it lives: the processes are on a node, where they cannot be seen from here."""
+    if job.outcome is not None:
+        return _of_an_outcome(folder, attempt, job.outcome)
+    process = None if job.waiting or job.put_back else ProcessRecord.read(attempt.process)
+    stage = ALIVE if process and process.stage else None
+    evidence = _of_the_living(folder, attempt, process, ALIVE, stage)
+    # The signals of the time before it was put back are over.
+    stopping = None if job.waiting or job.put_back else evidence.stopping
+    return replace(evidence, waiting=job.waiting or evidence.waiting, where=job.where, stopping=stopping)
+
+
+def _of_the_living(
+    folder: RunFolder, attempt: AttemptFolder, process: ProcessRecord | None, runner: str | None, stage: str | None
+) -> Evidence:
+    waiting = WaitingRecord.read(attempt.waiting) if stage is None else None
+    seen = process.runner if process else None
+    return Evidence(
+        process=process,
+        runner=runner,
+        stage=stage,
+        waiting=waiting.reason if waiting else None,
+        stop_asked=attempt.stop_request.exists(),
+        stopping=StoppingRecord.read(attempt.stopping),
+        asked_after_epoch=folder.stop_after_epoch.exists(),
+        pause_asked=attempt.pause.exists(),
+        silence=measure_silence(attempt) if stage == ALIVE else None,
+        host=seen.host if seen and presence(identity_of(seen)) == ELSEWHERE else None,
+    )
+
+
+def _other_host(process: ProcessRecord | None) -> str | None:
+    """The machine that it was on, unless it was this one: by its name or, for another container on it, by its boot."""
+    seen = process.runner if process else None
+    if seen is None or seen.host == os.uname().nodename or seen.boot_id == boot_id():
+        return None
+    return seen.host
+
+
+def _presence(record: ProcessIdentity, attempt: AttemptFolder) -> str:
+    found = presence(identity_of(record))
+    if found != ELSEWHERE:
+        return found
+    # Its pid means nothing here, but the lock that runner and stage hold is seen wherever the file is.
+    return GONE if _is_unlocked(attempt.launch) else ALIVE
+
+
+def _is_unlocked(path: Path) -> bool:
+    """True when certainly nobody holds the lock; False also where locks are not told."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return not path.exists()
+    return True
+
+
+def measure_silence(attempt: AttemptFolder) -> Silence:
+    """By the runner's last sample, which knows no wall clock; by the log's time stamp where no runner samples.
+
+    The time stamp is the wall clock's, which may jump: silence is never taken for longer than since that last sample,
+    and the rhythm stays the one that the runner saw.
+    """
+    sample = _last_sample(attempt.system)
+    age = time.monotonic() - sample[0] if sample is not None else -1.0
+    if sample is None or age < 0:  # of another machine, or of before a restart
+        return Silence(_age(attempt.console))
+    silent = sample[1] + age
+    if age >= _SAMPLED_SECONDS:
+        silent = min(silent, _age(attempt.console))
+    return Silence(silent, sample[2], sample[3])
+
+
+def _age(path: Path) -> float:
+    """Seconds since a file was written; 0 when it is not there."""
+    try:
+        return max(time.time() - path.stat().st_mtime, 0.0)
+    except OSError:
+        return 0.0
+
+
+def _last_sample(path: Path) -> tuple[float, float, float | None, float] | None:
+    """Monotonic time, silence, usual and longest silence of the newest line."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - _SAMPLE_BYTES, 0))
+            lines = file.read(_SAMPLE_BYTES).splitlines()
+        line = json.loads(lines[-1])
+        usual = line["rhythm_seconds"]
+        longest = float(line.get("longest_seconds") or 0.0)  # absent in samples of an earlier version
+        return float(line["monotonic"]), float(line["silent_seconds"]), None if usual is None else float(usual), longest
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def identity_of(record: ProcessIdentity) -> Identity:
+    """The same identity as the runner's code takes it."""
+    return Identity(record.pid, record.start_time, record.boot_id, record.host, record.pid_namespace)
