@@ -32,9 +32,9 @@ class Backend:
         Raises:
             YoloqatError: the workspace cannot be used.
         """
-        from app.workspace.resolve import resolve_workspace
+        from app.workspace.open import open_workspace
 
-        return cls(resolve_workspace(option))
+        return cls(open_workspace(option))
 
     @property
     def path(self) -> Path:

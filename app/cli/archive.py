@@ -14,10 +14,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """Take runs out of the list; nothing of them is touched."""
     from app.runs.annotations import archive_run
-    from app.workspace.resolve import resolve_workspace
+    from app.workspace.open import open_workspace
     from app.workspace.run_names import find_ids, read_name
 
-    workspace = resolve_workspace(arguments.workspace)
+    workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     for run_id in dict.fromkeys(i for reference in arguments.references for i in find_ids(workspace, reference)):
         archive_run(workspace, run_id, not arguments.undo)

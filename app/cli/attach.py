@@ -15,9 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """Find the log of a process, and make a live run of it; the run ends when the process does."""
     from app.importing.watch import attach
-    from app.workspace.resolve import resolve_workspace
+    from app.workspace.open import open_workspace
 
-    workspace = resolve_workspace(arguments.workspace)
+    workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     watched = attach(workspace, arguments.pid, name=arguments.name)
     return show_watched(workspace, watched, once=arguments.once, as_json=arguments.json)

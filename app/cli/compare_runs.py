@@ -30,10 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """Print runs side by side, and the chain that they form."""
     from app.runs.reader import get_detail
-    from app.workspace.resolve import resolve_workspace
+    from app.workspace.open import open_workspace
     from app.workspace.run_names import find_id, find_ids
 
-    workspace = resolve_workspace(arguments.workspace)
+    workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     found = [run_id for reference in arguments.references for run_id in find_ids(workspace, reference)]
     ids = list(dict.fromkeys(found))

@@ -13,10 +13,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """Move runs into the trash."""
     from app.runs.trash import delete_runs
-    from app.workspace.resolve import resolve_workspace
+    from app.workspace.open import open_workspace
     from app.workspace.run_names import find_ids
 
-    workspace = resolve_workspace(arguments.workspace)
+    workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     ids = [run_id for reference in arguments.references for run_id in find_ids(workspace, reference)]
     for run in delete_runs(workspace, list(dict.fromkeys(ids))):

@@ -3,7 +3,7 @@
 import argparse
 
 from app.cli.output import say, say_workspace
-from app.cli.run import index
+from app.cli.run import follow_up
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,12 +13,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """Run the demo and print its table. Ends with 0 only when every step has succeeded."""
     from app.backend.demo import launch_demo
-    from app.workspace.resolve import resolve_workspace
+    from app.workspace.open import open_workspace
 
-    workspace = resolve_workspace(arguments.workspace)
+    workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     specs = launch_demo(workspace)
-    index(workspace)
+    follow_up(workspace)
     say(f"{specs[0].group}: {' → '.join(spec.step or spec.name for spec in specs)}; Ctrl-C detaches")
 
     from app.cli.follow_group import follow_group

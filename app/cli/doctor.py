@@ -16,9 +16,9 @@ def call(arguments: argparse.Namespace) -> int:
     """Print what was found; exit code 1 where something would kill runs or lose data."""
     from app.doctor.examine import examine
     from app.doctor.finding import Level
-    from app.workspace.resolve import resolve_workspace
+    from app.workspace.open import open_workspace
 
-    workspace = resolve_workspace(arguments.workspace)
+    workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     findings = list(examine(workspace))
     if arguments.json:

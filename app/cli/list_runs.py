@@ -22,9 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """List the runs, newest first; the runs of a pipeline stay together, in the order of its steps."""
     from app.runs.reader import list_runs, log_tails
-    from app.workspace.resolve import resolve_workspace
+    from app.workspace.open import open_workspace
 
-    workspace = resolve_workspace(arguments.workspace)
+    workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     runs = in_groups(list_runs(workspace, archived=arguments.all))
     if arguments.json:

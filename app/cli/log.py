@@ -21,10 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """Print the end of a log."""
     from app.following.log_tail import find_attempt, tail, tail_bytes
-    from app.workspace.resolve import resolve_workspace
+    from app.workspace.open import open_workspace
     from app.workspace.run_names import find_id, read_name
 
-    workspace = resolve_workspace(arguments.workspace)
+    workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     folder = workspace.run(find_id(workspace, arguments.reference))
     attempt = find_attempt(workspace, folder.id, arguments.attempt)

@@ -14,9 +14,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """Write or print a run's note."""
     from app.runs.annotations import note_run, read_note
-    from app.workspace.resolve import resolve_workspace
+    from app.workspace.open import open_workspace
 
-    workspace = resolve_workspace(arguments.workspace)
+    workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     if arguments.text is not None:
         note_run(workspace, arguments.reference, arguments.text)

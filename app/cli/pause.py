@@ -13,10 +13,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """Ask for an end at a checkpoint and a place in the queue after it; returns at once."""
     from app.launching.stop import pause_run
-    from app.workspace.resolve import resolve_workspace
+    from app.workspace.open import open_workspace
     from app.workspace.run_names import find_id, read_name
 
-    workspace = resolve_workspace(arguments.workspace)
+    workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     run_id = find_id(workspace, arguments.reference)
     name = read_name(workspace.run(run_id)).name

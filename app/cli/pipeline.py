@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from app.cli.executor import add_slurm, chosen_executor
 from app.cli.output import say, say_workspace, table
-from app.cli.run import index
+from app.cli.run import follow_up
 from engine.contracts.errors import YoloqatError
 from engine.contracts.spec import RunSpec
 
@@ -26,13 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """Launch all steps of a pipeline; each one's runner waits for the steps that it needs."""
     from app.launching.pipelines import launch_pipeline, load_pipeline, plan_pipeline
-    from app.workspace.resolve import resolve_workspace
+    from app.workspace.open import open_workspace
     from engine.supervise.slurm.script import resource_flags
 
     pipeline = load_pipeline(arguments.pipeline)
     overrides = dict(_assignment(text) for text in arguments.settings)
     executor, slurm = chosen_executor(arguments)
-    workspace = resolve_workspace(arguments.workspace)
+    workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     if arguments.dry_run:
         planned = plan_pipeline(workspace, pipeline, overrides, name=arguments.name, executor=executor, slurm=slurm)
@@ -42,7 +42,7 @@ def call(arguments: argparse.Namespace) -> int:
             print(f"# {spec.name}{waits}\n{submitted}{shlex.join(spec.command)}")
         return 0
     specs = launch_pipeline(workspace, pipeline, overrides, name=arguments.name, executor=executor, slurm=slurm)
-    index(workspace)
+    follow_up(workspace)
     print(_launched(specs), flush=True)
     if arguments.follow:
         from app.cli.follow_group import follow_group

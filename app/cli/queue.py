@@ -16,10 +16,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """List what waits, first in line first, and who has a GPU or the CPU lane."""
     from app.launching.queue import leases_here, queued_runs
-    from app.workspace.resolve import resolve_workspace
+    from app.launching.requeue import requeue
+    from app.workspace.open import open_workspace
 
-    workspace = resolve_workspace(arguments.workspace)
+    workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
+    requeue(workspace)
     runs, leases = queued_runs(workspace), leases_here()
     if arguments.json:
         print_json({"schema": 1, "workspace": workspace.path, "queue": runs, "leases": leases})

@@ -13,9 +13,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """Keep what waits from starting."""
     from app.launching.queue import hold_runs
-    from app.workspace.resolve import resolve_workspace
+    from app.workspace.open import open_workspace
 
-    workspace = resolve_workspace(arguments.workspace)
+    workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     for name in hold_runs(workspace, arguments.reference):
         print(f"{name}: held; `yoloqat release {name}` lets it go")

@@ -17,9 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """Change the order of what waits."""
     from app.launching.queue import move_runs
-    from app.workspace.resolve import resolve_workspace
+    from app.workspace.open import open_workspace
 
-    workspace = resolve_workspace(arguments.workspace)
+    workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     names = move_runs(workspace, arguments.reference, before=arguments.before, last=arguments.last)
     print("\n".join(f"{number} {name}" for number, name in enumerate(names, 1)))

@@ -13,9 +13,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """Rebuild the database from the run folders."""
     from app.indexing.service import reindex
-    from app.workspace.resolve import resolve_workspace
+    from app.workspace.open import open_workspace
 
-    workspace = resolve_workspace(arguments.workspace)
+    workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     report = reindex(workspace)
     print(f"{report.runs} runs, {report.epochs} epochs, {report.evaluations} evaluations in {duration(report.seconds)}")

@@ -16,11 +16,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Start the next attempt, detached; returns at once."""
+    from app.launching.requeue import requeue
     from app.launching.resume import resume_group
-    from app.workspace.resolve import resolve_workspace
+    from app.workspace.open import open_workspace
 
-    workspace = resolve_workspace(arguments.workspace)
+    workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
+    requeue(workspace)
     resumed = resume_group(workspace, arguments.reference, anew=arguments.anew)
     if arguments.json:
         print_json({"schema": 1, "runs": resumed})

@@ -37,7 +37,7 @@ def call(arguments: argparse.Namespace) -> int:
     """Launch any command."""
     from app.cli.follow import follow_run
     from app.launching.launch import launch_command
-    from app.workspace.resolve import resolve_workspace
+    from app.workspace.open import open_workspace
     from engine.supervise.resources import asked_resources
 
     if not arguments.rest:
@@ -54,7 +54,7 @@ def call(arguments: argparse.Namespace) -> int:
     resources = asked_resources(
         gpu=arguments.gpu, gpus=arguments.gpus, memory_gb=arguments.gpu_memory, cpu_lane=arguments.cpu_lane
     )
-    workspace = resolve_workspace(arguments.workspace)
+    workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     cwd = Path(arguments.cwd).expanduser() if arguments.cwd else None
     spec = launch_command(
@@ -67,7 +67,7 @@ def call(arguments: argparse.Namespace) -> int:
         slurm=slurm,
         torchrun=arguments.torchrun,
     )
-    index(workspace)
+    follow_up(workspace)
     if arguments.follow:
         say(f"{spec.name} is run {spec.id}; Ctrl-C detaches")
         return follow_run(workspace, spec.id, spec.name)
@@ -102,10 +102,15 @@ def tell_launched(spec: RunSpec) -> None:
     say(f"launched; `yoloqat log -f {spec.name}` follows it, `yoloqat stop {spec.name}` stops it")
 
 
-def index(workspace: Workspace) -> None:
-    """See to it that the log is read into the database. The run doesn't depend on it, so a failure is only told."""
-    from app.indexing.service import ensure_indexer
+def follow_up(workspace: Workspace) -> None:
+    """Start what a launch starts beside its run: runners of queued runs that lost theirs, and the indexer.
 
+    The run depends on neither, so a failure is only reported.
+    """
+    from app.indexing.service import ensure_indexer
+    from app.launching.requeue import requeue
+
+    requeue(workspace)
     try:
         ensure_indexer(workspace)
     except YoloqatError as error:

@@ -5,7 +5,7 @@ import argparse
 from app.cli import yolov7_flags
 from app.cli.executor import add_slurm, asked_of_slurm
 from app.cli.output import say, say_workspace
-from app.cli.run import add_priority, index, tell_launched
+from app.cli.run import add_priority, follow_up, tell_launched
 from engine.contracts.options.arguments import add_arguments as add_options
 from engine.contracts.options.arguments import from_namespace
 from engine.contracts.stages import STAGES
@@ -26,15 +26,15 @@ def call(stage: str, arguments: argparse.Namespace) -> int:
     """Launch a stage; unless detached, show its console and return its exit code."""
     from app.cli.follow import follow_run
     from app.launching.launch import launch_stage
-    from app.workspace.resolve import resolve_workspace
+    from app.workspace.open import open_workspace
 
     options = from_namespace(STAGES[stage].options, arguments)
-    workspace = resolve_workspace(arguments.workspace)
+    workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     yolov7_flags.say_passed_over(stage, arguments)
     slurm = asked_of_slurm(arguments)
     spec = launch_stage(workspace, stage, options, name=arguments.name, priority=arguments.priority, slurm=slurm)
-    index(workspace)
+    follow_up(workspace)
     if arguments.detach:
         tell_launched(spec)
         return 0

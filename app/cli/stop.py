@@ -17,10 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Ask for the end of a run; its runner does the stopping, and this returns at once."""
-    from app.workspace.resolve import resolve_workspace
+    from app.workspace.open import open_workspace
     from app.workspace.run_names import find_ids
 
-    workspace = resolve_workspace(arguments.workspace)
+    workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     # Children first: one that waits would else end as `dependency failed`, and nobody asked for that.
     ids = find_ids(workspace, arguments.reference)

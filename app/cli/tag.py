@@ -15,9 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """Add and remove tags, and print those that there are."""
     from app.runs.annotations import tag_run
-    from app.workspace.resolve import resolve_workspace
+    from app.workspace.open import open_workspace
 
-    workspace = resolve_workspace(arguments.workspace)
+    workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     print(" ".join(tag_run(workspace, arguments.reference, arguments.tags, arguments.delete)) or "no tags")
     return 0

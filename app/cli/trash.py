@@ -13,9 +13,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """List the deleted runs, or delete them for good."""
     from app.runs.trash import empty_trash, trashed
-    from app.workspace.resolve import resolve_workspace
+    from app.workspace.open import open_workspace
 
-    workspace = resolve_workspace(arguments.workspace)
+    workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     if arguments.empty:
         count = empty_trash(workspace)

@@ -27,9 +27,9 @@ def add_watching(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """Make a live run of a log, and print the log until its end or Ctrl-C. The run is followed without this, too."""
     from app.importing.watch import watch_log
-    from app.workspace.resolve import resolve_workspace
+    from app.workspace.open import open_workspace
 
-    workspace = resolve_workspace(arguments.workspace)
+    workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     watched = watch_log(workspace, Path(arguments.path), name=arguments.name)
     return show_watched(workspace, watched, once=arguments.once, as_json=arguments.json)

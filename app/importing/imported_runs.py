@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from app.discovery.group_files import EVENT_FILE, LOG, RESULTS, FoundRun, Piece
+from app.discovery.source_files import measure, record_weights
 from engine.contracts.errors import YoloqatError
 from engine.contracts.imported import BESIDE, ImportRecord, SourceFile, storable
 from engine.contracts.run_folder import RunFolder, Workspace
@@ -119,19 +120,8 @@ def _source_files(run: FoundRun, before: ImportRecord) -> list[SourceFile]:
     files = [_source(piece, piece.role, attempt) for attempt, piece in enumerate(run.consoles, 1)]
     if run.results is not None and run.results not in run.consoles:
         files.append(_source(run.results, BESIDE, len(run.consoles)))
-    files += [_measured(path, "options", before) for path in run.option_files]
+    files += [measure(path, "options", before) for path in run.option_files]
     return files + record_weights(run, before)
-
-
-def record_weights(run: FoundRun, before: ImportRecord) -> list[SourceFile]:
-    """The weights by their content; those that cannot be read are left out."""
-    found = []
-    for role, path in run.weights:
-        try:
-            found.append(_measured(path, role, before))
-        except YoloqatError:
-            continue
-    return found
 
 
 def write_new(workspace: Workspace, run_id: str, name: str, run: FoundRun, record: ImportRecord) -> None:
@@ -246,18 +236,3 @@ def _source(piece: Piece, role: str, attempt: int) -> SourceFile:
         attempt=attempt,
         begins=piece.part.begins,
     )
-
-
-def _measured(path: Path, role: str, before: ImportRecord) -> SourceFile:
-    """A file by its content, which is read only where its size or time are new."""
-    try:
-        status = path.stat()
-        shown = storable(path.absolute())
-        for file in before.files:
-            if (file.path, file.role, file.size, file.modified_ns) == (shown, role, status.st_size, status.st_mtime_ns):
-                return file
-        with path.open("rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    except OSError as error:
-        raise YoloqatError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
-    return SourceFile(path=shown, role=role, size=status.st_size, sha256=digest, modified_ns=status.st_mtime_ns)

@@ -6,8 +6,8 @@ from pathlib import Path
 from app.discovery.discover import RunDir, run_dir
 from app.discovery.group_files import FoundRun, bases_of, told_run_dir
 from app.discovery.read_log import LogPart
+from app.discovery.source_files import record_weights
 from app.discovery.trainer_options import take_options
-from app.importing.imported_runs import record_weights
 from engine.contracts.imported import ImportRecord, SourceFile, storable
 from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.contracts.spec import RunSpec

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.console.training_lines import say
+from engine.console.say import say
 from engine.contracts.events import emit
 from engine.contracts.result import EvaluationResult
 from engine.data.config import DataConfig

@@ -9,13 +9,14 @@ import onnx
 import torch
 from torch import Tensor
 
-from engine.console.training_lines import say
+from engine.console.say import say
 from engine.contracts.errors import YoloqatError
 from engine.contracts.events import emit
 from engine.contracts.options.export import ExportOptions
 from engine.contracts.result import EvaluationResult, StageResult
 from engine.data.config import DataConfig, load_data_config
 from engine.data.loader import val_loader
+from engine.data.network_input import to_network
 from engine.evaluate.final import final_evaluation
 from engine.evaluate.onnx_outputs import NmsSettings
 from engine.evaluate.predictors import OnnxPredictor
@@ -31,7 +32,6 @@ from engine.quant.calibration.calibrate import round_biases
 from engine.quant.quantizer import quantized_convolutions
 from engine.quant.state import restore_model
 from engine.stages.session import Session
-from engine.train.epoch import to_network
 
 COMPARED_IMAGES = 5
 """One alone and a batch of four."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from engine.console.training_lines import say
+from engine.console.say import say
 from engine.contracts.errors import YoloqatError
 from engine.contracts.events import emit
 from engine.contracts.options.int8 import Int8Options

@@ -7,14 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.console.say import say
 from engine.console.tqdm_bar import Bar
-from engine.console.training_lines import say
 from engine.contracts.errors import YoloqatError
 from engine.contracts.events import emit
 from engine.contracts.options.ptq import PtqOptions
 from engine.contracts.result import EvaluationResult, StageResult
 from engine.data.config import DataConfig, load_data_config
 from engine.data.loader import BatchLoader, val_loader
+from engine.data.network_input import to_network
 from engine.evaluate.final import final_evaluation, fuse_and_say
 from engine.evaluate.predictors import TorchPredictor
 from engine.models.checkpoint import Checkpoint, load_checkpoint, model_from_checkpoint, save_checkpoint
@@ -27,7 +28,6 @@ from engine.quant.proxy import HeadError
 from engine.quant.state import QuantSpec, quantize_model, quantized_checkpoint
 from engine.quant.widths import Width
 from engine.stages.session import Session
-from engine.train.epoch import to_network
 
 ROWS_IN_EVENT = 200
 """The event's table is a log line; `result.json` has every quantizer."""

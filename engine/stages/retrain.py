@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.console.training_lines import say
+from engine.console.say import say
 from engine.contracts.errors import YoloqatError
 from engine.contracts.options.retrain import RetrainOptions
 from engine.contracts.result import EvaluationResult, StageResult

@@ -7,13 +7,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine.console.training_lines import say
+from engine.console.say import say
 from engine.contracts.errors import YoloqatError
 from engine.contracts.events import emit
 from engine.contracts.options.sensitivity import SensitivityOptions
 from engine.contracts.result import StageResult
 from engine.data.config import DataConfig, load_data_config
 from engine.data.loader import val_loader
+from engine.data.network_input import to_network
 from engine.evaluate.predictors import TorchPredictor
 from engine.evaluate.validate import validate
 from engine.models.checkpoint import load_checkpoint
@@ -23,7 +24,6 @@ from engine.quant.quantizer import set_quantization
 from engine.quant.sensitivity import Plan, Sensitivity, measure_by_score, measure_sensitivity, multiply_adds, plan_float
 from engine.quant.state import QuantSpec, load_quantized
 from engine.stages.session import Session
-from engine.train.epoch import to_network
 
 SHOWN = 20
 ROWS_IN_EVENT = 200

@@ -9,11 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from engine.console.say import say
 from engine.console.tqdm_bar import Bar
-from engine.console.training_lines import TITLES, epoch_row, say
 from engine.contracts.errors import YoloqatError
 from engine.data.loader import BatchLoader
+from engine.data.network_input import to_network
 from engine.train.ema import ModelEMA
+from engine.train.epoch_lines import TITLES, epoch_row
 from engine.train.schedule import Schedule
 
 Loss = Callable[[Sequence[Tensor], Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -85,11 +87,6 @@ def train_epoch(training: Training, epoch: int) -> str:
                 bar.set_description(row)
             bar.update()
     return row
-
-
-def to_network(images: Tensor, device: torch.device) -> Tensor:
-    """uint8 (B, 3, H, W) → float32 in 0..1 on the device; channels last, in which convolutions are faster."""
-    return images.to(device, non_blocking=True, memory_format=torch.channels_last).float().div_(255)
 
 
 def _step(t: Training, epoch: int, batch: int, images: Tensor, targets: Tensor) -> Tensor:

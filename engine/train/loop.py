@@ -6,10 +6,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from engine.console.training_lines import results_row, say
+from engine.console.say import say
 from engine.contracts.events import emit
 from engine.evaluate.validation import Validation
 from engine.train.epoch import Training, train_epoch
+from engine.train.epoch_lines import results_row
 from engine.train.progress import Progress, snapshot, write
 
 

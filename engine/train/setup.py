@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.console.training_lines import say
+from engine.console.say import say
 from engine.contracts.errors import YoloqatError
 from engine.data.scanning.labeled import LabeledImages
 from engine.losses.geometry import HeadGeometry

@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-from app.launching.requeue import requeue
 from app.workspace.settings import load_settings, settings_path
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
@@ -11,10 +10,10 @@ from engine.contracts.run_folder import Workspace
 VARIABLE = "YOLOQAT_WORKSPACE"
 
 
-def resolve_workspace(option: str | None = None) -> Workspace:
+def open_workspace(option: str | None = None) -> Workspace:
     """The workspace of `--workspace`, else of YOLOQAT_WORKSPACE, else of the settings, else one per user.
 
-    The folder is made when it isn't there. What waits in it without a runner is queued again.
+    The folder is made when it isn't there. Opening starts nothing: see `app.launching.requeue` for what does.
 
     Raises:
         YoloqatError: it is no folder, or cannot be made or written.
@@ -32,7 +31,6 @@ def resolve_workspace(option: str | None = None) -> Workspace:
         raise _unusable(workspace, error.strerror or str(error)) from error
     if not os.access(workspace.runs, os.W_OK | os.X_OK):
         raise _unusable(workspace, "no permission to write")
-    requeue(workspace)
     return workspace
 
 

@@ -1,6 +1,5 @@
 """The lines that the original prints while it trains. Titles and bars go to stderr, results to stdout."""
 
-import sys
 from collections.abc import Sequence
 
 import torch
@@ -8,11 +7,6 @@ import torch
 from engine.evaluate.validation import Validation
 
 TITLES = ("%10s" * 8) % ("Epoch", "gpu_mem", "box", "obj", "cls", "total", "labels", "img_size")
-
-
-def say(text: str) -> None:
-    """Print a line to stderr, where the original's logger writes."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def epoch_row(epoch: int, epochs: int, device: torch.device, items: Sequence[float], labels: int, img_size: int) -> str:
