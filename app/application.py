@@ -1,11 +1,13 @@
 """The Textual app: reads the runs in the background, shows screens, and tells when a run has ended."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import ClassVar
 
-from textual import constants, on, work
+from textual import constants, events, on, work
 from textual.app import App, SystemCommand
 from textual.screen import Screen
 from textual.scrollbar import ScrollBar
@@ -16,6 +18,7 @@ from app.keymap import bindings
 from app.messages import CallFailed, RunEnded, RunsRead
 from app.screens.app_interface import Host
 from app.screens.dialogs import import_logs
+from app.screens.dialogs.dialog import Dialog
 from app.screens.dialogs.error import ErrorDialog
 from app.screens.dialogs.quit import LeaveDialog, going_on
 from app.screens.help import HelpScreen
@@ -24,6 +27,7 @@ from app.screens.palette import RunCommands
 from app.screens.runs import RunsScreen
 from app.screens.unexpected import unexpected
 from app.styles.theme import DARK, LIGHT
+from app.terminal import has_hung_up
 from app.widgets.base import formats
 from app.widgets.base.glyphs import glyphs
 from app.widgets.base.plain_scroll import PlainScrollBar
@@ -37,6 +41,8 @@ POLL_SECONDS = 1.0
 """How often the store's version is looked at."""
 RECHECK_LIVE_SECONDS, RECHECK_IDLE_SECONDS = 3.0, 20.0
 """How often states are read although the store hasn't changed: a process can end without anybody writing it down."""
+HANGUP_SECONDS = 1.0
+"""How often it is checked that the terminal is still there."""
 FOLLOW_SECONDS = 10.0
 """How often it is made sure that live runs have an indexer."""
 
@@ -65,6 +71,9 @@ class YoloqatApp(Host):
         self._open_backend = open_backend
         self._backend: Backend | None = None
         self._demo = demo
+        self.lost_terminal: Callable[[], None] = self.exit
+        """Called once the terminal has gone without a signal."""
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = threading.Event()
         self._is_over = False
         self._failures: set[str] = set()
@@ -93,6 +102,9 @@ class YoloqatApp(Host):
         if glyphs().is_ascii:
             self.add_class("-ascii")
             ScrollBar.renderer = PlainScrollBar
+        self._loop = asyncio.get_running_loop()
+        if not self.is_headless:
+            self.set_interval(HANGUP_SECONDS, self._check_terminal)
         self.push_screen(RunsScreen())
         self.call_after_refresh(self.follow_runs)
 
@@ -100,6 +112,24 @@ class YoloqatApp(Host):
         """Let the reading thread go."""
         self._is_over = True
         self._wake.set()
+
+    def end(self, exit_code: int) -> None:
+        """Leave without a question; may be called from a signal handler and from any thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(partial(self.exit, return_code=exit_code))
+
+    def _check_terminal(self) -> None:
+        if has_hung_up():
+            self.lost_terminal()
+
+    async def on_event(self, event: events.Event) -> None:
+        """Drop keys that were typed before the question on the screen could be read."""
+        screen = self.screen_stack[-1] if self.screen_stack else None
+        is_new_key = isinstance(event, events.Key) and not event.is_forwarded
+        if is_new_key and isinstance(screen, Dialog) and not screen.takes_keys(event.time):
+            screen.say_dropped()
+            return
+        await super().on_event(event)
 
     @property
     def farewell(self) -> str:

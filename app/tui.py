@@ -1,10 +1,17 @@
 """`yoloqat-tui`: the experiment manager on the screen."""
 
 import argparse
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
 
 from engine.contracts.errors import YoloqatError
+
+EXIT_HANGUP = 129
+"""As of a process that SIGHUP has ended."""
+UNUSABLE_TERMINALS = ("dumb", "unknown")
+"""Values of TERM that stand for terminals without cursor movement, such as Emacs's shell buffer."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,6 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _demo_without_screen(arguments.workspace)
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
             raise YoloqatError("yoloqat-tui needs a terminal", hint="Without one, use the command `yoloqat`.")
+        if os.environ.get("TERM") in UNUSABLE_TERMINALS:
+            raise YoloqatError(
+                "this terminal cannot place text on the screen",
+                where=f"TERM={os.environ['TERM']}",
+                hint="Use the command `yoloqat`, or set TERM to what the terminal is, for example xterm-256color.",
+            )
         return _screen(arguments.workspace, arguments.demo)
     except YoloqatError as error:
         print(f"yoloqat-tui: {error}", file=sys.stderr)
@@ -45,11 +58,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _screen(workspace: str | None, demo: bool) -> int:
     from app.application import YoloqatApp
     from app.backend.local import Backend
+    from app.terminal import TerminalGuard
 
     app = YoloqatApp(lambda: Backend.open(workspace), demo=demo)
-    app.run()
+    with TerminalGuard(app.end) as guard:
+        app.lost_terminal = lambda: guard.end(EXIT_HANGUP)
+        app.run()
     if app.farewell:
-        print(app.farewell)
+        with contextlib.suppress(OSError):  # the terminal may have gone
+            print(app.farewell, flush=True)
     return app.return_code or 0
 
 

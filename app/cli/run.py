@@ -20,6 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     needs.add_argument("--gpu", metavar="N|any", help="which GPU, as nvidia-smi counts; several with commas")
     needs.add_argument("--gpus", metavar="COUNT", type=int, help="how many GPUs, whichever are free")
     needs.add_argument(
+        "--anyway",
+        action="store_true",
+        help="launch although the command's --device names another GPU than the lease",
+    )
+    needs.add_argument(
         "--gpu-memory", metavar="GB", type=float, help="share the GPU with runs that say how much they need, too"
     )
     needs.add_argument("--cpu-lane", action="store_true", help="a slot of the CPU lane, as our stages take it")
@@ -38,6 +43,7 @@ def call(arguments: argparse.Namespace) -> int:
     from app.cli.follow import follow_run
     from app.launching.launch import launch_command
     from app.workspace.open import open_workspace
+    from engine.supervise.device_option import agree
     from engine.supervise.resources import asked_resources
 
     if not arguments.rest:
@@ -54,6 +60,7 @@ def call(arguments: argparse.Namespace) -> int:
     resources = asked_resources(
         gpu=arguments.gpu, gpus=arguments.gpus, memory_gb=arguments.gpu_memory, cpu_lane=arguments.cpu_lane
     )
+    resources = agree(resources, arguments.rest, anyway=arguments.anyway)
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     cwd = Path(arguments.cwd).expanduser() if arguments.cwd else None

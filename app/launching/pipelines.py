@@ -28,6 +28,7 @@ from engine.pipelines.pipeline import (
     substitute,
 )
 from engine.supervise.commands import PACKAGE_ROOT, engine_command
+from engine.supervise.device_option import agree
 from engine.supervise.ids import new_run_id
 from engine.supervise.launch import launch, launch_array
 from engine.supervise.resources import asked_resources, resources_of_stage
@@ -276,7 +277,7 @@ def _resolved(
             with _at(pipeline, name, "command"):
                 command = as_processes(command, step.torchrun, slurm)
         with _at(pipeline, name, "resources"):
-            return COMMAND, {}, command, _asked(step.resources) if slurm is None else Resources()
+            return COMMAND, {}, command, agree(_asked(step.resources), command) if slurm is None else Resources()
     model = stage_info(step.uses).options
     values = {
         key: adapt(model, key, value)

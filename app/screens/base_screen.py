@@ -32,6 +32,12 @@ class Page(Screen[None]):
         """The app, with its own attributes."""
         return cast(Host, self.app)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the widgets are all there. A screen that is being taken down still gets messages, but has no widgets
+        left to show them in."""
+        return self.is_running and bool(self.query(TooSmall))
+
     def on_resize(self) -> None:
         """Name the size, for the style sheets."""
         self._name_size()

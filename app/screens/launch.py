@@ -112,6 +112,8 @@ class LaunchScreen(Page):
 
     @on(PipelinesListed)
     def _offer(self, message: PipelinesListed) -> None:
+        if not self.is_whole:
+            return
         self._summaries = {str(summary.path): summary for summary in message.summaries}
         choice = self.query_one("#pipeline", Select)
         choice.set_options((Content(clean(summary.name)), path) for path, summary in self._summaries.items())
@@ -121,7 +123,7 @@ class LaunchScreen(Page):
     @on(Select.Changed, "#pipeline")
     def _chosen(self, event: Select.Changed) -> None:
         summary = self._summaries.get(str(event.value))
-        if summary is None:
+        if summary is None or not self.is_whole:
             return
         steps = f" {glyphs().arrow} ".join(clean(step) for step in summary.steps)
         text: Cell = ((f"{clean(summary.description)}\n", ""), (steps, "muted"))
@@ -130,6 +132,8 @@ class LaunchScreen(Page):
 
     @on(PipelineLoaded)
     def _fill(self, message: PipelineLoaded) -> None:
+        if not self.is_whole:
+            return
         self.pipeline = message.pipeline
         self.query_one(InputForm).show(fields_of(message.pipeline))
         self._plan_soon()
@@ -142,7 +146,7 @@ class LaunchScreen(Page):
 
     def _plan_form(self, launch: bool) -> None:
         """Plan the form as it stands."""
-        if self.pipeline is None:
+        if self.pipeline is None or not self.is_whole:
             return
         values = dict(self.query_one(InputForm).values)
         name = None if NAME in self.pipeline.inputs else str(values.pop(NAME, "")) or None
@@ -164,6 +168,8 @@ class LaunchScreen(Page):
 
     @on(Planned)
     def _show_plan(self, message: Planned) -> None:
+        if not self.is_whole:
+            return
         missing = self.query_one(InputForm).missing() if message.error and not message.launched else []
         wrong = message.error is not None and not missing
         self.query_one("#launch-panes").set_class(wrong, "-wrong")

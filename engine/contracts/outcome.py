@@ -16,6 +16,8 @@ class OutcomeKind(StrEnum):
     """Stopped before the stage had started."""
     ENDED = "ended"
     """Stopped after its runner was lost: the exit code is unknown."""
+    OUTLIVED = "outlived"
+    """The command ended with exit code 0 and left work running, which has ended since."""
     LOST = "lost"
     """A node of a cluster failed, or whatever else took runner and stage without a word."""
 

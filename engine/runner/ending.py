@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from engine.files.json_records import now
+from engine.runner.outliving import OutlivingWork
 from engine.runner.stage import End
 
 _FULL_BYTES = 1 << 16
@@ -60,6 +61,16 @@ def end_fields(end: End, missing: list[str], kills: int, stuck: list[int], stop_
         "stuck": stuck,
         "reason": "; ".join(parts),
     }
+
+
+def outlived_fields(work: OutlivingWork) -> dict[str, Any]:
+    """The fields of a run whose command ended with exit code 0 while what it had started went on.
+
+    Whether that ended well cannot be known: its exit code went to whoever adopted it.
+    """
+    names = ", ".join(work.names)
+    end = "was idle for 10 minutes and was ended" if work.is_idle else "has ended, exit code unknown"
+    return {"kind": "outlived", "reason": f"the command left {names} running, which {end}"}
 
 
 def _describe_exit(end: End, missing: list[str]) -> str:

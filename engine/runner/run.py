@@ -10,7 +10,8 @@ from typing import Any
 
 from engine.files.json_records import ReservedRecord, now, read_json, write_json
 from engine.runner import lock, notify, pause
-from engine.runner.ending import disk_is_full, end_fields, missing_artifacts, outcome_record
+from engine.runner.ending import disk_is_full, end_fields, missing_artifacts, outcome_record, outlived_fields
+from engine.runner.outliving import OutlivingWork, name_of
 from engine.runner.processes import children
 from engine.runner.processes.gpu_monitor import GpuWatch, watched_gpus
 from engine.runner.processes.identity import Stat, identify
@@ -22,6 +23,9 @@ from engine.runner.waiting import dependencies
 from engine.runner.waiting.admission import CannotEverStart, Turn
 
 SAMPLE_SECONDS = 5.0
+_FIRST_LOOK_SECONDS, _LOOK_SECONDS = 0.1, 1.0
+"""Between two looks at what has outlived its command: until it is known to work, and from then on."""
+_NAMED_LEFTOVERS = 3
 _FIRST_SAMPLE_SECONDS = 1.0
 """Sooner than the others, so that a short run has one."""
 STOP_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT)
@@ -76,6 +80,9 @@ class Run:
         self.started_monotonic: float | None = None
         self.stop: Escalation | None = None
         self.stop_reason = ""
+        self.work: OutlivingWork | None = None
+        """What goes on after the command has ended with exit code 0."""
+        self._command_ended = 0.0, ""
 
     def execute(self) -> None:
         """Wait for the parents and for a lease, start the stage, see it to its end, write the outcome."""
@@ -179,17 +186,22 @@ class Run:
     # --- while it runs ---
 
     def _supervise(self, stage: HeldStage) -> End:
+        """Watch over the stage until its main process ends."""
         interval = float(self.launch.get("sample_seconds", SAMPLE_SECONDS))
         gpus = self._watch_gpus(interval)
         sampler = Sampler(self._path("system.jsonl"), self.console, self.attempt, gpus.read)
         watch = pause.Watch(self.attempt)
         sample_due = time.monotonic() + min(interval, _FIRST_SAMPLE_SECONDS)
+        end: End | None = None
         while True:
-            end = reap(stage.identity.pid)
-            if end is not None:
+            end = reap(stage.identity.pid) if end is None else end
+            if end is not None and not self._outlives(end, stage):
                 gpus.close()
                 return end
             deadline = min(sample_due, self.stop.deadline) if self.stop else sample_due
+            if self.work is not None:
+                look = _LOOK_SECONDS if self.work.has_worked() else _FIRST_LOOK_SECONDS
+                deadline = min(deadline, time.monotonic() + look)
             self._await_stop_step(max(deadline - time.monotonic(), 0))
             if time.monotonic() >= sample_due:
                 sampler.sample()
@@ -198,6 +210,16 @@ class Run:
                     self._begin_stop(pause.PAUSED)
                 if sampler.rhythm.has_just_stalled():
                     notify.start(self.attempt, self.launch, "stall", f"silent for {sampler.rhythm.silent:.0f} s")
+
+    def _outlives(self, end: End, stage: HeldStage) -> bool:
+        """Whether the command has ended well and left work behind that goes on: then that is the run."""
+        if end.exit_code != 0 or self.stop is not None:
+            return False
+        if self.work is None:
+            self._command_ended = time.monotonic(), now()
+            self.work = OutlivingWork(self.launch["argv"], stage.identity.pid, self._processes)
+        reap(0)
+        return self.work.goes_on()
 
     def _watch_gpus(self, seconds: float) -> GpuWatch:
         gpus = watched_gpus(self.launch, self.turn.devices)
@@ -223,10 +245,15 @@ class Run:
     # --- the end ---
 
     def _finish(self, end: End, kills: int) -> None:
-        seconds, ended_at = time.monotonic() - (self.started_monotonic or 0.0), now()
+        moment, ended_at = time.monotonic(), now()
+        if self.work is not None and not self.work.has_worked():
+            moment, ended_at = self._command_ended  # the time since was spent on looking at what it left behind
+        seconds = moment - (self.started_monotonic or 0.0)
         leftovers, stuck = self._clear()
         missing = missing_artifacts(self.attempt, self.launch.get("artifacts", {}))
         fields = end_fields(end, missing, kills, stuck, self.stop_reason)
+        if self.stop is None and self.work is not None and self.work.has_worked():
+            fields.update(outlived_fields(self.work))
         if self.stop_reason == TIME_LIMIT:
             fields.update(stop_requested=False, time_limit=True)
         if end.exit_code != 0 and disk_is_full(self.attempt):
@@ -242,9 +269,14 @@ class Run:
         still saves. Returns how many there were, and the pids that cannot be killed.
         """
         if self.stop is None:
+            names = [name_of(process.pid) for process in self._processes()[:_NAMED_LEFTOVERS]]
             leftovers, stuck = clear_leftovers(self._processes, float(self.grace["leftovers"]), lambda: reap(0))
             if leftovers:
-                self._say(f"the command has ended and left {leftovers} of its processes behind; they were ended too")
+                more = ", …" if leftovers > len(names) else ""
+                which = f" ({', '.join(names)}{more})" if names else ""
+                self._say(
+                    f"the command has ended and left {leftovers} of its processes behind{which}; they were ended too"
+                )
             return leftovers, stuck
         count = len(left := self._processes())
         while left:

@@ -133,6 +133,8 @@ def _decide_by_outcome(outcome: Outcome, evidence: Evidence) -> tuple[RunState, 
             return RunState.DEPENDENCY_FAILED, outcome.reason
         case OutcomeKind.CANCELLED:
             return RunState.STOPPED, outcome.reason
+        case OutcomeKind.OUTLIVED:
+            return RunState.ENDED, outcome.reason
         case OutcomeKind.LOST:
             return RunState.LOST, outcome.reason
         case OutcomeKind.ENDED if evidence.finished:

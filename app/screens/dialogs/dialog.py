@@ -1,7 +1,8 @@
 """A small window over the screen, with a few answers."""
 
+import time
 from collections.abc import Sequence
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -16,18 +17,26 @@ Answer = TypeVar("Answer")
 
 
 class Dialog(ModalScreen[Answer], Generic[Answer]):
-    """Title, text and buttons; Escape takes no answer. The first button has the focus."""
+    """Title, text and buttons; Escape takes no answer. The safe answer has the focus."""
 
     BINDINGS = [
         ("escape", "refuse", "Cancel"),
         ("left", "app.focus_previous", "Previous"),
         ("right", "app.focus_next", "Next"),
     ]
-    AUTO_FOCUS = "Button"
+    AUTO_FOCUS = "Button.-safe"
+    DEAF_SECONDS: ClassVar[float] = 0.0
+    """How long keys are dropped after the first paint. Questions whose answer costs hours set it: a shell line that
+    is typed into the wrong window must not answer them."""
 
-    def __init__(self, title: str, lines: Sequence[Cell], answers: Sequence[tuple[str, Answer, str]]) -> None:
-        """`answers` are label, value and the button's variant."""
+    def __init__(
+        self, title: str, lines: Sequence[Cell], answers: Sequence[tuple[str, Answer, str]], *, safe: int = 0
+    ) -> None:
+        """`answers` are label, value and the button's variant; `safe` is the index of the one that has the focus."""
         super().__init__()
+        self._safe = safe
+        self._painted_at: float | None = None
+        self._has_warned = False
         self._title = title
         self._lines = tuple(lines)
         self._answers = tuple(answers)
@@ -39,7 +48,27 @@ class Dialog(ModalScreen[Answer], Generic[Answer]):
                 yield Static(Content("\n").join([content(line) for line in self._lines]))
             with Horizontal(id="dialog-answers"):
                 for index, (label, _, variant) in enumerate(self._answers):
-                    yield Button(label, id=f"answer-{index}", variant=variant, compact=True)  # type: ignore[arg-type]
+                    classes = "-safe" if index == self._safe else ""
+                    yield Button(label, id=f"answer-{index}", variant=variant, compact=True, classes=classes)  # type: ignore[arg-type]
+
+    def on_mount(self) -> None:
+        """Note when the question is on the screen."""
+        self.call_after_refresh(self._note_paint)
+
+    def _note_paint(self) -> None:
+        self._painted_at = time.monotonic()
+
+    def takes_keys(self, pressed_at: float) -> bool:
+        """Whether a key pressed at this moment (monotonic seconds) can be an answer to what stands here."""
+        if not self.DEAF_SECONDS:
+            return True
+        return self._painted_at is not None and pressed_at >= self._painted_at + self.DEAF_SECONDS
+
+    def say_dropped(self) -> None:
+        """Say, once, that keys were dropped."""
+        if not self._has_warned:
+            self._has_warned = True
+            self.notify("Keys typed before this question appeared were dropped.", severity="warning")
 
     @on(Button.Pressed)
     def _answer(self, event: Button.Pressed) -> None:

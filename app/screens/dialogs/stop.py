@@ -44,6 +44,8 @@ def consequences(run: RunView) -> list[Cell]:
 class StopDialog(Dialog[str]):
     """Answers `stop`, `now` (skip to the next signal), `epoch` (once the epoch is saved), `pause` or nothing."""
 
+    DEAF_SECONDS = 0.5
+
     def __init__(self, run: RunView) -> None:
         by_signals = run.stopping not in _NO_SIGNAL_YET
         answers = [("Next signal now", "now", "error") if by_signals else ("Stop", "stop", "error")]
@@ -51,7 +53,8 @@ class StopDialog(Dialog[str]):
             answers.append(("After this epoch", "epoch", "warning"))
         if run.state is RunState.RUNNING and not run.stopping:
             answers.append(("Pause", "pause", "warning"))
-        super().__init__("Stop this run?", consequences(run), [*answers, ("Let it run", "", "default")])
+        answers.append(("Let it run", "", "default"))
+        super().__init__("Stop this run?", consequences(run), answers, safe=len(answers) - 1)
 
 
 def ask_to_stop(app: Host, run: RunView) -> None:

@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 from app.backend.local import Backend
 from app.comparing.comparison import ChainStep, Comparison, compare, lineage
 from app.launching.pipelines import PipelineSummary, plan_pipeline
+from app.screens.dialogs.dialog import Dialog
 from db.views import ArtifactView, EpochView, EvaluationView, Number, ProgressView, RunDetail, RunView
 from engine.contracts.attempt_records import GitState, Provenance
 from engine.contracts.errors import YoloqatError
@@ -367,6 +368,14 @@ def write_pipeline(folder: Path) -> Path:
     (folder / "yolov7.pt").write_bytes(b"weights")
     (folder / "coco.yaml").write_text("path: .", encoding="utf-8")
     return folder
+
+
+async def answer(pilot: Pilot[Any], *keys: str) -> None:
+    """Answer the question on the screen, once it takes keys."""
+    dialog = pilot.app.screen
+    assert isinstance(dialog, Dialog)
+    await until(pilot, lambda: dialog.takes_keys(time.monotonic()))
+    await pilot.press(*keys)
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], object], seconds: float = 10.0) -> None:

@@ -19,7 +19,7 @@ from app.widgets.run.epoch_table import EpochTable
 from app.widgets.runs.runs_table import RunsTable
 from engine.contracts.run_folder import Workspace
 from engine.contracts.states import RunState
-from tests.app.tui.fakes import screen_text, until
+from tests.app.tui.fakes import answer, screen_text, until
 
 TRAINER = Path(__file__).parents[1] / "cli" / "trainer.py"
 FOREIGN = Path(__file__).parents[1] / "launching" / "foreign_trainer.py"
@@ -77,7 +77,8 @@ async def test_reopening_shows_the_same_run_with_its_progress(workspace: Workspa
         await until(pilot, lambda: second.runs and (second.runs[0].epochs_done or 0) >= 2, 20)
         assert second.runs[0].id == run_id
         assert second.runs[0].state is RunState.RUNNING
-        await pilot.press("s", "enter")
+        await pilot.press("s")
+        await answer(pilot, "left", "left", "enter")
         await until(pilot, lambda: second.runs[0].state is RunState.STOPPED, 30)
         assert "■ stopped" in screen_text(second)
 

@@ -9,6 +9,7 @@ from app.application import YoloqatApp
 from app.messages import RunEnded
 from app.screens.compare import CompareScreen
 from app.screens.dialogs.quit import LeaveDialog
+from app.screens.dialogs.stop import StopDialog
 from app.screens.help import HelpScreen
 from app.screens.run import RunScreen
 from app.screens.runs import RunsScreen
@@ -16,7 +17,9 @@ from app.widgets.base.grid import Grid
 from app.widgets.runs.runs_table import RunsTable
 from engine.contracts.errors import YoloqatError
 from engine.contracts.states import RunState
-from tests.app.tui.fakes import FakeBackend, other_runs, pipeline_runs, run, screen_text, until
+from tests.app.tui.fakes import FakeBackend, answer, other_runs, pipeline_runs, run, screen_text, until
+
+DEAF_SECONDS = StopDialog.DEAF_SECONDS + 0.2
 
 
 @pytest.fixture
@@ -128,14 +131,16 @@ async def test_stop_asks_first_and_then_asks_the_runner(backend: FakeBackend) ->
         assert text.index("SIGINT") < text.index("SIGTERM") < text.index("SIGKILL")
         await pilot.press("escape")
         assert backend.stopped == []
-        await pilot.press("s", "enter")
+        await pilot.press("s")
+        await answer(pilot, "left", "left", "left", "enter")
         await until(pilot, lambda: backend.stopped == [("20261101-relu-qat", False)])
         stopping = replace(pipeline_runs()[2], stopping="SIGINT sent, SIGTERM in 12 s")
         backend.change(stopping)
         app.read_soon()
         await until(pilot, lambda: "◼ stopping" in screen_text(app))
         assert "SIGTERM in 12 s" in screen_text(app)
-        await pilot.press("s", "enter")
+        await pilot.press("s")
+        await answer(pilot, "left", "enter")
         await until(pilot, lambda: backend.stopped[-1] == ("20261101-relu-qat", True))
 
 
@@ -145,7 +150,7 @@ async def test_a_run_at_work_can_be_paused_instead(backend: FakeBackend) -> None
         await until(pilot, lambda: len(app.runs) == 9)
         await pilot.press("down", "down", "down", "s")
         assert "After this epoch" in screen_text(app)
-        await pilot.press("right", "right", "enter")
+        await answer(pilot, "left", "enter")
         await until(pilot, lambda: backend.paused == ["20261101-relu-qat"])
         await until(pilot, lambda: "lets it go on" in screen_text(app))
         backend.change(replace(pipeline_runs()[2], stopping="ends at its next checkpoint"))
@@ -153,8 +158,25 @@ async def test_a_run_at_work_can_be_paused_instead(backend: FakeBackend) -> None
         await until(pilot, lambda: "◼ stopping" in screen_text(app))
         await pilot.press("s")
         assert "Stop" in screen_text(app)
-        await pilot.press("enter")
+        await answer(pilot, "left", "enter")
         await until(pilot, lambda: backend.stopped == [("20261101-relu-qat", False)])
+
+
+@pytest.mark.parametrize("line", ["squeue", "sudo reboot", "source env.sh", "ps aux", "ls"])
+async def test_a_shell_line_typed_into_the_screen_stops_nothing(backend: FakeBackend, line: str) -> None:
+    app = YoloqatApp(lambda: backend)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(pilot, lambda: len(app.runs) == 9)
+        await pilot.press("down", "down", "down")
+        await pilot.press(*("space" if character == " " else character for character in line), "enter")
+        await pilot.pause(DEAF_SECONDS)
+        assert backend.stopped == []
+        if isinstance(app.screen, StopDialog):
+            assert "were dropped" in screen_text(app)
+            await pilot.press("enter")  # read by now, and thoughtless: the focus is on the safe answer
+            await pilot.pause()
+        assert backend.stopped == []
+        assert backend.paused == []
 
 
 async def test_a_run_that_has_ended_is_not_stopped(backend: FakeBackend) -> None:

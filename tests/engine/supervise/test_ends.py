@@ -92,10 +92,11 @@ def test_a_working_directory_that_has_gone(lab, tmp_path):
 
 def test_processes_left_behind_are_ended_and_told(lab):
     run = lab.shell("setsid sleep 30 & sleep 30 & sleep 0.1; exit 0")
-    run.until_state(RunState.SUCCEEDED, seconds=3)
+    run.until_state(RunState.SUCCEEDED, seconds=8)
     assert run.living() == []
     assert run.outcome.leftovers == 2
-    assert "left 2 of its processes behind" in run.log()
+    assert "left 2 of its processes behind (" in run.log()
+    assert "sleep 30 (pid " in run.log()
 
 
 def test_zombies_of_the_stage_are_collected(lab):
