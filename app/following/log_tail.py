@@ -7,6 +7,7 @@ from typing import BinaryIO
 from app.following.log_text import clean, last_frame
 from app.workspace.run_names import find_id
 from engine.contracts.run_folder import AttemptFolder, Workspace
+from engine.files.safe_open import open_regular
 
 _BLOCK = 256 << 10
 _GLANCE_BYTES = 4096
@@ -53,7 +54,7 @@ def last_lines(attempt: AttemptFolder | None, lines: int = 5) -> tuple[str, ...]
     if attempt is None:
         return ()
     try:
-        with attempt.console.open("rb") as file:
+        with open_regular(attempt.console) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(size - _GLANCE_BYTES, 0))
             data = file.read(_GLANCE_BYTES)
@@ -69,7 +70,7 @@ def last_lines(attempt: AttemptFolder | None, lines: int = 5) -> tuple[str, ...]
 def tail_bytes(path: Path, lines: int) -> tuple[bytes, int]:
     """The last lines as they are, and the offset where they end. Only this part of the file is read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             end = file.seek(0, os.SEEK_END)
             return (_read_back(file, end, lines) if lines > 0 else b""), end
     except OSError:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from engine.files.safe_open import open_regular
+
 TAIL_BYTES = 64 << 10
 
 _OUT_OF_MEMORY = re.compile(
@@ -39,7 +41,7 @@ class LogEnding:
 def read_ending(path: Path) -> LogEnding:
     """Look at the end of a log. A log that is not there has nothing in it."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(size - TAIL_BYTES, 0))
             tail = file.read(TAIL_BYTES)
