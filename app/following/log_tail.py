@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from app.following.log_text import clean, last_frame
+from app.following.log_text import last_frame
 from app.workspace.run_names import find_id
+from engine.console.escapes import without_escapes
 from engine.contracts.run_folder import AttemptFolder, Workspace
 from engine.files.safe_open import open_regular
 
@@ -46,7 +47,7 @@ def tail(path: Path, lines: int) -> list[str]:
     found = data.decode("utf-8", errors="replace").split("\n")
     if found[-1] == "":
         found.pop()
-    return [clean(last_frame(line)).rstrip() for line in found]
+    return [without_escapes(last_frame(line)).rstrip() for line in found]
 
 
 def last_lines(attempt: AttemptFolder | None, lines: int = 5) -> tuple[str, ...]:
@@ -63,7 +64,7 @@ def last_lines(attempt: AttemptFolder | None, lines: int = 5) -> tuple[str, ...]
     found = data.decode("utf-8", errors="replace").split("\n")
     if size > _GLANCE_BYTES and len(found) > 1:
         del found[0]  # its beginning is not known
-    cleaned = (clean(last_frame(line)).strip() for line in found)
+    cleaned = (without_escapes(last_frame(line)).strip() for line in found)
     return tuple([line for line in cleaned if line][-lines:])
 
 

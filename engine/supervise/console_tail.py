@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from engine.console.escapes import without_escapes
 from engine.files.safe_open import open_regular
 
 TAIL_BYTES = 64 << 10
@@ -19,7 +20,6 @@ _WORKER_KILLED = re.compile(r"is killed by signal: Killed|Signal 9 \(SIGKILL\) r
 _BAR = re.compile(r"(\d{1,3})%\|")
 _COMPLETE = re.compile(r"\d+ epochs completed in [\d.]+ hours")
 _ERROR = re.compile(r"^[\w.]*(Error|Exception|Interrupt|Exit)\b.*")
-_ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f]")
 
 EndingKind = Literal["nothing", "complete", "traceback", "interrupted", "cut off", "line"]
 
@@ -52,7 +52,7 @@ def read_ending(path: Path) -> LogEnding:
 
 def judge_ending(tail: str) -> LogEnding:
     """Look at the last part of a log (it may begin in the middle of a line)."""
-    frames = [_ESCAPE.sub("", frame).strip() for frame in re.split(r"[\r\n]", tail)]
+    frames = [without_escapes(frame).strip() for frame in re.split(r"[\r\n]", tail)]
     frames = [frame for frame in frames if frame]
     if not frames:
         return LogEnding("nothing", "")
