@@ -1,6 +1,7 @@
 """Making the database, and bringing an old one up to date. Loaded only when there is something to do."""
 
 import fcntl
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,6 +16,7 @@ from db.connect import connect
 from db.migrations import HEAD
 from db.revision import stored_revision
 from engine.contracts.errors import YoloqatError
+from engine.files.safe_open import open_lock
 
 FOLDER = Path(db.migrations.__file__).parent
 
@@ -71,6 +73,9 @@ def _upgrade(path: Path) -> None:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """While two programs start at once, one migrates and the other waits for it."""
-    with path.with_name(f"{path.name}.lock").open("w") as lock:
+    lock = open_lock(path.with_name(f"{path.name}.lock"))
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(lock)

@@ -14,6 +14,7 @@ from engine.contracts.events import PREFIX
 from engine.contracts.run_folder import Workspace
 from engine.contracts.states import RunState
 from engine.contracts.watching import WatchRecord
+from engine.files.safe_open import open_regular
 from engine.supervise.state import RunStatus
 
 _LOOK_SECONDS = 0.1
@@ -122,7 +123,7 @@ def _follow(workspace: Workspace, run_id: str, offset: int) -> RunStatus:
 def _copy(path: Path, offset: int, printer: "Printer") -> int:
     """Print what was added since an offset, and return the new one."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             file.seek(offset)
             while data := file.read(_BYTES):
                 offset += len(data)

@@ -3,8 +3,8 @@
 What was right in each image lies beside `result.json`; the resampling runs in a process of its own, which loads numpy.
 """
 
+import contextlib
 import hashlib
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -17,6 +17,8 @@ from app.comparing.lineage import ChainStep, Measured
 from engine.contracts.noise import Interval, Resampling, paired_intervals
 from engine.contracts.result import StageResult
 from engine.contracts.run_folder import Workspace
+from engine.files.atomic import write_text
+from engine.files.safe_open import open_regular, read_regular
 
 Pair = tuple[Measured, Measured]
 """The reference, and what is measured against it."""
@@ -142,7 +144,7 @@ def _files(workspace: Workspace, pairs: Collection[Pair]) -> dict[Measured, Path
 def _place(workspace: Workspace, matches: Path) -> Path:
     """Named after what the file holds: an evaluation that is made anew is resampled anew."""
     try:
-        with matches.open("rb") as file:
+        with open_regular(matches) as file:
             key = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         key = "unreadable"
@@ -182,17 +184,13 @@ def _resample(
 
 def _write(path: Path, text: str) -> None:
     """What cannot be kept (a full disk) is resampled the next time."""
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
+        write_text(path, text)
 
 
 def _read(path: Path) -> Resampling | None:
     try:
-        return Resampling.from_json(path.read_bytes())
+        return Resampling.from_json(read_regular(path))
     except (OSError, ValueError):
         return None

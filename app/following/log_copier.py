@@ -15,6 +15,7 @@ from typing import BinaryIO
 from engine.contracts.attempt_records import ProcessIdentity
 from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.contracts.watching import WatchRecord
+from engine.files.safe_open import open_append, open_regular
 from engine.supervise.open_files import open_files
 from engine.supervise.watched import current_writers
 
@@ -110,7 +111,7 @@ class Mirror:
         """Open the file, also where it was renamed or deleted; True when there is only another one by its name."""
         for path in _places(record):
             try:
-                file = open(path, "rb")  # noqa: SIM115 (it stays open, so that what is renamed is read on)
+                file = open_regular(path, follow=True)  # it stays open, so that what is renamed is read on
             except OSError:
                 continue
             status = os.fstat(file.fileno())
@@ -128,7 +129,7 @@ class Mirror:
             return size < self._record.begins
         if self._record.begins + have > size:
             return True
-        with console.open("rb") as copy:
+        with open_regular(console) as copy:
             for start, count in ((0, min(have, _HEAD_BYTES)), (max(have - _TAIL_BYTES, 0), _TAIL_BYTES)):
                 copy.seek(start)
                 self._file.seek(self._record.begins + start)
@@ -142,10 +143,10 @@ class Mirror:
         assert self._file is not None
         left = min(size - self._record.begins - have, _MOST_BYTES)
         if left <= 0:
-            console.touch()
+            os.close(open_append(console))
             return False
         self._file.seek(self._record.begins + have)
-        with console.open("ab") as output:
+        with open(open_append(console), "ab") as output:
             while left > 0 and (chunk := self._file.read(min(left, _READ_BYTES))):
                 output.write(chunk)
                 left -= len(chunk)
@@ -185,7 +186,7 @@ class Mirror:
         assert self._record is not None
         before = self._record
         try:
-            with open(before.path, "rb") as file:
+            with open_regular(before.path, follow=True) as file:
                 status = os.fstat(file.fileno())
                 begins = _first_data(file)
         except OSError:

@@ -14,6 +14,7 @@ from db.open import Store
 from db.summary import refresh_progress, refresh_summary
 from db.tables import Attempt
 from db.writer import clear_attempt, write_attempt, write_facts
+from engine.files.safe_open import open_regular
 from engine.logs.parser import LogParser
 from engine.logs.progress import progress_fields
 
@@ -70,7 +71,7 @@ class LogFollower:
             self._load(store)
         written = False
         try:
-            with self._path.open("rb") as file:
+            with open_regular(self._path) as file:
                 written = finish and self._adopt(store, file)
                 while self._read_some(store, file, finish):
                     written = True

@@ -4,9 +4,11 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from app.following.log_text import clean, last_frame
+from app.following.log_text import last_frame
 from app.workspace.run_names import find_id
+from engine.console.escapes import without_escapes
 from engine.contracts.run_folder import AttemptFolder, Workspace
+from engine.files.safe_open import open_regular
 
 _BLOCK = 256 << 10
 _GLANCE_BYTES = 4096
@@ -45,7 +47,7 @@ def tail(path: Path, lines: int) -> list[str]:
     found = data.decode("utf-8", errors="replace").split("\n")
     if found[-1] == "":
         found.pop()
-    return [clean(last_frame(line)).rstrip() for line in found]
+    return [without_escapes(last_frame(line)).rstrip() for line in found]
 
 
 def last_lines(attempt: AttemptFolder | None, lines: int = 5) -> tuple[str, ...]:
@@ -53,7 +55,7 @@ def last_lines(attempt: AttemptFolder | None, lines: int = 5) -> tuple[str, ...]
     if attempt is None:
         return ()
     try:
-        with attempt.console.open("rb") as file:
+        with open_regular(attempt.console) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(size - _GLANCE_BYTES, 0))
             data = file.read(_GLANCE_BYTES)
@@ -62,14 +64,14 @@ def last_lines(attempt: AttemptFolder | None, lines: int = 5) -> tuple[str, ...]
     found = data.decode("utf-8", errors="replace").split("\n")
     if size > _GLANCE_BYTES and len(found) > 1:
         del found[0]  # its beginning is not known
-    cleaned = (clean(last_frame(line)).strip() for line in found)
+    cleaned = (without_escapes(last_frame(line)).strip() for line in found)
     return tuple([line for line in cleaned if line][-lines:])
 
 
 def tail_bytes(path: Path, lines: int) -> tuple[bytes, int]:
     """The last lines as they are, and the offset where they end. Only this part of the file is read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             end = file.seek(0, os.SEEK_END)
             return (_read_back(file, end, lines) if lines > 0 else b""), end
     except OSError:

@@ -13,6 +13,8 @@ from engine.contracts.imported import BESIDE, ImportRecord, SourceFile, storable
 from engine.contracts.run_folder import RunFolder, Workspace
 from engine.contracts.spec import COMMAND, RunSpec
 from engine.contracts.watching import WatchRecord
+from engine.files.atomic import atomic_stream
+from engine.files.safe_open import open_append, open_regular
 
 _READ_BYTES = 1 << 20
 _RANKS = {EVENT_FILE: 0, RESULTS: 1, LOG: 2}
@@ -88,7 +90,7 @@ class KnownRuns:
             try:
                 if console.stat().st_size != piece.part.size:
                     continue
-                with console.open("rb") as file:
+                with open_regular(console) as file:
                     if hashlib.file_digest(file, "sha256").hexdigest() == piece.part.sha256:
                         return folder.id
             except OSError:
@@ -177,15 +179,13 @@ def _copy(piece: Piece, target: Path) -> None:
     """Append what a copy lacks, or write it anew where it is no beginning of the original."""
     there = target.stat().st_size if target.exists() else 0
     if there and there <= piece.part.size:
-        with target.open("rb") as file:
+        with open_regular(target) as file:
             if hashlib.file_digest(file, "sha256").hexdigest() == hash_of(piece, there):
-                with target.open("ab") as output:
+                with open(open_append(target), "ab") as output:
                     output.writelines(_chunks(piece, there, piece.part.size))
                 return
-    temporary = target.with_name(f"{target.name}.tmp")
-    with temporary.open("wb") as output:
+    with atomic_stream(target) as output:
         output.writelines(_chunks(piece, 0, piece.part.size))
-    temporary.replace(target)
 
 
 def _chunks(piece: Piece, start: int, end: int) -> Iterator[bytes]:
@@ -215,9 +215,7 @@ def _write_spec(folder: RunFolder, run: FoundRun, name: str, before: RunSpec | N
             imported_from=str(origin.absolute()),
             created_at=run.watch.started_at if run.watch else datetime.fromtimestamp(_created(run), UTC),
         )
-    temporary = folder.spec.with_suffix(".yaml.tmp")
-    spec.write(temporary)
-    temporary.replace(folder.spec)
+    spec.write(folder.spec)
 
 
 def _created(run: FoundRun) -> float:

@@ -10,6 +10,7 @@ from db.fact_rows import to_json
 from db.tables import Run
 from engine.contracts.run_folder import RunFolder
 from engine.contracts.spec import RunSpec
+from engine.files.safe_open import read_regular
 from engine.logs import parser
 from engine.supervise.state import RunStatus
 
@@ -35,7 +36,7 @@ def stamps(folder: RunFolder) -> str:
 def read_user(folder: RunFolder) -> dict[str, Any]:
     """`user.json`: name, tags, notes, archived; empty where nothing can be read."""
     try:
-        user = json.loads(folder.user.read_bytes())
+        user = json.loads(read_regular(folder.user))
     except (OSError, ValueError):
         return {}
     return user if isinstance(user, dict) else {}

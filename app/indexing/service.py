@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
+from engine.files.safe_open import open_append, open_lock, read_regular
 from engine.supervise.commands import engine_environment
 
 if TYPE_CHECKING:
@@ -43,14 +44,15 @@ def ensure_indexer(workspace: Workspace) -> None:
     """
     _check_database(workspace)
     # One that is about to go looks at this time once more after it has let the lock go.
-    workspace.indexer_lock.touch()
+    with lock_file(workspace) as lock:
+        os.utime(lock)
     with _lock(workspace) as is_ours:
         if not is_ours:
             return
     command = [sys.executable, "-P", "-m", "app.indexing.process", "--workspace", str(workspace.path)]
     log = workspace.path / "indexer.log"
     try:
-        with log.open("ab") as output:
+        with open(open_append(log), "ab") as output:
             done = subprocess.run(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -139,12 +141,12 @@ def _exclusive(workspace: Workspace) -> Iterator[None]:
 def _ask_to_go(workspace: Workspace) -> None:
     """Signal the indexer that holds the lock. Whoever takes the lock writes its pid into it, or empties it."""
     with contextlib.suppress(OSError, ValueError):
-        text = workspace.indexer_lock.read_text()
+        text = read_regular(workspace.indexer_lock).decode()
         descriptor = os.pidfd_open(int(text))
         try:
             with _lock(workspace) as is_ours:
                 # Still held, and still by the same: so the descriptor is that process, and no later one of its number.
-                if not is_ours and workspace.indexer_lock.read_text() == text:
+                if not is_ours and read_regular(workspace.indexer_lock).decode() == text:
                     signal.pidfd_send_signal(descriptor, signal.SIGTERM)
         finally:
             os.close(descriptor)
@@ -167,7 +169,7 @@ def _lock(workspace: Workspace) -> Iterator[bool]:
 def lock_file(workspace: Workspace) -> Iterator[int]:
     """The open lock file. A lock on it goes with this descriptor, whatever happens to the process."""
     try:
-        descriptor = os.open(workspace.indexer_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = open_lock(workspace.indexer_lock)
     except OSError as error:
         raise YoloqatError(
             f"the workspace cannot be written: {error.strerror}", where=str(workspace.indexer_lock)

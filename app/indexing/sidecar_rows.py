@@ -22,6 +22,8 @@ from db.tables import ResultsFile as Row
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import RunFolder
 from engine.contracts.spec import COMMAND, RunSpec
+from engine.files.atomic import atomic_stream
+from engine.files.safe_open import open_regular
 from engine.logs.results.results_file import NAMES, Match, ResultsFile, is_as_precise, match_results
 from engine.logs.save_dir import KINDS, told_folder
 
@@ -166,9 +168,8 @@ class ResultsFollower:
             with contextlib.suppress(OSError):  # a folder that cannot be written is read all the same
                 if copy.exists() and filecmp.cmp(path, copy, shallow=False):
                     continue
-                temporary = copy.with_name(f"{name}.tmp")
-                shutil.copyfile(path, temporary)
-                temporary.replace(copy)
+                with open_regular(path, follow=True) as source, atomic_stream(copy) as target:
+                    shutil.copyfileobj(source, target)
 
 
 def _has_rows(connection: Connection, run_id: str) -> bool:

@@ -11,6 +11,7 @@ from db.fact_rows import to_json
 from db.open import Store
 from db.tables import Usage
 from db.writer import write_usage
+from engine.files.safe_open import read_regular
 
 CURVE_POINTS = 120
 _LOOK_SECONDS = 10.0
@@ -108,7 +109,7 @@ def _curve(points: list[tuple[float, float, float]], start: float, end: float, c
 def samples_of(path: Path) -> Iterator[Sample]:
     """The samples that can be read: a full disk may have cut a line."""
     try:
-        lines = path.read_bytes().splitlines()
+        lines = read_regular(path).splitlines()
     except OSError:
         return
     for line in lines:

@@ -12,6 +12,7 @@ from engine.contracts.imported import ImportRecord, SourceFile, storable
 from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.contracts.spec import RunSpec
 from engine.contracts.watching import WatchRecord
+from engine.files.safe_open import open_regular
 
 _HEAD_BYTES = 4 << 20
 """Of a log, in which a trainer tells its options and where it saves to."""
@@ -30,9 +31,7 @@ def end_watch(folder: RunFolder) -> None:
         list(take_options(run, found))
     run.options = run.options or spec.options or part.options
     if run.options != spec.options:
-        temporary = folder.spec.with_suffix(".yaml.tmp")
-        spec.model_copy(update={"options": run.options}).write(temporary)
-        temporary.replace(folder.spec)
+        spec.model_copy(update={"options": run.options}).write(folder.spec)
     kept = [file for file in before.files if not file.attempt and file.role == "options"]
     record = ImportRecord(
         folder=storable(found.path.absolute()) if found else before.folder,
@@ -45,7 +44,7 @@ def _console(attempt: AttemptFolder) -> SourceFile | None:
     watch = WatchRecord.read(attempt.watch)
     if watch is None or not attempt.console.exists():
         return None
-    with attempt.console.open("rb") as file:
+    with open_regular(attempt.console) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     size = attempt.console.stat().st_size
     return SourceFile(
@@ -56,7 +55,7 @@ def _console(attempt: AttemptFolder) -> SourceFile | None:
 def _head(folder: RunFolder) -> LogPart:
     """What the beginning of the log tells."""
     part = LogPart(0)
-    with folder.attempts()[0].console.open("rb") as file:
+    with open_regular(folder.attempts()[0].console) as file:
         part.take(part.parser.feed(file.read(_HEAD_BYTES)))
     return part
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.contracts.errors import YoloqatError
+from engine.files.safe_open import open_regular
 from engine.logs.lexer.text import decode
 
 _READ_BYTES = 4 << 20
@@ -66,7 +67,7 @@ def _cannot(why: str, where: str | None = None) -> YoloqatError:
 def _results_folder(console: Path) -> str | None:
     """What the trainer said last, before its first epoch or after it."""
     try:
-        with console.open("rb") as file:
+        with open_regular(console) as file:
             head = file.read(_READ_BYTES)
     except OSError:
         return None

@@ -10,6 +10,8 @@ from typing import Any
 from app.workspace.run_names import check_name, find_id, naming, read_name
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import RunFolder, Workspace
+from engine.files.atomic import write_text
+from engine.files.safe_open import read_regular
 
 Marks = dict[str, Any]
 _MOST_CHARACTERS = 64
@@ -90,7 +92,7 @@ def archive_run(workspace: Workspace, run_id: str, archived: bool = True) -> Non
 def read_marks(folder: RunFolder) -> Marks:
     """`user.json`; empty where there is none or it cannot be read."""
     try:
-        marks = json.loads(folder.user.read_bytes())
+        marks = json.loads(read_regular(folder.user))
     except (OSError, ValueError, RecursionError):
         return {}
     return marks if isinstance(marks, dict) else {}
@@ -102,9 +104,7 @@ def _edit(workspace: Workspace, folder: RunFolder, change: Callable[[Marks], obj
         with _alone(folder):
             marks = read_marks(folder)
             change(marks)
-            temporary = folder.user.with_suffix(".json.tmp")
-            temporary.write_text(json.dumps(marks, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-            temporary.replace(folder.user)
+            write_text(folder.user, json.dumps(marks, indent=1, ensure_ascii=False) + "\n")
     except OSError as error:
         raise YoloqatError(f"cannot write: {error.strerror or error}", where=str(folder.user)) from error
     from app.indexing.service import catch_up

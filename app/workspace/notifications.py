@@ -1,11 +1,11 @@
 """Handing the runner what it needs to tell people of a run's end."""
 
 import json
-import os
 from pathlib import Path
 
 from app.workspace.settings import Notify, load_settings
 from engine.contracts.errors import YoloqatError
+from engine.files.atomic import write_text
 
 
 def notify_file() -> str:
@@ -24,11 +24,7 @@ def notify_file() -> str:
     path: Path = user_state_path("yoloqat") / "notify.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.{os.getpid()}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(wanted.model_dump(), file)
-        temporary.replace(path)
+        write_text(path, json.dumps(wanted.model_dump()), mode=0o600)
     except OSError as error:
         raise YoloqatError(f"cannot write what is to be told of runs: {error.strerror}", where=str(path)) from error
     return str(path)

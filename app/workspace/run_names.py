@@ -4,12 +4,14 @@ import contextlib
 import difflib
 import fcntl
 import json
+import os
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import RunFolder, Workspace
+from engine.files.safe_open import open_lock, open_regular, read_regular
 
 _HEAD_BYTES = 64 << 10
 _KEY = re.compile(r"^(name|group): *(.*)$", re.MULTILINE)
@@ -35,8 +37,8 @@ def read_name(folder: RunFolder) -> RunName:
     Reads two lines of `spec.yaml` instead of all of it, since a thousand of them are read at once.
     """
     found: dict[str, str] = {}
-    with contextlib.suppress(OSError), folder.spec.open(encoding="utf-8", errors="replace") as file:
-        for key, text in _KEY.findall(file.read(_HEAD_BYTES)):
+    with contextlib.suppress(OSError), open_regular(folder.spec) as file:
+        for key, text in _KEY.findall(file.read(_HEAD_BYTES).decode(errors="replace")):
             found.setdefault(key, _scalar(text))
     return RunName(folder.id, _renamed(folder) or found.get("name") or folder.id, found.get("group") or None)
 
@@ -112,7 +114,8 @@ def naming(workspace: Workspace) -> Iterator[set[str]]:
     """
     with contextlib.ExitStack() as stack:
         try:
-            lock = stack.enter_context((workspace.path / "launch.lock").open("w"))
+            lock = open_lock(workspace.path / "launch.lock")
+            stack.callback(os.close, lock)
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as error:
             raise YoloqatError(
@@ -149,7 +152,7 @@ def _list(runs: list[RunName]) -> str:
 
 def _renamed(folder: RunFolder) -> str:
     try:
-        name = json.loads(folder.user.read_bytes())["name"]
+        name = json.loads(read_regular(folder.user))["name"]
     except (OSError, ValueError, LookupError, TypeError):
         return ""
     return name if isinstance(name, str) else ""

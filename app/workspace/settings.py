@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.contracts.errors import YoloqatError
+from engine.files.safe_open import YAML_BYTES, read_regular
 
 
 class Notify(BaseModel):
@@ -53,7 +54,7 @@ def load_settings(path: Path | None = None) -> Settings:
     import yaml
 
     try:
-        return Settings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+        return Settings.model_validate(yaml.safe_load(read_regular(path, YAML_BYTES, follow=True).decode()) or {})
     except ValidationError as error:
         mistakes = "; ".join(f"`{'.'.join(map(str, item['loc']))}`: {item['msg']}" for item in error.errors())
         what = f"the settings cannot be used: {mistakes}"

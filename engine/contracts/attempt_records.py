@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.contracts.spec import Resources
+from engine.files.safe_open import read_regular
 
 
 class Record(BaseModel):
@@ -20,7 +21,7 @@ class Record(BaseModel):
     def read(cls, path: Path) -> Self | None:
         """The record, or None when there is none that can be read."""
         try:
-            return cls.model_validate_json(path.read_bytes())
+            return cls.model_validate_json(read_regular(path))
         except (OSError, ValueError):
             return None
 

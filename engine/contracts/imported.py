@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from engine.contracts.attempt_records import Record
 from engine.contracts.result import Artifact
+from engine.files.atomic import write_text
 
 BESIDE = "results beside the log"
 """The role of a file of results that is not the console of its attempt."""
@@ -46,13 +47,8 @@ class ImportRecord(Record):
     files: list[SourceFile] = Field(default_factory=list)
 
     def write(self, path: Path) -> None:
-        """Write atomically: temporary file, fsync, rename."""
-        temporary = path.with_suffix(".json.tmp")
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(self.model_dump_json(indent=1))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        """Write atomically."""
+        write_text(path, self.model_dump_json(indent=1))
 
     def consoles(self) -> list[SourceFile]:
         """What the console of each attempt is a copy of, oldest first."""

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from engine.files.safe_open import read_regular
+
 
 class OutcomeKind(StrEnum):
     EXITED = "exited"
@@ -58,6 +60,6 @@ class Outcome(BaseModel):
     def read(cls, path: Path) -> "Outcome | None":
         """The outcome, or None when there is none that can be read."""
         try:
-            return cls.model_validate_json(path.read_bytes())
+            return cls.model_validate_json(read_regular(path))
         except (OSError, ValueError):
             return None

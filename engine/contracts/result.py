@@ -7,6 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from engine.files.atomic import write_text
+from engine.files.safe_open import read_regular
+
 
 class Artifact(BaseModel):
     """A file that a run read or wrote. Runs are tied together by its SHA-256, whatever it is called now."""
@@ -85,18 +88,13 @@ class StageResult(BaseModel):
     """Stage-specific facts: model summary, calibration table, export checks."""
 
     def write(self, path: Path) -> None:
-        """Write atomically: temporary file, fsync, rename."""
-        temporary = path.with_suffix(".json.tmp")
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(self.model_dump_json(indent=1))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        """Write atomically."""
+        write_text(path, self.model_dump_json(indent=1))
 
     @classmethod
     def read(cls, path: Path) -> "StageResult | None":
         """The result, or None when there is none that can be read."""
         try:
-            return cls.model_validate_json(path.read_bytes())
+            return cls.model_validate_json(read_regular(path))
         except (OSError, ValueError):
             return None

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.contracts.errors import YoloqatError
 from engine.contracts.slurm import SlurmOptions
+from engine.files.atomic import write_text
+from engine.files.safe_open import YAML_BYTES, read_regular
 
 COMMAND = "command"
 """The `stage` of a run that is any command, not one of our stages."""
@@ -69,9 +71,9 @@ class RunSpec(BaseModel):
     created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
     def write(self, path: Path) -> None:
-        """Write as YAML, each value on a line of its own (the folder must exist)."""
+        """Write as YAML, atomically, each value on a line of its own (the folder must exist)."""
         text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=1 << 30)
-        path.write_text(text, encoding="utf-8")
+        write_text(path, text)
 
     @classmethod
     def read(cls, path: Path) -> "RunSpec":
@@ -81,6 +83,6 @@ class RunSpec(BaseModel):
             YoloqatError: the file is missing, no YAML, or of another shape.
         """
         try:
-            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+            return cls.model_validate(yaml.safe_load(read_regular(path, YAML_BYTES).decode()))
         except (OSError, yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
             raise YoloqatError(f"cannot read the run's specification: {error}", where=str(path)) from error

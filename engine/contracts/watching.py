@@ -1,12 +1,12 @@
 """`watch.json`: the log of a process that was not started here, and who writes it."""
 
-import os
 from datetime import datetime
 from pathlib import Path
 
 from pydantic import Field
 
 from engine.contracts.attempt_records import ProcessIdentity, Record
+from engine.files.atomic import write_text
 
 
 class WatchRecord(Record):
@@ -36,10 +36,5 @@ class WatchRecord(Record):
     """What became of the file of the attempt before: `the log was truncated`."""
 
     def write(self, path: Path) -> None:
-        """Write atomically: temporary file, fsync, rename."""
-        temporary = path.with_suffix(".json.tmp")
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(self.model_dump_json(indent=1))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        """Write atomically."""
+        write_text(path, self.model_dump_json(indent=1))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.contracts.errors import YoloqatError
+from engine.files.atomic import atomic_stream
 
 SUFFIX = "_matches.npz"
 _SCHEMA = 1
@@ -75,8 +76,7 @@ class Matches:
 
     def save(self, path: Path) -> None:
         """Write atomically; about 4 bytes a detection."""
-        temporary = path.with_suffix(".npz.tmp")
-        with temporary.open("wb") as file:
+        with atomic_stream(path) as file:
             np.savez_compressed(
                 file,
                 schema=np.int64(_SCHEMA),
@@ -90,7 +90,6 @@ class Matches:
                 label_images=self.label_images,
                 labels=self.labels,
             )
-        temporary.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> "Matches":

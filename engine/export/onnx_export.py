@@ -3,8 +3,8 @@
 import copy
 import os
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,7 @@ from engine.contracts.errors import YoloqatError
 from engine.evaluate.onnx_outputs import RAW_PREFIX
 from engine.export.graph import tidy
 from engine.export.metadata import write_metadata
+from engine.files.atomic import atomic_path
 from engine.quant.backends import load_backend
 from engine.quant.quantizer import backend_of, quantized_convolutions
 
@@ -85,7 +86,8 @@ def export_onnx(
     _weights_as_int8(own)
     traced = (Raw(own) if heads == "raw" else Decoded(own)).eval().requires_grad_(False)
     outputs = [f"{RAW_PREFIX}{int(stride)}" for stride in own.stride] if heads == "raw" else [OUTPUT]  # type: ignore[union-attr]
-    with _in_the_place_of(path) as temporary:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
         _trace(traced, temporary, outputs, image_size, opset, dynamic_batch)
         graph = onnx.load(temporary)
         _tell_shapes(graph, traced, image_size)
@@ -127,23 +129,11 @@ def _weights_as_int8(model: nn.Module) -> None:
 
 def save_onnx(model: onnx.ModelProto, path: Path, check: Callable[[Path], None] | None = None) -> None:
     """Write a file under its name once it is whole and `check`, given the temporary file, has accepted it."""
-    with _in_the_place_of(path) as temporary:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
         onnx.save(model, temporary)
         if check is not None:
             check(temporary)
-
-
-@contextmanager
-def _in_the_place_of(path: Path) -> Iterator[Path]:
-    """A temporary file that takes the place of `path` if nothing is raised, and vanishes otherwise."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        yield temporary
-        _sync(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _trace(traced: nn.Module, path: Path, outputs: list[str], image_size: int, opset: int, dynamic_batch: bool) -> None:

@@ -6,6 +6,9 @@ import os
 from datetime import UTC, datetime
 from typing import Any
 
+from engine.files.atomic import create_file, sync_folder, write_bytes
+from engine.files.safe_open import read_regular
+
 SCHEMA_VERSION = 1
 RESERVED_BYTES = 8192
 """An outcome is some 600 bytes; a reason may be long."""
@@ -17,50 +20,25 @@ def now() -> str:
 
 
 def read_json(path: str) -> dict[str, Any] | None:
-    """The record, None when there is none or it is not a JSON object."""
+    """The record, None when there is none or it is not a JSON object in a regular file."""
     try:
-        with open(path, "rb") as file:
-            record = json.loads(file.read())
+        record = json.loads(read_regular(path))
     except (OSError, ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None
 
 
 def write_json(path: str, record: dict[str, Any], durable: bool = True) -> None:
-    """Write a record through a temporary file. `durable` waits until the disk has it.
+    """Write a record atomically. `durable` waits until the disk has it.
 
     Raises:
         OSError: disk full, folder gone, no permission.
     """
-    temporary = f"{path}.tmp"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-    try:
-        _write_all(descriptor, encode(record))
-        if durable:
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.rename(temporary, path)
-    if durable:
-        sync_folder(os.path.dirname(path))
+    write_bytes(path, encode(record), durable=durable)
 
 
 def encode(record: dict[str, Any]) -> bytes:
     return json.dumps({"schema_version": SCHEMA_VERSION, **record}, indent=1).encode() + b"\n"
-
-
-def sync_folder(path: str) -> None:
-    """Make a rename inside a folder durable. File systems that cannot are left to their ways."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)
 
 
 class ReservedRecord:
@@ -74,7 +52,9 @@ class ReservedRecord:
         """
         self.path = path
         self._reserved = f"{path}.reserved"
-        self._descriptor = os.open(self._reserved, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._reserved)
+        self._descriptor = create_file(self._reserved)
         try:
             # Real bytes, not a hole and not fallocate: some file systems only pretend to that.
             _write_all(self._descriptor, b" " * RESERVED_BYTES)

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
+from engine.console.escapes import without_escapes
 from engine.contracts.facts import Fact, Progress
 from engine.logs.builder_state import Evaluation, State
 from engine.logs.dialects import (
@@ -21,7 +22,7 @@ from engine.logs.dialects.python_errors import TracebackReader
 from engine.logs.dialects.titles import Dialect, Titles
 from engine.logs.fact_builder import Assembler
 from engine.logs.lexer.lines import LineSplitter
-from engine.logs.lexer.text import MOST_CHARACTERS, decode, harmless, without_prefix
+from engine.logs.lexer.text import MOST_CHARACTERS, decode, without_prefix
 from engine.logs.lexer.tokens import EpochHeader, Mark
 from engine.logs.lexer.truncated_line import without_last_number
 from engine.logs.results import nvidia_summary, results_csv, results_txt, tensorboard
@@ -169,7 +170,7 @@ class LogParser:
             return self._take_all(repeated[2]) or []
         text = line.decode("utf-8", errors="replace")
         if not text.isprintable():
-            text, is_plain = harmless(text), False  # the sequences may have stood within a word
+            text, is_plain = without_escapes(text), False  # the sequences may have stood within a word
         text = without_prefix(text)
         if not is_plain:
             told = self._read_rare(text)

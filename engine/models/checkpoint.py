@@ -1,6 +1,5 @@
 """Checkpoints: tensors and plain data only, so that loading one runs no code."""
 
-import os
 import pickle
 import zipfile
 from dataclasses import dataclass, field, fields
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from engine.contracts.errors import YoloqatError
+from engine.files.atomic import atomic_stream
 from engine.models.config import parse_model_config
 from engine.models.legacy import read_original
 from engine.models.yolo import YoloModel, build_model
@@ -57,17 +57,9 @@ class Checkpoint:
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write atomically: a reader sees the old file or the new one, never half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
     data = {f.name: getattr(checkpoint, f.name) for f in fields(checkpoint)}
-    try:
-        with temporary.open("wb") as file:
-            torch.save({"format": _MARK, **data}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with atomic_stream(path) as file:
+        torch.save({"format": _MARK, **data}, file)
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:

@@ -5,6 +5,7 @@ import os
 import time
 
 from engine.files.json_records import read_json
+from engine.files.safe_open import open_descriptor
 
 _TRIES = 20
 _PAUSE_SECONDS = 0.05
@@ -27,7 +28,7 @@ def take(attempt: str) -> int:
         Refused: another runner or its stage lives, or the attempt has ended or was started before.
         OSError: there is no `launch.json`.
     """
-    descriptor = os.open(os.path.join(attempt, "launch.json"), os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = open_descriptor(os.path.join(attempt, "launch.json"))
     for _ in range(_TRIES):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.files.json_records import ReservedRecord, now, read_json, write_json
+from engine.files.safe_open import open_append
 from engine.runner import lock, notify, pause
 from engine.runner.ending import disk_is_full, end_fields, missing_artifacts, outcome_record, outlived_fields
 from engine.runner.outliving import OutlivingWork, name_of
@@ -74,7 +75,7 @@ class Run:
         self.launch = launch
         self.grace = {**GRACE, **launch.get("grace", {})}
         self.outcome = ReservedRecord(self._path("outcome.json"))
-        self.console = os.open(self._path("console.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self.console = open_append(self._path("console.log"))
         self.turn = Turn(launch, attempt)
         self.started_at: str | None = None
         self.started_monotonic: float | None = None

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from engine.files.json_records import read_json, write_json
+from engine.files.safe_open import open_descriptor
 from engine.runner.ending import outcome_record
 from engine.runner.pause import put_back
 from engine.runner.processes.children import descendants, marked
@@ -25,7 +26,7 @@ def stop_orphan(attempt: str, ready: Callable[[], None]) -> int:
         0 when it is done or somebody else is at it, 1 when there is nothing to stop.
     """
     prepare_signals()
-    lock = os.open(os.path.join(attempt, "process.json"), os.O_RDONLY | os.O_CLOEXEC)
+    lock = open_descriptor(os.path.join(attempt, "process.json"))
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

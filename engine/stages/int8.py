@@ -1,6 +1,5 @@
 """`int8`: an ONNX file that ONNX Runtime runs in int8, equal to the Q/DQ file, evaluated and timed."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +24,7 @@ from engine.export.int8 import to_runtime_int8, without_quantization
 from engine.export.latency import Latency, measure
 from engine.export.metadata import read_metadata, write_metadata
 from engine.export.onnx_export import INPUT
+from engine.files.atomic import atomic_path
 from engine.stages.session import Session
 
 LABEL = "ONNX INT8"
@@ -101,12 +101,12 @@ def _write(source: onnx.ModelProto, path: Path, images: np.ndarray, options: Int
         How equal it is, in words.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    exact, faster = (path.with_name(f"{path.name}.{head}.tmp") for head in ("float", "int8"))
     expected = _outputs(Path(options.weights), images)
-    try:
+    with atomic_path(path) as temporary:
         # Whatever becomes of the head, all that is before it is held against the file bit for bit.
-        _save(source, to_runtime_int8(source, head="float"), exact)
-        difference = _difference(expected, _outputs(exact, images))
+        exact = to_runtime_int8(source, head="float")
+        _save(source, exact, temporary)
+        difference = _difference(expected, _outputs(temporary, images))
         if difference:
             raise YoloqatError(
                 f"the rewritten file computes something else, by up to {difference:.3g} of the largest value",
@@ -114,12 +114,10 @@ def _write(source: onnx.ModelProto, path: Path, images: np.ndarray, options: Int
                 hint="This ONNX Runtime computes differently than the tested ones (see pyproject.toml).",
             )
         if options.head == "int8":
-            _save(source, to_runtime_int8(source), faster)
-            difference = _difference(expected, _outputs(faster, images))
-        os.replace(faster if options.head == "int8" and difference <= SUMS else exact, path)
-    finally:
-        exact.unlink(missing_ok=True)
-        faster.unlink(missing_ok=True)
+            _save(source, to_runtime_int8(source), temporary)
+            difference = _difference(expected, _outputs(temporary, images))
+            if difference > SUMS:
+                _save(source, exact, temporary)
     if not difference:
         return "bit for bit"
     if difference <= SUMS:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from engine.console.escapes import without_escapes
+from engine.files.safe_open import open_regular
+
 TAIL_BYTES = 64 << 10
 
 _OUT_OF_MEMORY = re.compile(
@@ -17,7 +20,6 @@ _WORKER_KILLED = re.compile(r"is killed by signal: Killed|Signal 9 \(SIGKILL\) r
 _BAR = re.compile(r"(\d{1,3})%\|")
 _COMPLETE = re.compile(r"\d+ epochs completed in [\d.]+ hours")
 _ERROR = re.compile(r"^[\w.]*(Error|Exception|Interrupt|Exit)\b.*")
-_ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f]")
 
 EndingKind = Literal["nothing", "complete", "traceback", "interrupted", "cut off", "line"]
 
@@ -39,7 +41,7 @@ class LogEnding:
 def read_ending(path: Path) -> LogEnding:
     """Look at the end of a log. A log that is not there has nothing in it."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(size - TAIL_BYTES, 0))
             tail = file.read(TAIL_BYTES)
@@ -50,7 +52,7 @@ def read_ending(path: Path) -> LogEnding:
 
 def judge_ending(tail: str) -> LogEnding:
     """Look at the last part of a log (it may begin in the middle of a line)."""
-    frames = [_ESCAPE.sub("", frame).strip() for frame in re.split(r"[\r\n]", tail)]
+    frames = [without_escapes(frame).strip() for frame in re.split(r"[\r\n]", tail)]
     frames = [frame for frame in frames if frame]
     if not frames:
         return LogEnding("nothing", "")

@@ -15,6 +15,7 @@ from engine.contracts.outcome import Outcome, OutcomeKind
 from engine.contracts.run_folder import AttemptFolder, RunFolder, Workspace
 from engine.contracts.spec import COMMAND, Resources, RunSpec
 from engine.files.json_records import write_json
+from engine.files.safe_open import open_append, read_regular
 from engine.runner.processes.children import MARK
 from engine.runner.processes.identity import identify
 from engine.supervise.commands import RUNNER, engine_environment
@@ -186,7 +187,7 @@ def _write(folder: RunFolder, target: AttemptFolder, record: LaunchRecord, spec:
         write_json(str(target.queue), place.model_dump(mode="json"))
         write_json(str(target.launch), record.model_dump(mode="json"))
         if not folder.spec.exists():
-            _write_spec(spec, folder.spec)
+            spec.write(folder.spec)
     except OSError as error:
         raise YoloqatError(
             f"cannot write the run: {error.strerror or error}",
@@ -241,7 +242,7 @@ def run_detached(attempt: AttemptFolder, *options: str, environment: Mapping[str
     # environment that the stage inherits stays as it is.
     command = [sys.executable, "-I", "-S", str(RUNNER), "--detach", *options]
     try:
-        with log.open("ab") as output:
+        with open(open_append(log), "ab") as output:
             done = subprocess.run(
                 [*command, str(attempt.path)],
                 stdin=subprocess.DEVNULL,
@@ -263,7 +264,7 @@ def run_detached(attempt: AttemptFolder, *options: str, environment: Mapping[str
 def _last_line(log: Path) -> str:
     """What the runner said last, without the time."""
     try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = read_regular(log).decode(errors="replace").splitlines()
     except OSError:
         lines = []
     return lines[-1].partition(" ")[2] if lines else "it left no message"
@@ -311,13 +312,6 @@ def _set_aside(folder: RunFolder, attempt: int) -> None:
     folder.stop_after_epoch.unlink(missing_ok=True)
     if attempt > 1 and folder.result.exists():
         shutil.move(folder.result, folder.attempt(attempt - 1).path / folder.result.name)
-
-
-def _write_spec(spec: RunSpec, path: Path) -> None:
-    """The specification makes a folder a run, so it appears whole, and last."""
-    temporary = path.with_suffix(".yaml.tmp")
-    spec.write(temporary)
-    temporary.replace(path)
 
 
 def _parent(workspace: Workspace, run_id: str) -> Parent:

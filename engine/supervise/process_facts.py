@@ -17,6 +17,7 @@ from engine.contracts.attempt_records import (
 )
 from engine.contracts.outcome import Outcome
 from engine.contracts.run_folder import AttemptFolder, RunFolder
+from engine.files.safe_open import open_regular
 from engine.runner.processes.identity import ALIVE, ELSEWHERE, GONE, Identity, boot_id, presence
 from engine.supervise.console_tail import LogEnding, read_ending
 from engine.supervise.slurm.observe import Observed, observe
@@ -161,7 +162,7 @@ def _presence(record: ProcessIdentity, attempt: AttemptFolder) -> str:
 def _is_unlocked(path: Path) -> bool:
     """True when certainly nobody holds the lock; False also where locks are not told."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return not path.exists()
@@ -195,7 +196,7 @@ def _age(path: Path) -> float:
 def _last_sample(path: Path) -> tuple[float, float, float | None, float] | None:
     """Monotonic time, silence, usual and longest silence of the newest line."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             file.seek(max(file.seek(0, os.SEEK_END) - _SAMPLE_BYTES, 0))
             lines = file.read(_SAMPLE_BYTES).splitlines()
         line = json.loads(lines[-1])

@@ -12,6 +12,7 @@ from engine.contracts.run_folder import AttemptFolder, RunFolder, Workspace
 from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
 from engine.files.json_records import read_json
+from engine.files.safe_open import YAML_BYTES, read_regular
 from engine.runner.waiting import dependencies
 from engine.supervise.launch import launch, start_runner
 from engine.supervise.state import WITHOUT_RUNNER, read_state
@@ -135,6 +136,6 @@ def _specs(workspace: Workspace) -> list[RunSpec]:
 def _may_have_parents(folder: RunFolder) -> bool:
     """Reading all of a thousand specifications would take seconds; most have no parents."""
     try:
-        return b"\nparents: []" not in folder.spec.read_bytes()
+        return b"\nparents: []" not in read_regular(folder.spec, YAML_BYTES)
     except OSError:
         return os.path.isfile(folder.spec)

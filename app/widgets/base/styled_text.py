@@ -8,6 +8,7 @@ from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
 from app.widgets.base.glyphs import glyphs
+from engine.console.escapes import without_escapes
 
 Span = tuple[str, str]
 """Text and its tone."""
@@ -40,12 +41,12 @@ _STAND_INS = str.maketrans({"–": "-", "−": "-", "×": "x", "·": "|", "→":
 
 
 def clean(text: str) -> str:
-    """`text` with control characters replaced, so that it takes as many cells as it says and commands nothing.
+    """`text` in one line, without escape sequences: it takes as many cells as it says and commands nothing.
 
     A terminal that shows ASCII alone gets ASCII alone.
     """
     if not text.isprintable():
-        text = "".join(c if c.isprintable() else " " for c in text)
+        text = "".join(c if c.isprintable() else " " for c in without_escapes(text, keep_line_ends=True))
     if glyphs().is_ascii and not text.isascii():
         text = text.translate(_STAND_INS).encode("ascii", "replace").decode("ascii")
     return text

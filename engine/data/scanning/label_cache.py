@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.data.scanning.labeled import LabeledImages
+from engine.files.atomic import atomic_stream
 
 SUFFIX = ".yoloqat.npz"
 VERSION = 1
@@ -67,9 +68,8 @@ class LabelCache:
         if not _has_write_permission(self.path.parent):
             return False
         arrays = {name: np.ascontiguousarray(getattr(found, name)) for name in ARRAYS}
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
         try:
-            with temporary.open("wb") as file:
+            with atomic_stream(self.path) as file:
                 np.savez(
                     file,
                     signature=np.array(self.signature),
@@ -78,9 +78,7 @@ class LabelCache:
                     warnings=np.array(found.warnings, dtype=np.str_),
                     **arrays,
                 )
-            temporary.replace(self.path)
         except OSError:
-            temporary.unlink(missing_ok=True)
             return False
         return True
 

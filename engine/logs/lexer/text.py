@@ -2,6 +2,8 @@
 
 import re
 
+from engine.console.escapes import without_escapes
+
 NUMBER = r"(?:[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|[-+]?nan|[-+]?inf)"
 """What `%g` prints."""
 COUNT = r"(\d{1,15})"
@@ -10,12 +12,6 @@ DECIMAL = r"\d{1,15}(?:\.\d{1,15})?"
 MOST_CHARACTERS = 8192
 """Of a line that is searched for anything but an event: no trainer prints more, and searching stays cheap."""
 
-_ESCAPE = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movements
-    r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?"  # OSC and the other strings: titles, clipboards, links
-    r"|\x1b[ -/]*[0-~]?"  # two-character sequences
-)
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _PREFIX = re.compile(
     r"\[(?:rank ?|default)?\d+\]: ?| {0,4}\d{1,5}:(?: |$)|\d{13} \S{1,100} (?:debug|info|warning|error)(?: |$)"
 )
@@ -28,13 +24,7 @@ _SRUN_CHARACTERS = 10
 def decode(line: bytes) -> str:
     """The line as text: no escape sequences, no control characters but the tab."""
     text = line.decode("utf-8", errors="replace")
-    return text if text.isprintable() else harmless(text)
-
-
-def harmless(text: str) -> str:
-    """The text without escape sequences and control characters other than the tab."""
-    text = _ESCAPE.sub("", text) if "\x1b" in text else text
-    return text if text.isprintable() else _CONTROL.sub("", text)
+    return text if text.isprintable() else without_escapes(text)
 
 
 def without_prefix(text: str) -> str:

@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from engine.files.atomic import atomic_stream
+from engine.files.safe_open import open_append, open_regular
 from engine.runner.processes.children import descendants
 from engine.runner.processes.identity import Stat, read_stat
 
@@ -97,7 +99,7 @@ class Sampler:
         """Measure and append one line."""
         with contextlib.suppress(OSError, ValueError, LookupError):
             line = json.dumps(self._measure(), separators=(",", ":")) + "\n"
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            descriptor = open_append(self._path)
             try:
                 os.write(descriptor, line.encode())
                 size = os.fstat(descriptor).st_size
@@ -163,13 +165,11 @@ def _resident(processes: dict[int, Stat]) -> int:
 
 
 def thin(path: str) -> None:
-    """Keep every second line, through a temporary file."""
-    temporary = f"{path}.tmp"
-    with open(path, "rb") as whole, open(temporary, "wb") as thinned:
+    """Keep every second line."""
+    with open_regular(path) as whole, atomic_stream(path, durable=False) as thinned:
         for number, line in enumerate(whole):
             if number % 2:
                 thinned.write(line)
-    os.rename(temporary, path)
 
 
 def _host_ticks() -> tuple[int, int]:

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from engine.files.json_records import read_json
+from engine.files.safe_open import open_lock
 from engine.runner.waiting.scheduler import Waiter, Wants
 
 _TRIES = 25
@@ -155,7 +156,7 @@ class Leases:
     def _read_if_locked(self, path: str) -> dict[str, Any] | None:
         """What a file says that somebody locks; one that nobody locks is removed."""
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            descriptor = open_lock(path, create=False)
         except OSError:
             return None
         try:
@@ -233,7 +234,7 @@ def _holder(record: dict[str, Any]) -> Holder:
 
 
 def _open(path: str) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return open_lock(path, 0o600)
 
 
 def _lock(descriptor: int, kind: int) -> bool:

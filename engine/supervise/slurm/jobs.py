@@ -14,6 +14,7 @@ from typing import Any
 from engine.contracts.attempt_records import SlurmRecord
 from engine.contracts.run_folder import AttemptFolder, Workspace
 from engine.files.json_records import read_json, write_json
+from engine.files.safe_open import open_lock
 from engine.supervise.slurm.client import NoAnswer, Reply, call, message, on_cluster
 
 FRESH_SECONDS = 5.0
@@ -133,8 +134,9 @@ def _asking(path: Path) -> Iterator[bool]:
     """Whether this process is the one that asks. Where there is no lock to be had, every one asks."""
     with contextlib.ExitStack() as stack:
         try:
-            file = stack.enter_context(path.with_suffix(".lock").open("w"))
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock = open_lock(path.with_suffix(".lock"))
+            stack.callback(os.close, lock)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
             return

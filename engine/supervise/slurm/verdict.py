@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from engine.contracts.attempt_records import LaunchRecord, ProcessRecord, SlurmEnd, SlurmRecord
 from engine.contracts.outcome import Outcome, OutcomeKind
 from engine.contracts.run_folder import AttemptFolder, RunFolder
+from engine.files.atomic import write_if_absent
 from engine.files.json_records import write_json
+from engine.files.safe_open import open_regular
 from engine.runner.waiting import dependencies
 from engine.supervise.slurm.jobs import TAKEN_OUT, Job
 from engine.supervise.slurm.state_text import NEVER, why_it_ended
@@ -78,15 +80,10 @@ def conclude(folder: RunFolder, attempt: AttemptFolder, record: SlurmRecord, end
     if is_kept and not never_began and 0 <= age < LAG_SECONDS:
         return None
     outcome = _outcome(folder, attempt, record, end, process)
-    temporary = attempt.path / f"outcome.json.{os.getpid()}"
     try:
-        temporary.write_text(outcome.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        os.link(temporary, attempt.outcome)  # fails where the runner's own has appeared
-    except OSError:
+        write_if_absent(attempt.outcome, outcome.model_dump_json(indent=1) + "\n")
+    except OSError:  # the runner's own has appeared, or the disk is full
         return Outcome.read(attempt.outcome) or outcome
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
     return outcome
 
 
@@ -133,7 +130,7 @@ def _failed_parents(launch: LaunchRecord | None) -> str:
 def _last_lines(record: SlurmRecord) -> list[str]:
     """What the job and Slurm itself said last, outside of the run's console."""
     try:
-        with open(record.output, "rb") as file:
+        with open_regular(record.output, follow=True) as file:
             file.seek(max(os.fstat(file.fileno()).st_size - _TAIL_BYTES, 0))
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
