@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from app.comparing.decisions import Decision, decisions
 from app.comparing.evaluation_settings import (
     MAIN_METRIC,
     METRICS,
@@ -56,6 +57,13 @@ class Cell:
     """Whether the choice of the images decides the sign of `delta`: shown as `~` behind it."""
     source: str = ""
     """Where a metric comes from: `log`, `results.csv`, `result.json`, …; empty for what is no metric."""
+    decided: str = ""
+    """The value alone, where `text` also tells that the stage has chosen it: `mse` of `mse (auto)`."""
+
+    @property
+    def compared_text(self) -> str:
+        """What counts when cells are compared: equal is what was the same in the end."""
+        return self.decided or self.text
 
     @property
     def difference_text(self) -> str:
@@ -75,7 +83,7 @@ class Row:
     @property
     def differs(self) -> bool:
         """Whether the runs have different values."""
-        return len({cell.text for cell in self.cells}) > 1
+        return len({cell.compared_text for cell in self.cells}) > 1
 
 
 @dataclass(frozen=True)
@@ -243,12 +251,25 @@ def _latency(detail: RunDetail, timed: Mapping[str, Speed]) -> Cell:
 def _option_rows(details: Sequence[RunDetail]) -> Iterator[Row]:
     """Every option that any run has, in the order of the first run that has it."""
     flat = [dict(_flatten(detail.options)) for detail in details]
+    decided = [decisions(detail) for detail in details]
     commands = [" ".join(detail.command) if detail.run.stage == "command" else "" for detail in details]
     if any(commands):
         yield Row(OPTIONS, "command", tuple(Cell(command or ABSENT) for command in commands))
     for key in dict.fromkeys(key for options in flat for key in options):
-        cells = (Cell(_named(_shown(options[key]), details) if key in options else ABSENT) for options in flat)
+        cells = (
+            _option(key, options, own, details) if key in options else Cell(ABSENT)
+            for options, own in zip(flat, decided, strict=True)
+        )
         yield Row(OPTIONS, key, tuple(cells))
+
+
+def _option(
+    key: str, options: Mapping[str, Any], decided: Mapping[str, Decision], details: Sequence[RunDetail]
+) -> Cell:
+    decision = decided.get(key)
+    if decision is None:
+        return Cell(_named(_shown(options[key]), details))
+    return Cell(decision.text, decided=decision.value)
 
 
 def _flatten(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -15,7 +15,8 @@ from typing import BinaryIO
 from engine.contracts.attempt_records import ProcessIdentity
 from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.contracts.watching import WatchRecord
-from engine.files.safe_open import open_append, open_regular
+from engine.files.safe_open import NotRegularFileError, open_append, open_regular
+from engine.supervise.new_attempt import new_attempt
 from engine.supervise.open_files import open_files
 from engine.supervise.watched import current_writers
 
@@ -49,21 +50,25 @@ class Mirror:
             Whether anything was new.
         """
         try:
-            return self._catch_up()
+            copied = self._catch_up()
         except OSError as error:
             if str(error) != self._failure:
                 _LOG.warning("%s cannot be followed at present: %s", self._folder.id, error)
             self._failure = str(error)
             self.close()
             return False
+        self._failure = ""
+        return copied
 
     def _catch_up(self) -> bool:
         self._open_newest()
         if self._attempt is None or self._record is None or self._record.ended_at is not None:
             return False
         if self._file is None:
-            replaced = self._open(self._record)
-            return self._begin_anew("the log was replaced") if replaced else False
+            if self._open(self._record):
+                return self._begin_anew("the log was replaced")
+            if self._file is None:  # deleted, and nobody holds it open: what was copied is all there is
+                return False
         status = os.fstat(self._file.fileno())
         copied = False
         if (status.st_size, status.st_mtime_ns) != self._stamp:
@@ -84,6 +89,11 @@ class Mirror:
         """Whether the end of the newest attempt's file has been recorded."""
         self._open_newest()
         return self._record is None or self._record.ended_at is not None
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the file could not be read, or its copy not be written, at the last try: more may be to come."""
+        return bool(self._failure)
 
     def finish(self) -> None:
         """Nobody writes it any more, and all of it is copied: it is left alone from now on."""
@@ -108,17 +118,27 @@ class Mirror:
             self._record = WatchRecord.read(newest.watch)
 
     def _open(self, record: WatchRecord) -> bool:
-        """Open the file, also where it was renamed or deleted; True when there is only another one by its name."""
+        """Open the file, also where it was renamed or deleted; True when there is only another one by its name.
+
+        Raises:
+            OSError: there is a file by its name that cannot be read at present.
+        """
+        unreadable: OSError | None = None
         for path in _places(record):
             try:
                 file = open_regular(path, follow=True)  # it stays open, so that what is renamed is read on
-            except OSError:
+            except OSError as error:
+                is_gone = isinstance(error, FileNotFoundError | NotADirectoryError | NotRegularFileError)
+                if path == record.path and not is_gone:
+                    unreadable = error
                 continue
             status = os.fstat(file.fileno())
             if (status.st_dev, status.st_ino) == (record.device, record.inode):
                 self._file = file
                 return False
             file.close()
+        if unreadable is not None:
+            raise unreadable
         return os.path.exists(record.path)
 
     def _is_rewritten(self, console: Path, have: int, size: int) -> bool:
@@ -189,18 +209,17 @@ class Mirror:
             with open_regular(before.path, follow=True) as file:
                 status = os.fstat(file.fileno())
                 begins = _first_data(file)
-        except OSError:
+        except FileNotFoundError:
             return False
-        attempt = self._folder.attempt(self._attempt.number + 1)
-        attempt.path.mkdir(exist_ok=True)
         anew = before.model_copy(
             update={"device": status.st_dev, "inode": status.st_ino, "begins": begins, "note": note, "writers": []}
         )
         writers = current_writers(anew)
         started = before.started_at if _same(writers, before.writers) else datetime.now(UTC)
         anew = anew.model_copy(update={"writers": writers, "started_at": started, "grown_at": datetime.now(UTC)})
-        attempt.console.touch()
-        anew.write(attempt.watch)
+        with new_attempt(self._folder, self._attempt.number + 1) as attempt:
+            attempt.console.touch()
+            anew.write(attempt.watch)
         self._write(before.model_copy(update={"ended_at": datetime.now(UTC)}))
         self.close()
         return True

@@ -54,6 +54,11 @@ class _Known:
     broken: str = ""
     """Its files when they could not be read: it is not tried again before they change."""
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether its log is another program's and could not be copied to its end: that is tried again."""
+        return self.mirror is not None and self.mirror.is_behind
+
 
 class Indexer:
     """Keeps the store equal to the run folders. There is only one per workspace at a time."""
@@ -130,7 +135,7 @@ class Indexer:
         entry.is_live = status.state.is_live
         self._write_row(entry, run_row(entry.spec, user, status, stamp=""), user_tags(user))
         self._read_logs(folder, entry)
-        if not entry.is_live:
+        if not entry.is_live and not entry.is_behind:
             self._settle(folder, entry, status.attempt, stamp)
 
     def _state(self, folder: RunFolder, entry: _Known) -> RunStatus:
@@ -142,14 +147,14 @@ class Indexer:
         entry.mirror = entry.mirror or Mirror(folder)
         while not status.state.is_live and entry.mirror.catch_up():
             status = read_state(folder)
-        if not status.state.is_live and not entry.mirror.is_over:
+        if not status.state.is_live and not entry.is_behind and not entry.mirror.is_over:
             end_watch(folder)
             entry.mirror.finish()
         return status
 
     def _read_logs(self, folder: RunFolder, entry: _Known) -> None:
         assert entry.row is not None
-        if entry.mirror is not None:
+        if entry.mirror is not None and entry.is_live:  # else it was copied to its end, or is behind
             entry.mirror.catch_up()
         assert entry.spec is not None
         for attempt in folder.attempts():
@@ -158,7 +163,7 @@ class Indexer:
                 reading = self._read.get((folder.id, attempt.number))
                 follower = LogFollower(folder.id, attempt.number, attempt.console, reading)
                 entry.followers[attempt.number] = follower
-            is_over = not entry.is_live or attempt.number < entry.row.attempt
+            is_over = not (entry.is_live or entry.is_behind) or attempt.number < entry.row.attempt
             follower.catch_up(self._store, finish=is_over)
             usage = entry.usage.get(attempt.number)
             if usage is None:

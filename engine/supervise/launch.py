@@ -22,6 +22,7 @@ from engine.supervise.commands import RUNNER, engine_environment
 from engine.supervise.gpu.inventory import query_command
 from engine.supervise.gpu.usage import usage_command
 from engine.supervise.lanes import lane_width, lease_folder
+from engine.supervise.new_attempt import new_attempt
 from engine.supervise.provenance import collect
 from engine.supervise.slurm.submit import submit, submit_array
 
@@ -87,8 +88,7 @@ def launch_held(workspace: Workspace, spec: RunSpec, *, attempt: int, argv: Sequ
     Raises:
         YoloqatError: as `launch`. An attempt that Slurm does not take is not there then: it can be tried again.
     """
-    target = write_attempt(workspace, spec, attempt=attempt, argv=argv)
-    hold(target, why)
+    target = write_attempt(workspace, spec, attempt=attempt, argv=argv, held=why)
     if spec.slurm is None:
         start_runner(target)
         return
@@ -134,8 +134,12 @@ def write_attempt(
     cpu_lane: int | None = None,
     priority: int = 0,
     notify: str | None = None,
+    held: str = "",
 ) -> AttemptFolder:
     """Write everything that a runner of an attempt needs, and start none. Arguments as those of `launch`.
+
+    Args:
+        held: why it must not start before it is released; empty where it may.
 
     Raises:
         YoloqatError: the run or attempt exists already, a parent does not, or the workspace cannot be written.
@@ -167,25 +171,20 @@ def write_attempt(
         sample_seconds=sample_seconds,
         launcher=_own_identity(),
     )
-    _write(folder, target, record, spec, QueueRecord(position=time.time(), priority=priority))
+    place = QueueRecord(position=time.time(), priority=priority, held=bool(held), why=held)
+    _write(folder, target, record, spec, place)
     return target
-
-
-def hold(attempt: AttemptFolder, why: str) -> None:
-    """Keep an attempt that has been written, and not started, from starting before it is released."""
-    place = QueueRecord.read(attempt.queue) or QueueRecord(position=time.time())
-    write_json(str(attempt.queue), place.model_copy(update={"held": True, "why": why}).model_dump(mode="json"))
 
 
 def _write(folder: RunFolder, target: AttemptFolder, record: LaunchRecord, spec: RunSpec, place: QueueRecord) -> None:
     """Everything that the runner needs, and last the specification, which makes the folder a run."""
     try:
-        _make_folder(folder, target)
+        with new_attempt(folder, target.number) as attempt:
+            provenance = collect(record.argv, Path(record.cwd), record.env, attempt.path / "git.diff")
+            record = record.model_copy(update={"provenance": provenance})
+            write_json(str(attempt.queue), place.model_dump(mode="json"))
+            write_json(str(attempt.launch), record.model_dump(mode="json"))
         _set_aside(folder, target.number)
-        provenance = collect(record.argv, Path(record.cwd), record.env, target.path / "git.diff")
-        record = record.model_copy(update={"provenance": provenance})
-        write_json(str(target.queue), place.model_dump(mode="json"))
-        write_json(str(target.launch), record.model_dump(mode="json"))
         if not folder.spec.exists():
             spec.write(folder.spec)
     except OSError as error:
@@ -268,17 +267,6 @@ def _last_line(log: Path) -> str:
     except OSError:
         lines = []
     return lines[-1].partition(" ")[2] if lines else "it left no message"
-
-
-def _make_folder(folder: RunFolder, attempt: AttemptFolder) -> None:
-    try:
-        attempt.path.mkdir(parents=True)
-    except FileExistsError:
-        raise YoloqatError(
-            f"attempt {attempt.number} of run {folder.id} exists already",
-            where=str(attempt.path),
-            hint="Launch it under a new id, or as the next attempt.",
-        ) from None
 
 
 def _additions(spec: RunSpec, env: Mapping[str, str]) -> dict[str, str]:

@@ -47,7 +47,7 @@ def _cells(row: Row, comparison: Comparison) -> list[Cell]:
         if is_metric:
             cells.append(_metric(cell, deltas, has_best))
         else:
-            other = index != base and cell.text != row.cells[base].text
+            other = index != base and cell.compared_text != row.cells[base].compared_text
             cells.append(((clean(cell.text), "accent" if other else "muted" if not row.differs else ""),))
     return cells
 

@@ -1,5 +1,6 @@
 """Waiting for the runs that this one needs."""
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,8 @@ from engine.runner.processes.identity import ALIVE, ELSEWHERE, from_record, pres
 POLL_SECONDS = 1.0
 _START_SECONDS = 60.0
 """How long a launched parent may take until its runner has written its first record."""
+_LAUNCHER_SECONDS = 600.0
+"""The same, while whoever launched it lives: on a loaded machine the runner starts late."""
 
 SUCCEEDED = "succeeded"
 PENDING = "pending"
@@ -89,10 +92,24 @@ def _may_still_end_well(attempt: str) -> bool:
         return True  # a job of a cluster: whoever looks at it writes its outcome, should its runner be unable to
     process = read_json(os.path.join(attempt, "process.json"))
     if process is None:
-        try:
-            age = time.time() - os.stat(os.path.join(attempt, "launch.json")).st_mtime
-        except OSError:
-            return False
-        return age < _START_SECONDS
+        return _may_get_a_runner(attempt)
     identities = (from_record(process.get("runner")), from_record(process.get("stage")))
     return any(identity is not None and presence(identity) in (ALIVE, ELSEWHERE) for identity in identities)
+
+
+def _may_get_a_runner(attempt: str) -> bool:
+    """Whether its launcher may still be at it.
+
+    A launcher of version 0.1 makes the folder first, and `launch.json` seconds later, after git has run in between.
+    """
+    record = os.path.join(attempt, "launch.json")
+    for path in (record, attempt):
+        with contextlib.suppress(OSError):
+            age = time.time() - os.stat(path).st_mtime
+            break
+    else:
+        return False
+    if age < _START_SECONDS:
+        return True
+    launcher = from_record((read_json(record) or {}).get("launcher"))
+    return launcher is not None and age < _LAUNCHER_SECONDS and presence(launcher) == ALIVE

@@ -1,0 +1,98 @@
+"""What a stage has decided where an option left it to the stage: two runs that did the same are told to be equal."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.comparing.evaluation_settings import final_evaluation
+from db.views import RunDetail
+
+_AUTO = "auto"
+_DEVICE = re.compile(r"torch[ -]\S+ (?:(?P<cpu>CPU)\b|CUDA:(?P<index>\d+) )")
+"""In the first line of a stage's log: where an empty `--device` has led."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The value of an option that the stage has chosen itself."""
+
+    value: str
+    """What it was in the end; this is what is compared."""
+    text: str
+    """The same with what was asked for: `mse (auto)`."""
+
+
+def decisions(detail: RunDetail) -> dict[str, Decision]:
+    """The options whose value the stage decided, by their names, as far as its result or its log tells."""
+    calibration = _calibration(detail)
+    return {
+        **dict(_calibrator(detail.options, calibration)),
+        **dict(_bias_correction(detail.options, calibration)),
+        **dict(_float_layers(detail)),
+        **dict(_evaluated(detail)),
+        **dict(_device(detail)),
+    }
+
+
+Decisions = Iterator[tuple[str, Decision]]
+
+
+def _calibrator(options: Mapping[str, Any], calibration: Mapping[str, Any]) -> Decisions:
+    chosen = calibration.get("calibrator")
+    if options.get("calibrator") != _AUTO or not isinstance(chosen, str):
+        return
+    yield "calibrator", Decision(chosen, f"{chosen} ({_AUTO})")
+    percentile = calibration.get("percentile")
+    if chosen == "percentile" and percentile != options.get("percentile"):
+        yield "percentile", Decision(str(percentile), f"{percentile} ({_AUTO})")
+
+
+def _bias_correction(options: Mapping[str, Any], calibration: Mapping[str, Any]) -> Decisions:
+    correction = calibration.get("bias_correction")
+    if options.get("bias_correction") and isinstance(correction, Mapping) and correction.get("kept") is False:
+        yield "bias_correction", Decision("no", "no (taken back)")
+
+
+def _float_layers(detail: RunDetail) -> Decisions:
+    """Which layers stay float: `default`, expressions and files may all mean the same ones."""
+    layers = detail.details.get("float_convolutions")
+    asked = detail.options.get("keep_float")
+    if not isinstance(layers, list) or not isinstance(asked, Sequence):
+        return
+    names = " ".join(sorted(map(str, layers))) or "none"
+    asked_text = asked if isinstance(asked, str) else " ".join(map(str, asked))
+    yield "keep_float", Decision(names, names if names == asked_text else f"{names} ({asked_text})")
+
+
+def _evaluated(detail: RunDetail) -> Decisions:
+    """The image size is rounded up to the model's stride, and an ONNX file has its own size and shape."""
+    final = final_evaluation(detail)
+    settings = final.settings if final is not None and final.settings is not None else {}
+    rules: Sequence[tuple[str, str, Callable[[Any], bool]]] = (
+        ("img_size", "image_size", lambda value: isinstance(value, int)),
+        ("letterbox", "letterbox", lambda value: isinstance(value, str)),
+    )
+    for option, setting, is_one in rules:
+        asked, used = detail.options.get(option), settings.get(setting)
+        if is_one(asked) and is_one(used) and asked != used:
+            yield option, Decision(str(used), f"{used} ({asked})")
+
+
+def _device(detail: RunDetail) -> Decisions:
+    if detail.options.get("device") != "":
+        return
+    lines = (str(event.payload.get("text", "")) for event in reversed(detail.events) if event.kind == "device")
+    match = next((match for line in lines if (match := _DEVICE.search(line))), None)
+    if match is not None:
+        device = "cpu" if match["cpu"] else match["index"]
+        yield "device", Decision(device, f"{device} ({_AUTO})")
+
+
+def _calibration(detail: RunDetail) -> Mapping[str, Any]:
+    """By `result.json`, else by the last event of the log."""
+    told = detail.details.get("calibration")
+    if isinstance(told, Mapping):
+        return told
+    events = (event.payload for event in reversed(detail.events) if event.kind == "calibration")
+    return next((payload for payload in events if isinstance(payload, Mapping)), {})
