@@ -44,9 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _screen(workspace: str | None, demo: bool) -> int:
     from app.application import YoloqatApp
-    from app.backend.local import Backend
+    from app.backend.local import LocalBackend
 
-    app = YoloqatApp(lambda: Backend.open(workspace), demo=demo)
+    app = YoloqatApp(lambda: LocalBackend.open(workspace), demo=demo)
     app.run()
     if app.farewell:
         print(app.farewell)
