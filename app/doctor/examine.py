@@ -9,7 +9,7 @@ from app.doctor.gpu import check_gpu
 from app.doctor.limits import check_limits, check_memory, check_shared_memory
 from app.doctor.logout import check_logout
 from app.doctor.packages import check_packages
-from app.workspace.index_place import index_file
+from db.place import index_file
 from engine.contracts.run_folder import Workspace
 
 

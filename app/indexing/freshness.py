@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from app.following.file_stamps import stamp_of
 from app.indexing.stamps import newest_attempt, stamps
-from app.workspace.index_place import index_file
+from db.place import index_file
 from db.reading.database import reading
 from db.reading.index import NOTHING, Index, IndexedRun, read_index
 from db.space import is_full

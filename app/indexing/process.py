@@ -82,8 +82,8 @@ class Loop:
 
         from app.following.file_stamps import stamp_of
         from app.indexing.indexer import Indexer
-        from app.workspace.index_place import index_file
         from db.open import open_store
+        from db.place import index_file
 
         database = index_file(self._workspace)
         with closing(open_store(database)) as store:

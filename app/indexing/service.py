@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.workspace.index_place import index_file
+from db.place import index_file
 from db.revision import stored_revision
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace

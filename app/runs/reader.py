@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from app.following.log_tail import last_lines, log_tail
 from app.indexing.freshness import WAIT_SECONDS, refresh
-from app.workspace.index_place import index_file
 from app.workspace.run_names import find_id, read_name, run_names
 from app.workspace.user_file import read_user, user_name, user_tags
+from db.place import index_file
 from db.reading import database
 from db.reading.detail import get_detail as stored_detail
 from db.reading.index import NEVER, IndexVersion
@@ -56,11 +56,11 @@ def runs_since(workspace: Workspace, since: IndexVersion) -> RunChanges:
     """
     nothing = StoredChanges(NEVER, True, [], [], frozenset())
     stored = _unless_full(workspace, lambda: _stored_changes(workspace, since) or nothing, nothing)
-    folders = {folder.id: folder for folder in workspace.run_folders()}
-    rows: dict[str, RunView | None] = {view.id: view for view in stored.runs if view.id in folders}
-    rows |= dict.fromkeys(folders.keys() - stored.ids)
-    views = [view for run_id, row in sorted(rows.items()) if (view := _checked(row, folders[run_id])) is not None]
-    removed = {*stored.removed, *(stored.ids - folders.keys())} - rows.keys()
+    names = frozenset(workspace.folder_names())
+    rows: dict[str, RunView | None] = {view.id: view for view in stored.runs if view.id in names}
+    rows |= {run_id: None for run_id in names - stored.ids if workspace.run(run_id).spec.is_file()}
+    views = [view for run_id in sorted(rows) if (view := _checked(rows[run_id], workspace.run(run_id))) is not None]
+    removed = {*stored.removed, *(stored.ids - names)} - rows.keys()
     return RunChanges(
         workspace=workspace.path,
         version=stored.version,

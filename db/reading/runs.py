@@ -88,8 +88,8 @@ def _lists(connection: sqlite3.Connection, statement: str, run_id: str | None) -
 
 
 def _view(row: sqlite3.Row, parents: tuple[str, ...], tags: tuple[str, ...]) -> RunView:
-    progress = json.loads(row["progress"]) if row["progress"] else None
     state = RunState(row["state"])
+    progress = json.loads(row["progress"]) if row["progress"] and state.is_live else None
     best = row["best_map_text"]
     return RunView(
         id=row["id"],
@@ -111,7 +111,7 @@ def _view(row: sqlite3.Row, parents: tuple[str, ...], tags: tuple[str, ...]) -> 
         epochs_done=row["epochs_done"],
         epochs_total=row["epochs_total"],
         eta_seconds=eta_seconds(dict(row), progress) if state.is_live else None,
-        progress=ProgressView(**progress) if progress and state.is_live else None,
+        progress=ProgressView(**progress) if progress else None,
         best_map=Number(best, row["best_map"], row["best_map_source"] or "log") if best is not None else None,
         best_epoch=row["best_epoch"],
         map_curve=tuple(json.loads(row["map_curve"] or "[]")),
