@@ -13,7 +13,8 @@ from textual.screen import Screen
 from textual.scrollbar import ScrollBar
 from textual.worker import get_current_worker
 
-from app.backend.local import Backend
+from app.backend.interface import Backend
+from app.backend.known_runs import KnownRuns
 from app.keymap import bindings
 from app.messages import CallFailed, RunEnded, RunsRead
 from app.screens.app_interface import Host
@@ -146,6 +147,7 @@ class YoloqatApp(Host):
         """Read the runs whenever they have changed, until the app ends. One read at a time."""
         worker = get_current_worker()
         version, recheck, follow = -1, 0.0, 0.0
+        known = KnownRuns()
         shown: tuple[RunView, ...] | None = None
         while not (worker.is_cancelled or self._is_over):
             try:
@@ -153,15 +155,17 @@ class YoloqatApp(Host):
                 now, asked = time.monotonic(), self._wake.is_set()
                 self._wake.clear()
                 current = backend.version()
-                if asked or current != version or now >= recheck:
-                    runs = backend.runs(archived=self.show_archived)
+                rechecks = now >= recheck
+                if asked or current != version or rechecks:
+                    known.apply(backend.changes(known.version))
+                    runs = known.listed(archived=self.show_archived)
                     version = current
                     live = any(run.state.is_live for run in runs)
                     recheck = time.monotonic() + (RECHECK_LIVE_SECONDS if live else RECHECK_IDLE_SECONDS)
                     if runs != shown:
                         shown = runs
                         self.post_message(RunsRead(runs))
-                if now >= follow and (not follow or any(run.state.is_live for run in shown or ())):
+                if asked or rechecks or (now >= follow and any(run.state.is_live for run in shown or ())):
                     backend.follow()
                     follow = now + FOLLOW_SECONDS
             except YoloqatError as error:

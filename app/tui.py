@@ -57,10 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _screen(workspace: str | None, demo: bool) -> int:
     from app.application import YoloqatApp
-    from app.backend.local import Backend
+    from app.backend.local import LocalBackend
     from app.terminal import TerminalGuard
 
-    app = YoloqatApp(lambda: Backend.open(workspace), demo=demo)
+    app = YoloqatApp(lambda: LocalBackend.open(workspace), demo=demo)
     with TerminalGuard(app.end) as guard:
         app.lost_terminal = lambda: guard.end(EXIT_HANGUP)
         app.run()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, TypeGuard
 
+from db.reading.numbers import Cell
 from engine.contracts.facts import (
     CheckpointStripped,
     CocoLine,
@@ -35,8 +36,6 @@ _VALIDATION_LOSSES = ("box", "obj", "cls")
 
 LOG = "log"
 RESULT = "result.json"
-Cell = tuple[str, float | None, str]
-"""Text and value of a number, and where it came from: `log`, `result.json`, or the dialect of a file of results."""
 
 
 class FactRows:

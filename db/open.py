@@ -1,11 +1,14 @@
-"""Opening the database: made when absent, brought up to date when old, left alone when newer than this program."""
+"""Opening the database to write it: made when absent, brought up to date when old, left alone when newer."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 from sqlalchemy import Connection, Engine
 
+from db.changes import record_change
 from db.connect import connect
 from db.migrations import HEAD
 from db.revision import stored_revision
@@ -19,22 +22,27 @@ class Store:
         self.engine = engine
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A connection whose statements all see the database as it was at the first of them."""
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection for `db.reading` whose statements all see the database as it was at the first of them."""
         with self.engine.connect() as connection:
             connection.exec_driver_sql("BEGIN")
             try:
-                yield connection
+                yield file_connection(connection)
             finally:
                 connection.exec_driver_sql("COMMIT")
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A connection that holds the write lock until the end of the block, then commits; or nothing happens."""
+    def writing(self, run_id: str) -> Iterator[Connection]:
+        """A connection that holds the write lock until the end of the block, then commits; or nothing happens.
+
+        Args:
+            run_id: the run whose rows are written. It gets a new change number, by which readers find it.
+        """
         with self.engine.connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 yield connection
+                record_change(connection, run_id)
             except BaseException:
                 connection.exec_driver_sql("ROLLBACK")
                 raise
@@ -43,6 +51,11 @@ class Store:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def file_connection(connection: Connection) -> sqlite3.Connection:
+    """SQLite's own connection, in the same transaction, for the queries of `db.reading`."""
+    return cast(sqlite3.Connection, connection.connection.driver_connection)
 
 
 def open_store(path: Path) -> Store:

@@ -5,8 +5,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from db.open import Store
-from db.revision import BUSY_SECONDS, stored_revision, unreadable
+from db.revision import BUSY_SECONDS, damages, stored_revision, unreadable
 from engine.contracts.errors import YoloqatError
 
 
@@ -20,8 +19,7 @@ def usable(path: Path) -> bool:
         return False
     try:
         stored_revision(path)
-        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as file:
-            return bool(file.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+        return not damages(path)
     except sqlite3.OperationalError as error:
         raise unreadable(path, error) from error
     except sqlite3.Error:
@@ -53,13 +51,3 @@ def replace_database(fresh: Path, target: Path, *, in_place: bool) -> Path | Non
     ):
         source.backup(destination)
     return kept
-
-
-def count_rows(store: Store) -> tuple[int, int, int]:
-    """Runs, epochs and evaluations."""
-    with store.reading() as connection:
-        counts = [
-            connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one()
-            for table in ("run", "epoch", "evaluation")
-        ]
-    return counts[0], counts[1], counts[2]

@@ -12,6 +12,12 @@ BUSY_SECONDS = 15.0
 """How long a statement waits for another process's transaction."""
 
 
+def connect_read_only(path: Path) -> sqlite3.Connection:
+    """A connection that can change nothing. Transactions are begun by hand."""
+    uri = f"file:{quote(str(path))}?mode=ro"
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+
+
 def stored_revision(path: Path) -> str | None:
     """The revision of the database's tables; None when there are none yet. Changes nothing.
 
@@ -21,13 +27,26 @@ def stored_revision(path: Path) -> str | None:
     if not path.exists():
         return None
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=BUSY_SECONDS)) as file:
-            tables = {name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            if not tables:
-                return None
-            if "alembic_version" not in tables:
-                raise _foreign(path, "it holds other tables")
-            row = file.execute("SELECT version_num FROM alembic_version").fetchone()
+        connection = connect_read_only(path)
+    except sqlite3.OperationalError as error:
+        raise unreadable(path, error) from error
+    with closing(connection):
+        return revision_of(connection, path)
+
+
+def revision_of(connection: sqlite3.Connection, path: Path) -> str | None:
+    """As `stored_revision`, of an open database.
+
+    Raises:
+        YoloqatError: as `stored_revision`.
+    """
+    try:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not tables:
+            return None
+        if "alembic_version" not in tables:
+            raise _foreign(path, "it holds other tables")
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.OperationalError as error:
         raise unreadable(path, error) from error
     except sqlite3.Error as error:
@@ -42,6 +61,13 @@ def stored_revision(path: Path) -> str | None:
             hint="Upgrade yoloqat, or choose another workspace with --workspace. Nothing has been changed.",
         )
     return revision
+
+
+def damages(path: Path) -> list[str]:
+    """What SQLite's own check of the file finds, three things at most; nothing where the file is sound."""
+    with closing(connect_read_only(path)) as connection:
+        found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
+    return [] if found == ["ok"] else found
 
 
 def unreadable(path: Path, error: sqlite3.OperationalError) -> YoloqatError:

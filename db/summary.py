@@ -1,13 +1,14 @@
 """The summary of a run: what the list shows of its epochs and evaluations."""
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+import sqlite3
+from collections.abc import Mapping
 
 from sqlalchemy import Connection
 
-from db.fact_rows import Cell
-from db.results import newest_epochs, numbers_by_epoch
+from db.open import file_connection
+from db.reading.log_facts import first_epoch, newest_event
+from db.reading.numbers import Cell, newest_epochs, numbers_by_epoch
 from db.tables import RunSummary
 from db.writer import write_summary
 
@@ -18,18 +19,19 @@ _RECENT = 5
 
 def refresh_summary(connection: Connection, run_id: str) -> None:
     """Write the summary of a run anew, from its other rows."""
-    attempts = connection.exec_driver_sql(
+    file = file_connection(connection)
+    attempts = file.execute(
         "SELECT number, not_understood, progress FROM attempt WHERE run_id = ? ORDER BY number", (run_id,)
     ).fetchall()
-    epochs = newest_epochs(connection, run_id)
-    metrics = numbers_by_epoch(connection, run_id, epochs, MAIN_METRIC, "seconds")
+    epochs = newest_epochs(file, run_id)
+    metrics = numbers_by_epoch(file, run_id, epochs, MAIN_METRIC, "seconds")
     best_epoch, best = _best_epoch(metrics)
-    if best is None or _kept_its_input(connection, run_id):
-        best_epoch, best = None, _last_evaluation(connection, run_id) or best
+    if best is None or _kept_its_input(file, run_id):
+        best_epoch, best = None, _last_evaluation(file, run_id) or best
     times = [row["seconds"][1] or 0.0 for row in metrics.values() if "seconds" in row][-_RECENT:]
     newest = max(epochs, key=lambda epoch: (epochs[epoch][0], epoch), default=None)
-    first = first_epoch(connection, run_id)
-    total = _epochs_total(connection, run_id)
+    first = first_epoch(file, run_id) or 0
+    total = _epochs_total(file, run_id)
     if newest is not None:
         total = epochs[newest][1] + 1 - first
     summary = RunSummary(
@@ -43,7 +45,7 @@ def refresh_summary(connection: Connection, run_id: str) -> None:
         best_epoch=best_epoch,
         map_curve=json.dumps([row[MAIN_METRIC][1] for row in metrics.values() if _is_rated(row)]),
         lines_not_understood=sum(int(row[1]) for row in attempts),
-        log_seconds=_seconds_by_log(connection, run_id),
+        log_seconds=_seconds_by_log(file, run_id),
         progress=attempts[-1][2] if attempts else None,
     )
     write_summary(connection, summary)
@@ -72,16 +74,14 @@ def _best_epoch(metrics: Mapping[int, Mapping[str, Cell]]) -> tuple[int | None, 
     return best, rated[best] if best is not None else None
 
 
-def _kept_its_input(connection: Connection, run_id: str) -> bool:
+def _kept_its_input(connection: sqlite3.Connection, run_id: str) -> bool:
     """Whether fine-tuning ended with the model that it began with, because no epoch was better."""
-    kept = connection.exec_driver_sql(
-        "SELECT json_extract(details, '$.kept') FROM run WHERE id = ?", (run_id,)
-    ).scalar_one_or_none()
-    return kept == "PTQ"
+    kept = connection.execute("SELECT json_extract(details, '$.kept') FROM run WHERE id = ?", (run_id,)).fetchone()
+    return kept is not None and kept[0] == "PTQ"
 
 
-def _last_evaluation(connection: Connection, run_id: str) -> Cell | None:
-    row = connection.exec_driver_sql(
+def _last_evaluation(connection: sqlite3.Connection, run_id: str) -> Cell | None:
+    row = connection.execute(
         "SELECT text, value, source FROM evaluation_metric WHERE run_id = ? AND class_name = '' AND key = ?"
         " ORDER BY attempt DESC, number DESC LIMIT 1",
         (run_id, MAIN_METRIC),
@@ -89,53 +89,12 @@ def _last_evaluation(connection: Connection, run_id: str) -> Cell | None:
     return (row[0], row[1], row[2]) if row else None
 
 
-def _events(connection: Connection, run_id: str, kind: str) -> Sequence[Mapping[str, Any]]:
-    """The newest payload of a kind, if there is one."""
-    rows = connection.exec_driver_sql(
-        "SELECT payload FROM event WHERE run_id = ? AND kind = ? ORDER BY attempt DESC, ordinal DESC LIMIT 1",
-        (run_id, kind),
-    )
-    return [json.loads(payload) for (payload,) in rows]
-
-
-def _epochs_total(connection: Connection, run_id: str) -> int | None:
+def _epochs_total(connection: sqlite3.Connection, run_id: str) -> int | None:
     """What was announced before the first epoch ended."""
-    return next((int(payload["epochs"]) for payload in _events(connection, run_id, "training started")), None)
+    payload = newest_event(connection, run_id, "training started")
+    return int(payload["epochs"]) if payload else None
 
 
-def first_epoch(connection: Connection, run_id: str) -> int:
-    """What the log counts epochs from: 0 as YOLOv7 does, or 1."""
-    return told_first_epoch(connection, run_id) or 0
-
-
-def told_first_epoch(connection: Connection, run_id: str) -> int | None:
-    """The same; None where the log does not tell it."""
-    return next((int(payload["first_epoch"]) for payload in _events(connection, run_id, "log format")), None)
-
-
-def _seconds_by_log(connection: Connection, run_id: str) -> float | None:
-    hours = next((payload["hours"] for payload in _events(connection, run_id, "training completed")), None)
-    return round(float(hours) * 3600, 3) if hours is not None else None
-
-
-def eta_seconds(summary: Mapping[str, Any], progress: Mapping[str, Any] | None) -> float | None:
-    """Time to the end: of the epochs that are left, or of the bar where there are none.
-
-    Args:
-        summary: epochs_done, epochs_total, epoch_seconds.
-        progress: fields of the newest bar.
-    """
-    done, total, per_epoch = summary["epochs_done"], summary["epochs_total"], summary["epoch_seconds"]
-    training = progress is not None and progress["phase"] == "train"
-    if not total:
-        remaining: float | None = progress["remaining_seconds"] if progress else None
-        return remaining
-    elapsed = (progress["elapsed_seconds"] or 0.0) if progress is not None and training else 0.0
-    if per_epoch is None and progress is not None and training and progress["remaining_seconds"] is not None:
-        per_epoch = elapsed + progress["remaining_seconds"]
-    if per_epoch is None:
-        return None
-    first = (progress["last_epoch"] or 0) + 1 - total if progress is not None else 0  # 1 where epochs count from 1
-    running = training and progress is not None and progress["epoch"] == done + max(0, min(1, first))
-    left: float = per_epoch * (total - (done or 0)) - (elapsed if running else 0.0)
-    return max(left, 0.0)
+def _seconds_by_log(connection: sqlite3.Connection, run_id: str) -> float | None:
+    payload = newest_event(connection, run_id, "training completed")
+    return round(float(payload["hours"]) * 3600, 3) if payload else None

@@ -264,6 +264,41 @@ class RunSummary(SQLModel, table=True):
     best_map_source: str | None = None
 
 
+class IndexState(SQLModel, table=True):
+    """One row: the version of the whole index. The one thing, with `run_change`, that is no copy of the run folders."""
+
+    __tablename__ = "index_state"
+
+    id: int = Field(primary_key=True)
+    generation: str
+    """Drawn when the database is made: numbers of two databases have nothing to do with each other."""
+    number: int
+    """Raised by every transaction that changes what readers see."""
+
+
+class RunChange(SQLModel, table=True):
+    """The change number that a run was written at last. Outlives its run, so that readers learn of its end."""
+
+    __tablename__ = "run_change"
+    __table_args__ = (_KEYED,)
+
+    run_id: str = Field(primary_key=True)
+    number: int = Field(index=True)
+    removed: bool
+
+
+class BrokenRun(SQLModel, table=True):
+    """A run folder that could not be read. It is tried again when its files change or the indexer starts anew."""
+
+    __tablename__ = "broken_run"
+    __table_args__ = (_KEYED,)
+
+    run_id: str = Field(primary_key=True)
+    stamps: str
+    """Of its files, as in `run`."""
+    reason: str
+
+
 def table_of(model: type[SQLModel]) -> Table:
     """The table behind a model, for statements without ORM objects."""
     return cast(Table, model.__table__)  # type: ignore[attr-defined]

@@ -11,6 +11,7 @@ from db.fact_rows import RESULT, FactRows, is_number, precise, to_json
 from db.tables import (
     Artifact,
     Attempt,
+    BrokenRun,
     Epoch,
     Evaluation,
     EvaluationMetric,
@@ -52,6 +53,7 @@ def _quoted(names: Sequence[str]) -> str:
 
 
 _RUN = upsert(Run, keep=["details"])
+_BROKEN = upsert(BrokenRun)
 _ATTEMPT = upsert(Attempt)
 _SUMMARY = upsert(RunSummary)
 _EPOCH = upsert(Epoch)
@@ -103,6 +105,28 @@ def clear_attempt(connection: Connection, run_id: str, number: int) -> None:
 def delete_run(connection: Connection, run_id: str) -> None:
     """Forget a run."""
     connection.exec_driver_sql("DELETE FROM run WHERE id = ?", (run_id,))
+    clear_broken(connection, run_id)
+
+
+def settle_run(connection: Connection, run_id: str, stamps: str) -> None:
+    """All that an ended run left has been read."""
+    connection.exec_driver_sql("UPDATE run SET stamps = ? WHERE id = ?", (stamps, run_id))
+    clear_broken(connection, run_id)
+
+
+def write_reason(connection: Connection, run_id: str, reason: str) -> None:
+    """Why a run has ended, as its log tells it."""
+    connection.exec_driver_sql("UPDATE run SET reason = ? WHERE id = ?", (reason, run_id))
+
+
+def write_broken(connection: Connection, run_id: str, stamps: str, reason: str) -> None:
+    """A run's folder cannot be read as it is."""
+    execute(connection, _BROKEN, [(run_id, stamps, _storable(reason))])
+
+
+def clear_broken(connection: Connection, run_id: str) -> None:
+    """A run's folder can be read again, or has gone."""
+    connection.exec_driver_sql("DELETE FROM broken_run WHERE run_id = ?", (run_id,))
 
 
 def write_facts(connection: Connection, run_id: str, attempt: int, rows: FactRows, ordinal: int) -> None:

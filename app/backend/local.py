@@ -1,10 +1,17 @@
-"""All that the screens ask for, bound to one workspace. Called from worker threads; imports nothing heavy before."""
+"""The backend of a workspace on this machine. May be called from threads; loads what is heavy when it is asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from app.backend.documents import ListedRun, LogDocument, QueueDocument, RunChanges, RunDocument, RunsDocument
+from app.following.log_tail import find_attempt, log_tail, tail
+from app.indexing.freshness import WAIT_SECONDS, Lag, refresh
+from app.runs import reader
+from app.workspace.run_names import find_id, find_ids, read_name
+from db.reading.index import NEVER, IndexVersion
 
 if TYPE_CHECKING:
     from app.comparing.comparison import ChainStep, Comparison
@@ -16,17 +23,14 @@ if TYPE_CHECKING:
     from engine.pipelines.pipeline import Pipeline
 
 
-class Backend:
-    """The services of one workspace.
-
-    The screens know nothing else of the world, so that a test can give them another one.
-    """
+class LocalBackend:
+    """The services of one workspace on this machine: `app.backend.interface.Backend`."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
 
     @classmethod
-    def open(cls, option: str | None) -> Backend:
+    def open(cls, option: str | None) -> LocalBackend:
         """Find the workspace.
 
         Raises:
@@ -42,41 +46,46 @@ class Backend:
         return self.workspace.path
 
     def follow(self) -> None:
-        """See to it that somebody reads the logs of live runs into the store, and that what is queued has a runner."""
-        from app.indexing.service import ensure_indexer
+        """See to it that live runs have an indexer, and that what is queued has a runner."""
         from app.launching.requeue import requeue
 
         requeue(self.workspace)
-        ensure_indexer(self.workspace)
+        self.refresh(wait_seconds=0)
+
+    def refresh(self, run_ids: Collection[str] | None = None, *, wait_seconds: float = WAIT_SECONDS) -> Lag | None:
+        """See to it that the index is current; how far it is behind, when that takes longer than `wait_seconds`."""
+        return refresh(self.workspace, run_ids, wait_seconds=wait_seconds)
 
     def version(self) -> int:
-        """A number that changes when the store does; cheap."""
-        from app.runs.reader import data_version
+        """A number that changes when the index does; cheap."""
+        return reader.data_version(self.workspace)
 
-        return data_version(self.workspace)
+    def changes(self, since: IndexVersion = NEVER) -> RunChanges:
+        """The runs that have changed since a version or live, and those that are gone."""
+        return reader.runs_since(self.workspace, since)
 
-    def runs(self, *, archived: bool = False) -> tuple[RunView, ...]:
-        """All runs, their states checked; archived ones only where asked for."""
-        from app.runs.reader import list_runs
+    def find(self, reference: str) -> str:
+        """The id of the run that is meant by an id, the beginning of one, or a name."""
+        return find_id(self.workspace, reference)
 
-        return tuple(list_runs(self.workspace, archived=archived))
+    def find_all(self, reference: str) -> list[str]:
+        """The ids of all runs of a group, oldest first; of one run where no group has this name."""
+        return find_ids(self.workspace, reference)
 
     def detail(self, run_id: str) -> RunDetail:
         """Everything about one run."""
-        from app.runs.reader import get_detail
-
-        return get_detail(self.workspace, run_id)
+        return reader.get_detail(self.workspace, run_id, wait_seconds=0)
 
     def provenance(self, run_id: str) -> Provenance | None:
         """Code and packages that the newest attempt started from; None when nobody wrote them down."""
-        from app.runs.reader import provenance
+        return reader.provenance(self.workspace, run_id)
 
-        return provenance(self.workspace, run_id)
+    def folder(self, run_id: str) -> Path:
+        """Where the files of a run lie."""
+        return self.workspace.run(run_id).path
 
     def log(self, run_id: str, lines: int) -> tuple[str, ...]:
-        """The last lines of the newest attempt's log, as text that commands nothing."""
-        from app.runs.reader import log_tail
-
+        """The last lines of the newest attempt's log, without terminal control sequences."""
         return tuple(log_tail(self.workspace, run_id, lines=lines))
 
     def log_stamp(self, run_id: str) -> tuple[int, int, int]:
@@ -89,6 +98,36 @@ class Backend:
         except OSError:
             return (attempts[-1].number, 0, 0)
         return (attempts[-1].number, found.st_size, found.st_mtime_ns)
+
+    def runs_document(self, *, archived: bool = False) -> RunsDocument:
+        """`ls --json`."""
+        changes = self.changes()
+        runs = reader.newest_first(changes.runs, archived=archived)
+        tails = reader.log_tails(self.workspace, runs)
+        listed = tuple(ListedRun(**vars(run), log_tail=tails[run.id]) for run in runs)
+        return RunsDocument(workspace=self.path, version=changes.version, runs=listed)
+
+    def run_document(self, run_id: str) -> RunDocument:
+        """`show --json`."""
+        detail, origin = self.detail(run_id), self.provenance(run_id)
+        told = origin.model_dump(mode="json") if origin is not None else None
+        return RunDocument(**vars(detail), workspace=self.path, provenance=told)
+
+    def log_document(self, run_id: str, lines: int, attempt: int | None = None) -> LogDocument:
+        """`log --json`, of the newest attempt when None."""
+        folder = find_attempt(self.workspace, run_id, attempt)
+        return LogDocument(
+            id=run_id,
+            name=read_name(self.workspace.run(run_id)).name,
+            attempt=folder.number if folder else None,
+            lines=tail(folder.console, lines) if folder else [],
+        )
+
+    def queue_document(self) -> QueueDocument:
+        """`queue --json`."""
+        from app.launching.queue import leases_here, queued_runs
+
+        return QueueDocument(workspace=self.path, queue=queued_runs(self.workspace), leases=leases_here())
 
     def stop(self, run_id: str, now: bool = False) -> None:
         """Ask the runner to stop the run; `now` skips to the next signal."""

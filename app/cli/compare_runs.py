@@ -4,12 +4,12 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
+from app.backend.interface import RunReader
 from app.cli.chain import NOISE_WORDS, chain_table
-from app.cli.output import columns, fit, print_json, say, say_workspace
-from app.comparing.comparison import NOISE, Cell, Comparison, Row, compare
-from app.comparing.lineage import ChainStep, lineage
+from app.cli.output import columns, fit, print_json, say, say_lag, say_workspace
+from app.comparing.comparison import NOISE, Cell, Comparison, Row
+from app.comparing.lineage import ChainStep
 from app.formatting import ABSENT
-from engine.contracts.run_folder import Workspace
 
 _KEY_CELLS, _RUN_CELLS = 20, 18
 
@@ -29,21 +29,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Print runs side by side, and the chain that they form."""
-    from app.runs.reader import get_detail
-    from app.workspace.open import open_workspace
-    from app.workspace.run_names import find_id, find_ids
+    from app.backend.local import LocalBackend
 
-    workspace = open_workspace(arguments.workspace)
-    say_workspace(workspace)
-    found = [run_id for reference in arguments.references for run_id in find_ids(workspace, reference)]
-    ids = list(dict.fromkeys(found))
-    baseline = find_id(workspace, arguments.baseline) if arguments.baseline else None
+    local = LocalBackend.open(arguments.workspace)
+    say_workspace(local.workspace)
+    backend: RunReader = local
+    ids = list(dict.fromkeys(run_id for reference in arguments.references for run_id in backend.find_all(reference)))
+    baseline = backend.find(arguments.baseline) if arguments.baseline else None
     if baseline is not None and baseline not in ids:
         ids = [baseline, *ids]
-    details = [get_detail(workspace, run_id) for run_id in ids]
-    comparison, chain = compare(details, baseline), lineage(details)
+    say_lag(backend.refresh(ids))
+    details = [backend.detail(run_id) for run_id in ids]
+    comparison, chain = backend.compare(details, baseline), backend.lineage(details)
     if not arguments.no_noise:
-        comparison, chain = _with_noise(workspace, comparison, chain)
+        comparison, chain = _with_noise(backend, comparison, chain)
     if arguments.json:
         print_json(as_json(comparison, chain))
         return 0
@@ -54,15 +53,16 @@ def call(arguments: argparse.Namespace) -> int:
 
 
 def _with_noise(
-    workspace: Workspace, comparison: Comparison, chain: list[ChainStep]
+    backend: RunReader, comparison: Comparison, chain: list[ChainStep]
 ) -> tuple[Comparison, list[ChainStep]]:
-    from app.comparing.noise import announcement, intervals, unknown, wanted, with_noise
+    with_known, steps, missing = backend.noise(comparison, chain)
+    if not missing:
+        return with_known, steps
+    from app.comparing.noise import announcement
 
-    pairs = wanted(comparison, chain)
-    missing = unknown(workspace, pairs)
-    if missing:
-        say(f"{announcement(missing)} (--no-noise: never)")
-    return with_noise(comparison, chain, intervals(workspace, pairs))
+    say(f"{announcement(missing)} (--no-noise: never)")
+    with_all, steps, _ = backend.noise(comparison, chain, lambda: False)
+    return with_all, steps
 
 
 def as_json(comparison: Comparison, chain: Sequence[ChainStep]) -> dict[str, Any]:

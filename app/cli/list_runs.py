@@ -2,14 +2,18 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
 
-from app.cli.output import coloured, print_json, say_workspace
+from app.backend.interface import RunReader
+from app.cli.output import coloured, print_json, say_lag, say_workspace
 from app.cli.reasons import table_with_reasons
 from app.comparing.evaluation_settings import fraction_text
 from app.formatting import age, duration, ending
 from db.views import RunView
 from engine.contracts.states import RunState
 
+Listed = TypeVar("Listed", bound=RunView)
 HEADERS = ("NAME", "STAGE", "STATE", "EPOCH", "mAP@.5:.95", "ETA", "AGE")
 
 
@@ -21,17 +25,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """List the runs, newest first; the runs of a pipeline stay together, in the order of its steps."""
-    from app.runs.reader import list_runs, log_tails
-    from app.workspace.open import open_workspace
+    from app.backend.local import LocalBackend
 
-    workspace = open_workspace(arguments.workspace)
-    say_workspace(workspace)
-    runs = in_groups(list_runs(workspace, archived=arguments.all))
+    local = LocalBackend.open(arguments.workspace)
+    say_workspace(local.workspace)
+    backend: RunReader = local
+    say_lag(backend.refresh())
     if arguments.json:
-        tails = log_tails(workspace, runs)
-        listed = [{**vars(run), "log_tail": tails[run.id]} for run in runs]
-        print_json({"schema": 1, "workspace": workspace.path, "runs": listed})
-    elif runs:
+        document = backend.runs_document(archived=arguments.all)
+        print_json(replace(document, runs=tuple(in_groups(document.runs))))
+        return 0
+    runs = in_groups([run for run in backend.changes().runs if arguments.all or not run.archived])
+    if runs:
         rows, reasons = [_row(run) for run in runs], [run.reason for run in runs]
         lines = table_with_reasons(HEADERS, rows, reasons, right=(3, 4, 5, 6)).splitlines()
         print("\n".join([lines[0], *map(coloured, lines[1:], (run.state for run in runs))]))
@@ -40,7 +45,7 @@ def call(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def in_groups(runs: Sequence[RunView]) -> list[RunView]:
+def in_groups(runs: Sequence[Listed]) -> list[Listed]:
     """Newest first; a group stands where its newest run does."""
     newest: dict[str, tuple[float, str]] = {}
     for run in runs:

@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Print the end of a log."""
+    from app.backend.local import LocalBackend
     from app.following.log_tail import find_attempt, tail, tail_bytes
     from app.workspace.open import open_workspace
     from app.workspace.run_names import find_id, read_name
@@ -30,9 +31,7 @@ def call(arguments: argparse.Namespace) -> int:
     attempt = find_attempt(workspace, folder.id, arguments.attempt)
     name = read_name(folder).name
     if arguments.json:
-        lines = tail(attempt.console, arguments.lines) if attempt else []
-        number = attempt.number if attempt else None
-        print_json({"schema": 1, "id": folder.id, "name": name, "attempt": number, "lines": lines})
+        print_json(LocalBackend(workspace).log_document(folder.id, arguments.lines, arguments.attempt))
         return 0
     if attempt is None:
         return 0

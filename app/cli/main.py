@@ -11,7 +11,7 @@ from typing import Any
 
 from app.cli.output import say
 from engine.contracts.errors import YoloqatError
-from engine.contracts.stages import STAGES
+from engine.contracts.stage_summaries import STAGE_SUMMARIES
 
 COMMANDS = {
     "run": "launch any command, detached and watched",
@@ -84,9 +84,9 @@ def build_parser() -> argparse.ArgumentParser:
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=_sentence(summary))
         command.fill = partial(_fill, _MODULES.get(name, name))
-    for info in STAGES.values():
-        command = commands.add_parser(info.name, help=info.summary, description=_sentence(info.summary))
-        command.fill = partial(_fill_stage, info.name)
+    for name, summary in STAGE_SUMMARIES.items():
+        command = commands.add_parser(name, help=summary, description=_sentence(summary))
+        command.fill = partial(_fill_stage, name)
     return parser
 
 

@@ -12,10 +12,14 @@ from datetime import datetime
 from enum import Enum
 from math import isfinite
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from app.formatting import duration
 from engine.contracts.run_folder import Workspace
 from engine.contracts.states import RunState
+
+if TYPE_CHECKING:
+    from app.indexing.freshness import Lag
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _COLOURS = {
@@ -43,6 +47,13 @@ def say_workspace(workspace: Workspace) -> None:
     say(f"workspace: {workspace.path} ({workspace.origin})")
     if is_full(workspace.path):
         say("the disk is full: states are true, what the logs tell is read once there is space again")
+
+
+def say_lag(lag: "Lag | None") -> None:
+    """Tell that what follows is not all that there is, because the indexer needs more time."""
+    if lag is not None:
+        what = "1 run is" if lag.runs == 1 else f"{lag.runs} runs are"
+        say(f"index is {duration(lag.seconds)} behind: {what} not read yet")
 
 
 def print_json(value: Any) -> None:

@@ -15,27 +15,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """List what waits, first in line first, and who has a GPU or the CPU lane."""
-    from app.launching.queue import leases_here, queued_runs
+    from app.backend.local import LocalBackend
     from app.launching.requeue import requeue
-    from app.workspace.open import open_workspace
 
-    workspace = open_workspace(arguments.workspace)
-    say_workspace(workspace)
-    requeue(workspace)
-    runs, leases = queued_runs(workspace), leases_here()
+    backend = LocalBackend.open(arguments.workspace)
+    say_workspace(backend.workspace)
+    requeue(backend.workspace)
+    document = backend.queue_document()
     if arguments.json:
-        print_json({"schema": 1, "workspace": workspace.path, "queue": runs, "leases": leases})
+        print_json(document)
         return 0
     rows = []
-    for number, run in enumerate(runs, 1):
+    for number, run in enumerate(document.queue, 1):
         priority = f" (priority {run.priority})" if run.priority else ""
         rows.append([str(number), run.name + priority, run.needs or ABSENT, age(run.since), run.reason])
     print(table(HEADERS, rows, flexible=(4,)) if rows else "nothing waits")
-    if leases:
+    if document.leases:
         print()
         held = [
             [lease.device, lease.run, str(lease.pid), f"{megabytes(lease.memory)} MB" if lease.memory else "all of it"]
-            for lease in leases
+            for lease in document.leases
         ]
         print(table(("LEASE", "RUN", "PID", "MEMORY"), held, flexible=(1,)))
     return 0

@@ -4,9 +4,11 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import wrap
+from typing import TYPE_CHECKING
 
+from app.backend.interface import RunReader
 from app.cli.list_runs import progress_words, state_words
-from app.cli.output import columns, fit, print_json, printable, say_workspace, table
+from app.cli.output import columns, fit, print_json, printable, say_lag, say_workspace, table
 from app.comparing.evaluation_settings import METRICS, fraction_text
 from app.comparing.latency import timed_latency, timed_throughput
 from app.comparing.layers import layer_table
@@ -15,8 +17,10 @@ from app.formatting import ABSENT, age, duration, megabytes
 from app.runs.log_format import log_dialect
 from app.runs.resource_usage import taken
 from db.views import EpochView, EvaluationView, RunDetail, RunView
-from engine.contracts.attempt_records import Provenance
 from engine.logs.loss_names import loss_names
+
+if TYPE_CHECKING:
+    from engine.contracts.attempt_records import Provenance
 
 _RATES = ("P", "R", "mAP@.5", "mAP@.5:.95")
 
@@ -33,19 +37,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Print all that is known of a run."""
-    from app.runs.reader import get_detail, provenance
-    from app.workspace.open import open_workspace
+    from app.backend.local import LocalBackend
 
-    workspace = open_workspace(arguments.workspace)
-    say_workspace(workspace)
-    detail = get_detail(workspace, arguments.reference)
-    origin = provenance(workspace, detail.run.id)
+    local = LocalBackend.open(arguments.workspace)
+    say_workspace(local.workspace)
+    backend: RunReader = local
+    run_id = backend.find(arguments.reference)
+    say_lag(backend.refresh([run_id]))
     if arguments.json:
-        told = origin.model_dump(mode="json") if origin is not None else None
-        print_json({"schema": 1, "workspace": workspace.path, **vars(detail), "provenance": told})
+        print_json(backend.run_document(run_id))
         return 0
+    detail, origin = backend.detail(run_id), backend.provenance(run_id)
     parts = [
-        "\n".join(_head(detail, workspace.run(detail.run.id).path, origin)),
+        "\n".join(_head(detail, backend.folder(run_id), origin)),
         _taken(detail),
         _epochs(detail.epochs[-arguments.epochs :] if arguments.epochs > 0 else ()),
         _evaluations(detail.evaluations),
@@ -57,7 +61,7 @@ def call(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _head(detail: RunDetail, folder: Path, origin: Provenance | None) -> Iterator[str]:
+def _head(detail: RunDetail, folder: Path, origin: "Provenance | None") -> Iterator[str]:
     run = detail.run
     facts = {
         "name": f"{run.name} ({run.id})",
@@ -90,7 +94,7 @@ def _head(detail: RunDetail, folder: Path, origin: Provenance | None) -> Iterato
             yield f"{name:<9} {text}" if whole else fit(f"{name:<9} {text}", columns()).rstrip()
 
 
-def _origin(origin: Provenance) -> dict[str, str]:
+def _origin(origin: "Provenance") -> dict[str, str]:
     """The code that it started from, and the packages that decide its results."""
     told = {}
     if origin.git is not None:

@@ -12,23 +12,21 @@ _REBUILD = "Rebuild it from the run folders: yoloqat reindex"
 
 def check_database(database: Path) -> Iterator[Finding]:
     """Its revision, and SQLite's own check of the file."""
-    from db.revision import stored_revision
+    from db.revision import damages, stored_revision
 
     if not database.exists():
         yield Finding(Level.OK, "database", "none yet: it is made with the first run")
         return
     try:
         stored_revision(database)
-        with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
-            said = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
-        connection.close()
+        damaged = damages(database)
     except YoloqatError as error:
         yield Finding(Level.PROBLEM, "database", error.what, error.hint or _REBUILD)
         return
     except sqlite3.Error as error:
         yield Finding(Level.PROBLEM, "database", f"cannot be read: {error}", _REBUILD)
         return
-    if said == ["ok"]:
-        yield Finding(Level.OK, "database", "sound")
+    if damaged:
+        yield Finding(Level.PROBLEM, "database", f"damaged: {'; '.join(damaged)}", _REBUILD)
     else:
-        yield Finding(Level.PROBLEM, "database", f"damaged: {'; '.join(said)}", _REBUILD)
+        yield Finding(Level.OK, "database", "sound")

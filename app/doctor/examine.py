@@ -9,6 +9,7 @@ from app.doctor.gpu import check_gpu
 from app.doctor.limits import check_limits, check_memory, check_shared_memory
 from app.doctor.logout import check_logout
 from app.doctor.packages import check_packages
+from db.place import index_file
 from engine.contracts.run_folder import Workspace
 
 
@@ -20,6 +21,6 @@ def examine(workspace: Workspace) -> Iterator[Finding]:
     yield from check_shared_memory()
     yield from check_disk(workspace.path)
     yield from check_file_system(workspace.path)
-    yield from check_database(workspace.database)
+    yield from check_database(index_file(workspace))
     yield from check_packages()
     yield from check_gpu()

@@ -9,8 +9,10 @@ from typing import BinaryIO
 
 from sqlalchemy import Connection
 
+from app.following.file_stamps import Stamp, stamp_of
 from db.fact_rows import FactRows, to_json
 from db.open import Store
+from db.reading.index import reading_position
 from db.summary import refresh_progress, refresh_summary
 from db.tables import Attempt
 from db.writer import clear_attempt, write_attempt, write_facts
@@ -24,9 +26,6 @@ _COMMIT_CELLS = 30_000
 """What is read between two transactions: so many bytes, or some 8 MB of numbers, so that memory is bounded."""
 _HEAD_BYTES = 4096
 _TAIL_BYTES = 256
-
-Stamp = tuple[int, int, int]
-"""Inode, size and time of a file."""
 
 
 @dataclass(frozen=True)
@@ -85,19 +84,17 @@ class LogFollower:
     def _load(self, store: Store) -> None:
         """Go on where the last process committed."""
         with store.reading() as connection:
-            row = connection.exec_driver_sql(
-                'SELECT "offset", fingerprint, finished, parser, events FROM attempt WHERE run_id = ? AND number = ?',
-                (self.run_id, self.number),
-            ).fetchone()
+            position = reading_position(connection, self.run_id, self.number)
         self._loaded = True
-        if row is None:
+        if position is None:
             return
-        parser = LogParser.restore(json.loads(row[3]))
+        offset, fingerprint_, finished, state, events = position
+        parser = LogParser.restore(json.loads(state))
         if parser is None:
             self._restart(store)
             return
         self._parser = parser
-        self._offset, self._fingerprint, self._finished, self._events = int(row[0]), row[1], bool(row[2]), int(row[4])
+        self._offset, self._fingerprint, self._finished, self._events = offset, fingerprint_, finished, events
 
     def _adopt(self, store: Store, file: BinaryIO) -> bool:
         """Commit what another reading has brought, where nothing has been read yet and the log is as long as that."""
@@ -105,7 +102,7 @@ class LogFollower:
         if reading is None or self._offset or self._finished or os.fstat(file.fileno()).st_size != reading.size:
             return False
         self._parser = reading.parser
-        with store.writing() as connection:
+        with store.writing(self.run_id) as connection:
             self._commit(connection, reading.rows, reading.size, fingerprint(file, reading.size), True)
         return True
 
@@ -126,7 +123,7 @@ class LogFollower:
             return False
         if ends:
             rows.add(self._parser.finish())
-        with store.writing() as connection:
+        with store.writing(self.run_id) as connection:
             self._commit(connection, rows, self._offset + read, fingerprint(file, self._offset + read), ends)
         return read > 0 and not ends
 
@@ -154,7 +151,7 @@ class LogFollower:
 
     def _restart(self, store: Store) -> None:
         """Forget what was read: the log is another one now, or this program reads logs differently."""
-        with store.writing() as connection:
+        with store.writing(self.run_id) as connection:
             clear_attempt(connection, self.run_id, self.number)
         self._parser = LogParser()
         self._offset, self._fingerprint, self._events, self._finished = 0, "", 0, False
@@ -169,12 +166,3 @@ def fingerprint(file: BinaryIO, offset: int) -> str:
     start = max(offset - _TAIL_BYTES, 0)
     file.seek(start)
     return hashlib.sha256(head + file.read(offset - start)).hexdigest()
-
-
-def stamp_of(path: Path) -> Stamp | None:
-    """Changes whenever the file does; None when it is not there."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns

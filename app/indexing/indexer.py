@@ -11,20 +11,22 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.following.log_copier import Mirror
 from app.following.log_follower import LogFollower, Reading
 from app.indexing.log_outcome import log_ending
-from app.indexing.run_row import read_user, run_row, stamps, user_tags
+from app.indexing.run_row import run_row
 from app.indexing.sidecar_rows import ResultsFollower
+from app.indexing.stamps import stamps
 from app.indexing.usage import UsageFollower
 from app.indexing.watch_end import end_watch
-from db.open import Store
+from app.workspace.user_file import read_user, user_tags
+from db.open import Store, file_connection
+from db.reading.index import settled_stamps
 from db.summary import refresh_summary
 from db.tables import Run
-from db.writer import delete_run, write_result, write_run
+from db.writer import delete_run, settle_run, write_broken, write_reason, write_result, write_run
 from engine.contracts.errors import YoloqatError
 from engine.contracts.imported import ImportRecord
 from engine.contracts.result import StageResult
 from engine.contracts.run_folder import RunFolder, Workspace
 from engine.contracts.spec import RunSpec
-from engine.contracts.states import RunState
 from engine.supervise.state import RunStatus, read_state
 
 _LOG = logging.getLogger(__name__)
@@ -92,13 +94,13 @@ class Indexer:
 
     def _load(self) -> dict[str, _Known]:
         with self._store.reading() as connection:
-            rows = connection.exec_driver_sql("SELECT id, stamps, state FROM run").fetchall()
-        return {run_id: _Known(stamp=stamp, is_live=RunState(state).is_live) for run_id, stamp, state in rows}
+            stored = settled_stamps(connection)
+        return {run_id: _Known(stamp=stamp, is_live=state.is_live) for run_id, (stamp, state) in stored.items()}
 
     def _forget(self, run_id: str) -> None:
         """Its folder has been deleted."""
         assert self._known is not None
-        with self._store.writing() as connection:
+        with self._store.writing(run_id) as connection:
             delete_run(connection, run_id)
         del self._known[run_id]
 
@@ -114,6 +116,8 @@ class Indexer:
             entry.results = None
             entry.is_live = False
             entry.broken = stamps(folder)
+            with self._store.writing(folder.id) as connection:
+                write_broken(connection, folder.id, entry.broken, str(error))
             if isinstance(error, YoloqatError):
                 _LOG.warning("%s cannot be read: %s", folder.id, error)
             else:
@@ -176,7 +180,7 @@ class Indexer:
         assert entry.spec is not None
         if entry.row == row:
             return
-        with self._store.writing() as connection:
+        with self._store.writing(row.id) as connection:
             write_run(connection, row, entry.spec.parents, tags)
         entry.row = row
 
@@ -184,14 +188,13 @@ class Indexer:
         """What is known only once a run has ended. After that it is left alone until one of its files changes."""
         result = StageResult.read(folder.result) or _of_import(folder, entry)
         assert entry.spec is not None
-        with self._store.writing() as connection:
+        with self._store.writing(folder.id) as connection:
             if result is not None and attempt:
                 write_result(connection, folder.id, attempt, result)
             refresh_summary(connection, folder.id)
             if entry.spec.source != "launched":
-                reason = log_ending(connection, folder.id)
-                connection.exec_driver_sql("UPDATE run SET reason = ? WHERE id = ?", (reason, folder.id))
-            connection.exec_driver_sql("UPDATE run SET stamps = ? WHERE id = ?", (stamp, folder.id))
+                write_reason(connection, folder.id, log_ending(file_connection(connection), folder.id))
+            settle_run(connection, folder.id, stamp)
         entry.stamp = stamp
         entry.row = None
         entry.followers.clear()

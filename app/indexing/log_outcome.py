@@ -1,13 +1,19 @@
 """How a log ended, in words, where no process can be asked any more."""
 
-import json
+import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection
-
-from db.results import newest_epochs, numbers_by_epoch
-from db.summary import first_epoch
+from db.reading.log_facts import (
+    epoch_counts,
+    first_epoch,
+    is_evaluated,
+    log_events,
+    metric_names,
+    newest_bar,
+    newest_event,
+)
+from db.reading.numbers import newest_epochs, numbers_by_epoch
 from engine.logs.loss_names import is_loss
 
 _TELLING = ("training started", "training completed", "crash", "out of memory", "early stop", "benchmark")
@@ -17,23 +23,17 @@ _UNPLANNED = ("results.csv", "tensorboard")
 """Formats that do not tell how many epochs were planned."""
 
 
-def log_ending(connection: Connection, run_id: str) -> str:
+def log_ending(connection: sqlite3.Connection, run_id: str) -> str:
     """What the log of an imported run shows: complete, interrupted, crashed, out of memory, cut off; losses of nan."""
-    kinds = (*_TELLING, _BEGUN)
-    rows = connection.exec_driver_sql(
-        f"SELECT kind, payload FROM event WHERE run_id = ? AND kind IN ({', '.join('?' * len(kinds))})"
-        " ORDER BY attempt, ordinal",
-        (run_id, *kinds),
-    )
-    events = [(kind, json.loads(payload)) for kind, payload in rows]
+    events = [(kind, payload) for _, kind, payload in log_events(connection, run_id, (*_TELLING, _BEGUN))]
     return _how(connection, run_id, events) + _lost_losses(connection, run_id)
 
 
-def _how(connection: Connection, run_id: str, events: list[tuple[str, Any]]) -> str:
+def _how(connection: sqlite3.Connection, run_id: str, events: list[tuple[str, Any]]) -> str:
     is_begun = bool(events) and events[-1][0] == _BEGUN
     events = [event for event in events if event[0] != _BEGUN]
     kind, payload = events[-1] if events else ("", {})
-    done, total = _epochs(connection, run_id)
+    done, total = epoch_counts(connection, run_id)
     if kind == "training completed":
         how = "stopped early" if len(events) > 1 and events[-2][0] == "early stop" else "complete"
         return f"{how}: {payload['epochs'] or done or 0} epochs in {payload['hours']} hours"
@@ -46,13 +46,13 @@ def _how(connection: Connection, run_id: str, events: list[tuple[str, Any]]) -> 
         times = sum(event[0] == kind for event in events)
         often = f"{times} times " if times > 1 else ""
         bar = _bar(connection, run_id)
-        is_whole = not bar and (_is_evaluated(connection, run_id) if done is None else done >= (total or done))
+        is_whole = not bar and (is_evaluated(connection, run_id) if done is None else done >= (total or done))
         return f"{'complete' if is_whole else f'cut off{bar}'}; {often}before: {error}"
     if done is not None and _format(connection, run_id) in _UNPLANNED:
         return f"{done} epochs; how many were planned is not told"
     if (total is not None and done is not None and done < total) or kind == "training started":
         return f"cut off{_where(connection, run_id)}"
-    if done is not None or _is_evaluated(connection, run_id):
+    if done is not None or is_evaluated(connection, run_id):
         return "complete"
     bar = _bar(connection, run_id)
     return f"cut off{bar}" if bar else "no epochs"
@@ -69,33 +69,24 @@ def _error(kind: str, payload: Mapping[str, Any], where: str) -> str:
     return f"crashed{where}: {payload['error'][:200]}"
 
 
-def _where(connection: Connection, run_id: str) -> str:
-    done, total = _epochs(connection, run_id)
+def _where(connection: sqlite3.Connection, run_id: str) -> str:
+    done, total = epoch_counts(connection, run_id)
     if not total:
         return ""
-    first = first_epoch(connection, run_id)
+    first = first_epoch(connection, run_id) or 0
     return f" after epoch {done - 1 + first}/{total - 1 + first}" if done else " before the first epoch ended"
 
 
-def _bar(connection: Connection, run_id: str) -> str:
+def _bar(connection: sqlite3.Connection, run_id: str) -> str:
     """Where the last bar stood; empty where there was none, or it had reached its end."""
-    row = connection.exec_driver_sql(
-        "SELECT progress FROM attempt WHERE run_id = ? ORDER BY number DESC LIMIT 1", (run_id,)
-    ).fetchone()
-    bar = json.loads(row[0]) if row and row[0] else None
+    bar = newest_bar(connection, run_id)
     if bar is None or bar["done"] >= bar["total"]:
         return ""
     what = bar["phase"] if bar["epoch"] is None else f"epoch {bar['epoch']}/{bar['last_epoch']}"
     return f" in {what}, {bar['done']} of {bar['total']}"
 
 
-def _is_evaluated(connection: Connection, run_id: str) -> bool:
-    return bool(
-        connection.exec_driver_sql("SELECT EXISTS (SELECT 1 FROM evaluation WHERE run_id = ?)", (run_id,)).scalar_one()
-    )
-
-
-def _lost_losses(connection: Connection, run_id: str) -> str:
+def _lost_losses(connection: sqlite3.Connection, run_id: str) -> str:
     """That the losses were not numbers up to the end, from which epoch on."""
     epochs, names = newest_epochs(connection, run_id), _loss_names(connection, run_id)
     since = None
@@ -107,22 +98,10 @@ def _lost_losses(connection: Connection, run_id: str) -> str:
     return ", all losses nan" if since == min(epochs) else f", losses nan since epoch {since}"
 
 
-def _loss_names(connection: Connection, run_id: str) -> list[str]:
-    keys = connection.exec_driver_sql("SELECT DISTINCT key FROM metric WHERE run_id = ?", (run_id,))
-    return [key for (key,) in keys if is_loss(key)]
+def _loss_names(connection: sqlite3.Connection, run_id: str) -> list[str]:
+    return [name for name in metric_names(connection, run_id) if is_loss(name)]
 
 
-def _epochs(connection: Connection, run_id: str) -> tuple[int | None, int | None]:
-    row = connection.exec_driver_sql(
-        "SELECT epochs_done, epochs_total FROM run_summary WHERE run_id = ?", (run_id,)
-    ).fetchone()
-    return (row[0], row[1]) if row else (None, None)
-
-
-def _format(connection: Connection, run_id: str) -> str:
-    row = connection.exec_driver_sql(
-        "SELECT json_extract(payload, '$.dialect') FROM event WHERE run_id = ? AND kind = 'log format'"
-        " ORDER BY attempt DESC, ordinal DESC LIMIT 1",
-        (run_id,),
-    ).fetchone()
-    return str(row[0]) if row else ""
+def _format(connection: sqlite3.Connection, run_id: str) -> str:
+    payload = newest_event(connection, run_id, "log format")
+    return str(payload["dialect"]) if payload else ""

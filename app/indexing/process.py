@@ -28,6 +28,8 @@ class Loop:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._wanted = True
+        self._answered_at = 0
+        """When the last look at all runs had been asked for."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
 
@@ -41,10 +43,9 @@ class Loop:
                     return
                 os.ftruncate(lock, 0)
                 os.pwrite(lock, str(os.getpid()).encode(), 0)
-                asked_at = self._asked_at()
                 self._follow()
             # Whoever asked for an indexer while this one still held the lock relies on it.
-            if self._asked_at() == asked_at:
+            if self._asked_at() == self._answered_at:
                 return
 
     def _take(self, lock: int) -> bool:
@@ -79,23 +80,27 @@ class Loop:
         """True when no run lives any more, False when the database has been replaced by another file."""
         from contextlib import closing
 
-        from app.following.log_follower import stamp_of
+        from app.following.file_stamps import stamp_of
         from app.indexing.indexer import Indexer
         from db.open import open_store
+        from db.place import index_file
 
-        database = self._workspace.database
+        database = index_file(self._workspace)
         with closing(open_store(database)) as store:
             indexer = Indexer(self._workspace, store)
             found = stamp_of(database)
             everywhere_at, busy_at = 0.0, time.monotonic()
             while self._wanted:
-                everywhere = time.monotonic() >= everywhere_at
+                asked_at = self._asked_at()
+                before = self._answered_at
+                everywhere = time.monotonic() >= everywhere_at or asked_at != before
                 if everywhere:
+                    self._answered_at = asked_at
                     everywhere_at = time.monotonic() + LOOK_EVERYWHERE_SECONDS
                     now = stamp_of(database)
                     if now is None or found is None or now[0] != found[0]:
                         return False
-                if indexer.look(everywhere=everywhere):
+                if indexer.look(everywhere=everywhere) or asked_at != before:
                     busy_at = time.monotonic()
                 if time.monotonic() - busy_at > IDLE_SECONDS:
                     return True

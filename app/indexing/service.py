@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from db.place import index_file
+from db.revision import stored_revision
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
 from engine.files.safe_open import open_append, open_lock, read_regular
-from engine.supervise.commands import engine_environment
 
 if TYPE_CHECKING:
     from app.indexing.indexer import Readings
@@ -42,11 +43,13 @@ def ensure_indexer(workspace: Workspace) -> None:
     Raises:
         YoloqatError: it cannot be started, or the database cannot be used.
     """
-    _check_database(workspace)
+    from engine.supervise.commands import engine_environment
+
+    stored_revision(index_file(workspace))  # what cannot be used is told here, not in a log that nobody sees
     # One that is about to go looks at this time once more after it has let the lock go.
     with lock_file(workspace) as lock:
         os.utime(lock)
-    with _lock(workspace) as is_ours:
+    with indexer_lock(workspace) as is_ours:
         if not is_ours:
             return
     command = [sys.executable, "-P", "-m", "app.indexing.process", "--workspace", str(workspace.path)]
@@ -82,8 +85,8 @@ def catch_up(workspace: Workspace, read: "Readings | None" = None) -> None:
     from app.indexing.indexer import Indexer
     from db.open import open_store
 
-    store = open_store(workspace.database)
-    with _lock(workspace) as is_ours, contextlib.closing(store):
+    store = open_store(index_file(workspace))
+    with indexer_lock(workspace) as is_ours, contextlib.closing(store):
         if is_ours:
             Indexer(workspace, store, read).look(everywhere=True)
 
@@ -96,20 +99,23 @@ def reindex(workspace: Workspace) -> ReindexReport:
     """
     from app.indexing.indexer import Indexer
     from db.open import open_store
-    from db.replace import count_rows, replace_database, usable
+    from db.reading.index import count_rows
+    from db.replace import replace_database, usable
 
     began = time.monotonic()
-    is_usable = usable(workspace.database)
-    fresh = workspace.path / "yoloqat.db.new"
+    index = index_file(workspace)
+    is_usable = usable(index)
+    fresh = index.with_name(f"{index.name}.new")
     with _exclusive(workspace):
-        for leftover in workspace.path.glob(f"{fresh.name}*"):
+        for leftover in index.parent.glob(f"{fresh.name}*"):
             leftover.unlink()
         store = open_store(fresh)
         with contextlib.closing(store):
             Indexer(workspace, store).look(everywhere=True)
-            counts = count_rows(store)
-        kept = replace_database(fresh, workspace.database, in_place=is_usable)
-        for leftover in workspace.path.glob(f"{fresh.name}*"):
+            with store.reading() as connection:
+                counts = count_rows(connection)
+        kept = replace_database(fresh, index, in_place=is_usable)
+        for leftover in index.parent.glob(f"{fresh.name}*"):
             leftover.unlink()
     return ReindexReport(*counts, seconds=time.monotonic() - began, kept=kept)
 
@@ -118,13 +124,13 @@ def reindex(workspace: Workspace) -> ReindexReport:
 def _exclusive(workspace: Workspace) -> Iterator[None]:
     """Hold the indexer's lock; a running indexer is asked to go, and started again afterwards."""
     with contextlib.ExitStack() as stack:
-        is_ours = stack.enter_context(_lock(workspace))
+        is_ours = stack.enter_context(indexer_lock(workspace))
         if not is_ours:
             _ask_to_go(workspace)
             deadline = time.monotonic() + _YIELD_SECONDS
             while not is_ours and time.monotonic() < deadline:
                 time.sleep(0.05)
-                is_ours = stack.enter_context(_lock(workspace))
+                is_ours = stack.enter_context(indexer_lock(workspace))
             if not is_ours:
                 raise YoloqatError(
                     "another process is indexing this workspace and does not go",
@@ -144,7 +150,7 @@ def _ask_to_go(workspace: Workspace) -> None:
         text = read_regular(workspace.indexer_lock).decode()
         descriptor = os.pidfd_open(int(text))
         try:
-            with _lock(workspace) as is_ours:
+            with indexer_lock(workspace) as is_ours:
                 # Still held, and still by the same: so the descriptor is that process, and no later one of its number.
                 if not is_ours and read_regular(workspace.indexer_lock).decode() == text:
                     signal.pidfd_send_signal(descriptor, signal.SIGTERM)
@@ -153,7 +159,7 @@ def _ask_to_go(workspace: Workspace) -> None:
 
 
 @contextlib.contextmanager
-def _lock(workspace: Workspace) -> Iterator[bool]:
+def indexer_lock(workspace: Workspace) -> Iterator[bool]:
     """Take the indexer's lock for the length of the block, or find that another process has it."""
     with lock_file(workspace) as file:
         try:
@@ -178,13 +184,6 @@ def lock_file(workspace: Workspace) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _check_database(workspace: Workspace) -> None:
-    """Tell a database that cannot be used here, not in the log of a process that nobody sees."""
-    from db.revision import stored_revision
-
-    stored_revision(workspace.database)
 
 
 def _cannot_start(log: Path, why: str) -> YoloqatError:

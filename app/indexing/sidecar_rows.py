@@ -2,22 +2,22 @@
 
 import contextlib
 import filecmp
-import json
 import shutil
+import sqlite3
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
 
-from sqlalchemy import Connection
-
 from app.discovery.sidecar_results import read_results_file, results_beside
-from app.following.log_follower import Stamp, stamp_of
-from db.fact_rows import Cell, printed
+from app.following.file_stamps import Stamp, stamp_of
+from db.fact_rows import printed
 from db.open import Store
+from db.reading.log_facts import attempt_numbers, first_epoch, has_results_files, log_events
+from db.reading.numbers import Cell
 from db.results import Logged, Place, logged_numbers, logged_signature, write_results
-from db.summary import refresh_summary, told_first_epoch
+from db.summary import refresh_summary
 from db.tables import ResultsFile as Row
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import RunFolder
@@ -71,16 +71,16 @@ class ResultsFollower:
             files = self._files(connection)
             stamps = {path: stamp_of(path) for path in files}
             seen = (stamps, logged_signature(connection, self._spec.id)) if files else None
-            if seen is None and self._seen is None and not _has_rows(connection, self._spec.id):
+            if seen is None and self._seen is None and not has_results_files(connection, self._spec.id):
                 return False
             is_new = seen is None or seen != self._seen
             if is_new:
                 logged = logged_numbers(connection, self._spec.id)
-                first = told_first_epoch(connection, self._spec.id)
+                first = first_epoch(connection, self._spec.id)
                 before, self._told = self._told, self._tell(files, stamps, logged, first)
         if is_new:
             changed = {place: cell for place, cell in self._told.cells.items() if before.cells.get(place) != cell}
-            with store.writing() as connection:
+            with store.writing(self._spec.id) as connection:
                 write_results(connection, self._spec.id, self._told.rows, changed, self._told.cells.keys())
                 refresh_summary(connection, self._spec.id)
             self._seen = seen
@@ -88,7 +88,7 @@ class ResultsFollower:
             self._keep()
         return is_new
 
-    def _files(self, connection: Connection) -> dict[Path, Attempts]:
+    def _files(self, connection: sqlite3.Connection) -> dict[Path, Attempts]:
         """Where the trainer writes them, and then where they were kept; each with the attempts that it may be of."""
         told = _told_folders(connection, self._spec.id)
         if told is None:
@@ -172,24 +172,13 @@ class ResultsFollower:
                     shutil.copyfileobj(source, target)
 
 
-def _has_rows(connection: Connection, run_id: str) -> bool:
-    found = connection.exec_driver_sql("SELECT 1 FROM results_file WHERE run_id = ? LIMIT 1", (run_id,))
-    return found.fetchone() is not None
-
-
-def _told_folders(connection: Connection, run_id: str) -> dict[int, list[str]] | None:
+def _told_folders(connection: sqlite3.Connection, run_id: str) -> dict[int, list[str]] | None:
     """The folders that the log of each attempt names; None where a stage of ours has printed it."""
-    numbers = connection.exec_driver_sql("SELECT number FROM attempt WHERE run_id = ? ORDER BY number", (run_id,))
-    told: dict[int, list[str]] = {number: [] for (number,) in numbers}
-    rows = connection.exec_driver_sql(
-        "SELECT attempt, kind, payload FROM event WHERE run_id = ? AND kind IN ('stage', 'options', 'folder',"
-        " 'checkpoint stripped') ORDER BY attempt, ordinal",
-        (run_id,),
-    )
-    for attempt, kind, payload in rows:
+    told: dict[int, list[str]] = {number: [] for number in attempt_numbers(connection, run_id)}
+    for attempt, kind, payload in log_events(connection, run_id, ("stage", *KINDS)):
         if kind not in KINDS:
             return None
-        folder = told_folder(kind, json.loads(payload))
+        folder = told_folder(kind, payload)
         if folder is not None and folder not in told[attempt]:
             told[attempt].append(folder)
     return told

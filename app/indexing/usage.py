@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from app.following.log_follower import Stamp, stamp_of
+from app.following.file_stamps import Stamp, stamp_of
 from db.fact_rows import to_json
 from db.open import Store
 from db.tables import Usage
@@ -56,7 +56,7 @@ class UsageFollower:
             return
         began = time.thread_time()
         rows = usage_rows(self._run_id, self._attempt, samples_of(self._path))
-        with store.writing() as connection:
+        with store.writing(self._run_id) as connection:
             write_usage(connection, self._run_id, self._attempt, rows)
         self._stamp = stamp
         self._due = time.monotonic() + max(_LOOK_SECONDS, (time.thread_time() - began) / _READ_SHARE)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from app.workspace.run_names import check_name, find_id, naming, read_name
+from app.workspace.user_file import read_user
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import RunFolder, Workspace
 from engine.files.atomic import write_text
-from engine.files.safe_open import read_regular
 
 Marks = dict[str, Any]
 _MOST_CHARACTERS = 64
@@ -33,7 +33,7 @@ def rename_run(workspace: Workspace, reference: str, name: str) -> str:
         before = read_name(workspace.run(run_id)).name
         if name in taken and name != before:
             raise YoloqatError(f"the name {name!r} is taken", where=str(workspace.path), hint="Choose another one.")
-        _edit(workspace, workspace.run(run_id), lambda marks: marks.update(name=name))
+        _edit(workspace.run(run_id), lambda marks: marks.update(name=name))
     return before
 
 
@@ -59,9 +59,9 @@ def tag_run(workspace: Workspace, reference: str, add: Sequence[str] = (), remov
         marks["tags"] = tags
 
     if add or remove:
-        _edit(workspace, folder, change)
+        _edit(folder, change)
     else:
-        change(read_marks(folder))
+        change(read_user(folder))
     return tags
 
 
@@ -72,12 +72,12 @@ def note_run(workspace: Workspace, reference: str, text: str) -> None:
         YoloqatError: no such run, or it cannot be written.
     """
     folder = workspace.run(find_id(workspace, reference))
-    _edit(workspace, folder, lambda marks: marks.update(notes=text.strip()))
+    _edit(folder, lambda marks: marks.update(notes=text.strip()))
 
 
 def read_note(workspace: Workspace, reference: str) -> str:
     """A run's note; empty when there is none."""
-    return str(read_marks(workspace.run(find_id(workspace, reference))).get("notes") or "")
+    return str(read_user(workspace.run(find_id(workspace, reference))).get("notes") or "")
 
 
 def archive_run(workspace: Workspace, run_id: str, archived: bool = True) -> None:
@@ -86,30 +86,18 @@ def archive_run(workspace: Workspace, run_id: str, archived: bool = True) -> Non
     Raises:
         YoloqatError: it cannot be written.
     """
-    _edit(workspace, workspace.run(run_id), lambda marks: marks.update(archived=archived))
+    _edit(workspace.run(run_id), lambda marks: marks.update(archived=archived))
 
 
-def read_marks(folder: RunFolder) -> Marks:
-    """`user.json`; empty where there is none or it cannot be read."""
-    try:
-        marks = json.loads(read_regular(folder.user))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return marks if isinstance(marks, dict) else {}
-
-
-def _edit(workspace: Workspace, folder: RunFolder, change: Callable[[Marks], object]) -> None:
+def _edit(folder: RunFolder, change: Callable[[Marks], object]) -> None:
     """Change `user.json` while nobody else does; what this program does not know stays in it."""
     try:
         with _alone(folder):
-            marks = read_marks(folder)
+            marks = read_user(folder)
             change(marks)
             write_text(folder.user, json.dumps(marks, indent=1, ensure_ascii=False) + "\n")
     except OSError as error:
         raise YoloqatError(f"cannot write: {error.strerror or error}", where=str(folder.user)) from error
-    from app.indexing.service import catch_up
-
-    catch_up(workspace)
 
 
 @contextlib.contextmanager

@@ -1,24 +1,28 @@
-"""Reading runs: rows of the store, with the states of live runs checked against their processes."""
+"""Reading runs: rows of the index, with the states of live runs checked against their processes."""
 
-import contextlib
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from app.following.log_tail import last_lines, log_tail
-from app.indexing.service import catch_up
+from app.indexing.freshness import WAIT_SECONDS, refresh
 from app.workspace.run_names import find_id, read_name, run_names
+from app.workspace.user_file import read_user, user_name, user_tags
+from db.place import index_file
+from db.reading import database
+from db.reading.detail import get_detail as stored_detail
+from db.reading.index import NEVER, IndexVersion
+from db.reading.runs import StoredChanges, runs_changed_since
+from db.space import lacks_space
 from db.views import RunDetail, RunView
-from engine.contracts.attempt_records import ProcessRecord, Provenance
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import RunFolder, Workspace
-from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
-from engine.supervise.state import read_state
 
 if TYPE_CHECKING:
-    from db.open import Store
+    from engine.contracts.attempt_records import Provenance
 
 __all__ = ["data_version", "find_run", "get_detail", "group_details", "list_runs", "log_tail", "settle"]
 
@@ -27,8 +31,47 @@ SETTLE_SECONDS = 15.0
 """How long the indexer is waited for after a run has ended."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunChanges:
+    """What has changed of the runs of a workspace since a version of its index."""
+
+    schema: int = 1
+    workspace: Path
+    version: IndexVersion
+    """To ask for the next changes with."""
+    complete: bool
+    """Whether these are all runs there are: what was known before is to be forgotten."""
+    runs: tuple[RunView, ...]
+    """Those that have changed, and all that live, whose states change with no row written; archived ones, too."""
+    removed: tuple[str, ...]
+
+
+def runs_since(workspace: Workspace, since: IndexVersion) -> RunChanges:
+    """What has changed since a version; everything where it is of another database. Does not wait for the indexer.
+
+    On a full disk the folders alone tell of the runs: states are true, metrics missing.
+
+    Raises:
+        YoloqatError: the database cannot be used.
+    """
+    nothing = StoredChanges(NEVER, True, [], [], frozenset())
+    stored = _unless_full(workspace, lambda: _stored_changes(workspace, since) or nothing, nothing)
+    names = frozenset(workspace.folder_names())
+    rows: dict[str, RunView | None] = {view.id: view for view in stored.runs if view.id in names}
+    rows |= {run_id: None for run_id in names - stored.ids if workspace.run(run_id).spec.is_file()}
+    views = [view for run_id in sorted(rows) if (view := _checked(rows[run_id], workspace.run(run_id))) is not None]
+    removed = {*stored.removed, *(stored.ids - names)} - rows.keys()
+    return RunChanges(
+        workspace=workspace.path,
+        version=stored.version,
+        complete=stored.complete,
+        runs=tuple(views),
+        removed=() if stored.complete else tuple(sorted(removed)),
+    )
+
+
 def list_runs(workspace: Workspace, *, archived: bool = False) -> list[RunView]:
-    """All runs, newest first. On a full disk the folders alone tell of them: states are true, metrics missing.
+    """All runs, newest first, once the index is current.
 
     Args:
         archived: the archived ones, too.
@@ -36,11 +79,14 @@ def list_runs(workspace: Workspace, *, archived: bool = False) -> list[RunView]:
     Raises:
         YoloqatError: the database cannot be used.
     """
-    nothing: dict[str, RunView] = {}
-    stored = _unless_full(workspace, lambda: _stored_runs(workspace), nothing)
-    views = [_checked(stored.get(folder.id), folder) for folder in workspace.run_folders()]
-    shown = [view for view in views if view is not None and (archived or not view.archived)]
-    return sorted(shown, key=lambda view: (view.created_at, view.id), reverse=True)
+    refresh(workspace)
+    return newest_first(runs_since(workspace, NEVER).runs, archived=archived)
+
+
+def newest_first(runs: Iterable[RunView], *, archived: bool) -> list[RunView]:
+    """Runs in the order of the table; archived ones only where they are asked for."""
+    shown = [run for run in runs if archived or not run.archived]
+    return sorted(shown, key=lambda run: (run.created_at, run.id), reverse=True)
 
 
 def find_run(workspace: Workspace, reference: str) -> RunView:
@@ -52,25 +98,33 @@ def find_run(workspace: Workspace, reference: str) -> RunView:
     return get_detail(workspace, reference).run
 
 
-def get_detail(workspace: Workspace, reference: str) -> RunDetail:
+def get_detail(workspace: Workspace, reference: str, *, wait_seconds: float = WAIT_SECONDS) -> RunDetail:
     """Everything about one run, by name, id or a prefix of the id.
+
+    Args:
+        wait_seconds: how long to wait for the indexer, where the index does not know the run as it is.
 
     Raises:
         YoloqatError: no run or more than one is meant, or the database cannot be used.
     """
     folder = workspace.run(find_id(workspace, reference))
-    detail = _unless_full(workspace, lambda: _stored_detail(workspace, folder), None)
+    refresh(workspace, [folder.id], wait_seconds=wait_seconds)
+    detail = _unless_full(workspace, lambda: _stored_detail(workspace, folder.id), None)
     view = _checked(detail.run if detail else None, folder)
     if view is None:
         raise YoloqatError("the run cannot be read", where=str(folder.path), hint="Its spec.yaml is missing or broken.")
     if detail is None:
+        from engine.contracts.spec import RunSpec
+
         spec = RunSpec.read(folder.spec)
         detail = RunDetail(view, spec.options, tuple(spec.command), spec.cwd, (), (), (), (), spec.imported_from)
     return replace(detail, run=view, log_tail=log_tails(workspace, [view])[view.id])
 
 
-def provenance(workspace: Workspace, run_id: str) -> Provenance | None:
+def provenance(workspace: Workspace, run_id: str) -> "Provenance | None":
     """Code, packages and environment that the newest attempt started from; None when nobody wrote them down."""
+    from engine.contracts.attempt_records import ProcessRecord
+
     attempts = workspace.run(run_id).attempts()
     record = ProcessRecord.read(attempts[-1].process) if attempts else None
     return record.provenance if record is not None else None
@@ -82,88 +136,59 @@ def log_tails(workspace: Workspace, runs: Sequence[RunView]) -> dict[str, tuple[
     return {run_id: last_lines(found[-1] if found else None) for run_id, found in attempts.items()}
 
 
-def _stored_runs(workspace: Workspace) -> dict[str, RunView]:
-    from db import queries
-
-    catch_up(workspace)
-    with _store(workspace) as store:
-        return {view.id: view for view in queries.list_runs(store, archived=True)}
-
-
-def _stored_detail(workspace: Workspace, folder: RunFolder) -> RunDetail | None:
-    from db import queries
-
-    with _store(workspace) as store:
-        detail = queries.get_detail(store, folder.id)
-    if detail is None or not _has_ended(detail.run, folder):
-        catch_up(workspace)  # an indexer follows live runs, but it may have been killed
-        with _store(workspace) as store:
-            detail = queries.get_detail(store, folder.id)
-    return detail
-
-
-def _unless_full(workspace: Workspace, ask: Callable[[], Answer], otherwise: Answer) -> Answer:
-    """What the store says. A full disk must not hide how runs have ended, so where there is one it is not needed."""
-    try:
-        return ask()
-    except Exception as error:
-        from db.space import lacks_space
-
-        if not lacks_space(error, workspace.path):
-            raise
-        return otherwise
-
-
 def group_details(workspace: Workspace, group: str) -> list[RunDetail]:
     """All runs of a group, oldest first."""
     return [get_detail(workspace, run.id) for run in run_names(workspace) if run.group == group]
 
 
 def data_version(workspace: Workspace) -> int:
-    """A number that changes when the store does. Two `stat` calls, so that it can be asked for often."""
-    stamp = 0
-    for path in (workspace.database, workspace.database.with_name(f"{workspace.database.name}-wal")):
-        with contextlib.suppress(OSError):
-            found = path.stat()
-            # An empty write-ahead log comes and goes with every reader.
-            if found.st_size:
-                stamp = hash((stamp, found.st_size, found.st_mtime_ns, found.st_ino))
-    return stamp
+    """A number that changes when the index does; cheap."""
+    return database.data_version(index_file(workspace))
 
 
 def settle(workspace: Workspace, run_id: str) -> None:
-    """Wait until all that an ended run left has been read into the store; gives up after a while."""
-    from db import queries
-
-    deadline = time.monotonic() + SETTLE_SECONDS
-    while time.monotonic() < deadline:
-        catch_up(workspace)
-        with _store(workspace) as store:
-            if queries.is_settled(store, run_id):
-                return
-        time.sleep(0.1)
+    """Wait until all that an ended run left has been read into the index; gives up after a while."""
+    refresh(workspace, [run_id], wait_seconds=SETTLE_SECONDS)
 
 
-@contextlib.contextmanager
-def _store(workspace: Workspace) -> Iterator["Store"]:
-    from db.open import open_store
+def _stored_changes(workspace: Workspace, since: IndexVersion) -> StoredChanges | None:
+    with database.reading(index_file(workspace)) as connection:
+        return None if connection is None else runs_changed_since(connection, since)
 
-    store = open_store(workspace.database)
-    with contextlib.closing(store):
-        yield store
+
+def _stored_detail(workspace: Workspace, run_id: str) -> RunDetail | None:
+    with database.reading(index_file(workspace)) as connection:
+        return None if connection is None else stored_detail(connection, run_id)
+
+
+def _unless_full(workspace: Workspace, ask: Callable[[], Answer], otherwise: Answer) -> Answer:
+    """What the index says. A full disk must not hide how runs have ended, so where there is one it is not needed."""
+    try:
+        return ask()
+    except Exception as error:
+        if not lacks_space(error, workspace.path):
+            raise
+        return otherwise
 
 
 def _checked(view: RunView | None, folder: RunFolder) -> RunView | None:
-    """The row with the state as it is now; a row made from the folder where the store has none yet."""
+    """The row with state and annotations as they are now; one made from the folder where the index has none yet."""
     if view is not None and _has_ended(view, folder):
         return view
     if view is None:
         view = _from_folder(folder)
     if view is None:
         return None
+    from engine.supervise.state import read_state
+
     status = read_state(folder)
+    user = read_user(folder)
     return replace(
         view,
+        name=user_name(user, view.name),
+        tags=tuple(user_tags(user)),
+        notes=str(user.get("notes") or ""),
+        archived=user.get("archived") is True,
         state=status.state,
         reason=status.reason,
         attempt=status.attempt,
@@ -179,11 +204,13 @@ def _checked(view: RunView | None, folder: RunFolder) -> RunView | None:
 
 def _has_ended(view: RunView, folder: RunFolder) -> bool:
     """Whether a row is the last word on its run: it has ended, and no attempt has been started since."""
-    return not view.state.is_live and not folder.attempt(view.attempt + 1).path.exists()
+    return not view.state.is_live and not os.path.exists(f"{folder.path}/attempts/{view.attempt + 1}")
 
 
 def _from_folder(folder: RunFolder) -> RunView | None:
     """A run that was launched a moment ago; None for a folder that tells nothing."""
+    from engine.contracts.spec import RunSpec
+
     try:
         spec = RunSpec.read(folder.spec)
     except YoloqatError:

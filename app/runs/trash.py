@@ -38,7 +38,6 @@ def delete_runs(workspace: Workspace, run_ids: Sequence[str]) -> list[RunName]:
                 )
         for run in names:
             _move(workspace.run(run.id), RunFolder(workspace.trash / run.id))
-    _index(workspace)
     return names
 
 
@@ -66,7 +65,6 @@ def undelete_runs(workspace: Workspace, references: Sequence[str] = ()) -> list[
             wanted += [run for run in meant if run not in wanted]
     for run in wanted:
         _move(RunFolder(workspace.trash / run.id), workspace.run(run.id))
-    _index(workspace)
     return wanted
 
 
@@ -121,9 +119,3 @@ def _move(source: RunFolder, target: RunFolder) -> None:
         source.path.rename(target.path)
     except OSError as error:
         raise YoloqatError(f"cannot move the run: {error.strerror or error}", where=str(source.path)) from error
-
-
-def _index(workspace: Workspace) -> None:
-    from app.indexing.service import catch_up
-
-    catch_up(workspace)

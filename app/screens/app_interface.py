@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from textual.app import App
 from textual.reactive import reactive
 
-from app.backend.local import Backend
+from app.backend.interface import Backend
 from db.views import RunView
 
 if TYPE_CHECKING:

@@ -167,7 +167,7 @@ class RunScreen(Page):
         self.query_one(RunHeader).detail = detail
         self.query_one(CurvesPane).show(detail)
         self.query_one(EvaluationTable).show(detail)
-        folder = self.yoloqat.backend.workspace.run(detail.run.id).path
+        folder = self.yoloqat.backend.folder(detail.run.id)
         self.query_one("#about", LinesPane).lines = tuple(about(detail, str(folder), message.provenance))
         layers = layer_table(detail)
         self.query_one("#layers", LinesPane).lines = tuple(layer_lines(layers))

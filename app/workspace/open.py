@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from app.workspace.settings import load_settings, settings_path
+from app.workspace.settings_path import settings_path
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
 
@@ -40,12 +40,20 @@ def _choose(option: str | None) -> Workspace:
     variable = os.environ.get(VARIABLE)
     if variable:
         return Workspace(_absolute(variable), f"from {VARIABLE}")
-    chosen = load_settings().workspace
+    chosen = _of_the_settings()
     if chosen is not None:
         return Workspace(_absolute(str(chosen)), f"from {settings_path()}")
     from platformdirs import user_data_path
 
     return Workspace(user_data_path("yoloqat"), "the default")
+
+
+def _of_the_settings() -> Path | None:
+    if not settings_path().exists():
+        return None
+    from app.workspace.settings import load_settings  # loads pydantic and YAML: 0.1 s of CPU
+
+    return load_settings().workspace
 
 
 def _absolute(path: str) -> Path:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.workspace.settings_path import settings_path
 from engine.contracts.errors import YoloqatError
 from engine.files.safe_open import YAML_BYTES, read_regular
 
@@ -33,13 +34,6 @@ class Settings(BaseModel):
     notify: Notify = Notify()
     cpu_lane: int | None = Field(default=None, ge=0)
     """How many stages may compute on the CPU at a time, where YOLOQAT_CPU_LANE says nothing else; 0 for any number."""
-
-
-def settings_path() -> Path:
-    """Where the settings file lies."""
-    from platformdirs import user_config_path
-
-    return user_config_path("yoloqat") / "settings.yaml"
 
 
 def load_settings(path: Path | None = None) -> Settings:

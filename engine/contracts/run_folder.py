@@ -1,5 +1,6 @@
 """Where things lie inside a workspace and a run folder. Paths only: nothing here reads or writes."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -175,6 +176,11 @@ class Workspace:
 
     def run_folders(self) -> list[RunFolder]:
         """Every run folder that has a spec, in no particular order."""
-        if not self.runs.is_dir():
+        return [self.run(name) for name in self.folder_names() if os.path.isfile(f"{self.runs}/{name}/spec.yaml")]
+
+    def folder_names(self) -> list[str]:
+        """The names of all folders of runs, of those that are only being made, too."""
+        try:
+            return os.listdir(self.runs)
+        except OSError:
             return []
-        return [RunFolder(p) for p in self.runs.iterdir() if (p / "spec.yaml").is_file()]

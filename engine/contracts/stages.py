@@ -14,6 +14,7 @@ from engine.contracts.options.qat import QatOptions
 from engine.contracts.options.retrain import RetrainOptions
 from engine.contracts.options.sensitivity import SensitivityOptions
 from engine.contracts.options.shapes import ShapesOptions
+from engine.contracts.stage_summaries import STAGE_SUMMARIES
 
 
 @dataclass(frozen=True)
@@ -30,40 +31,40 @@ class StageInfo:
 STAGES: Mapping[str, StageInfo] = {
     stage.name: stage
     for stage in (
-        StageInfo("shapes", "Draw the synthetic demo data set", ShapesOptions, {"data": "data/shapes.yaml"}),
+        StageInfo("shapes", STAGE_SUMMARIES["shapes"], ShapesOptions, {"data": "data/shapes.yaml"}),
         StageInfo(
             "retrain",
-            "Train the float model, with the activation of your choice",
+            STAGE_SUMMARIES["retrain"],
             RetrainOptions,
             {"best": "weights/best.pt", "last": "weights/last.pt"},
         ),
-        StageInfo("ptq", "Calibrate: post-training quantization", PtqOptions, {"weights": "weights/ptq.pt"}),
+        StageInfo("ptq", STAGE_SUMMARIES["ptq"], PtqOptions, {"weights": "weights/ptq.pt"}),
         StageInfo(
             "qat",
-            "Fine-tune quantization-aware, from a PTQ checkpoint",
+            STAGE_SUMMARIES["qat"],
             QatOptions,
             {"best": "weights/best.pt", "last": "weights/last.pt"},
         ),
         StageInfo(
             "export",
-            "Write ONNX, with Q/DQ nodes where the model is quantized",
+            STAGE_SUMMARIES["export"],
             ExportOptions,
             {"onnx": "export/model.onnx"},
         ),
         StageInfo(
             "int8",
-            "Rewrite ONNX Q/DQ so that ONNX Runtime runs it in int8",
+            STAGE_SUMMARIES["int8"],
             Int8Options,
             {"onnx": "export/model.int8.onnx"},
         ),
         StageInfo(
             "sensitivity",
-            "Rank the layers by what quantizing them costs; plan what stays float",
+            STAGE_SUMMARIES["sensitivity"],
             SensitivityOptions,
             {"policy": "policy.txt"},
         ),
-        StageInfo("benchmark", "Time models side by side: .pt, .onnx and TensorRT", BenchmarkOptions),
-        StageInfo("evaluate", "Evaluate a .pt or .onnx: P, R, mAP and pycocotools", EvaluateOptions),
+        StageInfo("benchmark", STAGE_SUMMARIES["benchmark"], BenchmarkOptions),
+        StageInfo("evaluate", STAGE_SUMMARIES["evaluate"], EvaluateOptions),
     )
 }
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from engine.console.escapes import without_escapes
 from engine.contracts.facts import Fact, Progress
+from engine.logs import version
 from engine.logs.builder_state import Evaluation, State
 from engine.logs.dialects import (
     foreign,
@@ -35,8 +36,6 @@ DIALECTS: tuple[Dialect, ...] = (yolov7, yolov5, ultralytics, yolov6, nvidia_qat
 _BY_NAME = {dialect.NAME: dialect for dialect in DIALECTS}
 _RARE = tuple(word.encode() for word in (*yoloqat_events.WORDS, *python_errors.WORDS))
 """One of these stands in each line that tells an event of ours or begins an error: most pieces of a log hold none."""
-VERSION = 5
-"""Of the facts and of the stored state. A log that an older parser has read is read again."""
 
 
 class LogParser:
@@ -113,7 +112,7 @@ class LogParser:
     def state(self) -> dict[str, Any]:
         """Everything that `restore` needs, as JSON values."""
         return {
-            "version": VERSION,
+            "version": version.VERSION,
             "lines": self.lines,
             "not_understood": self.not_understood,
             "splitter": self._splitter.state(),
@@ -126,7 +125,7 @@ class LogParser:
     @classmethod
     def restore(cls, state: dict[str, Any]) -> "LogParser | None":
         """The parser that left this state; None when it is one of another version."""
-        if state.get("version") != VERSION:
+        if state.get("version") != version.VERSION:
             return None
         parser = cls()
         parser.lines = state["lines"]

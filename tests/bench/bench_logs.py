@@ -51,7 +51,7 @@ with contextlib.closing(open_store(workspace.database)) as store:
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
     with store.reading() as connection:
-        epochs = connection.exec_driver_sql("SELECT count(*) FROM epoch").scalar_one()
+        epochs = connection.execute("SELECT count(*) FROM epoch").fetchone()[0]
 print(json.dumps({"cpu": cpu, "wall": wall, "grown": grown, "epochs": epochs}))
 """
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.application import YoloqatApp
-from app.backend.local import Backend
+from app.backend.local import LocalBackend
 from app.screens.run import RunScreen
 from app.widgets.charts.chart import Chart, Series, draw
 from app.widgets.runs.runs_table import RunsTable
@@ -54,7 +54,7 @@ async def test_a_thousand_runs(tmp_path: Path) -> None:
 async def test_the_end_of_a_large_log(tmp_path: Path, shared: Path, name: str) -> None:
     """From opening the run, which nobody has indexed yet, to the last line of its log on the screen."""
     workspace, console = workspace_with(tmp_path / "workspace", (shared / "logs" / name).read_bytes(), SIZE)
-    app = YoloqatApp(lambda: Backend.open(str(workspace.path)))
+    app = YoloqatApp(lambda: LocalBackend.open(str(workspace.path)))
     found = []
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.runs, seconds=60)

@@ -12,10 +12,15 @@ from db.writer import write_attempt, write_run
 Dump = dict[str, list[tuple[Any, ...]]]
 
 
+CHANGES = ("index_state", "run_change")
+"""Tables that tell when rows were written, which a rebuilt database has done later."""
+
+
 def dump(path: Path) -> Dump:
-    """All rows of all tables, as another program sees them."""
+    """All rows of all tables but those of the change number, as another program sees them."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as file:
         tables = [name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        tables = [name for name in tables if name not in CHANGES]
         return {table: sorted(file.execute(f'SELECT * FROM "{table}"').fetchall(), key=repr) for table in tables}
 
 
@@ -35,6 +40,6 @@ def an_attempt(run_id: str, number: int = 1, **changes: Any) -> Attempt:
 
 def add_run(store: Store, run_id: str) -> None:
     """A run with one attempt."""
-    with store.writing() as connection:
+    with store.writing(run_id) as connection:
         write_run(connection, a_run(run_id), [], [])
         write_attempt(connection, an_attempt(run_id))

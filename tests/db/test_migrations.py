@@ -20,7 +20,8 @@ from db.connect import connect
 from db.migrate import alembic_config
 from db.migrations import HEAD, REVISIONS
 from db.open import Store, open_store
-from db.queries import get_detail, list_runs
+from db.reading.detail import get_detail
+from db.reading.runs import list_runs
 from db.views import Number
 from engine.contracts.errors import YoloqatError
 from tests.conftest import REPOSITORY
@@ -75,7 +76,8 @@ def test_the_list_of_revisions_is_that_of_the_files() -> None:
 def test_an_empty_file_becomes_a_database(tmp_path: Path) -> None:
     (tmp_path / "x.db").touch()
     store = open_store(tmp_path / "x.db")
-    assert list_runs(store) == []
+    with store.reading() as connection:
+        assert list_runs(connection) == []
     store.close()
     assert dump(tmp_path / "x.db")["alembic_version"] == [(HEAD,)]
 
@@ -183,7 +185,8 @@ def test_an_open_database_survives_a_folder_with_signs_in_its_name(tmp_path: Pat
     folder.mkdir()
     for _ in range(2):
         store: Store = open_store(folder / "yoloqat.db")
-        assert list_runs(store) == []
+        with store.reading() as connection:
+            assert list_runs(connection) == []
         store.close()
 
 
@@ -202,7 +205,8 @@ def test_a_database_of_the_first_version_keeps_its_rows_and_takes_numbers_for_th
         _insert(file, "metric", {"run_id": "old", "attempt": 1, "epoch": 0, **number})
         file.commit()
     store = open_store(path)
-    detail = get_detail(store, "old")
+    with store.reading() as connection:
+        detail = get_detail(connection, "old")
     store.close()
     assert detail is not None
     assert detail.epochs[0].values == {"mAP@.5:.95": Number("0.478", 0.478, "log")}

@@ -20,13 +20,13 @@ def path(tmp_path: Path) -> Path:
 
 def names(store: Store) -> list[str]:
     with store.reading() as connection:
-        return [name for (name,) in connection.exec_driver_sql("SELECT name FROM run ORDER BY name")]
+        return [name for (name,) in connection.execute("SELECT name FROM run ORDER BY name")]
 
 
 def test_there_is_a_write_ahead_log_and_rows_are_owned(path: Path) -> None:
     store = open_store(path)
     with store.reading() as connection:
-        pragmas = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "foreign_keys")]
+        pragmas = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "foreign_keys")]
     assert pragmas == ["wal", 1]
     store.close()
     with closing(sqlite3.connect(path)) as file:
@@ -43,7 +43,7 @@ def test_a_network_file_system_has_no_shared_memory_for_a_write_ahead_log(kind: 
 
 def test_readers_do_not_wait_for_a_writer_and_see_nothing_of_it_before_its_end(path: Path) -> None:
     ours, theirs = open_store(path), open_store(path)
-    with ours.writing() as connection:
+    with ours.writing("relu") as connection:
         write_run(connection, a_run("relu"), [], [])
         assert names(theirs) == []
     assert names(theirs) == ["relu"]
@@ -55,9 +55,9 @@ def test_what_is_read_in_one_block_is_of_one_moment(path: Path) -> None:
     ours, theirs = open_store(path), open_store(path)
     count = "SELECT count(*) FROM run"
     with theirs.reading() as connection:
-        assert connection.exec_driver_sql(count).scalar() == 0
+        assert connection.execute(count).fetchone()[0] == 0
         add_run(ours, "relu")
-        assert connection.exec_driver_sql(count).scalar() == 0
+        assert connection.execute(count).fetchone()[0] == 0
     assert names(theirs) == ["relu"]
     ours.close()
     theirs.close()
@@ -65,7 +65,7 @@ def test_what_is_read_in_one_block_is_of_one_moment(path: Path) -> None:
 
 def test_a_connection_can_be_used_again_after_an_error(path: Path) -> None:
     store = open_store(path)
-    with pytest.raises(ZeroDivisionError), store.writing():
+    with pytest.raises(ZeroDivisionError), store.writing("relu"):
         _ = 1 / 0
     with pytest.raises(ZeroDivisionError), store.reading():
         _ = 1 / 0

@@ -7,7 +7,8 @@ import pytest
 
 from db.fact_rows import FactRows
 from db.open import Store, open_store
-from db.queries import get_detail, list_runs
+from db.reading.detail import get_detail
+from db.reading.runs import list_runs
 from db.summary import refresh_summary
 from db.views import Number, RunDetail
 from db.writer import clear_attempt, delete_run, write_attempt, write_facts, write_result, write_run
@@ -66,7 +67,7 @@ def written(path: Path, pieces: list[list[Fact]], *, times: int = 1) -> Dump:
         ordinal = 0
         for piece in pieces:
             rows = FactRows.of(piece)
-            with store.writing() as connection:
+            with store.writing("run") as connection:
                 write_facts(connection, "run", 1, rows, ordinal)
                 refresh_summary(connection, "run")
             ordinal += len(rows.events)
@@ -76,7 +77,8 @@ def written(path: Path, pieces: list[list[Fact]], *, times: int = 1) -> Dump:
 
 def detail_of(path: Path) -> RunDetail:
     store = open_store(path)
-    detail = get_detail(store, "run")
+    with store.reading() as connection:
+        detail = get_detail(connection, "run")
     store.close()
     assert detail is not None
     return detail
@@ -128,7 +130,7 @@ def test_a_result_adds_to_the_evaluations_of_the_log_and_may_be_read_again(path:
     store = open_store(path)
     dumps = []
     for _ in range(2):
-        with store.writing() as connection:
+        with store.writing("run") as connection:
             write_result(connection, "run", 1, result(AP=0.4012345))
         dumps.append(dump(path))
     store.close()
@@ -146,13 +148,14 @@ def test_a_run_goes_with_all_its_rows_and_leaves_the_others(path: Path) -> None:
     add_run(store, "stays")
     before = dump(path)
     written(path, [FACTS])
-    with store.writing() as connection:
+    with store.writing("run") as connection:
         write_run(connection, a_run("run", name="renamed"), ["stays"], ["int8", "best"])
         write_result(connection, "run", 1, result(AP=0.5))
-    (run,) = [run for run in list_runs(store) if run.id == "run"]
+    with store.reading() as connection:
+        (run,) = [run for run in list_runs(connection) if run.id == "run"]
     assert (run.name, run.parents, run.tags) == ("renamed", ("stays",), ("int8", "best"))
     assert run.epochs_done == 2, "what the log tells outlives a new name"
-    with store.writing() as connection:
+    with store.writing("run") as connection:
         delete_run(connection, "run")
     store.close()
     assert dump(path) == before
@@ -165,7 +168,7 @@ def test_an_attempt_that_is_read_anew_leaves_nothing_of_the_old_reading(path: Pa
     store.close()
     written(path, [FACTS])
     store = open_store(path)
-    with store.writing() as connection:
+    with store.writing("run") as connection:
         clear_attempt(connection, "run", 1)
         write_attempt(connection, an_attempt("run"))
     store.close()
@@ -176,7 +179,7 @@ def test_a_later_attempt_covers_the_epochs_of_an_earlier_one(path: Path) -> None
     written(path, [FACTS])
     store = open_store(path)
     again = [EpochRow(1, 2, {"box": "0.03"}), EpochRow(2, 2, {"box": "0.02"})]
-    with store.writing() as connection:
+    with store.writing("run") as connection:
         write_attempt(connection, an_attempt("run", 2))
         write_facts(connection, "run", 2, FactRows.of(again), 0)
         refresh_summary(connection, "run")
@@ -196,7 +199,7 @@ def test_rows_of_an_interrupted_transaction_are_not_there(path: Path) -> None:
     store: Store = open_store(path)
     add_run(store, "run")
     before = dump(path)
-    with pytest.raises(KeyboardInterrupt), store.writing() as connection:  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), store.writing("run") as connection:  # noqa: PT012
         write_facts(connection, "run", 1, FactRows.of(FACTS), 0)
         raise KeyboardInterrupt
     store.close()

@@ -7,7 +7,8 @@ import pytest
 
 from app.cli.main import COMMANDS, build_parser
 from engine.contracts.stages import STAGES
-from tests.app.cli.conftest import Cli
+from tests.app.cli.conftest import Cli, until
+from tests.app.indexing.index_fixtures import indexer_is_at_work
 
 HEAVY = ("torch", "cv2", "onnx", "onnxruntime", "numpy", "textual", "pytorch_quantization", "pycocotools")
 STORE = ("sqlmodel", "sqlalchemy", "alembic")
@@ -45,6 +46,21 @@ def test_commands_that_need_no_database_do_not_load_one(cli: Cli, arguments: lis
 def test_no_command_imports_what_computes(cli: Cli, arguments: list[str]) -> None:
     cli("run", "--", "true")
     assert not imported_by(cli, *arguments) & set(HEAVY)
+
+
+@pytest.mark.parametrize("arguments", [["ls"], ["show", "true"], ["compare", "true"], ["log", "true"], ["queue"]])
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["text", "json"])
+def test_what_only_reads_loads_no_library_that_writes(cli: Cli, arguments: list[str], form: list[str]) -> None:
+    cli("run", "--", "true")
+    assert not imported_by(cli, *arguments, *form) & set(STORE)
+
+
+def test_a_list_of_runs_that_have_ended_needs_neither_specifications_nor_an_indexer(cli: Cli) -> None:
+    cli("run", "-f", "--", "true")
+    assert "true" in cli("ls").out
+    until(lambda: not indexer_is_at_work(cli.workspace))
+    assert not imported_by(cli, "ls") & {*STORE, "pydantic", "yaml", "psutil"}
+    assert not indexer_is_at_work(cli.workspace)
 
 
 def test_the_help_names_every_command_and_stage(cli: Cli) -> None:

@@ -76,14 +76,11 @@ def lines(epochs: int = 3, **options: float) -> list[bytes]:
 
 def epochs_done(workspace: Workspace) -> int:
     """As the store has it: nobody but the indexer brings it up to date."""
-    from db import queries
-    from db.open import open_store
+    from db.reading.database import reading
+    from db.reading.runs import list_runs
 
-    store = open_store(workspace.database)
-    try:
-        runs = queries.list_runs(store)
-    finally:
-        store.close()
+    with reading(workspace.database) as connection:
+        runs = list_runs(connection) if connection is not None else []
     return runs[0].epochs_done or 0 if runs else 0
 
 

@@ -221,7 +221,7 @@ def test_a_later_attempt_covers_an_earlier_one(workspace: Workspace) -> None:
 def test_a_log_that_an_older_parser_has_read_is_read_again(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.logs.parser.VERSION", 0)
+    monkeypatch.setattr("engine.logs.version.VERSION", 0)
     monkeypatch.setattr("engine.logs.parser.LogParser.feed", lambda parser, chunk: [])
     add_folder(workspace, epochs_log(0, 3))
     assert losses(workspace) == []

@@ -13,7 +13,7 @@ from app.importing.import_logs import import_logs
 from app.indexing.service import catch_up, ensure_indexer, reindex
 from app.runs.reader import find_run, list_runs, settle
 from db.open import open_store
-from db.queries import list_runs as stored_runs
+from db.reading.runs import list_runs as stored_runs
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
 from tests.app.indexing.index_fixtures import (
@@ -42,12 +42,13 @@ def forget(workspace: Workspace) -> None:
 
 
 def fill(workspace: Workspace) -> None:
-    """Logs, a resumed run, a stage with results and what people said of it, and a run that has really run."""
+    """Logs, a resumed run, a stage with results and annotations, a damaged run, and one that has really run."""
     import_logs(workspace, [SEED, PAIRS / "yolov7.txt"])
     add_folder(workspace, epochs_log(0, 5), epochs_log(4, 9, loss=0.03), name="resumed")
     folder = add_folder(workspace, evaluated_log(), name="stage")
     add_result(folder)
     folder.attempt(1).system.write_text('{"monotonic": 5, "cpu_percent": 98.5}\n')
+    add_folder(workspace, epochs_log(0, 1), name="damaged").spec.write_text("id: [")
     run_id = train(workspace, 4, 0.3, name="live")
     while not find_run(workspace, run_id).epochs_done:
         catch_up(workspace)
@@ -94,10 +95,12 @@ def test_an_open_screen_sees_the_new_rows(workspace: Workspace) -> None:
     folder = add_folder(workspace, epochs_log(0, 5))
     catch_up(workspace)
     store = open_store(workspace.database)
-    assert [run.epochs_done for run in stored_runs(store)] == [6]
+    with store.reading() as connection:
+        assert [run.epochs_done for run in stored_runs(connection)] == [6]
     folder.attempt(1).console.write_bytes(epochs_log(0, 7))
     reindex(workspace)
-    assert [run.epochs_done for run in stored_runs(store)] == [8]
+    with store.reading() as connection:
+        assert [run.epochs_done for run in stored_runs(connection)] == [8]
     store.close()
     assert sorted(path.name for path in workspace.path.glob("yoloqat.db.*")) == ["yoloqat.db.lock"]
 

@@ -10,10 +10,11 @@ from app.importing.import_logs import import_logs
 from app.indexing.service import reindex
 from app.launching.launch import launch_command
 from app.launching.stop import run_status, stop_run
-from app.runs.annotations import archive_run, note_run, read_marks, read_note, rename_run, tag_run
+from app.runs.annotations import archive_run, note_run, read_note, rename_run, tag_run
 from app.runs.reader import find_run, list_runs
 from app.runs.trash import delete_runs, empty_trash, trashed, undelete_runs
 from app.workspace.run_names import find_id
+from app.workspace.user_file import read_user
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
 
@@ -65,7 +66,7 @@ def test_what_another_version_wrote_stays(workspace: Workspace) -> None:
     folder = workspace.run(find_id(workspace, "relu"))
     folder.user.write_text(json.dumps({"colour": "red", "tags": "not a list"}))
     tag_run(workspace, "relu", ["good"])
-    assert read_marks(folder) == {"colour": "red", "tags": ["good"]}
+    assert read_user(folder) == {"colour": "red", "tags": ["good"]}
 
 
 def test_marks_set_at_the_same_time_are_all_kept(workspace: Workspace) -> None:

@@ -11,10 +11,12 @@ from typing import Any
 from textual.app import App
 from textual.pilot import Pilot
 
-from app.backend.local import Backend
+from app.backend.documents import RunChanges
+from app.backend.local import LocalBackend
 from app.comparing.comparison import ChainStep, Comparison, compare, lineage
 from app.launching.pipelines import PipelineSummary, plan_pipeline
 from app.screens.dialogs.dialog import Dialog
+from db.reading.index import NEVER, IndexVersion
 from db.views import ArtifactView, EpochView, EvaluationView, Number, ProgressView, RunDetail, RunView
 from engine.contracts.attempt_records import GitState, Provenance
 from engine.contracts.errors import YoloqatError
@@ -287,9 +289,13 @@ class FakeBackend:
     def version(self) -> int:
         return self._version
 
-    def runs(self, *, archived: bool = False) -> tuple[RunView, ...]:
+    def changes(self, since: IndexVersion = NEVER) -> RunChanges:
         self.reads += 1
-        return tuple(run for run in self.given if archived or not run.archived)
+        version = IndexVersion("fake", self._version)
+        return RunChanges(workspace=self.path, version=version, complete=True, runs=self.given, removed=())
+
+    def folder(self, run_id: str) -> Path:
+        return self.workspace.run(run_id).path
 
     def detail(self, run_id: str) -> RunDetail:
         try:
@@ -314,7 +320,7 @@ class FakeBackend:
     def lineage(self, details: Sequence[RunDetail]) -> list[ChainStep]:
         return lineage(details)
 
-    noise = Backend.noise
+    noise = LocalBackend.noise
 
     def pipelines(self) -> list[PipelineSummary]:
         files = sorted((self.path / "pipelines").glob("*.yaml"))

@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from app.application import YoloqatApp
-from app.backend.local import Backend
+from app.backend.local import LocalBackend
 from app.screens.dialogs.import_logs import BringInDialog, PathSuggester
 from app.screens.run import RunScreen
 from engine.contracts.run_folder import Workspace
@@ -22,7 +22,7 @@ __all__ = ["workspace"]
 
 
 def app_on(workspace: Workspace) -> YoloqatApp:
-    return YoloqatApp(lambda: Backend.open(str(workspace.path)))
+    return YoloqatApp(lambda: LocalBackend.open(str(workspace.path)))
 
 
 async def fill_in(app: YoloqatApp, pilot: Pilot[None], command: str, text: str) -> None:

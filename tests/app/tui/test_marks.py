@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from app.application import YoloqatApp
-from app.backend.local import Backend
+from app.backend.local import LocalBackend
 from app.importing.import_logs import import_logs
-from app.runs.annotations import read_marks
 from app.runs.trash import trashed
+from app.workspace.user_file import read_user
 from engine.contracts.run_folder import Workspace
 from tests.app.tui.fakes import screen_text, until
 
@@ -24,7 +24,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def app_on(workspace: Workspace) -> YoloqatApp:
-    return YoloqatApp(lambda: Backend.open(str(workspace.path)))
+    return YoloqatApp(lambda: LocalBackend.open(str(workspace.path)))
 
 
 async def test_name_tags_and_note_are_edited_in_one_form(workspace: Workspace) -> None:
@@ -42,7 +42,7 @@ async def test_name_tags_and_note_are_edited_in_one_form(workspace: Workspace) -
         await pilot.press("e", "x", "escape")
         assert app.runs[0].name == "relu2", "Escape leaves everything as it was"
     (folder,) = workspace.run_folders()
-    assert read_marks(folder) == {"name": "relu2", "tags": ["good", "paper"], "notes": "ok"}
+    assert read_user(folder) == {"name": "relu2", "tags": ["good", "paper"], "notes": "ok"}
 
 
 async def test_a_name_that_is_taken_is_told(workspace: Workspace, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.application import YoloqatApp
-from app.backend.local import Backend
+from app.backend.local import LocalBackend
 from app.screens.run import RunScreen
 from app.widgets.log.log_view import LogView
 from app.widgets.run.epoch_table import EpochTable
@@ -47,7 +47,7 @@ def train(workspace: Workspace, name: str, epochs: int, seconds: float) -> str:
 
 
 def app_on(workspace: Workspace) -> YoloqatApp:
-    return YoloqatApp(lambda: Backend.open(str(workspace.path)))
+    return YoloqatApp(lambda: LocalBackend.open(str(workspace.path)))
 
 
 async def test_epochs_appear_as_they_are_printed_and_the_end_is_told(workspace: Workspace) -> None:

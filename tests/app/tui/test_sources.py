@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.application import YoloqatApp
-from app.backend.local import Backend
+from app.backend.local import LocalBackend
 from app.importing.import_logs import import_logs
 from app.screens.compare import CompareScreen
 from app.screens.run import RunScreen
@@ -41,7 +41,7 @@ def line(app: YoloqatApp, word: str) -> str:
 
 
 async def test_at_80_by_24_columns_of_a_file_are_marked_and_the_mark_is_explained(workspace: Workspace) -> None:
-    app = YoloqatApp(lambda: Backend.open(str(workspace.path)))
+    app = YoloqatApp(lambda: LocalBackend.open(str(workspace.path)))
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, app, "yolov5")
         assert line(app, "Epoch ") == "Epoch mem box° cls° obj° P° R° mAP.5° mAP°"
@@ -51,7 +51,7 @@ async def test_at_80_by_24_columns_of_a_file_are_marked_and_the_mark_is_explaine
 
 
 async def test_a_number_of_the_log_among_those_of_the_file_has_a_mark_of_its_own(workspace: Workspace) -> None:
-    app = YoloqatApp(lambda: Backend.open(str(workspace.path)))
+    app = YoloqatApp(lambda: LocalBackend.open(str(workspace.path)))
     async with app.run_test(size=(200, 50)) as pilot:
         await opened(pilot, app, "ultralytics")
         text = screen_text(app)
@@ -65,7 +65,7 @@ async def test_a_number_of_the_log_among_those_of_the_file_has_a_mark_of_its_own
 async def test_without_a_file_there_is_no_mark(workspace: Workspace, tmp_path: Path) -> None:
     (tmp_path / "alone.txt").write_bytes((PAIRS / "yolov7.txt").read_bytes().replace(b"Tesla T4", b"Tesla P4"))
     import_logs(workspace, [tmp_path / "alone.txt"])
-    app = YoloqatApp(lambda: Backend.open(str(workspace.path)))
+    app = YoloqatApp(lambda: LocalBackend.open(str(workspace.path)))
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, app, "alone")
         assert line(app, "Epoch ") == "Epoch mem box obj cls total lab img P R mAP.5 mAP"
@@ -74,7 +74,7 @@ async def test_without_a_file_there_is_no_mark(workspace: Workspace, tmp_path: P
 
 @pytest.mark.parametrize("size", [(80, 24), (200, 50)])
 async def test_the_comparison_tells_where_the_best_epoch_was_read(workspace: Workspace, size: tuple[int, int]) -> None:
-    app = YoloqatApp(lambda: Backend.open(str(workspace.path)))
+    app = YoloqatApp(lambda: LocalBackend.open(str(workspace.path)))
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: app.runs)
         ids = [next(run.id for run in app.runs if run.name == name) for name in ("yolov7", "yolov5")]
@@ -94,7 +94,7 @@ async def test_three_hundred_epochs_are_not_cut_by_the_scrollbar(tmp_path: Path)
     workspace = Workspace(tmp_path / "workspace")
     workspace.runs.mkdir(parents=True)
     import_logs(workspace, [REAL / "yolov7-tiny-nohup.out"])
-    app = YoloqatApp(lambda: Backend.open(str(workspace.path)))
+    app = YoloqatApp(lambda: LocalBackend.open(str(workspace.path)))
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, app, "yolov7-tiny-nohup")
         row = "285/299 0.02325 0.01729 0 0.04054 0.9562 0.9898 0.9929 0.7898"

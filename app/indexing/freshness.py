@@ -1,0 +1,137 @@
+"""Whether the index is current, told by a few `stat` calls per run; and what is done where it is not.
+
+Whoever reads never indexes: it asks the indexer's process to, waits a few seconds, and then shows what there is and
+says how old that is.
+"""
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from app.following.file_stamps import stamp_of
+from app.indexing.stamps import newest_attempt, stamps
+from db.place import index_file
+from db.reading.database import reading
+from db.reading.index import NOTHING, Index, IndexedRun, read_index
+from db.space import is_full
+from engine.contracts.run_folder import RunFolder, Workspace
+
+WAIT_SECONDS = 5.0
+"""How long a command waits for the indexer before it shows what there is."""
+_LOOK_SECONDS = 0.05
+_ASK_SECONDS = 1.0
+"""How often the indexer is asked for again meanwhile: the one that was there may have been about to go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far the index is behind the run folders."""
+
+    runs: int
+    """Runs that have not been read as they are now."""
+    seconds: float
+    """Since the oldest change that has not been read."""
+
+
+def refresh(
+    workspace: Workspace, run_ids: Collection[str] | None = None, *, wait_seconds: float = WAIT_SECONDS
+) -> Lag | None:
+    """See to it that the index is current, by the indexer's process. Starts nothing where it is.
+
+    Args:
+        run_ids: the runs that matter; all when None.
+        wait_seconds: how long to wait for the indexer.
+
+    Returns:
+        How far the index is behind then; None where it is current.
+
+    Raises:
+        YoloqatError: the database cannot be used, or the indexer cannot be started.
+    """
+    index, folders = _look(workspace, run_ids)
+    stale = _stale(workspace, index, folders)
+    if not stale:
+        if any(known.state.is_live for known in index.runs.values()) and not is_followed(workspace):
+            start_indexer(workspace)
+        return None
+    deadline, asked_at = time.monotonic() + wait_seconds, 0.0
+    while stale and not is_full(workspace.path):
+        now = time.monotonic()
+        if now - asked_at > _ASK_SECONDS:
+            start_indexer(workspace)
+            asked_at = now
+        if now >= deadline:
+            break
+        time.sleep(_LOOK_SECONDS)
+        stale = _stale(workspace, *_look(workspace, stale))
+    return Lag(len(stale), max(time.time() - min(stale.values()), 0.0)) if stale else None
+
+
+def is_followed(workspace: Workspace) -> bool:
+    """Whether an indexer is at work."""
+    from app.indexing.service import indexer_lock
+
+    with indexer_lock(workspace) as is_ours:
+        return not is_ours
+
+
+def start_indexer(workspace: Workspace) -> None:
+    """Start the indexer's process, or wake the one that is there."""
+    from app.indexing.service import ensure_indexer
+
+    ensure_indexer(workspace)
+
+
+def _look(workspace: Workspace, run_ids: Collection[str] | None) -> tuple[Index, dict[str, RunFolder]]:
+    """What the index knows, and the folders that there are; of some runs, or of all."""
+    only = next(iter(run_ids)) if run_ids is not None and len(run_ids) == 1 else None
+    with reading(index_file(workspace)) as connection:
+        index = NOTHING if connection is None else read_index(connection, only)
+    if run_ids is None:
+        return index, {folder.id: folder for folder in workspace.run_folders()}
+    runs = {run_id: index.runs[run_id] for run_id in run_ids if run_id in index.runs}
+    folders = {run_id: workspace.run(run_id) for run_id in run_ids if workspace.run(run_id).spec.is_file()}
+    return Index(index.version, runs, index.broken), folders
+
+
+def _stale(workspace: Workspace, index: Index, folders: dict[str, RunFolder]) -> dict[str, float]:
+    """Run id → since when the index does not know the run as it is."""
+    stale = {}
+    for run_id, folder in folders.items():
+        known = index.runs.get(run_id)
+        if not _is_read(folder, known, index.broken.get(run_id)):
+            stale[run_id] = _changed_at(workspace, folder, known)
+    for run_id in index.runs.keys() - folders.keys():
+        stale[run_id] = workspace.runs.stat().st_mtime
+    return stale
+
+
+def _is_read(folder: RunFolder, known: IndexedRun | None, broken: str | None) -> bool:
+    """Whether everything that is in the folder now has been read, as far as it can be."""
+    if known is not None and known.stamps:
+        return stamps(folder) in (known.stamps, broken)
+    if known is not None and known.state.is_live:
+        return _is_read_so_far(folder, known)
+    return broken is not None and stamps(folder) == broken
+
+
+def _is_read_so_far(folder: RunFolder, known: IndexedRun) -> bool:
+    """Whether a run lives on as the index knows it, and its log has been read to where it ended a moment ago."""
+    from engine.supervise.state import read_state
+
+    if newest_attempt(folder) != known.attempt or not read_state(folder).state.is_live:
+        return False
+    try:
+        return folder.attempt(known.attempt).console.stat().st_size <= known.offset
+    except FileNotFoundError:
+        return True
+
+
+def _changed_at(workspace: Workspace, folder: RunFolder, known: IndexedRun | None) -> float:
+    """When what has not been read was written. A log that grows has done so since the index was written last."""
+    index, attempt = index_file(workspace), folder.attempt(newest_attempt(folder))
+    if known is not None and known.state.is_live:
+        files = [index, index.with_name(f"{index.name}-wal")]
+    else:
+        files = [folder.spec, folder.user, folder.result, attempt.outcome, attempt.console]
+    return max((stamp[2] / 1e9 for path in files if (stamp := stamp_of(path)) is not None), default=time.time())

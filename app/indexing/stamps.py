@@ -1,0 +1,47 @@
+"""The stamps of a run folder: what tells whether it has changed since it was read."""
+
+import json
+import os
+from typing import Any
+
+from app.following.file_stamps import stamp_of
+from engine.contracts.run_folder import RunFolder
+from engine.logs import version
+
+
+def stamps(folder: RunFolder) -> str:
+    """What tells that a run must be looked at again: the stamps of its files and of its newest attempt's, as JSON.
+
+    A log that another version of the parser has read is read again, too.
+    """
+    # Strings, not paths: a thousand runs are asked for this by every command that reads.
+    base = str(folder.path)
+    number = newest_attempt(folder)
+    found: dict[str, Any] = {
+        "attempt": number,
+        "parser": version.VERSION,
+        "result": stamp_of(f"{base}/result.json"),
+        "spec": stamp_of(f"{base}/spec.yaml"),
+        "user": stamp_of(f"{base}/user.json"),
+    }
+    imported = stamp_of(f"{base}/import.json")
+    if imported is not None:
+        found["imported"] = imported
+    if number:
+        newest = f"{base}/attempts/{number}"
+        found["console"] = stamp_of(f"{newest}/console.log")
+        found["outcome"] = stamp_of(f"{newest}/outcome.json")
+        found["process"] = stamp_of(f"{newest}/process.json")
+        watch = stamp_of(f"{newest}/watch.json")
+        if watch is not None:
+            found["watch"] = watch
+    return json.dumps(found, sort_keys=True)
+
+
+def newest_attempt(folder: RunFolder) -> int:
+    """The number of the newest attempt; 0 before the first one."""
+    try:
+        names = os.listdir(f"{folder.path}/attempts")
+    except OSError:
+        return 0
+    return max((int(name) for name in names if name.isdigit()), default=0)
