@@ -5,7 +5,6 @@ import fcntl
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
-from engine.supervise.commands import engine_environment
+from engine.files.programs import module_command
 
 if TYPE_CHECKING:
     from app.indexing.indexer import Readings
@@ -47,7 +46,7 @@ def ensure_indexer(workspace: Workspace) -> None:
     with _lock(workspace) as is_ours:
         if not is_ours:
             return
-    command = [sys.executable, "-P", "-m", "app.indexing.process", "--workspace", str(workspace.path)]
+    command = module_command("app.indexing.process", "--workspace", str(workspace.path))
     log = workspace.path / "indexer.log"
     try:
         with log.open("ab") as output:
@@ -57,7 +56,6 @@ def ensure_indexer(workspace: Workspace) -> None:
                 stdout=output,
                 stderr=output,
                 cwd="/",
-                env={**os.environ, **engine_environment(os.environ)},
                 start_new_session=True,
                 timeout=_START_SECONDS,
                 check=False,

@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from engine.contracts.spec import COMMAND, Resources, RunSpec
 from engine.files.json_records import write_json
 from engine.runner.processes.children import MARK
 from engine.runner.processes.identity import identify
-from engine.supervise.commands import RUNNER, engine_environment
+from engine.supervise.commands import engine_environment, runner_command
 from engine.supervise.gpu.inventory import query_command
 from engine.supervise.gpu.usage import usage_command
 from engine.supervise.lanes import lane_width, lease_folder
@@ -239,11 +238,11 @@ def run_detached(attempt: AttemptFolder, *options: str, environment: Mapping[str
     log = attempt.path / RUNNER_LOG
     # Isolated and by path: neither the user's environment nor a working directory decides what is imported, and the
     # environment that the stage inherits stays as it is.
-    command = [sys.executable, "-I", "-S", str(RUNNER), "--detach", *options]
+    command = runner_command("--detach", *options, str(attempt.path))
     try:
         with log.open("ab") as output:
             done = subprocess.run(
-                [*command, str(attempt.path)],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
