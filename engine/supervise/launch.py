@@ -16,7 +16,7 @@ from engine.contracts.spec import COMMAND, Resources, RunSpec
 from engine.files.json_records import write_json
 from engine.runner.processes.children import MARK
 from engine.runner.processes.identity import identify
-from engine.supervise.commands import engine_environment, runner_command
+from engine.supervise.commands import current_command, engine_environment, runner_command
 from engine.supervise.gpu.inventory import query_command
 from engine.supervise.gpu.usage import usage_command
 from engine.supervise.lanes import lane_width, lease_folder
@@ -139,6 +139,8 @@ def write_attempt(
         YoloqatError: the run or attempt exists already, a parent does not, or the workspace cannot be written.
     """
     command = list(argv or spec.command)
+    if spec.stage != COMMAND:
+        command = current_command(command)
     if not command:
         raise YoloqatError("there is no command to run", where=spec.name)
     folder = workspace.run(spec.id)

@@ -253,7 +253,7 @@ def test_a_package_of_the_wrong_version_or_none(tmp_path: Path, monkeypatch: pyt
     wanted = ("textual<1", "no-such-package-anywhere>=2", "numpy>=1.0", "only-on-windows; sys_platform == 'win32'")
     write(tmp_path / "made_up-1.0.dist-info/METADATA", metadata + "".join(f"Requires-Dist: {one}\n" for one in wanted))
     monkeypatch.syspath_prepend(str(tmp_path))
-    found = list(check_packages("made-up"))
+    found = list(check_packages(["made-up"]))
     assert [finding.level for finding in found] == [Level.PROBLEM, Level.PROBLEM]
     assert re.fullmatch(r"textual is [\d.]+, wanted <1", found[0].text)
     assert found[1].text == "no-such-package-anywhere is missing"
