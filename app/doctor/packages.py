@@ -29,11 +29,8 @@ def check_packages(distributions: Sequence[str] = DISTRIBUTIONS) -> Iterator[Fin
     for mistake in wrong:
         yield Finding(Level.PROBLEM, "packages", mistake, f"{sys.executable} -m pip install --upgrade {distribution}")
     if not wrong:
-        yield Finding(
-            Level.OK,
-            "packages",
-            f"{distribution} {_version(distribution)}, Python {platform.python_version()}, all in range",
-        )
+        text = f"{distribution} {_version(distribution)}, Python {platform.python_version()}, all in range"
+        yield Finding(Level.OK, "packages", text)
 
 
 def _mistake(requirement: Requirement) -> str:
