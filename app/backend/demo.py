@@ -8,14 +8,14 @@ from engine.contracts.spec import RunSpec
 PIPELINE = "demo"
 
 
-def launch_demo(workspace: Workspace) -> list[RunSpec]:
-    """Launch the demo's pipeline in the workspace.
+def launch_demo(workspace: Workspace, engine_python: str | None = None) -> list[RunSpec]:
+    """Launch the demo's pipeline in the workspace, in the Python that `choose_engine` chooses.
 
     Raises:
         YoloqatError: it cannot be launched.
     """
     # The working directory must not decide anything: a file named like one of our configurations would.
-    return launch_pipeline(workspace, load_pipeline(PIPELINE), cwd=workspace.path)
+    return launch_pipeline(workspace, load_pipeline(PIPELINE), cwd=workspace.path, engine_python=engine_python)
 
 
 def demo_table(workspace: Workspace, group: str) -> list[ChainStep]:

@@ -2,12 +2,14 @@
 
 import argparse
 
+from app.cli.executor import add_engine_python
 from app.cli.output import say, say_workspace
 from app.cli.run import follow_up
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The demo takes no arguments of its own."""
+    """Declare the arguments."""
+    add_engine_python(parser)
 
 
 def call(arguments: argparse.Namespace) -> int:
@@ -17,7 +19,7 @@ def call(arguments: argparse.Namespace) -> int:
 
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
-    specs = launch_demo(workspace)
+    specs = launch_demo(workspace, arguments.engine_python)
     follow_up(workspace)
     say(f"{specs[0].group}: {' → '.join(spec.step or spec.name for spec in specs)}; Ctrl-C detaches")
 

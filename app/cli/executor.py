@@ -23,6 +23,15 @@ def add_slurm(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_engine_python(parser: argparse._ActionsContainer) -> None:
+    """Declare `--engine-python`."""
+    parser.add_argument(
+        "--engine-python",
+        metavar="PATH",
+        help="run our stages by this Python and its torch (default: `engine_python` of the settings, else our own)",
+    )
+
+
 def asked_of_slurm(arguments: argparse.Namespace) -> SlurmOptions | None:
     """What a single run asks of Slurm; None for one on this machine.
 

@@ -4,7 +4,7 @@ import argparse
 import shlex
 from collections.abc import Sequence
 
-from app.cli.executor import add_slurm, chosen_executor
+from app.cli.executor import add_engine_python, add_slurm, chosen_executor
 from app.cli.output import say, say_workspace, table
 from app.cli.run import follow_up
 from engine.contracts.errors import YoloqatError
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="what to call the group of runs; a taken name is counted up")
     parser.add_argument("--dry-run", action="store_true", help="check everything and print each command line")
     parser.add_argument("-f", "--follow", action="store_true", help="show the steps until all have ended")
+    add_engine_python(parser)
     add_slurm(parser)
 
 
@@ -35,13 +36,29 @@ def call(arguments: argparse.Namespace) -> int:
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     if arguments.dry_run:
-        planned = plan_pipeline(workspace, pipeline, overrides, name=arguments.name, executor=executor, slurm=slurm)
+        planned = plan_pipeline(
+            workspace,
+            pipeline,
+            overrides,
+            name=arguments.name,
+            executor=executor,
+            slurm=slurm,
+            engine_python=arguments.engine_python,
+        )
         for spec in planned:
             waits = f" (after {_waits(spec, planned)})" if spec.parents else ""
             submitted = "" if spec.slurm is None else f"# {shlex.join(['sbatch', *resource_flags(spec.slurm)])} …\n"
             print(f"# {spec.name}{waits}\n{submitted}{shlex.join(spec.command)}")
         return 0
-    specs = launch_pipeline(workspace, pipeline, overrides, name=arguments.name, executor=executor, slurm=slurm)
+    specs = launch_pipeline(
+        workspace,
+        pipeline,
+        overrides,
+        name=arguments.name,
+        executor=executor,
+        slurm=slurm,
+        engine_python=arguments.engine_python,
+    )
     follow_up(workspace)
     print(_launched(specs), flush=True)
     if arguments.follow:

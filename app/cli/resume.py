@@ -2,6 +2,7 @@
 
 import argparse
 
+from app.cli.executor import add_engine_python
 from app.cli.output import print_json, say_workspace
 
 
@@ -11,6 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "reference", metavar="RUN", help="a run, or the name of a pipeline's group for what is left of it"
     )
     parser.add_argument("--anew", action="store_true", help="begin anew, with the command line of the first attempt")
+    add_engine_python(parser)
     parser.add_argument("--json", action="store_true", help="the answer as JSON")
 
 
@@ -23,7 +25,7 @@ def call(arguments: argparse.Namespace) -> int:
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     requeue(workspace)
-    resumed = resume_group(workspace, arguments.reference, anew=arguments.anew)
+    resumed = resume_group(workspace, arguments.reference, anew=arguments.anew, engine_python=arguments.engine_python)
     if arguments.json:
         print_json({"schema": 1, "runs": resumed})
         return 0

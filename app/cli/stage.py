@@ -3,7 +3,7 @@
 import argparse
 
 from app.cli import yolov7_flags
-from app.cli.executor import add_slurm, asked_of_slurm
+from app.cli.executor import add_engine_python, add_slurm, asked_of_slurm
 from app.cli.output import say, say_workspace
 from app.cli.run import add_priority, follow_up, tell_launched
 from engine.contracts.options.arguments import add_arguments as add_options
@@ -17,6 +17,7 @@ def add_arguments(stage: str, parser: argparse.ArgumentParser) -> None:
     ours.add_argument("--name", help=f"what to call it; a taken name is counted up (default: {stage})")
     ours.add_argument("-d", "--detach", action="store_true", help="return at once instead of showing its output")
     add_priority(ours)
+    add_engine_python(ours)
     add_slurm(parser)
     add_options(parser, STAGES[stage].options)
     yolov7_flags.add_arguments(stage, parser)
@@ -33,7 +34,15 @@ def call(stage: str, arguments: argparse.Namespace) -> int:
     say_workspace(workspace)
     yolov7_flags.say_passed_over(stage, arguments)
     slurm = asked_of_slurm(arguments)
-    spec = launch_stage(workspace, stage, options, name=arguments.name, priority=arguments.priority, slurm=slurm)
+    spec = launch_stage(
+        workspace,
+        stage,
+        options,
+        name=arguments.name,
+        priority=arguments.priority,
+        slurm=slurm,
+        engine_python=arguments.engine_python,
+    )
     follow_up(workspace)
     if arguments.detach:
         tell_launched(spec)

@@ -6,7 +6,6 @@ What was right in each image lies beside `result.json`; the resampling runs in a
 import contextlib
 import hashlib
 import subprocess
-import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from engine.contracts.noise import Interval, Resampling, paired_intervals
 from engine.contracts.result import StageResult
 from engine.contracts.run_folder import Workspace
 from engine.files.atomic import write_text
+from engine.files.programs import module_command
 from engine.files.safe_open import open_regular, read_regular
 
 Pair = tuple[Measured, Measured]
@@ -157,7 +157,7 @@ def _resample(
     """In one process; what cannot be read is left out."""
     if not paths:
         return {}
-    command = [sys.executable, "-P", "-m", "engine.evaluate.bootstrap_command", *map(str, paths)]
+    command = module_command("engine.evaluate.bootstrap_command", *map(str, paths))
     quiet = subprocess.DEVNULL
     with subprocess.Popen(command, stdin=quiet, stdout=subprocess.PIPE, stderr=quiet, text=True) as process:
         while True:

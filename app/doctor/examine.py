@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from app.doctor.database import check_database
 from app.doctor.disk import check_disk, check_file_system
+from app.doctor.engine import ask_engine, check_engine, torch_of
 from app.doctor.finding import Finding
 from app.doctor.gpu import check_gpu
 from app.doctor.limits import check_limits, check_memory, check_shared_memory
@@ -11,10 +12,11 @@ from app.doctor.logout import check_logout
 from app.doctor.packages import check_packages
 from db.place import index_file
 from engine.contracts.run_folder import Workspace
+from engine.supervise.interpreter import EngineChoice
 
 
-def examine(workspace: Workspace) -> Iterator[Finding]:
-    """Look at the machine and the workspace; changes nothing."""
+def examine(workspace: Workspace, engine: EngineChoice) -> Iterator[Finding]:
+    """Look at the machine, the workspace and the Python that runs our stages; changes nothing."""
     yield from check_logout()
     yield from check_limits()
     yield from check_memory()
@@ -23,4 +25,6 @@ def examine(workspace: Workspace) -> Iterator[Finding]:
     yield from check_file_system(workspace.path)
     yield from check_database(index_file(workspace))
     yield from check_packages()
-    yield from check_gpu()
+    found = ask_engine(engine)
+    yield from check_engine(found, engine.origin)
+    yield from check_gpu(torch=torch_of(found))

@@ -1,8 +1,6 @@
 """GPUs that PyTorch cannot use: no driver, no devices, missing libraries, versions that do not go together."""
 
-import contextlib
 import ctypes
-import importlib.util
 import os
 import re
 import shutil
@@ -25,7 +23,7 @@ Find = Callable[[str], Path | None]
 
 @dataclass(frozen=True, slots=True)
 class Torch:
-    """What the installed PyTorch was built for. It is not imported."""
+    """What a PyTorch was built for."""
 
     version: str
     cuda: str | None
@@ -36,10 +34,9 @@ def check_gpu(root: Path = Path("/"), torch: Torch | None = None, find: Find | N
 
     Args:
         root: of the file system; another one in tests.
-        torch: the installed one when None.
+        torch: of the Python that runs our stages; without one there is nothing to look at.
         find: how libraries are looked for; by the loader when None.
     """
-    torch = torch or installed_torch()
     if torch is None:
         return
     driver = driver_version(root)
@@ -50,21 +47,6 @@ def check_gpu(root: Path = Path("/"), torch: Torch | None = None, find: Find | N
     if not any(finding.level is Level.PROBLEM for finding in findings):
         yield Finding(Level.OK, "GPU", f"driver {driver}, torch {torch.version} for CUDA {torch.cuda}")
     yield from findings
-
-
-def installed_torch() -> Torch | None:
-    """By the files of the package: importing it takes seconds."""
-    try:
-        found = version("torch")
-    except PackageNotFoundError:
-        return None
-    spec = importlib.util.find_spec("torch")
-    text = ""
-    if spec is not None and spec.origin:
-        with contextlib.suppress(OSError):
-            text = Path(spec.origin).with_name("version.py").read_text(encoding="utf-8")
-    match = re.search(r"^cuda\b[^=\n]*= *'([\d.]+)'", text, re.MULTILINE)
-    return Torch(found, match[1] if match else None)
 
 
 def driver_version(root: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""`python -P -m app.indexing.process --workspace DIR`: follows the logs of live runs into the store, then goes.
+"""`app.indexing.process --workspace DIR` as a program: follows the logs of live runs into the store, then goes.
 
 Starts by putting itself into the background, so that whoever started it neither waits for it nor has to bury it.
 """

@@ -5,7 +5,6 @@ import fcntl
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from db.place import index_file
 from db.revision import stored_revision
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
+from engine.files.programs import module_command
 from engine.files.safe_open import open_append, open_lock, read_regular
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ def ensure_indexer(workspace: Workspace) -> None:
     Raises:
         YoloqatError: it cannot be started, or the database cannot be used.
     """
-    from engine.supervise.commands import engine_environment
 
     stored_revision(index_file(workspace))  # what cannot be used is told here, not in a log that nobody sees
     # One that is about to go looks at this time once more after it has let the lock go.
@@ -52,7 +51,7 @@ def ensure_indexer(workspace: Workspace) -> None:
     with indexer_lock(workspace) as is_ours:
         if not is_ours:
             return
-    command = [sys.executable, "-P", "-m", "app.indexing.process", "--workspace", str(workspace.path)]
+    command = module_command("app.indexing.process", "--workspace", str(workspace.path))
     log = workspace.path / "indexer.log"
     try:
         with open(open_append(log), "ab") as output:
@@ -62,7 +61,6 @@ def ensure_indexer(workspace: Workspace) -> None:
                 stdout=output,
                 stderr=output,
                 cwd="/",
-                env={**os.environ, **engine_environment(os.environ)},
                 start_new_session=True,
                 timeout=_START_SECONDS,
                 check=False,

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from app.workspace.engine_python import choose_engine
 from app.workspace.notifications import notify_file
 from app.workspace.run_names import check_name, free_name, naming
 from app.workspace.settings import load_settings
@@ -36,6 +37,7 @@ def launch_stage(
     cwd: Path | None = None,
     priority: int = 0,
     slurm: SlurmOptions | None = None,
+    engine_python: str | None = None,
 ) -> RunSpec:
     """Launch one of our stages, detached. Relative paths in its options are relative to `cwd`.
 
@@ -45,11 +47,14 @@ def launch_stage(
         cwd: the caller's working directory when None.
         priority: the higher, the earlier it gets the GPU or the CPU lane.
         slurm: what it asks of Slurm, to which it is submitted; None to run it on this machine.
+        engine_python: the Python that runs it; that of the settings, else this one, when None.
 
     Raises:
         YoloqatError: it cannot be launched.
     """
     info = stage_info(stage)
+    engine = choose_engine(engine_python)
+    engine.check()
 
     def specify(run_id: str, free: str) -> RunSpec:
         return RunSpec(
@@ -57,7 +62,7 @@ def launch_stage(
             name=free,
             stage=stage,
             options=options.model_dump(mode="json"),
-            command=engine_command(stage, options, workspace.run(run_id).path),
+            command=engine_command(stage, options, workspace.run(run_id).path, engine.path),
             cwd=str(_directory(cwd)),
             parents=list(parents),
             artifacts=dict(info.artifacts),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.launching.launch import as_processes, check_program, cpu_lane
+from app.workspace.engine_python import choose_engine
 from app.workspace.notifications import notify_file
 from app.workspace.run_names import check_name, free_name, naming, taken_names
 from engine.contracts.errors import YoloqatError
@@ -30,6 +31,7 @@ from engine.pipelines.pipeline import (
 from engine.supervise.commands import PACKAGE_ROOT, engine_command
 from engine.supervise.device_option import agree
 from engine.supervise.ids import new_run_id
+from engine.supervise.interpreter import EngineChoice
 from engine.supervise.launch import launch, launch_array
 from engine.supervise.resources import asked_resources, resources_of_stage
 from engine.supervise.slurm.client import require_slurm
@@ -89,6 +91,7 @@ def plan_pipeline(
     cwd: Path | None = None,
     executor: Executor | None = None,
     slurm: SlurmOptions = NOTHING_ASKED,
+    engine_python: str | None = None,
 ) -> list[RunSpec]:
     """The runs that a launch would start, parents first. Writes nothing; each call makes new ids.
 
@@ -98,12 +101,15 @@ def plan_pipeline(
         cwd: what relative paths in inputs are relative to; the caller's working directory when None.
         executor: in the place of the pipeline's own.
         slurm: what every step asks of Slurm, whatever the pipeline says.
+        engine_python: the Python that runs our stages; that of the settings, else this one, when None. A launch asks
+            it whether they can run there.
 
     Raises:
         YoloqatError: an input is unknown or missing, a value is not possible, or a file is not there.
     """
     asked = _asked_of_slurm(pipeline, executor, slurm)
-    return _plan(workspace, pipeline, overrides or {}, name, cwd, taken_names(workspace), asked)
+    engine = choose_engine(engine_python)
+    return _plan(workspace, pipeline, overrides or {}, name, cwd, taken_names(workspace), asked, engine)
 
 
 def launch_pipeline(
@@ -115,6 +121,7 @@ def launch_pipeline(
     cwd: Path | None = None,
     executor: Executor | None = None,
     slurm: SlurmOptions = NOTHING_ASKED,
+    engine_python: str | None = None,
 ) -> list[RunSpec]:
     """Launch every step, detached; each one's runner waits for the steps that it needs. All or none are launched.
 
@@ -125,8 +132,11 @@ def launch_pipeline(
     asked = _asked_of_slurm(pipeline, executor, slurm)
     if asked is not None:
         require_slurm()
+    engine = choose_engine(engine_python)
+    if any(step.uses for step in pipeline.stages.values()):
+        engine.check()
     with naming(workspace) as taken:
-        specs = _plan(workspace, pipeline, overrides or {}, name, cwd, taken, asked)
+        specs = _plan(workspace, pipeline, overrides or {}, name, cwd, taken, asked, engine)
         try:
             for name_of_all, batch in _batches(pipeline, specs):
                 if len(batch) == 1:
@@ -159,6 +169,7 @@ def _plan(
     cwd: Path | None,
     taken: set[str],
     slurm: Mapping[str, SlurmOptions] | None,
+    engine: EngineChoice,
 ) -> list[RunSpec]:
     inputs = _inputs(pipeline, overrides)
     group = _free_group(pipeline, check_name(name or pipeline.name), taken)
@@ -171,7 +182,7 @@ def _plan(
         resolve = _Resolver(workspace, pipeline, inputs, ids, run_id)
         try:
             asked = None if slurm is None else slurm[step_name]
-            stage, options, command, resources = _resolved(pipeline, step_name, resolve, directory, asked)
+            stage, options, command, resources = _resolved(pipeline, step_name, resolve, directory, asked, engine)
         except PipelineError as error:
             mistakes += error.mistakes
             continue
@@ -261,7 +272,7 @@ class _Resolver:
 
 
 def _resolved(
-    pipeline: Pipeline, name: str, resolve: _Resolver, cwd: Path, slurm: SlurmOptions | None
+    pipeline: Pipeline, name: str, resolve: _Resolver, cwd: Path, slurm: SlurmOptions | None, engine: EngineChoice
 ) -> tuple[str, dict[str, Any], list[str], Resources]:
     """Stage, options and command line of a step, and what it needs to itself on this machine.
 
@@ -294,7 +305,7 @@ def _resolved(
             ],
         )
     options = model.model_validate(values)
-    command = engine_command(step.uses, options, resolve.workspace.run(resolve.run_id).path)
+    command = engine_command(step.uses, options, resolve.workspace.run(resolve.run_id).path, engine.path)
     resources = resources_of_stage(step.uses, options) if slurm is None else Resources()
     return step.uses, options.model_dump(mode="json"), command, resources
 

@@ -1,9 +1,8 @@
-"""`python -m app.launching.requeue_paused ATTEMPT`: puts a paused run back into the queue once its attempt has ended.
+"""As a program, with the attempt's folder: puts a paused run back into the queue once its attempt has ended.
 
 Started by its runner, so that it happens with nothing else alive. Every command does it where the runner couldn't.
 """
 
-import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +15,8 @@ from engine.contracts.run_folder import AttemptFolder, RunFolder, Workspace
 from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
 from engine.files.json_records import write_json
+from engine.files.programs import module_command
 from engine.runner.pause import stamp_of
-from engine.supervise.commands import engine_environment
 from engine.supervise.state import read_state
 
 _PUT_BACK = (RunState.STOPPED, RunState.ENDED, RunState.LOST)
@@ -35,8 +34,7 @@ def ask_for_pause(attempt: AttemptFolder, checkpoint: Path | None = None) -> Non
     """
     request = PauseRequest(
         requested_at=datetime.now(UTC),
-        command=[sys.executable, "-P", "-m", "app.launching.requeue_paused", str(attempt.path)],
-        env=engine_environment(os.environ),
+        command=module_command("app.launching.requeue_paused", str(attempt.path)),
         checkpoint=str(checkpoint) if checkpoint else "",
         stamp=stamp_of(str(checkpoint)) if checkpoint else None,
     )

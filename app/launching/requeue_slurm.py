@@ -1,4 +1,4 @@
-"""`python -m app.launching.requeue_slurm ATTEMPT`: the next attempt of a run that Slurm has put back, made by its job.
+"""As a program, with the attempt's folder: the next attempt of a run that Slurm has put back, made by its job.
 
 Prints the folder that the job's runner is to run. A training goes on from its last checkpoint.
 """

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.launching.resume_command import resume_command
+from app.workspace.engine_python import choose_engine
 from app.workspace.run_names import find_id, find_ids, read_name
+from engine.contracts.attempt_records import LaunchRecord
 from engine.contracts.errors import YoloqatError
 from engine.contracts.options.arguments import validate
 from engine.contracts.run_folder import AttemptFolder, RunFolder, Workspace
@@ -13,7 +15,8 @@ from engine.contracts.spec import COMMAND, RunSpec
 from engine.contracts.stages import stage_info
 from engine.contracts.states import RunState
 from engine.runner.waiting.leases import read_place
-from engine.supervise.commands import engine_command
+from engine.supervise.commands import current_command, engine_command
+from engine.supervise.interpreter import EngineChoice
 from engine.supervise.launch import launch, launch_held
 from engine.supervise.requeue import release_children
 from engine.supervise.state import read_state
@@ -33,7 +36,9 @@ class Resumed:
     """Where it goes on; None when it begins anew."""
 
 
-def resume_run(workspace: Workspace, reference: str, *, anew: bool = False) -> Resumed:
+def resume_run(
+    workspace: Workspace, reference: str, *, anew: bool = False, engine_python: str | None = None
+) -> Resumed:
     """Start the next attempt of a run: from its last checkpoint, or from the beginning where its stage keeps none.
 
     Runs that could not run because of this one wait for it again.
@@ -41,6 +46,7 @@ def resume_run(workspace: Workspace, reference: str, *, anew: bool = False) -> R
     Args:
         reference: name, id or a prefix of the id.
         anew: begin anew in any case, with the command line of the first attempt.
+        engine_python: the Python that runs a stage of ours; that of the attempt before when None.
 
     Raises:
         YoloqatError: it lives or has succeeded, or it cannot be resumed; says why.
@@ -57,7 +63,10 @@ def resume_run(workspace: Workspace, reference: str, *, anew: bool = False) -> R
         raise YoloqatError(f"{name} is {status.state.value}", hint="Only what has ended can be resumed.")
     if status.state is RunState.SUCCEEDED:
         raise YoloqatError(f"{name} has succeeded: there is nothing to resume")
-    argv, checkpoint = (None, None) if anew else next_command(folder, spec)
+    engine = _engine_of(folder, spec, engine_python)
+    if engine is not None:
+        engine.check()
+    argv, checkpoint = (_from_the_beginning(spec, engine), None) if anew else _next_command(folder, spec, engine)
     attempt = start_attempt(workspace, spec, status.attempt + 1, argv)
     return Resumed(folder.id, name, attempt.number, checkpoint)
 
@@ -81,7 +90,9 @@ def start_attempt(
     return workspace.run(spec.id).attempt(number)
 
 
-def resume_group(workspace: Workspace, reference: str, *, anew: bool = False) -> list[Resumed]:
+def resume_group(
+    workspace: Workspace, reference: str, *, anew: bool = False, engine_python: str | None = None
+) -> list[Resumed]:
     """Resume every run of a group that has ended without success, parents first; or the one run that is meant.
 
     Raises:
@@ -94,9 +105,13 @@ def resume_group(workspace: Workspace, reference: str, *, anew: bool = False) ->
         if not ids:
             raise YoloqatError(f"every run of {reference} is at work or has succeeded: there is nothing to resume")
     if len(ids) == 1:
-        return [resume_run(workspace, ids[0], anew=anew)]
+        return [resume_run(workspace, ids[0], anew=anew, engine_python=engine_python)]
     # One whose parent has just been resumed is live by its turn: the parent has released it.
-    return [resume_run(workspace, run_id, anew=anew) for run_id in ids if _may_resume(workspace, run_id)]
+    return [
+        resume_run(workspace, run_id, anew=anew, engine_python=engine_python)
+        for run_id in ids
+        if _may_resume(workspace, run_id)
+    ]
 
 
 def is_held(folder: RunFolder) -> bool:
@@ -136,15 +151,34 @@ def next_checkpoint(folder: RunFolder, spec: RunSpec) -> Path | None:
 
 def next_command(folder: RunFolder, spec: RunSpec) -> tuple[list[str] | None, Path | None]:
     """The command line of the next attempt, None for the first one's; and the checkpoint that it starts from."""
+    return _next_command(folder, spec, _engine_of(folder, spec))
+
+
+def _next_command(
+    folder: RunFolder, spec: RunSpec, engine: EngineChoice | None
+) -> tuple[list[str] | None, Path | None]:
     started = [attempt for attempt in folder.attempts() if attempt.console.exists() and attempt.console.stat().st_size]
-    if not started:
-        return None, None
-    if spec.stage == COMMAND:
+    if engine is None:
+        if not started:
+            return None, None
         found = resume_command(spec.command, Path(spec.cwd), started[-1].console)
         return found.argv, found.checkpoint
     info = stage_info(spec.stage)
     last = folder.weights / "last.pt"
-    if "resume" not in info.options.model_fields or not last.is_file():
-        return None, None
+    if not started or "resume" not in info.options.model_fields or not last.is_file():
+        return _from_the_beginning(spec, engine), None
     options = validate(info.options, {**spec.options, "resume": True}, str(folder.spec))
-    return engine_command(spec.stage, options, folder.path), last
+    return engine_command(spec.stage, options, folder.path, engine.path), last
+
+
+def _from_the_beginning(spec: RunSpec, engine: EngineChoice | None) -> list[str] | None:
+    return None if engine is None else current_command(spec.command, engine.path)
+
+
+def _engine_of(folder: RunFolder, spec: RunSpec, option: str | None = None) -> EngineChoice | None:
+    """The Python of the next attempt of one of our stages; None for any other command."""
+    if spec.stage == COMMAND:
+        return None
+    attempts = folder.attempts()
+    before = LaunchRecord.read(attempts[-1].launch) if attempts else None
+    return choose_engine(option, recorded=before.argv[0] if before else None)

@@ -31,6 +31,8 @@ class Settings(BaseModel):
 
     workspace: Path | None = None
     """The workspace where neither `--workspace` nor YOLOQAT_WORKSPACE says another one."""
+    engine_python: Path | None = None
+    """The Python that runs our stages, where `--engine-python` says nothing else; this one when None."""
     notify: Notify = Notify()
     cpu_lane: int | None = Field(default=None, ge=0)
     """How many stages may compute on the CPU at a time, where YOLOQAT_CPU_LANE says nothing else; 0 for any number."""

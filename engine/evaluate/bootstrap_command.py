@@ -1,4 +1,4 @@
-"""`python -P -m engine.evaluate.bootstrap_command MATCHES…`: each file's resampling as a line of JSON.
+"""`engine.evaluate.bootstrap_command MATCHES…` as a program: each file's resampling as a line of JSON.
 
 A program of its own, for the process of the screen imports no tensor code and does not wait.
 """

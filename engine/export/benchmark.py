@@ -4,7 +4,6 @@ import json
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from engine.contracts.errors import YoloqatError
+from engine.files.programs import module_command
 
 WARM_UP = 3
 
@@ -103,7 +103,7 @@ def open_worker(path: Path, *, threads: int, device: str, size: int, provider: s
     Raises:
         YoloqatError: the model cannot be opened.
     """
-    command = [sys.executable, "-P", "-m", "engine.export.timing_worker", str(path), "--threads", str(threads)]
+    command = module_command("engine.export.timing_worker", str(path), "--threads", str(threads))
     command += ["--device", device, "--size", str(size), *(["--provider", provider] if provider else [])]
     limits = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "errors").open("w+b") as errors:

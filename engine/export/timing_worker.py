@@ -1,4 +1,4 @@
-"""A process of its own for each timed model, so that its memory is its own: `python -P -m engine.export.timing_worker`.
+"""A process of its own for each timed model, so that its memory is its own.
 
 It reads a batch size a line and answers with the milliseconds of one run. An ONNX file is opened without PyTorch.
 """

@@ -31,8 +31,10 @@ def start(attempt: str, launch: dict[str, Any], event: str, reason: str, *, wait
         return
     import subprocess  # only now: it would make every runner larger
 
+    from engine.files.programs import script_command  # not above: as a program this file stands alone
+
     environment = {**os.environ, "YOLOQAT_ATTEMPT": f"notify:{attempt}"}  # else it were a process of the run
-    command = [sys.executable, "-I", "-S", os.path.abspath(__file__), attempt, event, reason]
+    command = script_command(__file__, attempt, event, reason, site_packages=False)
     with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
         # Signals that the runner has blocked would stay blocked in it.
         process = subprocess.Popen(

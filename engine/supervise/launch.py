@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from engine.files.json_records import write_json
 from engine.files.safe_open import open_append, read_regular
 from engine.runner.processes.children import MARK
 from engine.runner.processes.identity import identify
-from engine.supervise.commands import RUNNER, engine_environment
+from engine.supervise.commands import current_command, engine_environment, runner_command
 from engine.supervise.gpu.inventory import query_command
 from engine.supervise.gpu.usage import usage_command
 from engine.supervise.lanes import lane_width, lease_folder
@@ -145,6 +144,8 @@ def write_attempt(
         YoloqatError: the run or attempt exists already, a parent does not, or the workspace cannot be written.
     """
     command = list(argv or spec.command)
+    if spec.stage != COMMAND:
+        command = current_command(command)
     if not command:
         raise YoloqatError("there is no command to run", where=spec.name)
     folder = workspace.run(spec.id)
@@ -239,11 +240,11 @@ def run_detached(attempt: AttemptFolder, *options: str, environment: Mapping[str
     log = attempt.path / RUNNER_LOG
     # Isolated and by path: neither the user's environment nor a working directory decides what is imported, and the
     # environment that the stage inherits stays as it is.
-    command = [sys.executable, "-I", "-S", str(RUNNER), "--detach", *options]
+    command = runner_command("--detach", *options, str(attempt.path))
     try:
         with open(open_append(log), "ab") as output:
             done = subprocess.run(
-                [*command, str(attempt.path)],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

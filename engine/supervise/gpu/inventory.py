@@ -13,9 +13,7 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 NVML_VARIABLE = "YOLOQAT_NVML"
@@ -32,7 +30,9 @@ class CannotAsk(Exception):
 
 def query_command() -> list[str]:
     """argv of this file as a program."""
-    return [sys.executable, "-I", str(Path(__file__).resolve())]
+    from engine.files.programs import script_command  # not above: as a program this file stands alone
+
+    return script_command(__file__)
 
 
 def gpus_here() -> list[dict[str, Any]]:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 if __package__ in (None, ""):
-    sys.path.append(str(Path(__file__).resolve().parents[3]))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # before another `engine` in site-packages
 
+from engine.files.programs import script_command
 from engine.runner.processes.children import mark_of
 from engine.supervise.gpu.inventory import NVML_VARIABLE, CannotAsk, ask_smi, by_nvml_module, mebibytes
 
@@ -27,7 +28,7 @@ _SMI_FIELDS = "index,utilization.gpu,memory.used,memory.total,power.draw,tempera
 
 def usage_command() -> list[str]:
     """argv of this file as a program, without its arguments."""
-    return [sys.executable, "-I", str(Path(__file__).resolve())]
+    return script_command(__file__)
 
 
 def main(argv: Sequence[str]) -> int:

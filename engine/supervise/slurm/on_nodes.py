@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 if __package__ in (None, ""):
-    sys.path.append(str(Path(__file__).resolve().parents[3]))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # before another `engine` in site-packages
 
+from engine.files.programs import script_command
 from engine.supervise.torchrun import LAUNCHER, split
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -25,12 +26,12 @@ _PORTS = (20_000, 10_000)
 def on_nodes_argv(command: Sequence[str], processes: int, nodes: int) -> list[str]:
     """argv of this file as a program. Raises what `split` does."""
     split(command)
-    return [sys.executable, "-I", str(Path(__file__).resolve()), str(nodes), str(processes), *command]
+    return script_command(__file__, str(nodes), str(processes), *command)
 
 
 def command_of(argv: Sequence[str]) -> Sequence[str]:
     """The command itself, without what runs it on several nodes."""
-    return argv[5:] if list(argv[1:3]) == ["-I", str(Path(__file__).resolve())] else argv
+    return argv[5:] if list(argv[1:3]) == script_command(__file__)[1:] else argv
 
 
 def srun_argv(nodes: int, processes: int, command: Sequence[str], environment: Mapping[str, str]) -> list[str]:

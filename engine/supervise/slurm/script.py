@@ -1,15 +1,15 @@
 """The command line of sbatch and the script of the job."""
 
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from engine.contracts.attempt_records import Grace
 from engine.contracts.run_folder import AttemptFolder
 from engine.contracts.slurm import SlurmOptions
+from engine.files.programs import module_command
 from engine.runner.processes.children import MARK
-from engine.supervise.commands import RUNNER, engine_environment
+from engine.supervise.commands import runner_command
 
 OUTPUT = "slurm.log"
 SCRIPT = "slurm.sh"
@@ -71,9 +71,8 @@ def script_text(attempts: Sequence[AttemptFolder], *, is_array: bool = False) ->
     Args:
         attempts: the one that it runs, or those of the tasks of an array.
     """
-    python = shlex.quote(sys.executable)
-    ours = engine_environment({})
-    variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in ours.items())
+    requeue = shlex.join(module_command("app.launching.requeue_slurm"))
+    runner = shlex.join(runner_command("--verdict"))
     if is_array:
         cases = [f"    {task}) attempt={shlex.quote(str(each.path))} ;;" for task, each in enumerate(attempts)]
         chosen = "\n".join(['case "$SLURM_ARRAY_TASK_ID" in', *cases, "esac"])
@@ -82,10 +81,10 @@ def script_text(attempts: Sequence[AttemptFolder], *, is_array: bool = False) ->
     return f"""#!/bin/sh
 {chosen}
 if [ "${{SLURM_RESTART_COUNT:-0}}" -gt 0 ]; then
-    attempt=$(env {variables} {python} -P -m app.launching.requeue_slurm "$attempt") || exit 1
+    attempt=$({requeue} "$attempt") || exit 1
 fi
 export {MARK}="$attempt"
-exec {python} -I -S {shlex.quote(str(RUNNER))} --verdict "$attempt"
+exec {runner} "$attempt"
 """
 
 

@@ -1,5 +1,6 @@
 """`yoloqat doctor` finds what would kill runs, and says what to do."""
 
+import importlib.metadata
 import os
 import re
 import resource
@@ -13,11 +14,15 @@ import pytest
 
 from app.doctor.database import check_database
 from app.doctor.disk import check_disk, check_file_system
+from app.doctor.engine import check_engine
 from app.doctor.finding import Finding, Level
 from app.doctor.gpu import Torch, check_gpu, load
 from app.doctor.limits import check_memory, check_shared_memory
 from app.doctor.logout import check_logout
 from app.doctor.packages import check_packages
+from engine.contracts.errors import YoloqatError
+from engine.supervise.interpreter import Interpreter
+from tests.conftest import REPOSITORY
 
 
 def write(path: Path, text: str) -> Path:
@@ -232,13 +237,31 @@ def test_the_queue_that_cannot_see_strangers_is_told(tmp_path: Path, monkeypatch
     assert found[0][1].startswith("libnvidia-ml.so.1 cannot be loaded and there is no nvidia-smi")
 
 
-def test_the_installed_torch_is_told_without_importing_it() -> None:
-    code = "import sys, app.doctor.gpu as gpu; print(gpu.installed_torch(), 'torch' in sys.modules)"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    import importlib.metadata
+def test_the_engine_here_is_told_without_importing_it() -> None:
+    code = (
+        "import sys; from app.doctor.engine import ask_engine, check_engine, torch_of\n"
+        "from engine.supervise.interpreter import EngineChoice\n"
+        "found = ask_engine(EngineChoice.own())\n"
+        "print(next(check_engine(found, '')), torch_of(found), 'torch' in sys.modules)"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    torch = importlib.metadata.version("torch")
+    assert f"torch {torch}" in printed.stdout
+    assert f"Torch(version='{torch}', cuda=" in printed.stdout
+    assert printed.stdout.endswith("False\n")
 
-    assert importlib.metadata.version("torch") in told
-    assert told.endswith("False\n")
+
+def test_a_python_without_torch_is_no_engine_and_one_that_lacks_packages_gets_its_pip_line() -> None:
+    without = Interpreter(sys.executable, "3.12.1", None, "", ("it lacks torch",))
+    finding = only(check_engine(without, ""))
+    assert finding.level is Level.WARNING
+    assert "--engine-python" in finding.hint
+    pip = ("/opt/py", "-m", "pip", "install", "torch==2.9.1+cu128", "onnx>=1.17")
+    lacking = Interpreter("/opt/py", "3.12.1", "2.9.1+cu128", "12.8", ("it lacks onnx",), pip)
+    finding = only(check_engine(lacking, "from settings.yaml"))
+    assert finding.level is Level.PROBLEM
+    assert finding.hint == "Run: /opt/py -m pip install torch==2.9.1+cu128 'onnx>=1.17'"
+    assert only(check_engine(YoloqatError("there is no such Python", where="/x"), "")).level is Level.PROBLEM
 
 
 def test_a_library_is_found_where_the_loader_finds_it() -> None:
@@ -253,7 +276,7 @@ def test_a_package_of_the_wrong_version_or_none(tmp_path: Path, monkeypatch: pyt
     wanted = ("textual<1", "no-such-package-anywhere>=2", "numpy>=1.0", "only-on-windows; sys_platform == 'win32'")
     write(tmp_path / "made_up-1.0.dist-info/METADATA", metadata + "".join(f"Requires-Dist: {one}\n" for one in wanted))
     monkeypatch.syspath_prepend(str(tmp_path))
-    found = list(check_packages("made-up"))
+    found = list(check_packages(["made-up"]))
     assert [finding.level for finding in found] == [Level.PROBLEM, Level.PROBLEM]
     assert re.fullmatch(r"textual is [\d.]+, wanted <1", found[0].text)
     assert found[1].text == "no-such-package-anywhere is missing"

@@ -16,6 +16,7 @@ from engine.contracts.options.evaluate import EvaluateOptions
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
+from engine.files.programs import ENTRY, module_command
 from engine.supervise.commands import PACKAGE_ROOT, engine_command, engine_environment
 from engine.supervise.ids import new_run_id
 from engine.supervise.launch import launch
@@ -47,22 +48,21 @@ def test_a_hostile_working_directory_does_not_reach_the_runner(hostile):
 
 
 def test_our_stages_import_our_engine_in_a_hostile_directory(hostile):
-    for name in ("sitecustomize.py", "usercustomize.py", "json.py"):
-        (hostile.cwd / name).unlink()
-    code = "import engine, engine.contracts.spec; print(engine.__file__)"
-    run = hostile.run([sys.executable, "-P", "-c", code], stage="retrain")
+    for name in NAMES:
+        if name not in ("app.py", "engine.py"):  # a PYTHONPATH that replaces the standard library is the user's wish
+            (hostile.cwd / name).unlink()
+    run = hostile.run(module_command("engine", "shapes", "--help"), stage="retrain")
     run.until_state(RunState.SUCCEEDED)
-    assert run.log() == f"{PACKAGE_ROOT / 'engine' / '__init__.py'}\n"
+    assert "usage: python -P -m engine shapes" in run.log()
     assert imported(hostile) == []
 
 
-def test_the_users_path_is_kept_for_our_stages_but_for_other_engines(tmp_path):
-    """Clusters set PYTHONPATH to where torch lies; people set it to `.`."""
-    modules, project = tmp_path / "modules", tmp_path / "project"
-    (project / "engine").mkdir(parents=True)
-    modules.mkdir()
-    path = os.pathsep.join([".", "", "src", str(project), str(modules), str(PACKAGE_ROOT)])
-    assert engine_environment({"PYTHONPATH": path})["PYTHONPATH"] == f"{PACKAGE_ROOT}{os.pathsep}{modules}"
+def test_the_users_path_is_kept_for_our_stages_but_for_relative_folders(tmp_path):
+    """Clusters set PYTHONPATH to where torch lies, which may be beside an `engine`; people set it to `.`."""
+    modules = tmp_path / "modules"
+    (modules / "engine").mkdir(parents=True)
+    path = os.pathsep.join([".", "", "src", str(modules), "/opt/torch"])
+    assert engine_environment({"PYTHONPATH": path})["PYTHONPATH"] == f"{modules}{os.pathsep}/opt/torch"
 
 
 def test_a_foreign_command_gets_the_users_environment(lab, monkeypatch):
@@ -92,8 +92,8 @@ def test_a_stage_runs_in_the_users_directory(lab):
 def test_the_command_line_of_a_stage_is_read_back_by_its_parser(tmp_path):
     options = EvaluateOptions(weights="a b.pt", data="d.yaml", single_cls=True)
     argv = engine_command("evaluate", options, tmp_path)
-    assert argv[:6] == [sys.executable, "-P", "-m", "engine", "evaluate", "--run-dir"]
-    assert argv[6:] == [str(tmp_path), "--weights", "a b.pt", "--data", "d.yaml", "--single-cls"]
+    assert argv[:7] == [sys.executable, "-P", ENTRY, "--module", "engine", "evaluate", "--run-dir"]
+    assert argv[7:] == [str(tmp_path), "--weights", "a b.pt", "--data", "d.yaml", "--single-cls"]
 
 
 def test_ids_sort_by_time_and_differ():
