@@ -58,7 +58,7 @@ STAGES: Mapping[str, StageInfo] = {
         ),
         StageInfo(
             "sensitivity",
-            "Rank the layers by what quantizing them costs; plan what stays float",
+            "Rank layers by the cost of quantizing them; plan what stays float",
             SensitivityOptions,
             {"policy": "policy.txt"},
         ),

@@ -2,7 +2,6 @@
 
 import os
 import pty
-import re
 import select
 import shutil
 import subprocess
@@ -84,8 +83,7 @@ def shell(home: Path, command: list[str], **variables: str) -> list[str]:
 
 def in_zsh(home: Path, line: str) -> list[str]:
     """Type into a zsh of a terminal's: its completion works in no other."""
-    start = "PS1='READY '; autoload -U compinit; compinit -D; zstyle ':completion:*' list-grouped false; unsetopt beep"
-    start += '; setopt listrowsfirst; eval "$(yoloqat completion zsh)"; echo BEG""UN'
+    start = "PS1='READY '; autoload -U compinit; compinit -D; eval \"$(yoloqat completion zsh)\"; echo BEG''UN"
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(home / "empty")
@@ -95,12 +93,13 @@ def in_zsh(home: Path, line: str) -> list[str]:
         read_until(terminal, lambda text: "BEGUN" in text)
         # ^D where a word may go on lists what it may be
         os.write(terminal, f"{line}\x04".encode())
-        shown = read_until(terminal, lambda text: text.count("READY ") > 1 or text.count(line) > 1)
+        shown = read_until(terminal, lambda text: f"READY {line.rstrip()}" in text)
     finally:
         os.kill(pid, 9)
         os.waitpid(pid, 0)
         os.close(terminal)
-    return re.findall(r"^([\w-]+)", shown.replace("\r", ""), re.MULTILINE)
+    listed = [text.partition(" -- ")[0] for text in shown.splitlines() if text.strip() and "yoloqat" not in text]
+    return [word for text in listed for word in text.split()]
 
 
 def read_until(terminal: int, condition: Callable[[str], bool]) -> str:
@@ -145,7 +144,6 @@ def test_every_shell_completes_commands_and_stages(completions: Callable[[str], 
         ("yoloqat pipeline re", {"relu-int8"}),
         ("yoloqat pipeline absent", set()),
         ("yoloqat rename relu-first ", set()),
-        ("yoloqat no-such-command ", set()),
     ],
 )
 def test_what_an_argument_may_be(home: Path, line: str, expected: set[str]) -> None:
