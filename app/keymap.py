@@ -8,9 +8,10 @@ from textual.binding import Binding, BindingType
 
 @dataclass(frozen=True)
 class Key:
-    """One binding. The id is what a user's keymap in the settings refers to."""
+    """One binding."""
 
     id: str
+    """Unique; Textual can replace a binding by it."""
     keys: str
     """Key names as Textual spells them; several are separated by commas."""
     action: str
@@ -123,9 +124,33 @@ KEYMAP: Mapping[str, Scope] = {
 }
 
 
+_SIGNS = {
+    "question_mark": "?",
+    "slash": "/",
+    "escape": "esc",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+}
+
+
+def sign(key: str) -> str:
+    """How a key is written: `?`, `^s`, `space`."""
+    return f"^{key[5:]}" if key.startswith("ctrl+") else _SIGNS.get(key, key)
+
+
 def bindings(scope: str) -> list[BindingType]:
     """The bindings of a screen or widget, as Textual wants them."""
     return [
         Binding(key.keys, key.action, key.label, show=key.show, tooltip=key.help, id=key.id)
         for key in KEYMAP[scope].keys
     ]
+
+
+def table() -> str:
+    """All bindings as a table in Markdown, for the documentation."""
+    rows = ["| where | key | what it does |", "|---|---|---|"]
+    for scope in KEYMAP.values():
+        for key in scope.keys:
+            signs = " ".join(f"`{sign(name)}`" for name in key.keys.split(","))
+            rows.append(f"| {scope.title} | {signs} | {key.help} |")
+    return "\n".join(rows)

@@ -45,3 +45,16 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("the folder ../shared with real logs and data is absent")
     return folder
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--update-pictures`"""
+    parser.addoption(
+        "--update-pictures", action="store_true", help="store the pictures of tests/pictures and docs/pictures anew"
+    )
+
+
+@pytest.fixture
+def update_pictures(request: pytest.FixtureRequest) -> bool:
+    """Whether the stored pictures are to be replaced instead of compared."""
+    return bool(request.config.getoption("--update-pictures"))

@@ -3,91 +3,82 @@
 import argparse
 import importlib
 import os
+import shutil
 import sys
-from collections.abc import Callable, Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from functools import partial
-from types import ModuleType
-from typing import Any
 
+from app.cli.commands import GROUPS, STAGES_TITLE, Command, CommandParser, Handlers
 from app.cli.output import say
 from engine.contracts.errors import YoloqatError
 from engine.contracts.stage_summaries import STAGE_SUMMARIES
 
-COMMANDS = {
-    "run": "launch any command, detached and watched",
-    "pipeline": "launch a pipeline: runs that hand files to one another",
-    "pipelines": "list the pipelines and their inputs",
-    "demo": "the whole chain on drawn shapes, in a few minutes on a CPU",
-    "ls": "list the runs",
-    "show": "everything about one run",
-    "compare": "metrics and options of runs side by side",
-    "log": "the console log of a run",
-    "queue": "what waits and why, and who has the GPUs and the CPU lane",
-    "hold": "keep a run that waits from starting",
-    "release": "let a held run take its turn",
-    "move": "change the order of what waits",
-    "cancel": "take a run that waits out of the queue",
-    "stop": "stop a run: SIGINT, SIGTERM, SIGKILL",
-    "pause": "end a run at a checkpoint and put it back into the queue, held",
-    "resume": "start the next attempt of a run, from its last checkpoint",
-    "rename": "give a run another name",
-    "tag": "add and remove tags of a run",
-    "note": "write or print the note of a run",
-    "archive": "take runs out of the list, or put them back",
-    "delete": "move runs into the trash",
-    "undelete": "take runs out of the trash",
-    "trash": "what has been deleted; --empty deletes it for good",
-    "import": "bring logs, folders of runs and trees of both in as finished runs",
-    "watch": "follow a growing log of a program that was not started here, as a live run",
-    "attach": "find the log of a process that was not started here, and follow it",
-    "reindex": "rebuild the database from the run folders",
-    "doctor": "what on this machine would kill runs or lose data, and what to do",
-}
-"""Subcommands besides the stages, and the line of `--help`; each is a module of this folder."""
-
-_MODULES = {
-    "import": "import_logs",
-    "ls": "list_runs",
-    "compare": "compare_runs",
-    "hold": "queue_hold",
-    "release": "queue_release",
-    "move": "queue_move",
-    "cancel": "queue_cancel",
-}
+_NAME_CELLS = 13
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
+COMPLETING = "_ARGCOMPLETE"
+"""The variable by which a shell asks for completions instead of running the command."""
 
 
-class CommandParser(argparse.ArgumentParser):
-    """A parser whose arguments are made when it is used, so that a command loads nothing for the others."""
+class PrintVersion(argparse.Action):
+    """`--version`, looked up only when it is asked for."""
 
-    fill: Callable[[argparse.ArgumentParser], None] | None = None
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print the version and end."""
+        from app.cli.version import version
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Add the arguments, then parse."""
-        if self.fill is not None:
-            fill, self.fill = self.fill, None
-            fill(self)
-        return super().parse_known_args(args, namespace)
+        print(f"yoloqat {version()}")
+        parser.exit()
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of `yoloqat`, with every subcommand."""
     parser = argparse.ArgumentParser(
         prog="yoloqat",
-        description="Put YOLOv7 on INT8 hardware: retrain, calibrate, fine-tune, export, evaluate. "
-        "Runs outlive the terminal.",
-        epilog="RUN is a name, an id, or the beginning of an id. `yoloqat COMMAND --help` tells the options of one.",
+        usage="yoloqat [-h] [--version] [--workspace DIR] COMMAND ...",
+        description=_wrap(
+            "Put YOLOv7 on INT8 hardware: retrain, calibrate, fine-tune, export, evaluate. Runs outlive the terminal."
+        ),
+        epilog=f"{_command_list()}\n\n"
+        + _wrap("RUN is a name, an id, or the beginning of an id. `yoloqat COMMAND --help` tells the options of one."),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action=PrintVersion, nargs=0, help="print the version and exit")
     _add_workspace(parser, default=None)
-    commands = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True, parser_class=CommandParser)
-    for name, summary in COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=_sentence(summary))
-        command.fill = partial(_fill, _MODULES.get(name, name))
+    # argparse lists subcommands without groups: it is told to list none, and the epilog has them.
+    subparsers = parser.add_subparsers(
+        prog="yoloqat",
+        dest="subcommand",
+        metavar="COMMAND",
+        required=True,
+        parser_class=CommandParser,
+        help=argparse.SUPPRESS,
+    )
+    for command in (command for commands in GROUPS.values() for command in commands):
+        subparser = subparsers.add_parser(command.name, help=command.summary, description=_sentence(command.summary))
+        subparser.fill = partial(_fill, command)
     for name, summary in STAGE_SUMMARIES.items():
-        command = commands.add_parser(name, help=summary, description=_sentence(summary))
-        command.fill = partial(_fill_stage, name)
+        subparser = subparsers.add_parser(name, help=summary, description=_sentence(summary))
+        subparser.fill = partial(_fill_stage, name)
     return parser
+
+
+def _command_list() -> str:
+    """The subcommands in their groups, a line each."""
+    blocks = []
+    for title, commands in GROUPS.items():
+        entries = [(command.name, command.summary) for command in commands]
+        if title == STAGES_TITLE:
+            entries = [(name, f"{summary[0].lower()}{summary[1:]}") for name, summary in STAGE_SUMMARIES.items()]
+        lines = [f"  {name:<{_NAME_CELLS}}{summary}" for name, summary in entries]
+        blocks.append("\n".join([f"{title}:", *lines]))
+    return "\n\n".join(blocks)
+
+
+def _wrap(text: str) -> str:
+    # argparse, too, leaves the last two columns free
+    return textwrap.fill(text, shutil.get_terminal_size().columns - 2)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -121,7 +112,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: list[str]) -> int:
     ours, rest = _split(argv)
-    arguments = build_parser().parse_args(ours)
+    parser = build_parser()
+    if COMPLETING in os.environ:
+        from app.cli.completion import complete
+
+        complete(parser)
+    arguments = parser.parse_args(ours)
     arguments.rest = rest
     if rest is not None and arguments.subcommand != "run":
         raise YoloqatError("only `yoloqat run` takes a command after `--`", where=f"yoloqat {arguments.subcommand}")
@@ -137,11 +133,14 @@ def _split(argv: list[str]) -> tuple[list[str], list[str] | None]:
     return argv[:at], argv[at + 1 :]
 
 
-def _fill(module_name: str, parser: argparse.ArgumentParser) -> None:
-    module: ModuleType = importlib.import_module(f"app.cli.{module_name}")
+def _fill(command: Command, parser: argparse.ArgumentParser) -> None:
+    module = importlib.import_module(f"app.cli.{command.module or command.name}")
+    # A file with one command has its handlers as functions of these names, one with several a table of them.
+    several: Mapping[str, Handlers] | None = getattr(module, "COMMANDS", None)
+    handlers = Handlers(module.add_arguments, module.call) if several is None else several[command.name]
     _add_workspace(parser, default=argparse.SUPPRESS)
-    module.add_arguments(parser)
-    parser.set_defaults(call=module.call)
+    handlers.add_arguments(parser)
+    parser.set_defaults(call=handlers.call)
 
 
 def _fill_stage(stage: str, parser: argparse.ArgumentParser) -> None:

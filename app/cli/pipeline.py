@@ -1,18 +1,20 @@
-"""`yoloqat pipeline NAME|FILE`"""
+"""`yoloqat pipeline NAME|FILE` and `pipelines`"""
 
 import argparse
 import shlex
+import textwrap
 from collections.abc import Sequence
 
+from app.cli.commands import Handlers
 from app.cli.executor import add_engine_python, add_slurm, chosen_executor
-from app.cli.output import say, say_workspace, table
+from app.cli.output import columns, print_json, say, say_workspace, table
 from app.cli.run import follow_up
 from engine.contracts.errors import YoloqatError
 from engine.contracts.spec import RunSpec
+from engine.pipelines.pipeline import Pipeline
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+def _add_pipeline(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pipeline", metavar="NAME|FILE", help="one of `yoloqat pipelines`, or a YAML file")
     parser.add_argument(
         "--set", dest="settings", metavar="INPUT=VALUE", action="append", default=[], help="set an input"
@@ -24,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_slurm(parser)
 
 
-def call(arguments: argparse.Namespace) -> int:
+def _launch(arguments: argparse.Namespace) -> int:
     """Launch all steps of a pipeline; each one's runner waits for the steps that it needs."""
     from app.launching.pipelines import launch_pipeline, load_pipeline, plan_pipeline
     from app.workspace.open import open_workspace
@@ -84,3 +86,45 @@ def _launched(specs: Sequence[RunSpec]) -> str:
 def _waits(spec: RunSpec, specs: Sequence[RunSpec]) -> str:
     names = {other.id: other.step or other.name for other in specs}
     return ", ".join(names.get(parent, parent) for parent in spec.parents)
+
+
+def _add_pipelines(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="name, steps and inputs as JSON")
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    """List the pipelines that can be launched by name."""
+    from app.launching.pipelines import list_pipelines, load_pipeline
+
+    pipelines = [load_pipeline(summary.path) for summary in list_pipelines()]
+    if arguments.json:
+        print_json({"schema": 1, "pipelines": [_as_json(pipeline) for pipeline in pipelines]})
+        return 0
+    print("\n\n".join(_text(pipeline) for pipeline in pipelines))
+    return 0
+
+
+def _as_json(pipeline: Pipeline) -> dict[str, object]:
+    return {
+        "name": pipeline.name,
+        "description": pipeline.description,
+        "path": pipeline.path,
+        "steps": pipeline.order(),
+        "inputs": [
+            {"name": name, "help": given.help, "required": given.is_required, "default": given.default}
+            for name, given in pipeline.inputs.items()
+        ],
+    }
+
+
+def _text(pipeline: Pipeline) -> str:
+    lines = [f"{pipeline.name}: {' → '.join(pipeline.order())}", f"  {pipeline.description}"]
+    for name, given in pipeline.inputs.items():
+        default = "(required)" if given.is_required else f"(default: {given.default})" if given.default != "" else ""
+        lines.append(f"  --set {name}=…  {given.help} {default}".rstrip())
+    return "\n".join(
+        textwrap.fill(line, columns(), subsequent_indent="      ", break_long_words=False) for line in lines
+    )
+
+
+COMMANDS = {"pipeline": Handlers(_add_pipeline, _launch), "pipelines": Handlers(_add_pipelines, _list)}

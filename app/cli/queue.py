@@ -1,19 +1,19 @@
-"""`yoloqat queue`"""
+"""`yoloqat queue`, `hold`, `release`, `move`, `cancel`: what waits, and its order."""
 
 import argparse
 
+from app.cli.commands import Handlers
 from app.cli.output import print_json, say_workspace, table
 from app.formatting import ABSENT, age, megabytes
 
 HEADERS = ("#", "RUN", "NEEDS", "SINCE", "WHY IT WAITS")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+def _add_queue(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the queue and the leases as JSON")
 
 
-def call(arguments: argparse.Namespace) -> int:
+def _queue(arguments: argparse.Namespace) -> int:
     """List what waits, first in line first, and who has a GPU or the CPU lane."""
     from app.backend.local import LocalBackend
     from app.launching.requeue import requeue
@@ -38,3 +38,76 @@ def call(arguments: argparse.Namespace) -> int:
         ]
         print(table(("LEASE", "RUN", "PID", "MEMORY"), held, flexible=(1,)))
     return 0
+
+
+def _add_waiting_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("reference", metavar="RUN", help="a run that waits, or a group for all of it that waits")
+
+
+def _hold(arguments: argparse.Namespace) -> int:
+    """Keep what waits from starting."""
+    from app.launching.queue import hold_runs
+    from app.workspace.open import open_workspace
+
+    workspace = open_workspace(arguments.workspace)
+    say_workspace(workspace)
+    for name in hold_runs(workspace, arguments.reference):
+        print(f"{name}: held; `yoloqat release {name}` lets it go")
+    return 0
+
+
+def _add_release(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("reference", metavar="RUN", help="a run that is held, or a group for all of it that is")
+
+
+def _release(arguments: argparse.Namespace) -> int:
+    """Let what is held take its turn."""
+    from app.launching.queue import release_runs
+    from app.workspace.open import open_workspace
+
+    workspace = open_workspace(arguments.workspace)
+    say_workspace(workspace)
+    for name in release_runs(workspace, arguments.reference):
+        print(f"{name}: released")
+    return 0
+
+
+def _add_move(parser: argparse.ArgumentParser) -> None:
+    _add_waiting_run(parser)
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--first", action="store_true", help="to the head of the queue")
+    where.add_argument("--last", action="store_true", help="behind all that wait now")
+    where.add_argument("--before", metavar="RUN", help="in front of another run that waits")
+
+
+def _move(arguments: argparse.Namespace) -> int:
+    """Change the order of what waits."""
+    from app.launching.queue import move_runs
+    from app.workspace.open import open_workspace
+
+    workspace = open_workspace(arguments.workspace)
+    say_workspace(workspace)
+    names = move_runs(workspace, arguments.reference, before=arguments.before, last=arguments.last)
+    print("\n".join(f"{number} {name}" for number, name in enumerate(names, 1)))
+    return 0
+
+
+def _cancel(arguments: argparse.Namespace) -> int:
+    """Take what waits out of the queue; what runs is left alone."""
+    from app.launching.queue import cancel_runs
+    from app.workspace.open import open_workspace
+
+    workspace = open_workspace(arguments.workspace)
+    say_workspace(workspace)
+    for name in cancel_runs(workspace, arguments.reference):
+        print(f"{name}: cancelled")
+    return 0
+
+
+COMMANDS = {
+    "queue": Handlers(_add_queue, _queue),
+    "hold": Handlers(_add_waiting_run, _hold),
+    "release": Handlers(_add_release, _release),
+    "move": Handlers(_add_move, _move),
+    "cancel": Handlers(_add_waiting_run, _cancel),
+}

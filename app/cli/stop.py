@@ -1,21 +1,21 @@
-"""`yoloqat stop RUN`"""
+"""`yoloqat stop RUN` and `pause RUN`"""
 
 import argparse
 from typing import Any
 
+from app.cli.commands import Handlers
 from app.cli.output import print_json, say_workspace
 from engine.contracts.run_folder import Workspace
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+def _add_stop(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("reference", metavar="RUN", help="a run, or the name of a pipeline's group for all of its runs")
     parser.add_argument("--now", action="store_true", help="skip to the next signal instead of waiting out the grace")
     parser.add_argument("--after-epoch", action="store_true", help="let a training of ours finish the epoch it is in")
     parser.add_argument("--json", action="store_true", help="the answer as JSON")
 
 
-def call(arguments: argparse.Namespace) -> int:
+def _stop(arguments: argparse.Namespace) -> int:
     """Ask for the end of a run; its runner does the stopping, and this returns at once."""
     from app.workspace.open import open_workspace
     from app.workspace.run_names import find_ids
@@ -26,7 +26,7 @@ def call(arguments: argparse.Namespace) -> int:
     ids = find_ids(workspace, arguments.reference)
     if arguments.after_epoch:
         return _end_after_epoch(workspace, ids, arguments.json)
-    answers = [_stop(workspace, run_id, arguments.now) for run_id in reversed(ids)]
+    answers = [_stop_run(workspace, run_id, arguments.now) for run_id in reversed(ids)]
     if arguments.json:
         print_json({"schema": 1, "runs": answers})
         return 0
@@ -54,7 +54,7 @@ def _end_after_epoch(workspace: Workspace, ids: list[str], as_json: bool) -> int
     return 0
 
 
-def _stop(workspace: Workspace, run_id: str, now: bool) -> dict[str, Any]:
+def _stop_run(workspace: Workspace, run_id: str, now: bool) -> dict[str, Any]:
     from app.launching.stop import run_status, stop_run
     from app.workspace.run_names import read_name
 
@@ -74,3 +74,24 @@ def _words(answer: dict[str, Any]) -> str:
     if answer["asked"]:
         return "asked to stop. SIGINT, SIGTERM 20 s later, SIGKILL 10 s after that; --now skips to the next."
     return f"nothing to stop ({answer['state']})"
+
+
+def _add_pause(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("reference", metavar="RUN", help="the run")
+
+
+def _pause(arguments: argparse.Namespace) -> int:
+    """Ask for an end at a checkpoint and a place in the queue after it; returns at once."""
+    from app.launching.stop import pause_run
+    from app.workspace.open import open_workspace
+    from app.workspace.run_names import find_id, read_name
+
+    workspace = open_workspace(arguments.workspace)
+    say_workspace(workspace)
+    run_id = find_id(workspace, arguments.reference)
+    name = read_name(workspace.run(run_id)).name
+    print(f"{name}: {pause_run(workspace, run_id)}, then waits, paused; `yoloqat resume {name}` lets it go on")
+    return 0
+
+
+COMMANDS = {"stop": Handlers(_add_stop, _stop), "pause": Handlers(_add_pause, _pause)}

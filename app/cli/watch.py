@@ -1,30 +1,34 @@
-"""`yoloqat watch PATH`"""
+"""`yoloqat watch PATH` and `attach PID`: live runs of programs that were not started here."""
 
 import argparse
 import os
 import sys
 from pathlib import Path
 
+from app.cli.commands import Handlers
 from app.cli.output import print_json, say, say_workspace
 from app.importing.watch import Watched
 from engine.contracts.run_folder import Workspace
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
+def _add_watch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", metavar="PATH", help="the log of a program that was not started here, as it grows")
-    add_watching(parser)
+    _add_common(parser)
 
 
-def add_watching(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `watch` and `attach`."""
+def _add_attach(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pid", metavar="PID", type=int, help="a process that was not started here")
+    _add_common(parser)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="what to call the run; a taken name is counted up")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--once", action="store_true", help="don't print the log; the run is followed all the same")
     how.add_argument("--json", action="store_true", help="as --once, with the run and its state as JSON")
 
 
-def call(arguments: argparse.Namespace) -> int:
+def _watch(arguments: argparse.Namespace) -> int:
     """Make a live run of a log, and print the log until its end or Ctrl-C. The run is followed without this, too."""
     from app.importing.watch import watch_log
     from app.workspace.open import open_workspace
@@ -32,10 +36,21 @@ def call(arguments: argparse.Namespace) -> int:
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     watched = watch_log(workspace, Path(arguments.path), name=arguments.name)
-    return show_watched(workspace, watched, once=arguments.once, as_json=arguments.json)
+    return _show_watched(workspace, watched, once=arguments.once, as_json=arguments.json)
 
 
-def show_watched(workspace: Workspace, watched: Watched, *, once: bool, as_json: bool) -> int:
+def _attach(arguments: argparse.Namespace) -> int:
+    """Find the log of a process, and make a live run of it; the run ends when the process does."""
+    from app.importing.watch import attach
+    from app.workspace.open import open_workspace
+
+    workspace = open_workspace(arguments.workspace)
+    say_workspace(workspace)
+    watched = attach(workspace, arguments.pid, name=arguments.name)
+    return _show_watched(workspace, watched, once=arguments.once, as_json=arguments.json)
+
+
+def _show_watched(workspace: Workspace, watched: Watched, *, once: bool, as_json: bool) -> int:
     """Tell what is followed, and follow it."""
     from app.launching.stop import run_status
 
@@ -70,3 +85,6 @@ def _follow(workspace: Workspace, watched: Watched) -> int:
     from app.cli.follow import follow_watched
 
     return follow_watched(workspace, watched.run_id, watched.name)
+
+
+COMMANDS = {"watch": Handlers(_add_watch, _watch), "attach": Handlers(_add_attach, _attach)}

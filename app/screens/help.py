@@ -8,8 +8,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from app.keymap import KEYMAP
-from app.widgets.base.key_bar import key_sign
+from app.keymap import KEYMAP, sign
 from app.widgets.base.state import LOOKS, STALLED, STOPPING
 from app.widgets.base.styled_text import Cell, content
 
@@ -55,7 +54,7 @@ def help_lines(scope: str) -> list[Cell]:
 def _keys(scope: str) -> Sequence[Cell]:
     lines: list[Cell] = []
     for key in KEYMAP[scope].keys:
-        signs = " ".join(key_sign(part) for part in key.keys.split(","))
+        signs = " ".join(sign(part) for part in key.keys.split(","))
         lines.append(((f"{signs:<12} ", "strong"), (key.help, "")))
     return lines
 

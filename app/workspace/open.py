@@ -18,7 +18,7 @@ def open_workspace(option: str | None = None) -> Workspace:
     Raises:
         YoloqatError: it is no folder, or cannot be made or written.
     """
-    workspace = _choose(option)
+    workspace = locate_workspace(option)
     try:
         workspace.runs.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
@@ -34,7 +34,8 @@ def open_workspace(option: str | None = None) -> Workspace:
     return workspace
 
 
-def _choose(option: str | None) -> Workspace:
+def locate_workspace(option: str | None = None) -> Workspace:
+    """The workspace as `open_workspace` chooses it. Nothing is made or checked."""
     if option:
         return Workspace(_absolute(option), "from --workspace")
     variable = os.environ.get(VARIABLE)

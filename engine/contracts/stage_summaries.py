@@ -9,7 +9,7 @@ STAGE_SUMMARIES: Mapping[str, str] = {
     "qat": "Fine-tune quantization-aware, from a PTQ checkpoint",
     "export": "Write ONNX, with Q/DQ nodes where the model is quantized",
     "int8": "Rewrite ONNX Q/DQ so that ONNX Runtime runs it in int8",
-    "sensitivity": "Rank the layers by what quantizing them costs; plan what stays float",
+    "sensitivity": "Rank layers by the cost of quantizing them; plan what stays float",
     "benchmark": "Time models side by side: .pt, .onnx and TensorRT",
     "evaluate": "Evaluate a .pt or .onnx: P, R, mAP and pycocotools",
 }

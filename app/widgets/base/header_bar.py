@@ -1,12 +1,11 @@
 """The line at the top of every screen: which workspace on which host, and what is at work."""
 
-import socket
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 from textual.reactive import reactive
 
+from app.widgets.base import surroundings
 from app.widgets.base.glyphs import glyphs
 from app.widgets.base.line_widget import Painted
 from app.widgets.base.styled_text import Cell, clean, fit, join, width
@@ -63,13 +62,12 @@ class HeaderBar(Painted):
         self.repaint()
 
     def paint(self, columns: int, rows: int) -> Sequence[Cell]:
-        time = datetime.now().astimezone().strftime("%H:%M")
+        time = surroundings.now().astimezone().strftime("%H:%M")
         right = join([counts(self.runs), ((time, "muted"),)])
-        host = socket.gethostname().split(".")[0]
         left = join(
             [
                 (("yoloqat", "title"),),
-                ((clean(host), "strong"),) if columns >= 60 else "",
+                ((clean(surroundings.host()), "strong"),) if columns >= 60 else "",
                 ((clean(short_path(self.workspace)), "muted"),),
             ]
         )

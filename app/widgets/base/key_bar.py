@@ -4,25 +4,13 @@ from collections.abc import Sequence
 
 from textual import events
 
-from app.keymap import KEYMAP, Key
+from app.keymap import KEYMAP, Key, sign
 from app.widgets.base.line_widget import Painted
 from app.widgets.base.styled_text import Cell, Span
 
-_SIGNS = {
-    "question_mark": "?",
-    "slash": "/",
-    "escape": "esc",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-}
 _PALETTE = Key("", "ctrl+p", "", "Palette", "")
 GAP = 2
 _OPEN = Key("", "enter", "", "Open", "")
-
-
-def key_sign(key: str) -> str:
-    """How a key is written: `?`, `^s`, `space`."""
-    return f"^{key[5:]}" if key.startswith("ctrl+") else _SIGNS.get(key, key)
 
 
 def shown_keys(scope: str) -> list[tuple[str, str]]:
@@ -40,7 +28,7 @@ def shown_keys(scope: str) -> list[tuple[str, str]]:
 
 
 def _size(pair: tuple[str, str]) -> int:
-    return len(key_sign(pair[0])) + 1 + len(pair[1]) + GAP
+    return len(sign(pair[0])) + 1 + len(pair[1]) + GAP
 
 
 class KeyBar(Painted):
@@ -73,7 +61,7 @@ class KeyBar(Painted):
     def _add(self, line: list[Span], pair: tuple[str, str], x: int) -> int:
         key, label = pair
         self._places.append((x, x + _size(pair) - GAP, key))
-        line += [(key_sign(key), "title"), (f" {label}{' ' * GAP}", "muted")]
+        line += [(sign(key), "title"), (f" {label}{' ' * GAP}", "muted")]
         return x + _size(pair)
 
     def on_click(self, event: events.Click) -> None:

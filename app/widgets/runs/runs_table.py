@@ -1,10 +1,10 @@
 """The runs of the workspace, pipelines together."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from textual.reactive import reactive
 
+from app.widgets.base import surroundings
 from app.widgets.base.grid import Grid
 from app.widgets.base.state import look
 from app.widgets.base.styled_text import Cell
@@ -78,7 +78,7 @@ class RunsTable(Grid):
 
     def _cells(self, key: str) -> list[Cell]:
         trend = next((placed.width for placed in self.placement.columns if placed.column.key == "trend"), 0)
-        return cells(self._entries[key], self._columns, self.marked, datetime.now(UTC), trend)
+        return cells(self._entries[key], self._columns, self.marked, surroundings.now(), trend)
 
     def mark(self) -> None:
         """Mark or unmark what the cursor is on, and go to the next row."""

@@ -2,16 +2,22 @@
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
-from app.cli.main import COMMANDS, build_parser
+from app.cli.commands import GROUPS
+from app.cli.main import build_parser
+from app.cli.version import version
 from engine.contracts.stages import STAGES
 from tests.app.cli.conftest import Cli, until
 from tests.app.indexing.index_fixtures import indexer_is_at_work
+from tests.conftest import REPOSITORY
 
 HEAVY = ("torch", "cv2", "onnx", "onnxruntime", "numpy", "textual", "pytorch_quantization", "pycocotools")
 STORE = ("sqlmodel", "sqlalchemy", "alembic")
+COMMANDS = [command.name for commands in GROUPS.values() for command in commands]
 
 
 def imported_by(cli: Cli, *arguments: str) -> set[str]:
@@ -63,11 +69,32 @@ def test_a_list_of_runs_that_have_ended_needs_neither_specifications_nor_an_inde
     assert not indexer_is_at_work(cli.workspace)
 
 
-def test_the_help_names_every_command_and_stage(cli: Cli) -> None:
+def test_the_help_names_every_command_and_stage_in_its_group_on_one_line(cli: Cli) -> None:
     answer = cli("--help")
     assert answer.code == 0
+    listed = [line for line in answer.out.splitlines() if line.startswith("  ")]
     for name in (*COMMANDS, *STAGES):
-        assert f"\n    {name} " in answer.out
+        assert sum(line.startswith(f"  {name} ") for line in listed) == 1, name
+    titles = [line.rstrip(":") for line in answer.out.splitlines() if line.endswith(":")]
+    assert titles == ["options", *GROUPS]
+    assert answer.out.index("\nQueue:") < answer.out.index("\n  hold ") < answer.out.index("\nOrganize:")
+    assert max(map(len, answer.out.splitlines())) <= 80
+
+
+def test_the_version_is_that_of_the_tree_that_runs(cli: Cli) -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    answer = cli("--version")
+    assert (answer.code, answer.out, answer.err) == (0, f"yoloqat {project['version']}\n", "")
+
+
+def test_without_a_tree_the_version_is_that_of_the_installed_distribution(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = tmp_path / "yoloqat-9.8.7.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text("Metadata-Version: 2.1\nName: yoloqat\nVersion: 9.8.7\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert version(tmp_path) == "9.8.7"
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, *STAGES])

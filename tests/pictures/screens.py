@@ -1,0 +1,108 @@
+"""Which pictures there are, and how each is taken."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from app.application import YoloqatApp
+from app.screens.compare import CompareScreen
+from app.screens.launch import LaunchScreen
+from app.screens.run import RunScreen
+from engine.contracts.run_folder import Workspace
+from tests.app.tui.fakes import screen_text, until
+from tests.pictures.picture import normalize
+from tests.pictures.recorded import AT_WORK, RecordedBackend, recorded_workspace, still
+
+SECONDS = 30.0
+CHAIN = ("20261117-090000-silu", "20261118-100000-rtrn", "20261120-104000-ptqq", AT_WORK)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One screen at one size."""
+
+    name: str
+    size: tuple[int, int]
+    show: Callable[[YoloqatApp, Pilot[None]], Awaitable[None]]
+    """From the first screen to the one that is meant."""
+    is_recorded: bool = True
+    """Whether it is of the recorded workspace; else of an empty one."""
+
+
+async def show_runs(app: YoloqatApp, pilot: Pilot[None]) -> None:
+    await until(pilot, lambda: "qat" in screen_text(app), SECONDS)
+
+
+async def show_run(app: YoloqatApp, pilot: Pilot[None]) -> None:
+    await show_runs(app, pilot)
+    app.push_screen(RunScreen(AT_WORK))
+    await until(pilot, lambda: "812/1200" in screen_text(app) and "4/9" in screen_text(app), SECONDS)
+
+
+async def show_evaluation(app: YoloqatApp, pilot: Pilot[None]) -> None:
+    await show_runs(app, pilot)
+    app.push_screen(RunScreen(CHAIN[1], pane="evaluation"))
+    await until(pilot, lambda: "0.4932" in screen_text(app), SECONDS)
+
+
+async def show_comparison(app: YoloqatApp, pilot: Pilot[None]) -> None:
+    await show_runs(app, pilot)
+    app.push_screen(CompareScreen(CHAIN))
+    await until(pilot, lambda: "float ReLU" in screen_text(app) and "baseline" in screen_text(app), SECONDS)
+
+
+async def show_launch_form(app: YoloqatApp, pilot: Pilot[None]) -> None:
+    await show_runs(app, pilot)
+    app.push_screen(LaunchScreen())
+    await until(pilot, lambda: "Command lines" in screen_text(app) and "python" in screen_text(app), SECONDS)
+    await settle(app, pilot)
+    choice = app.screen.query_one("#pipeline")
+    choice.value = next(path for path in app.screen._summaries if path.endswith("/relu-int8.yaml"))  # type: ignore[attr-defined]
+    await until(pilot, lambda: "Still needed" in screen_text(app), SECONDS)
+
+
+async def show_welcome(app: YoloqatApp, pilot: Pilot[None]) -> None:
+    await until(pilot, lambda: "No runs yet" in screen_text(app), SECONDS)
+
+
+PICTURES = (
+    Picture("first-start-80x24", (80, 24), show_welcome, is_recorded=False),
+    Picture("runs-80x24", (80, 24), show_runs),
+    Picture("runs-120x40", (120, 40), show_runs),
+    Picture("runs-200x60", (200, 60), show_runs),
+    Picture("run-80x24", (80, 24), show_run),
+    Picture("run-120x40", (120, 40), show_run),
+    Picture("evaluation-80x24", (80, 24), show_evaluation),
+    Picture("compare-120x40", (120, 40), show_comparison),
+    Picture("launch-120x40", (120, 40), show_launch_form),
+)
+README_PICTURE = Picture("runs", (120, 30), show_runs)
+"""The one that the README shows."""
+
+
+async def take(picture: Picture, folder: Path) -> str:
+    """The picture as SVG.
+
+    Args:
+        folder: an empty one, for the workspace.
+    """
+    with still(), recorded_workspace(folder / "recorded") as recorded:
+        workspace = recorded
+        if not picture.is_recorded:
+            workspace = Workspace(folder / "empty")
+            workspace.runs.mkdir(parents=True)
+        app = YoloqatApp(lambda: RecordedBackend(workspace))
+        app.animation_level = "none"
+        async with app.run_test(size=picture.size) as pilot:
+            await picture.show(app, pilot)  # type: ignore[arg-type]
+            await settle(app, pilot)  # type: ignore[arg-type]
+            return normalize(app.export_screenshot(title="yoloqat", simplify=True))
+
+
+async def settle(app: YoloqatApp, pilot: Pilot[None]) -> None:
+    """Wait until nothing moves any more: what is read by a thread is drawn a moment later."""
+    before = ""
+    while before != (before := screen_text(app)):
+        await pilot.pause(0.3)
