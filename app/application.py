@@ -12,6 +12,7 @@ from textual.scrollbar import ScrollBar
 from textual.worker import get_current_worker
 
 from app.backend.local import Backend
+from app.formatting import duration, metric
 from app.keymap import bindings
 from app.messages import CallFailed, RunEnded, RunsRead
 from app.screens.app_interface import Host
@@ -24,7 +25,6 @@ from app.screens.palette import RunCommands
 from app.screens.runs import RunsScreen
 from app.screens.unexpected import unexpected
 from app.styles.theme import DARK, LIGHT
-from app.widgets.base import formats
 from app.widgets.base.glyphs import glyphs
 from app.widgets.base.plain_scroll import PlainScrollBar
 from app.widgets.base.state import look
@@ -165,9 +165,9 @@ class YoloqatApp(Host):
     def _tell_end(self, message: RunEnded) -> None:
         run = message.run
         good = run.state is RunState.SUCCEEDED
-        metric = f"mAP@.5:.95 {formats.number(run.best_map)}" if run.best_map is not None else ""
+        best = f"mAP@.5:.95 {metric(run.best_map)}" if run.best_map is not None else ""
         why = "" if good else run.reason
-        details = [part for part in (why, metric, f"after {formats.duration(run.seconds)}") if part]
+        details = [part for part in (why, best, f"after {duration(run.seconds)}") if part]
         self.notify(
             clean(f" {glyphs().dot} ".join(details)),
             title=clean(f"{look(run).sign} {run.name}: {run.state.value}"),
