@@ -15,6 +15,7 @@ from textual.worker import get_current_worker
 
 from app.backend.interface import Backend
 from app.backend.known_runs import KnownRuns
+from app.formatting import duration, metric
 from app.keymap import bindings
 from app.messages import CallFailed, RunEnded, RunsRead
 from app.screens.app_interface import Host
@@ -29,7 +30,6 @@ from app.screens.runs import RunsScreen
 from app.screens.unexpected import unexpected
 from app.styles.theme import DARK, LIGHT
 from app.terminal import has_hung_up
-from app.widgets.base import formats
 from app.widgets.base.glyphs import glyphs
 from app.widgets.base.plain_scroll import PlainScrollBar
 from app.widgets.base.state import look
@@ -199,9 +199,9 @@ class YoloqatApp(Host):
     def _tell_end(self, message: RunEnded) -> None:
         run = message.run
         good = run.state is RunState.SUCCEEDED
-        metric = f"mAP@.5:.95 {formats.number(run.best_map)}" if run.best_map is not None else ""
+        best = f"mAP@.5:.95 {metric(run.best_map)}" if run.best_map is not None else ""
         why = "" if good else run.reason
-        details = [part for part in (why, metric, f"after {formats.duration(run.seconds)}") if part]
+        details = [part for part in (why, best, f"after {duration(run.seconds)}") if part]
         self.notify(
             clean(f" {glyphs().dot} ".join(details)),
             title=clean(f"{look(run).sign} {run.name}: {run.state.value}"),

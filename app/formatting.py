@@ -1,10 +1,19 @@
-"""Times and sizes as people read them."""
+"""One spelling for each kind of value, for commands and screens: durations, ages, metrics, points, sizes.
+
+Everything here is Unicode; a terminal that shows ASCII alone gets its stand-ins where text is drawn.
+"""
 
 import re
 from datetime import UTC, datetime
 
+from db.views import Number
+
 ABSENT = "–"
 """Where there is nothing to show."""
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_WEEK, _YEAR = 7 * _DAY, 365 * _DAY
+_LONGEST_SECONDS = 1e9
+"""What is longer is no measurement."""
 _ENDS = re.compile(r"complete|stopped early|interrupted|crashed|out of memory|cut off")
 _LOST = re.compile(r", (?:all )?(losses nan)(?: since epoch \d+)?$")
 
@@ -18,40 +27,115 @@ def ending(reason: str) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """`0.4 s`, `48 s`, `4 m 12 s`, `3 h 05 m`, `2 d 04 h`; `–` when unknown."""
-    if seconds is None:
+    """`0.4s`, `48s`, `4m 12s`, `3h 05m`, `2d 04h`; `–` when unknown. Never negative."""
+    if seconds is None or seconds != seconds:
         return ABSENT
-    if 0 <= seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = max(round(seconds), 0)
-    minutes, second = divmod(whole, 60)
+    return f"{seconds:.1f}s" if 0 <= seconds < 9.95 else _whole_duration(seconds)
+
+
+def time_left(seconds: float | None) -> str:
+    """A time to go, as a duration of whole seconds. Past ten minutes they are left out: they would only flicker."""
+    if seconds is None or seconds != seconds:
+        return ABSENT
+    if 10 * _MINUTE <= seconds < _HOUR - _MINUTE / 2:
+        return f"{round(seconds / _MINUTE)}m"
+    return _whole_duration(seconds)
+
+
+def _whole_duration(seconds: float) -> str:
+    minutes, second = divmod(max(round(min(seconds, _LONGEST_SECONDS)), 0), 60)
     hours, minute = divmod(minutes, 60)
     days, hour = divmod(hours, 24)
     if days:
-        return f"{days} d {hour:02d} h"
+        return f"{days}d {hour:02d}h"
     if hours:
-        return f"{hours} h {minute:02d} m"
-    return f"{minutes} m {second:02d} s" if minutes else f"{second} s"
+        return f"{hours}h {minute:02d}m"
+    return f"{minutes}m {second:02d}s" if minutes else f"{second}s"
 
 
 def age(moment: datetime | None, now: datetime | None = None) -> str:
-    """How long ago, in one unit: `12s`, `5m`, `3h`, `2d`; a moment that is still to come by the clock counts as now."""
+    """How long ago, in one unit: `now`, `5m`, `2h`, `3d`, `8w`, `2y`. The future (a wrong clock) is `now`."""
     if moment is None:
         return ABSENT
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    seconds = max(((now or datetime.now(UTC)) - moment).total_seconds(), 0)
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= size:
-            return f"{seconds // size:.0f}{unit}"
-    return f"{seconds:.0f}s"
+    seconds = ((now or datetime.now(UTC)) - aware(moment)).total_seconds()
+    for least, unit, sign in (
+        (_YEAR, _YEAR, "y"),
+        (2 * _WEEK, _WEEK, "w"),
+        (_DAY, _DAY, "d"),
+        (_HOUR, _HOUR, "h"),
+        (_MINUTE, _MINUTE, "m"),
+    ):
+        if seconds >= least:
+            return f"{int(seconds // unit)}{sign}"
+    return "now"
+
+
+def ago(moment: datetime) -> str:
+    """An age within a sentence: `5m ago`, `just now`."""
+    text = age(moment)
+    return "just now" if text == "now" else f"{text} ago"
+
+
+def aware(moment: datetime) -> datetime:
+    """The moment in UTC; one without a zone is UTC already."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def clock(moment: datetime | None) -> str:
+    """Local date and time, to the second."""
+    return ABSENT if moment is None else aware(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def metric(number: Number | None) -> str:
+    """A fraction with the decimals that its source has, four at most: `0.5849`, `0.478`; `–` when there is none."""
+    if number is None:
+        return ABSENT
+    return number.text if number.value is None else f"{number.value:.{_decimals(number)}f}"
+
+
+def points(value: Number | None, reference: Number | None) -> str:
+    """The difference of two fractions in percentage points: `+0.20`, `−1.90`, `0.00`; empty where one is no number.
+
+    It has as many digits as the coarser number carries: `−0.9` where a log printed three.
+    """
+    if value is None or reference is None or value.value is None or reference.value is None:
+        return ""
+    return signed((value.value - reference.value) * 100, min(_decimals(value), _decimals(reference)) - 2)
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """A number with its sign, `+0.20` or `−1.90`; what rounds to zero has none."""
+    text = f"{value:+.{digits}f}"
+    return text.replace("-", "−") if float(text) else f"{0:.{digits}f}"
+
+
+def _decimals(number: Number) -> int:
+    """3 or 4: a log prints three significant digits and drops zeros at the end; events and results tell all digits."""
+    return 4 if len(number.text.partition(".")[2]) > 3 or number.value != _printed(number.text) else 3
+
+
+def _printed(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def size(size_bytes: float | None) -> str:
+    """`512 B`, `1.32 MB`, `75.6 MB`, `312 MB`, `9.80 GB`: three digits, in powers of ten as drivers and disks count."""
+    if size_bytes is None:
+        return ABSENT
+    if size_bytes < 999.5:
+        return f"{size_bytes:.0f} B"
+    value = size_bytes / 1e3
+    units = ["kB", "MB", "GB", "TB"]
+    while value >= 999.5 and len(units) > 1:
+        value /= 1e3
+        del units[0]
+    digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
+    return f"{value:.{digits}f} {units[0]}"
 
 
 def megabytes(size_bytes: int | None) -> str:
-    """`1.32`, in millions of bytes as YOLOv7 counts them; `–` when unknown."""
+    """`1.32`: a size in a column that is headed `MB`, in millions of bytes as YOLOv7 counts them; `–` when unknown."""
     return ABSENT if size_bytes is None else f"{size_bytes / 1e6:.2f}"
-
-
-def memory(size_bytes: float) -> str:
-    """`9.8 GB`, `312 MB`, in powers of ten as drivers and disks count."""
-    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 0.95e9 else f"{size_bytes / 1e6:.0f} MB"

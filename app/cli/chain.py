@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from app.cli.output import columns, table, table_width
-from app.comparing.evaluation_settings import fraction_text, settings_words
+from app.comparing.evaluation_settings import settings_words
 from app.comparing.lineage import NOISE, ChainStep
-from app.formatting import ABSENT, megabytes
+from app.formatting import ABSENT, duration, megabytes, metric
 from engine.contracts.states import RunState
 
 NOISE_WORDS = "may be the choice of images: the 95 % interval of the difference contains zero (paired bootstrap)"
@@ -52,12 +52,12 @@ def _row(step: ChainStep) -> list[str]:
         label = f"{label} ({step.state.value})"
     return [
         label,
-        *(fraction_text(step.metrics.get(name)) for name in ("P", "R", "mAP@.5", "mAP@.5:.95", "AP")),
+        *(metric(step.metrics.get(name)) for name in ("P", "R", "mAP@.5", "mAP@.5:.95", "AP")),
         step.delta_parent_text(),
         step.delta_float_text(),
         step.noise_float.text if step.noise_float else ABSENT,
         megabytes(step.size_bytes),
-        "–" if step.seconds is None else _clock(step.seconds),
+        duration(step.seconds),
     ]
 
 
@@ -66,12 +66,3 @@ def _speed(step: ChainStep) -> list[str]:
         return ["–", "–"]
     times = "–" if step.speed.times is None else f"{step.speed.times:.2f}×"
     return [f"{step.speed.milliseconds:.2f}", times]
-
-
-def _clock(seconds: float) -> str:
-    """`48s`, `4m12s`, `3h05m`: a column has no room for more."""
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h{minute:02d}m"
-    return f"{minutes}m{second:02d}s" if minutes else f"{second}s"

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from app.cli.chain import chain_table
 from app.cli.follow import ending, exit_code
 from app.cli.output import say
-from app.comparing.evaluation_settings import fraction_text
-from app.formatting import duration
+from app.formatting import duration, metric
 from app.launching.stop import run_status
 from db.views import EpochView, EvaluationView, Number, RunDetail
 from engine.contracts.run_folder import Workspace
@@ -111,7 +110,7 @@ def _evaluation_line(evaluation: EvaluationView) -> str:
 
 
 def _rates(values: Mapping[str, Number]) -> list[str]:
-    return [f"{name} {fraction_text(values[name])}" for name in _RATES if name in values]
+    return [f"{name} {metric(values[name])}" for name in _RATES if name in values]
 
 
 def _print_chain(workspace: Workspace, group: str) -> None:

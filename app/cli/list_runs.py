@@ -8,8 +8,7 @@ from typing import TypeVar
 from app.backend.interface import RunReader
 from app.cli.output import coloured, print_json, say_lag, say_workspace
 from app.cli.reasons import table_with_reasons
-from app.comparing.evaluation_settings import fraction_text
-from app.formatting import age, duration, ending
+from app.formatting import ABSENT, age, ending, metric, time_left
 from db.views import RunView
 from engine.contracts.states import RunState
 
@@ -68,7 +67,7 @@ def progress_words(run: RunView) -> str:
         return f"{run.epochs_done or 0}/{run.epochs_total}"
     if run.state.is_live and run.progress is not None:
         return f"{run.progress.done}/{run.progress.total}"
-    return "–"
+    return ABSENT
 
 
 def _state(run: RunView) -> str:
@@ -77,13 +76,13 @@ def _state(run: RunView) -> str:
 
 
 def _row(run: RunView) -> list[str]:
-    eta = duration(run.eta_seconds) if run.state.is_live else "–"
+    eta = time_left(run.eta_seconds) if run.state.is_live else ABSENT
     return [
         run.name,
         run.stage,
         _state(run),
         progress_words(run),
-        fraction_text(run.best_map),
+        metric(run.best_map),
         eta,
         age(run.created_at),
     ]

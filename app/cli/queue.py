@@ -4,7 +4,7 @@ import argparse
 
 from app.cli.commands import Handlers
 from app.cli.output import print_json, say_workspace, table
-from app.formatting import ABSENT, age, megabytes
+from app.formatting import ABSENT, age, size
 
 HEADERS = ("#", "RUN", "NEEDS", "SINCE", "WHY IT WAITS")
 
@@ -33,7 +33,7 @@ def _queue(arguments: argparse.Namespace) -> int:
     if document.leases:
         print()
         held = [
-            [lease.device, lease.run, str(lease.pid), f"{megabytes(lease.memory)} MB" if lease.memory else "all of it"]
+            [lease.device, lease.run, str(lease.pid), size(lease.memory) if lease.memory else "all of it"]
             for lease in document.leases
         ]
         print(table(("LEASE", "RUN", "PID", "MEMORY"), held, flexible=(1,)))

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from app.backend.interface import RunReader
 from app.cli.list_runs import progress_words, state_words
 from app.cli.output import columns, fit, print_json, printable, say_lag, say_workspace, table
-from app.comparing.evaluation_settings import METRICS, fraction_text
+from app.comparing.evaluation_settings import METRICS
 from app.comparing.latency import timed_latency, timed_throughput
 from app.comparing.layers import layer_table
 from app.comparing.metric_sources import FILES, PRINTED, STORED, Sources, sources
-from app.formatting import ABSENT, age, duration, megabytes
+from app.formatting import ABSENT, ago, duration, megabytes, metric, time_left
 from app.runs.log_format import log_dialect
 from app.runs.resource_usage import taken
 from db.views import EpochView, EvaluationView, RunDetail, RunView
@@ -70,7 +70,7 @@ def _head(detail: RunDetail, folder: Path, origin: "Provenance | None") -> Itera
         "stop": run.stopping,
         "progress": _progress(run),
         "best": _best(run),
-        "started": f"{run.started_at:%Y-%m-%d %H:%M:%S} UTC, {age(run.started_at)} ago" if run.started_at else "",
+        "started": f"{run.started_at:%Y-%m-%d %H:%M:%S} UTC, {ago(run.started_at)}" if run.started_at else "",
         "time": duration(run.seconds) if run.seconds is not None else "",
         "attempt": str(run.attempt) if run.attempt > 1 else "",
         "log" if run.source == "watched" else "imported": detail.imported_from or "",
@@ -116,7 +116,7 @@ def _best(run: RunView) -> str:
         return ""
     where = f" in epoch {run.best_epoch}" if run.best_epoch is not None else ""
     origin = f", from {run.best_map.source}" if run.best_map.source in FILES else ""
-    return f"mAP@.5:.95 {fraction_text(run.best_map)}{where}{origin}"
+    return f"mAP@.5:.95 {metric(run.best_map)}{where}{origin}"
 
 
 def _results(detail: RunDetail) -> dict[str, str]:
@@ -136,7 +136,7 @@ def _progress(run: RunView) -> str:
     if bar is not None:
         words.append(f"{bar.phase} {bar.done}/{bar.total} {bar.rate}".strip())
     if run.eta_seconds is not None:
-        words.append(f"{duration(run.eta_seconds)} left")
+        words.append(f"{time_left(run.eta_seconds)} left")
     return ", ".join(words)
 
 
@@ -176,7 +176,7 @@ def _evaluations(evaluations: tuple[EvaluationView, ...]) -> str:
     if not names:
         return ""
     rows = [
-        [evaluation.label or evaluation.weights or "–", *(fraction_text(evaluation.values.get(name)) for name in names)]
+        [evaluation.label or evaluation.weights or "–", *(metric(evaluation.values.get(name)) for name in names)]
         for evaluation in evaluations
     ]
     return table(["EVALUATION", *names], rows, right=range(1, len(names) + 1))

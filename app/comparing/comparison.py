@@ -12,14 +12,13 @@ from app.comparing.evaluation_settings import (
     describe_settings,
     disagreement,
     final_evaluation,
-    fraction_text,
     points,
-    points_text,
 )
 from app.comparing.latency import Speed, speeds, timed_latency, timed_throughput
 from app.comparing.lineage import NOISE, ChainStep, Measured, lineage, measured_by
 from app.comparing.metric_sources import FILES
-from app.formatting import ABSENT, duration
+from app.formatting import ABSENT, duration, metric, size
+from app.formatting import points as points_text
 from db.views import EpochView, EvaluationView, Number, RunDetail, RunView
 from engine.contracts.errors import YoloqatError
 
@@ -199,7 +198,7 @@ def _metric_cells(numbers: Sequence[Number | None], reasons: Sequence[str], base
             delta, delta_text = points(number, numbers[base]), points_text(number, numbers[base])
         cells.append(
             Cell(
-                text=fraction_text(number),
+                text=metric(number),
                 value=value,
                 delta=delta,
                 delta_text=delta_text,
@@ -221,7 +220,7 @@ def _fact_rows(details: Sequence[RunDetail]) -> Iterator[Row]:
     yield Row(FACTS, "time", tuple(Cell(duration(run.seconds), run.seconds) for run in runs))
     sizes = [_size(detail) for detail in details]
     if any(sizes):
-        cells = tuple(Cell(f"{size / 1e6:.2f} MB" if size else ABSENT, size) for size in sizes)
+        cells = tuple(Cell(size(count) if count else ABSENT, count) for count in sizes)
         yield Row(FACTS, "size", cells)
     timed = speeds(details)
     latencies = [_latency(detail, timed) for detail in details]

@@ -95,37 +95,5 @@ def points(value: Number | None, reference: Number | None) -> float | None:
     return (value.value - reference.value) * 100
 
 
-def points_text(value: Number | None, reference: Number | None) -> str:
-    """The difference with as many digits as the coarser number carries: `−0.90`, or `−0.9` where a log had three."""
-    difference = points(value, reference)
-    if difference is None or value is None or reference is None:
-        return ""
-    digits = min(_decimals(value), _decimals(reference)) - 2
-    text = f"{difference:+.{digits}f}"
-    return text.replace("-", "−") if float(text) else f"{0:.{digits}f}"
-
-
-def fraction_text(number: Number | None) -> str:
-    """A fraction in three or four decimals, without the zero before the point: `.478`; `–` when there is none."""
-    if number is None:
-        return "–"
-    if number.value is None:
-        return number.text
-    text = f"{number.value:.{_decimals(number)}f}"
-    return text[1:] if text.startswith("0.") else text
-
-
-def _decimals(number: Number) -> int:
-    """3 or 4: a log prints three significant digits and drops zeros at the end; events and results tell all digits."""
-    return 4 if len(number.text.partition(".")[2]) > 3 or number.value != _printed(number.text) else 3
-
-
-def _printed(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
 def _short(value: Any) -> str:
     return f"{value:g}".removeprefix("0") if isinstance(value, float) and 0 < value < 1 else str(value)

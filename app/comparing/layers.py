@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from app.formatting import ABSENT
+from app.formatting import ABSENT, signed
 from app.runs.log_format import sensitive_layers
 from db.views import RunDetail
 
@@ -56,7 +56,7 @@ def _sensitivity(detail: RunDetail) -> LayerTable | None:
         tuple(
             (
                 row["name"],
-                f"{row['error']:+.2f}".replace("-", "−") if is_map else f"{row['error']:.3g}",
+                signed(row["error"]) if is_map else f"{row['error']:.3g}",
                 f"{row['multiply_adds'] / 1e6:.1f}" if _is_number(row.get("multiply_adds")) else ABSENT,
                 "float" if row["name"] in floating else "int8",
             )

@@ -4,8 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from app.comparing.evaluation_settings import MAIN_METRIC, disagreement, final_evaluation, points, points_text
+from app.comparing.evaluation_settings import MAIN_METRIC, disagreement, final_evaluation, points
 from app.comparing.latency import Speed, speeds
+from app.formatting import ABSENT
+from app.formatting import points as points_text
 from db.views import ArtifactView, EvaluationView, Number, RunDetail
 from engine.contracts.noise import Interval
 from engine.contracts.states import RunState
@@ -111,7 +113,7 @@ class ChainStep:
     def _delta_text(self, metric: str, reference: Mapping[str, Number], why_not: str) -> str:
         if why_not:
             return "≠eval"
-        return points_text(self.metrics.get(metric), reference.get(metric)) or "–"
+        return points_text(self.metrics.get(metric), reference.get(metric)) or ABSENT
 
 
 def _mark(metric: str, interval: Interval | None) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.doctor.finding import Finding, Level
+from app.formatting import size
 from engine.files.mounts import NETWORK, VOLATILE, mount_of
 
 _LOW_BYTES = 5 << 30
@@ -16,7 +17,7 @@ def check_disk(workspace: Path) -> Iterator[Finding]:
     there = existing(workspace)
     space = os.statvfs(there)
     free = space.f_bavail * space.f_frsize
-    text = f"{free / 1e9:.1f} GB free for the workspace"
+    text = f"{size(free)} free for the workspace"
     hint = (
         "Free some space, or choose another workspace with --workspace. Checkpoints of YOLOv7 take 75 to 600 MB each."
     )

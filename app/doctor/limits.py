@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.doctor.finding import Finding, Level
+from app.formatting import size
 
 _SHARED_BYTES = 1 << 30
 _OPEN_FILES = 1024
@@ -26,7 +27,7 @@ def check_limits() -> Iterator[Finding]:
         yield Finding(
             Level.WARNING,
             "memory",
-            f"a process may map {memory / 1e9:.0f} GB at most (ulimit -v); CUDA maps more than it uses",
+            f"a process may map {size(memory)} at most (ulimit -v); CUDA maps more than it uses",
             "Lift it with `ulimit -v unlimited`.",
         )
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -43,10 +44,10 @@ def check_memory(cgroup: Path = Path("/sys/fs/cgroup")) -> Iterator[Finding]:
         yield Finding(
             Level.NOTE,
             "memory",
-            f"{least / 1e9:.1f} GB for everything here, of {total / 1e9:.1f} GB: beyond it the kernel kills",
+            f"{size(least)} for everything here, of {size(total)}: beyond it the kernel kills",
         )
     else:
-        yield Finding(Level.OK, "memory", f"{total / 1e9:.1f} GB")
+        yield Finding(Level.OK, "memory", size(total))
 
 
 def check_shared_memory(folder: Path = Path("/dev/shm")) -> Iterator[Finding]:
@@ -56,16 +57,16 @@ def check_shared_memory(folder: Path = Path("/dev/shm")) -> Iterator[Finding]:
     except OSError:
         yield Finding(Level.WARNING, "shared memory", f"there is no {folder}", "Train with --workers 0.")
         return
-    size = space.f_blocks * space.f_frsize
-    if size < _SHARED_BYTES:
+    total = space.f_blocks * space.f_frsize
+    if total < _SHARED_BYTES:
         yield Finding(
             Level.WARNING,
             "shared memory",
-            f"{size / 1e6:.0f} MB in {folder}: data-loader workers die of `bus error` when it is full",
+            f"{size(total)} in {folder}: data-loader workers die of `bus error` when it is full",
             "Start the container with --shm-size=8g or --ipc=host, or train with --workers 0.",
         )
     else:
-        yield Finding(Level.OK, "shared memory", f"{size / 1e9:.1f} GB in {folder}")
+        yield Finding(Level.OK, "shared memory", f"{size(total)} in {folder}")
 
 
 def _number(path: Path) -> int | None:

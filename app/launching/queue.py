@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.formatting import size
 from app.workspace.run_names import find_ids, read_name
 from engine.contracts.attempt_records import LaunchRecord, ProcessRecord, QueueRecord, SlurmRecord, WaitingRecord
 from engine.contracts.errors import YoloqatError
@@ -186,7 +187,7 @@ def needs_words(resources: Resources, cpu_lane: int) -> str:
     elif resources.gpus:
         parts.append("any GPU" if resources.gpus == 1 else f"{resources.gpus} GPUs")
     if resources.memory and parts:
-        parts.append(f"{resources.memory / 1e9:.1f} GB")
+        parts.append(size(resources.memory))
     if resources.cpu and cpu_lane:
         parts.append("CPU lane")
     return ", ".join(parts)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from app.formatting import memory
+from app.formatting import size
 from db.views import UsageView
 
 _Numbers = Mapping[str, UsageView]
@@ -23,7 +23,7 @@ def _gpu(numbers: _Numbers) -> str:
     if load := numbers.get("utilization_percent"):
         parts.append(f"{load.mean:.0f} % (most {load.most:.0f} %)")
     if ours := numbers.get("run_memory_bytes"):
-        parts.append(f"{memory(ours.most)} by the run")
+        parts.append(f"{size(ours.most)} by the run")
     parts += _of(numbers, "memory_used_bytes", "memory_bytes", "")
     if power := numbers.get("power_watts"):
         parts.append(f"{power.mean:.0f} W")
@@ -37,7 +37,7 @@ def _run(numbers: _Numbers) -> str:
     if cpu := numbers.get("cpu_percent"):
         parts.append(f"{cpu.mean / 100:.1f} cores (most {cpu.most / 100:.1f})")
     if resident := numbers.get("rss_bytes"):
-        parts.append(f"{memory(resident.most)} of RAM at most")
+        parts.append(f"{size(resident.most)} of RAM at most")
     return ", ".join(parts)
 
 
@@ -47,12 +47,12 @@ def _host(numbers: _Numbers) -> str:
         parts.append(f"CPU {cpu.mean:.0f} %")
     parts += _of(numbers, "memory_used_bytes", "memory_bytes", " of RAM at most")
     if disk := numbers.get("disk_free_bytes"):
-        parts.append(f"{memory(disk.last)} of disk left")
+        parts.append(f"{size(disk.last)} of disk left")
     return ", ".join(parts)
 
 
 def _of(numbers: _Numbers, used: str, total: str, end: str) -> list[str]:
     if used not in numbers:
         return []
-    whole = f" of {memory(numbers[total].last)}" if total in numbers else ""
-    return [f"{memory(numbers[used].most)}{whole}{end}"]
+    whole = f" of {size(numbers[total].last)}" if total in numbers else ""
+    return [f"{size(numbers[used].most)}{whole}{end}"]

@@ -11,13 +11,13 @@ from textual.containers import Container
 from textual.worker import get_current_worker
 
 from app.comparing.layers import layer_table
+from app.formatting import aware
 from app.keymap import bindings
 from app.messages import CallFailed, DetailRead, LogRead
 from app.screens import actions
 from app.screens.base_screen import Page
 from app.screens.dialogs.stop import ask_to_stop
 from app.screens.unexpected import unexpected
-from app.widgets.base import formats
 from app.widgets.base.lines_pane import LinesPane
 from app.widgets.base.pane_tabs import PaneTabs
 from app.widgets.charts.curves_pane import CurvesPane
@@ -258,7 +258,7 @@ def siblings(runs: Sequence[RunView], run: RunView) -> tuple[RunView, ...]:
     """The runs of the same pipeline, in the order of their launch."""
     if run.group is None:
         return ()
-    return tuple(sorted((r for r in runs if r.group == run.group), key=lambda r: (formats.aware(r.created_at), r.id)))
+    return tuple(sorted((r for r in runs if r.group == run.group), key=lambda r: (aware(r.created_at), r.id)))
 
 
 def milestones(run: RunView | None) -> tuple[object, ...]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from app.widgets.base import formats
+from app.formatting import metric
+from app.widgets.base.styled_text import clean
 from app.widgets.charts.chart import Chart, Series
 from db.views import EpochView, RunDetail, RunView
 from engine.logs.loss_names import loss_names
@@ -18,7 +19,7 @@ def series(epochs: Sequence[EpochView], name: str, label: str, tone: str) -> Ser
         for epoch in epochs
         if (number := epoch.values.get(name)) is not None and number.value is not None
     )
-    last = next((formats.number(e.values[name]) for e in reversed(epochs) if name in e.values), "")
+    last = next((clean(metric(e.values[name])) for e in reversed(epochs) if name in e.values), "")
     return Series(label, points, tone, last)
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from app.comparing.comparison import NOISE, ChainStep
-from app.comparing.evaluation_settings import fraction_text
-from app.widgets.base import formats
+from app.formatting import duration, metric, size
 from app.widgets.base.columns import Column
 from app.widgets.base.glyphs import glyphs
 from app.widgets.base.grid import Grid
@@ -41,14 +40,14 @@ def chain_cells(step: ChainStep, with_noise: bool) -> list[Cell]:
     return [
         tuple(label),
         ((clean(step.run_name), "muted"),),
-        ((clean(fraction_text(step.metrics.get("mAP@.5:.95"))), "strong"),),
+        ((clean(metric(step.metrics.get("mAP@.5:.95"))), "strong"),),
         difference(clean(step.delta_parent_text()), step.delta_parent),
         difference(clean(step.delta_float_text()), step.delta_float),
         *([((clean(step.noise_float.text if step.noise_float else glyphs().dash), "muted"),)] if with_noise else []),
-        clean(fraction_text(step.metrics.get("mAP@.5"))),
+        clean(metric(step.metrics.get("mAP@.5"))),
         ((_speed(step), "muted"),),
-        ((formats.size(step.size_bytes) if step.size_bytes is not None else glyphs().dash, "muted"),),
-        ((formats.duration(step.seconds), "muted"),),
+        ((clean(size(step.size_bytes)), "muted"),),
+        ((clean(duration(step.seconds)), "muted"),),
     ]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
-from app.widgets.base import formats
+from app.formatting import metric
 from app.widgets.base.columns import Column
 from app.widgets.base.glyphs import glyphs
 from app.widgets.base.grid import Grid
@@ -57,10 +57,10 @@ def rows(evaluations: Sequence[EvaluationView]) -> dict[str, list[Cell]]:
     table["images"] = [(("images, labels", "muted"),), *(((_counts(e), "muted"),) for e in evaluations)]
     _group(table, "pycocotools", COCO, [e.values for e in evaluations])
     names = list(dict.fromkeys(name for e in evaluations for name in e.per_class))
-    for metric in ("mAP@.5:.95", "mAP@.5"):
+    for key in ("mAP@.5:.95", "mAP@.5"):
         labels = {name: f"  {clean(name)}" for name in names}
-        per_class = [{n: v[metric] for n, v in e.per_class.items() if metric in v} for e in evaluations]
-        _group(table, f"{metric} by class", labels, per_class)
+        per_class = [{n: v[key] for n, v in e.per_class.items() if key in v} for e in evaluations]
+        _group(table, f"{key} by class", labels, per_class)
     return table
 
 
@@ -73,7 +73,7 @@ def _group(
     table[f"{TITLE}{heading}"] = [((heading, "title"),), *("" for _ in columns)]
     for key in present:
         values: list[Cell] = [
-            formats.number(column[key]) if key in column else ((glyphs().dash, "faint"),) for column in columns
+            clean(metric(column[key])) if key in column else ((glyphs().dash, "faint"),) for column in columns
         ]
         table[f"{heading}:{key}"] = [labels[key], *values]
 

@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from app.formatting import clock, duration, size
 from app.runs.log_format import log_dialect
 from app.runs.resource_usage import taken
-from app.widgets.base import formats
 from app.widgets.base.glyphs import glyphs
 from app.widgets.base.state import long_state
 from app.widgets.base.styled_text import Cell, clean, join
@@ -58,12 +58,12 @@ def _facts(run: RunView, folder: str) -> list[Cell]:
         ((f"{'state':<9}", "muted"), *long_state(run)),
         fact("id", run.id),
         fact("folder", folder),
-        fact("created", formats.clock(run.created_at)),
+        fact("created", clock(run.created_at)),
     ]
     if run.started_at:
-        lines.append(fact("started", formats.clock(run.started_at)))
+        lines.append(fact("started", clock(run.started_at)))
     if run.ended_at:
-        lines.append(fact("ended", f"{formats.clock(run.ended_at)}, after {formats.duration(run.seconds)}"))
+        lines.append(fact("ended", f"{clock(run.ended_at)}, after {duration(run.seconds)}"))
     if run.pipeline:
         lines.append(fact("pipeline", f"{run.pipeline}, step {run.step or run.name}"))
     if run.tags:
@@ -96,7 +96,7 @@ def _file(artifact: ArtifactView) -> Cell:
     return (
         (f"{clean(artifact.role):<9}", "muted"),
         (clean(artifact.path), ""),
-        (f"  {formats.size(artifact.size_bytes)}  {artifact.sha256[:12]}", "muted"),
+        (f"  {size(artifact.size_bytes)}  {artifact.sha256[:12]}", "muted"),
     )
 
 
@@ -132,4 +132,4 @@ def _changes(git: GitState) -> Cell:
     if not git.dirty:
         return (("no uncommitted changes", "muted"),)
     where = f" in {clean(git.diff)}" if git.diff else ""
-    return ((f"uncommitted changes: {formats.size(git.diff_bytes)}{where}", "warn"),)
+    return ((f"uncommitted changes: {size(git.diff_bytes)}{where}", "warn"),)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from app.comparing.metric_sources import FILES
-from app.widgets.base import formats
+from app.formatting import clock, duration, metric, points, time_left
 from app.widgets.base.glyphs import glyphs
 from app.widgets.base.state import long_state
 from app.widgets.base.styled_text import Cell, Span, clean, join, width
@@ -76,11 +76,11 @@ def progress_line(run: RunView, columns: int) -> Cell:
 
 
 def _left(progress: ProgressView) -> str:
-    return "" if progress.remaining_seconds is None else f"{formats.eta(progress.remaining_seconds)} left"
+    return "" if progress.remaining_seconds is None else f"{time_left(progress.remaining_seconds)} left"
 
 
 def _eta(run: RunView) -> str:
-    return "" if run.eta_seconds is None else f"run ends in {formats.eta(run.eta_seconds)}"
+    return "" if run.eta_seconds is None else f"run ends in {time_left(run.eta_seconds)}"
 
 
 def _time_line(run: RunView) -> Cell:
@@ -89,11 +89,11 @@ def _time_line(run: RunView) -> Cell:
     if count:
         parts.append(f"{count} epochs")
     if run.seconds is not None:
-        parts.append(((f"ran {formats.duration(run.seconds)}", ""),))
+        parts.append(((f"ran {duration(run.seconds)}", ""),))
     if run.source == "imported":
         parts.append((("imported log", "muted"),))
     elif run.ended_at is not None:
-        parts.append(((f"ended {formats.clock(run.ended_at)}", "muted"),))
+        parts.append(((f"ended {clock(run.ended_at)}", "muted"),))
     return join(parts, f" {glyphs().dot} ")
 
 
@@ -145,7 +145,7 @@ def _metrics(names: Sequence[str], values: Mapping[str, Number], before: Mapping
     for name in names:
         if name not in values:
             continue
-        spans: list[Span] = [(f"{name} ", "muted"), (formats.number(values[name]), "strong")]
+        spans: list[Span] = [(f"{name} ", "muted"), (clean(metric(values[name])), "strong")]
         change = _change(values[name], before.get(name)) if name.startswith("mAP") else ""
         if change:
             spans.append((f" {change}", "good" if change.startswith("+") else "bad"))
@@ -156,7 +156,7 @@ def _metrics(names: Sequence[str], values: Mapping[str, Number], before: Mapping
 def _change(now: Number, before: Number | None) -> str:
     if before is None or now.value is None or before.value is None or abs(now.value - before.value) < 5e-5:
         return ""
-    return formats.points(now.value - before.value)
+    return clean(points(now, before))
 
 
 def last_words(run: RunView, detail: RunDetail | None) -> Cell:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.widgets.base import formats
+from app.formatting import age, aware, metric, time_left
 from app.widgets.base.columns import Column
 from app.widgets.base.glyphs import glyphs
 from app.widgets.base.state import LOOKS, long_state, look, short_state
@@ -70,7 +70,7 @@ def arrange(runs: Sequence[RunView], wanted: str, folded: Collection[str]) -> tu
     groups: dict[str, list[RunView]] = {}
     for run in runs:
         groups.setdefault(run.group or f"run:{run.id}", []).append(run)
-    blocks = sorted(groups.items(), key=lambda item: max(formats.aware(r.created_at) for r in item[1]), reverse=True)
+    blocks = sorted(groups.items(), key=lambda item: max(aware(r.created_at) for r in item[1]), reverse=True)
     entries: list[Entry] = []
     for group, members in blocks:
         shown = [run for run in members if matches(run, words)]
@@ -79,7 +79,7 @@ def arrange(runs: Sequence[RunView], wanted: str, folded: Collection[str]) -> tu
         if group.startswith("run:"):
             entries.append(Entry(shown[0].id, shown[0]))
             continue
-        ordered = sorted(members, key=lambda run: (formats.aware(run.created_at), run.id))
+        ordered = sorted(members, key=lambda run: (aware(run.created_at), run.id))
         is_folded = group in folded and not words
         entries.append(Entry(f"group:{group}", None, tuple(ordered), folded=is_folded))
         if not is_folded:
@@ -137,8 +137,8 @@ def _run_cells(entry: Entry, run: RunView, marked: Collection[str], now: datetim
         "state": long_state(run) if wide else short_state(run),
         "epoch": _epoch(run, 22 if wide else 17),
         "map": _best(run),
-        "eta": formats.eta(run.eta_seconds) if run.state.is_live and run.eta_seconds is not None else "",
-        "age": ((formats.age(run.started_at or run.created_at, now), "muted"),),
+        "eta": time_left(run.eta_seconds) if run.state.is_live and run.eta_seconds is not None else "",
+        "age": ((age(run.started_at or run.created_at, now), "muted"),),
     }
 
 
@@ -160,7 +160,7 @@ def _best(run: RunView) -> Cell:
     if run.best_map is None:
         return ""
     epoch = f" e{run.best_epoch}" if run.best_epoch is not None else ""
-    return ((formats.number(run.best_map), "strong"), (epoch.ljust(5) if epoch else " " * 5, "muted"))
+    return ((clean(metric(run.best_map)), "strong"), (epoch.ljust(5) if epoch else " " * 5, "muted"))
 
 
 def group_state(members: Sequence[RunView]) -> tuple[Span, ...]:
@@ -194,5 +194,5 @@ def _head_cells(entry: Entry, marked: Collection[str], now: datetime) -> dict[st
         "state": group_state(members),
         "epoch": ((f"{done}/{len(members)}".rjust(7), "muted"), (" steps", "muted")),
         "map": _best(last) if entry.folded and last is not None else "",
-        "age": ((formats.age(min(formats.aware(r.created_at) for r in members), now), "muted"),),
+        "age": ((age(min(aware(r.created_at) for r in members), now), "muted"),),
     }

@@ -12,7 +12,7 @@ PAIRS = REPOSITORY / "tests" / "fixtures" / "pairs"
 def test_show_marks_the_columns_of_a_file_of_results(cli: Cli) -> None:
     cli("import", str(PAIRS / "ultralytics.txt"))
     shown = cli("show", "ultralytics").out.splitlines()
-    assert "best      mAP@.5:.95 .3412 in epoch 2, from results.csv" in shown
+    assert "best      mAP@.5:.95 0.3412 in epoch 2, from results.csv" in shown
     assert f"results   {PAIRS / 'ultralytics.results.csv'} (3 epochs)" in shown
     at = next(i for i, line in enumerate(shown) if line.startswith("EPOCH"))
     assert " ".join(shown[at].split()) == "EPOCH box_loss° cls_loss° dfl_loss° P° R° mAP@.5° mAP@.5:.95°"

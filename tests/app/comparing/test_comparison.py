@@ -5,8 +5,6 @@ from dataclasses import replace
 import pytest
 
 from app.comparing.comparison import Comparison, Row, compare
-from app.comparing.evaluation_settings import fraction_text, points_text
-from db.views import Number
 from engine.contracts.errors import YoloqatError
 from tests.app.comparing.chain_fixtures import SETTINGS, demo_chain, epoch, evaluation, run
 
@@ -19,7 +17,7 @@ def row(comparison: Comparison, section: str, key: str) -> Row:
 def test_metrics_of_a_chain_against_the_float_model() -> None:
     comparison = compare(demo_chain()[1:], baseline="f")
     cells = row(comparison, "final evaluation", "mAP@.5:.95").cells
-    assert [cell.text for cell in cells] == [".5000", ".4900", ".4975", ".4980"]
+    assert [cell.text for cell in cells] == ["0.5000", "0.4900", "0.4975", "0.4980"]
     assert [cell.delta_text for cell in cells] == ["", "−1.00", "−0.25", "−0.20"]
     assert [cell.is_best for cell in cells] == [True, False, False, False]
     assert cells[2].delta == pytest.approx(-0.25)
@@ -32,7 +30,7 @@ def test_numbers_that_were_measured_otherwise_are_shown_but_not_compared() -> No
         "2", "retrain", evaluations=[evaluation("best", 0.9, settings={**SETTINGS, "image_size": 640, "data": "x"})]
     )
     cells = row(compare([one, two]), "final evaluation", "mAP@.5:.95").cells
-    assert (cells[1].text, cells[1].delta, cells[1].delta_text) == (".900", None, "≠eval")
+    assert (cells[1].text, cells[1].delta, cells[1].delta_text) == ("0.900", None, "≠eval")
     assert cells[1].reason == "other images or labels, image size 640 ≠ 128"
     assert not any(cell.is_best for cell in cells)
 
@@ -56,8 +54,8 @@ def test_nan_is_shown_and_never_the_best() -> None:
     cells = row(compare(runs), "final evaluation", "mAP@.5:.95").cells
     assert [(cell.text, cell.delta, cell.is_best) for cell in cells] == [
         ("nan", None, False),
-        (".250", None, True),
-        (".125", None, False),
+        ("0.250", None, True),
+        ("0.125", None, False),
     ]
 
 
@@ -85,7 +83,7 @@ def test_the_best_epoch_is_the_one_with_the_best_map() -> None:
     comparison = compare([one, two, three])
     assert [cell.text for cell in row(comparison, "best epoch", "epoch").cells] == ["1/9", "0/9", "–"]
     cells = row(comparison, "best epoch", "mAP@.5:.95").cells
-    assert [(cell.text, cell.delta_text) for cell in cells] == [(".300", ""), (".350", "+5.0"), ("–", "")]
+    assert [(cell.text, cell.delta_text) for cell in cells] == [("0.300", ""), ("0.350", "+5.0"), ("–", "")]
 
 
 def test_options_stand_side_by_side_and_tell_where_they_differ() -> None:
@@ -109,37 +107,6 @@ def test_a_baseline_that_is_not_there_is_said_so() -> None:
         compare(demo_chain(), baseline="x")
     with pytest.raises(YoloqatError, match="nothing to compare"):
         compare([])
-
-
-@pytest.mark.parametrize(
-    ("number", "shown"),
-    [
-        (Number("0.478", 0.478), ".478"),
-        (Number("0.48", 0.48), ".480"),
-        (Number("0.478", 0.47812345), ".4781"),
-        (Number("0.4781", 0.4781), ".4781"),
-        (Number("1", 1.0), "1.000"),
-        (Number("nan", None), "nan"),
-        (None, "–"),
-    ],
-)
-def test_a_fraction_has_the_digits_that_are_known(number: Number | None, shown: str) -> None:
-    assert fraction_text(number) == shown
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "shown"),
-    [
-        (Number("0.478", 0.47812), Number("0.48", 0.48049), "−0.24"),
-        (Number("0.478", 0.478), Number("0.48", 0.48049), "−0.2"),
-        (Number("0.48", 0.48), Number("0.478", 0.478), "+0.2"),
-        (Number("0.48", 0.48), Number("0.48", 0.48), "0.0"),
-        (Number("0.48", 0.480001), Number("0.48", 0.480002), "0.00"),
-        (Number("nan", None), Number("0.48", 0.48), ""),
-    ],
-)
-def test_a_difference_has_the_digits_that_both_numbers_carry(one: Number, other: Number, shown: str) -> None:
-    assert points_text(one, other) == shown
 
 
 def test_a_run_that_measured_nothing_is_no_baseline() -> None:

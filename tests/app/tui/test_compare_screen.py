@@ -35,8 +35,8 @@ async def test_the_chain_stands_on_top_with_the_drop_of_each_step(backend: FakeB
     app = YoloqatApp(lambda: backend)
     async with app.run_test(size=(120, 40)) as pilot:
         await compared(pilot, app, RETRAIN.id, PTQ.id)
-        assert line(app, "float ReLU")[:4] == ["float", "ReLU", "relu-retrain", ".476"]
-        assert line(app, "└ PTQ")[1:6] == ["PTQ", "relu-ptq", ".472", "−0.4", "−0.4"]
+        assert line(app, "float ReLU")[:4] == ["float", "ReLU", "relu-retrain", "0.476"]
+        assert line(app, "└ PTQ")[1:6] == ["PTQ", "relu-ptq", "0.472", "−0.4", "−0.4"]
 
 
 async def test_runs_without_a_chain_have_no_table_of_it(backend: FakeBackend) -> None:
@@ -53,11 +53,11 @@ async def test_b_makes_the_next_run_the_baseline(backend: FakeBackend) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await compared(pilot, app, RETRAIN.id, PTQ.id)
         assert "◆ retrain" in screen_text(app)
-        assert line(app, "mAP@.5:.95") == ["mAP@.5:.95", "★", ".476", ".472", "−0.4"]
+        assert line(app, "mAP@.5:.95") == ["mAP@.5:.95", "★", "0.476", "0.472", "−0.4"]
         await pilot.press("b")
         await until(pilot, lambda: screen.comparison and screen.comparison.baseline == PTQ.id)
         await until(pilot, lambda: "◆ ptq" in screen_text(app))
-        assert line(app, "mAP@.5:.95") == ["mAP@.5:.95", "★", ".476", "+0.4", ".472"]
+        assert line(app, "mAP@.5:.95") == ["mAP@.5:.95", "★", "0.476", "+0.4", "0.472"]
 
 
 async def test_d_shows_the_rows_that_differ(backend: FakeBackend) -> None:
@@ -86,7 +86,8 @@ async def test_other_settings_give_no_number(backend: FakeBackend) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await compared(pilot, app, one.id, other.id)
         assert (
-            line(app, "mAP@.5:.95") == ["mAP@.5:.95", ".400", ".500", "≠eval"] or line(app, "mAP@.5:.95")[-1] == "≠eval"
+            line(app, "mAP@.5:.95") == ["mAP@.5:.95", "0.400", "0.500", "≠eval"]
+            or line(app, "mAP@.5:.95")[-1] == "≠eval"
         )
         assert "+10" not in screen_text(app)
 

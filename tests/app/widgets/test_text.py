@@ -1,15 +1,11 @@
 """Text for narrow places: spans, numbers, times, bars, signs."""
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 
-from app.widgets.base import formats
 from app.widgets.base.glyphs import ASCII, UNICODE, choose
 from app.widgets.base.state import LOOKS, STALLED, STOPPING, long_state, look, short_state
 from app.widgets.base.styled_text import clean, fit, plain, width
 from app.widgets.charts.bars import bar, sparkline
-from db.views import Number
 from engine.contracts.states import RunState
 from tests.app.tui.fakes import run
 
@@ -28,33 +24,6 @@ def test_what_is_cut_shows_that_it_is() -> None:
 def test_control_characters_command_nothing() -> None:
     assert clean("a\x1b[31mb\x07\r\x00c\u202e") == "ab c"
     assert clean("plain [bold]text[/]") == "plain [bold]text[/]"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.4, "0s"), (59.4, "59s"), (185, "3m 05s"), (4320, "1h 12m"), (183_600, "2d 03h"), (-5, "0s"), (None, "–")],
-)
-def test_durations(seconds: float | None, text: str) -> None:
-    assert formats.duration(seconds) == text
-
-
-def test_ages_have_one_unit_and_a_future_is_now() -> None:
-    now = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
-    ages = {"now": -3600, "5m": 300, "2h": 7300, "3d": 3 * 86400 + 5, "8w": 60 * 86400, "1y": 400 * 86400}
-    assert {formats.age(now - timedelta(seconds=s), now): s for s in ages.values()} == ages
-    assert formats.age(datetime(2026, 11, 23, 13, 0), now) == "1h", "a time without a zone is UTC"
-
-
-@pytest.mark.parametrize(
-    ("text", "value", "shown"),
-    [("0.478", 0.478, "0.478"), ("0.47812345", 0.47812345, "0.4781"), ("nan", None, "nan"), ("0", 0.0, "0")],
-)
-def test_numbers_keep_their_printed_digits(text: str, value: float | None, shown: str) -> None:
-    assert formats.number(Number(text, value)) == shown
-
-
-def test_differences_carry_their_sign() -> None:
-    assert [formats.points(v) for v in (0.002, -0.019, 0.0, None)] == ["+0.20", "−1.90", "±0.00", ""]
 
 
 @pytest.mark.parametrize("share", [-1, 0, 0.01, 0.5, 0.999, 1, 7, float("nan")])
