@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from app.following.log_tail import last_lines, log_tail
-from app.indexing.service import catch_up
+from app.indexing.service import catch_up, open_index
 from app.workspace.run_names import find_id, read_name, run_names
 from db.views import RunDetail, RunView
 from engine.contracts.attempt_records import ProcessRecord, Provenance
@@ -146,9 +146,7 @@ def settle(workspace: Workspace, run_id: str) -> None:
 
 @contextlib.contextmanager
 def _store(workspace: Workspace) -> Iterator["Store"]:
-    from db.open import open_store
-
-    store = open_store(workspace.database)
+    store = open_index(workspace)
     with contextlib.closing(store):
         yield store
 
