@@ -12,6 +12,10 @@ BUSY_SECONDS = 15.0
 """How long a statement waits for another process's transaction."""
 
 
+class NewerDatabaseError(YoloqatError):
+    """A newer version of this program has written the database."""
+
+
 def connect_read_only(path: Path) -> sqlite3.Connection:
     """A connection that can change nothing. Transactions are begun by hand."""
     uri = f"file:{quote(str(path))}?mode=ro"
@@ -55,7 +59,7 @@ def revision_of(connection: sqlite3.Connection, path: Path) -> str | None:
     if revision is None:
         raise _foreign(path, "it tells no version")
     if revision not in REVISIONS:
-        raise YoloqatError(
+        raise NewerDatabaseError(
             f"a newer version of yoloqat has written this database (revision {revision}, known up to {REVISIONS[-1]})",
             where=str(path),
             hint="Upgrade yoloqat, or choose another workspace with --workspace. Nothing has been changed.",

@@ -69,7 +69,7 @@ def refresh(
 
 def is_followed(workspace: Workspace) -> bool:
     """Whether an indexer is at work."""
-    from app.indexing.service import indexer_lock
+    from app.indexing.lock import indexer_lock
 
     with indexer_lock(workspace) as is_ours:
         return not is_ours

@@ -8,10 +8,14 @@ import fcntl
 import logging
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from types import FrameType
 
+from app.indexing.lock import is_in_place, lock_file, write_holder
+from db.revision import NewerDatabaseError, stored_revision
+from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
 
 POLL_SECONDS = 0.2
@@ -30,20 +34,23 @@ class Loop:
         self._wanted = True
         self._answered_at = 0
         """When the last look at all runs had been asked for."""
+        self._lock = -1
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
 
     def run(self) -> None:
-        """Index as long as anybody may need it and no other indexer does it."""
-        from app.indexing.service import lock_file
-
+        """Index as long as anybody may need it, no other indexer does it, and the workspace is there."""
         while self._wanted:
             with lock_file(self._workspace) as lock:
                 if not self._take(lock):
                     return
-                os.ftruncate(lock, 0)
-                os.pwrite(lock, str(os.getpid()).encode(), 0)
+                self._lock = lock
+                if not self._is_in_place():  # its folder was deleted between the opening and the locking
+                    return
+                write_holder(self._workspace, lock)
                 self._follow()
+                if not self._is_in_place():
+                    return
             # Whoever asked for an indexer while this one still held the lock relies on it.
             if self._asked_at() == self._answered_at:
                 return
@@ -66,13 +73,16 @@ class Loop:
         """Index until no run lives, however often the store fails meanwhile."""
         from sqlalchemy.exc import SQLAlchemyError
 
-        from engine.contracts.errors import YoloqatError
-
-        while self._wanted:
+        while self._wanted and self._is_in_place():
             try:
                 if self._index():
                     return
+            except NewerDatabaseError as error:
+                logging.warning("%s; leaving it to that version", error)
+                self._wanted = False
             except (SQLAlchemyError, YoloqatError, OSError):
+                if not self._is_in_place():
+                    return
                 logging.exception("the store failed; trying again in %.0f s", _RETRY_SECONDS)
                 self._sleep(_RETRY_SECONDS)
 
@@ -90,7 +100,7 @@ class Loop:
             indexer = Indexer(self._workspace, store)
             found = stamp_of(database)
             everywhere_at, busy_at = 0.0, time.monotonic()
-            while self._wanted:
+            while self._wanted and self._is_in_place():
                 asked_at = self._asked_at()
                 before = self._answered_at
                 everywhere = time.monotonic() >= everywhere_at or asked_at != before
@@ -100,6 +110,7 @@ class Loop:
                     now = stamp_of(database)
                     if now is None or found is None or now[0] != found[0]:
                         return False
+                    stored_revision(database)  # a newer version may have migrated it from another machine
                 if indexer.look(everywhere=everywhere) or asked_at != before:
                     busy_at = time.monotonic()
                 if time.monotonic() - busy_at > IDLE_SECONDS:
@@ -109,8 +120,12 @@ class Loop:
 
     def _sleep(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while self._wanted and time.monotonic() < deadline:
+        while self._wanted and self._is_in_place() and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
+
+    def _is_in_place(self) -> bool:
+        """Whether the lock still stands for the workspace. Without it another indexer may be at work."""
+        return is_in_place(self._workspace, self._lock)
 
     def _asked_at(self) -> int:
         try:
@@ -131,7 +146,11 @@ def main() -> None:
     if not arguments.foreground and os.fork():
         os._exit(0)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    Loop(Workspace(arguments.workspace)).run()
+    try:
+        Loop(Workspace(arguments.workspace)).run()
+    except (YoloqatError, OSError) as error:  # the workspace cannot be written, or is gone
+        logging.error("%s", error)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,7 @@
 """The index of the run folders: kept by a process of its own while runs live, or brought up to date on demand."""
 
 import contextlib
-import fcntl
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,18 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.indexing.lock import holder, indexer_lock, is_older, lock_file, take_over
+from db.migrations import HEAD
 from db.place import index_file
 from db.revision import stored_revision
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
 from engine.files.programs import module_command
-from engine.files.safe_open import open_append, open_lock, read_regular
+from engine.files.safe_open import open_append
 
 if TYPE_CHECKING:
     from app.indexing.indexer import Readings
+    from db.open import Store
 
 _START_SECONDS = 30.0
-_YIELD_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,12 @@ def ensure_indexer(workspace: Workspace) -> None:
     with lock_file(workspace) as lock:
         os.utime(lock)
     with indexer_lock(workspace) as is_ours:
-        if not is_ours:
+        other = None if is_ours else holder(workspace)
+        if not is_ours and (other is None or not other.is_here or not is_older(other)):
             return
+    if other is not None:
+        with take_over(workspace):
+            pass
     command = module_command("app.indexing.process", "--workspace", str(workspace.path))
     log = workspace.path / "indexer.log"
     try:
@@ -81,9 +85,8 @@ def catch_up(workspace: Workspace, read: "Readings | None" = None) -> None:
         YoloqatError: the database cannot be used.
     """
     from app.indexing.indexer import Indexer
-    from db.open import open_store
 
-    store = open_store(index_file(workspace))
+    store = open_index(workspace)
     with indexer_lock(workspace) as is_ours, contextlib.closing(store):
         if is_ours:
             Indexer(workspace, store, read).look(everywhere=True)
@@ -120,68 +123,27 @@ def reindex(workspace: Workspace) -> ReindexReport:
 
 @contextlib.contextmanager
 def _exclusive(workspace: Workspace) -> Iterator[None]:
-    """Hold the indexer's lock; a running indexer is asked to go, and started again afterwards."""
-    with contextlib.ExitStack() as stack:
-        is_ours = stack.enter_context(indexer_lock(workspace))
-        if not is_ours:
-            _ask_to_go(workspace)
-            deadline = time.monotonic() + _YIELD_SECONDS
-            while not is_ours and time.monotonic() < deadline:
-                time.sleep(0.05)
-                is_ours = stack.enter_context(indexer_lock(workspace))
-            if not is_ours:
-                raise YoloqatError(
-                    "another process is indexing this workspace and does not go",
-                    where=str(workspace.indexer_lock),
-                    hint="Try again in a minute.",
-                )
-            yield
-            stack.close()
-            ensure_indexer(workspace)
-            return
+    """Hold the indexer's lock; a running indexer is asked to go, and another one started afterwards."""
+    with take_over(workspace) as was_held:
         yield
+    if was_held:
+        ensure_indexer(workspace)
 
 
-def _ask_to_go(workspace: Workspace) -> None:
-    """Signal the indexer that holds the lock. Whoever takes the lock writes its pid into it, or empties it."""
-    with contextlib.suppress(OSError, ValueError):
-        text = read_regular(workspace.indexer_lock).decode()
-        descriptor = os.pidfd_open(int(text))
-        try:
-            with indexer_lock(workspace) as is_ours:
-                # Still held, and still by the same: so the descriptor is that process, and no later one of its number.
-                if not is_ours and read_regular(workspace.indexer_lock).decode() == text:
-                    signal.pidfd_send_signal(descriptor, signal.SIGTERM)
-        finally:
-            os.close(descriptor)
+def open_index(workspace: Workspace) -> "Store":
+    """Open the database. Before one of an older version is migrated, the indexer of that version is asked to go.
 
+    It would go on writing the columns that it knows.
 
-@contextlib.contextmanager
-def indexer_lock(workspace: Workspace) -> Iterator[bool]:
-    """Take the indexer's lock for the length of the block, or find that another process has it."""
-    with lock_file(workspace) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            os.ftruncate(file, 0)
-            yield True
+    Raises:
+        YoloqatError: the database cannot be used, or that indexer does not go.
+    """
+    from db.open import open_store
 
-
-@contextlib.contextmanager
-def lock_file(workspace: Workspace) -> Iterator[int]:
-    """The open lock file. A lock on it goes with this descriptor, whatever happens to the process."""
-    try:
-        descriptor = open_lock(workspace.indexer_lock)
-    except OSError as error:
-        raise YoloqatError(
-            f"the workspace cannot be written: {error.strerror}", where=str(workspace.indexer_lock)
-        ) from error
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+    if stored_revision(index_file(workspace)) not in (None, HEAD):
+        with _exclusive(workspace):
+            open_store(index_file(workspace)).close()
+    return open_store(index_file(workspace))
 
 
 def _cannot_start(log: Path, why: str) -> YoloqatError:

@@ -171,6 +171,11 @@ class Workspace:
     def indexer_lock(self) -> Path:
         return self.path / "indexer.lock"
 
+    @property
+    def indexer_record(self) -> Path:
+        """Which process holds the lock, and of what version it is."""
+        return self.path / "indexer.json"
+
     def run(self, run_id: str) -> RunFolder:
         return RunFolder(self.runs / run_id)
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app.indexing.service import catch_up, lock_file
+from app.indexing.lock import lock_file
+from app.indexing.service import catch_up
 from app.launching.launch import launch_command
 from app.launching.stop import run_status, stop_run
 from engine.contracts.errors import YoloqatError
@@ -38,7 +39,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
             with contextlib.suppress(YoloqatError):  # a process that was not started here ends in its own time
                 stop_run(made, folder.id, now=True)
             until(lambda found=folder: not run_status(made, found.id).state.is_live)  # type: ignore[misc]
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, YoloqatError):  # a test may have deleted the workspace
         if indexer_is_at_work(made):
             os.kill(int(made.indexer_lock.read_text()), signal.SIGKILL)
 
