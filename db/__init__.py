@@ -5,10 +5,14 @@
 | `tables` | the tables, as SQLModel classes |
 | `migrations`, `migrate`, `revision` | how they came to be, and the way there for an older database |
 | `open` | connections and transactions |
-| `writer`, `fact_rows`, `summary` | rows for facts, results and run folders, written in bulk |
-| `queries` | rows out, as the dataclasses of `views` |
-| `views` | what leaves the store |
+| `place` | which file is the index of a workspace |
+| `writer`, `fact_rows`, `summary`, `results` | rows for facts, results and run folders, written in bulk |
+| `changes` | the number that every transaction raises |
+| `reading/` | rows out, by the standard library's SQLite alone |
+| `views` | the dataclasses in which they leave |
 | `space` | whether a failure comes of a full disk |
 
-Importing it takes a while (SQLModel), so the programs import it inside the functions that need it.
+`open`, `writer` and `tables` load SQLModel, which takes half a second: only the indexer and what imports logs use them.
+Whoever reads needs
+`reading`, `views`, `revision`, `place` and `space`, which load the standard library.
 """

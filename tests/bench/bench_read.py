@@ -70,9 +70,7 @@ def test_cpu_of_commands_that_read(tmp_path: Path, runs: int) -> None:
         print(f"\n| {runs} | `{' '.join(command).replace(name, 'RUN')}` | {' | '.join(cells)} |", end="")
     if runs == 1000:
         for tree, workspace in made.items():
-            print(
-                f"\n| {runs} | the screen of {'ours' if tree == REPOSITORY else 'base'} | {screen(tree, workspace)} |"
-            )
+            print(f"\n| {runs} | the screen of {tree.name} | {screen(tree, workspace)} |")
 
 
 def screen(tree: Path, workspace: Workspace) -> str:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from unittest import mock
 
-from app.backend.local import Backend
+from app.backend.local import LocalBackend
 from app.widgets.base import surroundings
 from app.widgets.base.glyphs import glyphs
 from engine.contracts.attempt_records import ProcessIdentity, ProcessRecord
@@ -30,7 +30,7 @@ WAITING = ("20261120-104801-expo", "20261120-104802-int8")
 SHOWN_PATH = Path("/data/yoloqat")
 
 
-class RecordedBackend(Backend):
+class RecordedBackend(LocalBackend):
     """Reads the workspace and starts nothing: nobody is to follow these runs, or to give them a runner."""
 
     @property

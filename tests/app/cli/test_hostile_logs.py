@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from app.application import YoloqatApp
-from app.backend.local import Backend
+from app.backend.local import LocalBackend
 from app.importing.import_logs import import_logs
 from app.runs.reader import get_detail
 from app.screens.run import RunScreen
@@ -68,7 +68,7 @@ async def test_what_the_screen_shows(tmp_path: Path) -> None:
     path.write_bytes(LOG)
     (report,) = import_logs(workspace, [path])
     assert [found.weights for found in get_detail(workspace, report.run_id).evaluations][-1] == f"{SHOWN}/best.pt"
-    app = YoloqatApp(lambda: Backend.open(str(workspace.path)))
+    app = YoloqatApp(lambda: LocalBackend.open(str(workspace.path)))
     async with app.run_test(size=(200, 60)) as pilot:
         await until(pilot, lambda: app.runs)
         assert f"ValueError: {SHOWN[:5]}" in screen_text(app)

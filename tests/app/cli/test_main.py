@@ -1,5 +1,6 @@
 """The command itself: quick, quiet about its insides, and clear about mistakes."""
 
+import fcntl
 import subprocess
 import sys
 import tomllib
@@ -10,6 +11,7 @@ import pytest
 from app.cli.commands import GROUPS
 from app.cli.main import build_parser
 from app.cli.version import version
+from app.indexing.lock import lock_file
 from engine.contracts.stages import STAGES
 from tests.app.cli.conftest import Cli, until
 from tests.app.indexing.index_fixtures import indexer_is_at_work
@@ -172,3 +174,18 @@ def test_a_reader_that_has_gone_ends_a_command_quietly(cli: Cli) -> None:
     assert (done.returncode, done.stdout) == (141, "1\n")
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.slow
+def test_an_index_that_does_not_become_current_in_time_is_said_to_be_behind(cli: Cli) -> None:
+    """Another process holds the indexer's lock, and does nothing."""
+    cli("run", "-f", "--", "true")
+    until(lambda: not indexer_is_at_work(cli.workspace))
+    with lock_file(cli.workspace) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (folder,) = cli.workspace.run_folders()
+        folder.user.write_text('{"name": "renamed"}')
+        answer = cli("ls")
+    assert "index is 5" in answer.err
+    assert "behind: 1 run is not read yet" in answer.err
+    assert (answer.code, "true" in answer.out) == (0, True)
