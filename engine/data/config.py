@@ -85,11 +85,11 @@ def _find(path: Path) -> Path:
     if not path.exists() and ours.is_file():
         print(f"{path} is not here: using our configs/data/{ours.name}", flush=True)
         return ours
-    known = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.yaml")))
+    shipped_names = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.yaml")))
     raise YoloqatError(
         "the data set YAML is not there" if not path.exists() else "the data set YAML is a folder",
         where=str(path),
-        hint=f"Give the path of a YAML file with train, val, nc and names, or one of our names: {known}.",
+        hint=f"Give the path of a YAML file with train, val, nc and names, or one of our names: {shipped_names}.",
     )
 
 

@@ -56,11 +56,11 @@ class ImageStore:
         Raises:
             YoloqatError: the file is gone or cannot be decoded.
         """
-        kept = self._kept.get(index)
-        if kept is not None:
+        cached = self._kept.get(index)
+        if cached is not None:
             if not self.is_complete:
                 self._kept.move_to_end(index)
-            return kept
+            return cached
         image = self._load(index)
         self._keep(index, image)
         return image

@@ -162,10 +162,10 @@ def val_loader(
     return BatchLoader(dataset, workers=workers, batch_size=batch_size, pin_memory=pin_memory)
 
 
-def _useful_workers(wanted: int, batch_size: int, world_size: int = 1) -> int:
+def _useful_workers(requested: int, batch_size: int, world_size: int = 1) -> int:
     """Not more than there are processors for this process, nor images in a batch; none for batches of one."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(wanted, processors // world_size, batch_size if batch_size > 1 else 0)
+    return min(requested, processors // world_size, batch_size if batch_size > 1 else 0)
 
 
 def _fill(store: ImageStore, cache_images: bool, workers: int) -> None:

@@ -123,11 +123,11 @@ def _thin_out(
 
 def _certain(labels: np.ndarray, rows: Tensor) -> Tensor:
     """Label rows (k, 5) as predictions with certain objectness and class."""
-    known = torch.as_tensor(labels, dtype=rows.dtype, device=rows.device)
-    extra = rows.new_zeros((len(known), rows.shape[1]))
-    extra[:, :4] = known[:, 1:5]
+    label_rows = torch.as_tensor(labels, dtype=rows.dtype, device=rows.device)
+    extra = rows.new_zeros((len(label_rows), rows.shape[1]))
+    extra[:, :4] = label_rows[:, 1:5]
     extra[:, 4] = 1.0
-    extra[torch.arange(len(known)), known[:, 0].long() + 5] = 1.0
+    extra[torch.arange(len(label_rows)), label_rows[:, 0].long() + 5] = 1.0
     return extra
 
 
@@ -142,9 +142,9 @@ def _candidates(
     else:
         flat, best = scores.max(1) if nc else (rows[:, 4], rows.new_zeros(len(rows), dtype=torch.long))
     if classes is not None:
-        wanted = torch.zeros(max(nc, 1), dtype=torch.bool, device=rows.device)
-        wanted[[c for c in classes if c < nc]] = True
-        allowed = wanted.repeat(len(rows)) if multi_label and nc > 1 else wanted[best]
+        is_allowed = torch.zeros(max(nc, 1), dtype=torch.bool, device=rows.device)
+        is_allowed[[c for c in classes if c < nc]] = True
+        allowed = is_allowed.repeat(len(rows)) if multi_label and nc > 1 else is_allowed[best]
         flat = torch.where(allowed, flat, torch.zeros_like(flat))
     over = (flat > conf_thres).nonzero().squeeze(1)
     values = flat[over]

@@ -122,9 +122,9 @@ class _Loop:
         """Evaluate one batch."""
         images, targets, paths, shapes = batch
         height, width = int(images.shape[2]), int(images.shape[3])
-        found = self._detect(images, targets)
+        batch_detections = self._detect(images, targets)
         rows = targets.numpy()
-        for i, detections in enumerate(found):
+        for i, detections in enumerate(batch_detections):
             own = rows[rows[:, 0] == i, 1:]
             labels = np.concatenate([own[:, :1], fractions_to_pixels(own[:, 1:], width, height)], 1)
             self._add(detections, labels, paths[i], shapes[i])
@@ -192,20 +192,20 @@ class _Loop:
         self._check_classes(decoded.shape[2] - 5)
         start = _now(device)
         conf, iou, max_det = self.thresholds
-        found = non_max_suppression(decoded, conf, iou, multi_label=True, max_det=max_det)
+        batch_detections = non_max_suppression(decoded, conf, iou, multi_label=True, max_det=max_det)
         self.nms_seconds += _now(device) - start
-        return [detections.cpu().numpy() for detections in found]
+        return [detections.cpu().numpy() for detections in batch_detections]
 
     def _detected(self, predictor: OnnxPredictor, batch: Tensor) -> list[np.ndarray]:
         """The same of a model that ends in NMS; its time is all inference."""
         if predictor.names is not None:
             self._check_classes(len(predictor.names))
         start = _now(predictor.device)
-        found = predictor.detect(batch)
+        batch_detections = predictor.detect(batch)
         self.inference_seconds += _now(predictor.device) - start
         self.batches += 1
         conf, _, max_det = self.thresholds
-        return [rows[rows[:, 4] > conf][:max_det].numpy() for rows in found]
+        return [rows[rows[:, 4] > conf][:max_det].numpy() for rows in batch_detections]
 
     def _add(self, detections: np.ndarray, labels: np.ndarray, path: str, shapes: Shapes | None) -> None:
         """Take detections and labels of one image, in pixels of the batch, back to the file, and match them."""

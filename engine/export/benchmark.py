@@ -158,10 +158,10 @@ def measure(
             worker = stack.enter_context(
                 open_worker(path, threads=threads, device=device, size=size, provider=provider)
             )
-            told = {key: worker.facts[key] for key in ("runtime", "provider", "library_mb")}
+            subject_facts = {key: worker.facts[key] for key in ("runtime", "provider", "library_mb")}
             label = (labels or {}).get(path) or worker.facts["label"]
             same = sum(subject.label.split(" #")[0] == label for subject, _ in pairs)
-            pairs.append((Subject(path, f"{label} #{same + 1}" if same else label, **told), worker))
+            pairs.append((Subject(path, f"{label} #{same + 1}" if same else label, **subject_facts), worker))
         _check_sizes(pairs)
         for batch in sorted(set(batches)):
             _take_turns(pairs, batch, rounds)

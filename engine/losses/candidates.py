@@ -72,9 +72,9 @@ def _on_level(ny: int, nx: int, targets_T6: Tensor, anchors_A2: Tensor, anchor_t
     from_right = grid - xy
     left, up = ((xy % 1 < CELL_REACH) & (xy > 1)).unbind(1)
     right, down = ((from_right % 1 < CELL_REACH) & (from_right > 1)).unbind(1)
-    taken = torch.stack((torch.ones_like(left), left, up, right, down))
+    in_reach = torch.stack((torch.ones_like(left), left, up, right, down))
     offsets = torch.tensor([[0, 0], [1, 0], [0, 1], [-1, 0], [0, -1]], device=device) * CELL_REACH
-    which, pair = taken.nonzero(as_tuple=True)
+    which, pair = in_reach.nonzero(as_tuple=True)
     anchor, target = anchor[pair], target[pair]
     cell = (xy[pair] - offsets[which]).long()
     return Candidates(

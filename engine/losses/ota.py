@@ -48,9 +48,9 @@ class ComputeLossOTA(ComputeLoss):
         result = []
         for level, target in zip(levels, target_M.split([len(level) for level in levels]), strict=True):
             # Image by image, in the order of the candidates: the order in which objectness is written.
-            kept = (target >= 0).nonzero().flatten()
-            kept = kept[torch.argsort(level.image_M[kept], stable=True)]
-            result.append(level.select(kept, target[kept]))
+            matched = (target >= 0).nonzero().flatten()
+            matched = matched[torch.argsort(level.image_M[matched], stable=True)]
+            result.append(level.select(matched, target[matched]))
         return result
 
 

@@ -45,9 +45,9 @@ def loss_terms(
             box = box + (1.0 - overlap).mean()
             _write_last(objectness, match, overlap.detach().clamp(0).to(objectness.dtype))
             if raw.shape[-1] > 6:
-                wanted = torch.full_like(chosen[:, 5:], 0.5 * smoothing)
-                wanted.scatter_(1, targets[:, 1].long()[:, None], 1.0 - 0.5 * smoothing)
-                cls = cls + _bce(chosen[:, 5:], wanted, float(hyp["cls_pw"]), float(hyp["fl_gamma"]))
+                class_targets = torch.full_like(chosen[:, 5:], 0.5 * smoothing)
+                class_targets.scatter_(1, targets[:, 1].long()[:, None], 1.0 - 0.5 * smoothing)
+                cls = cls + _bce(chosen[:, 5:], class_targets, float(hyp["cls_pw"]), float(hyp["fl_gamma"]))
         obj = obj + balance[level] * _bce(raw[..., 4], objectness, float(hyp["obj_pw"]), float(hyp["fl_gamma"]))
     box, obj, cls = box * float(hyp["box"]), obj * float(hyp["obj"]), cls * float(hyp["cls"])
     total = box + obj + cls
@@ -59,9 +59,9 @@ def _box_overlap(chosen: Tensor, targets: Tensor, match: Candidates, shape: torc
     y = chosen[:, :4].sigmoid()
     predicted = torch.cat((y[:, :2] * 2 - 0.5, (y[:, 2:] * 2) ** 2 * match.anchor_wh_M2), 1)
     grid = torch.tensor([shape[3], shape[2]] * 2, device=chosen.device, dtype=torch.float32)
-    wanted = targets[:, 2:6] * grid
-    wanted = torch.cat((wanted[:, :2] - match.cell_M2, wanted[:, 2:]), 1)
-    return aligned_iou(predicted, wanted, "ciou")
+    target_boxes = targets[:, 2:6] * grid
+    target_boxes = torch.cat((target_boxes[:, :2] - match.cell_M2, target_boxes[:, 2:]), 1)
+    return aligned_iou(predicted, target_boxes, "ciou")
 
 
 def _write_last(objectness: Tensor, match: Candidates, values_M: Tensor) -> None:
@@ -75,13 +75,13 @@ def _write_last(objectness: Tensor, match: Candidates, values_M: Tensor) -> None
     objectness.view(-1)[cell[stays]] = values_M[stays]
 
 
-def _bce(logits: Tensor, wanted: Tensor, positive_weight: float, gamma: float) -> Tensor:
+def _bce(logits: Tensor, targets: Tensor, positive_weight: float, gamma: float) -> Tensor:
     """Mean binary cross-entropy; focal (Lin et al., 2017, arXiv:1708.02002) where gamma > 0."""
     weight = None if positive_weight == 1.0 else torch.full((1,), positive_weight, device=logits.device)
     if gamma <= 0:
-        return F.binary_cross_entropy_with_logits(logits, wanted, pos_weight=weight)
-    loss = F.binary_cross_entropy_with_logits(logits, wanted, pos_weight=weight, reduction="none")
+        return F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weight)
+    loss = F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weight, reduction="none")
     p = logits.sigmoid()
-    p_t = wanted * p + (1 - wanted) * (1 - p)
-    alpha = wanted * FOCAL_ALPHA + (1 - wanted) * (1 - FOCAL_ALPHA)
+    p_t = targets * p + (1 - targets) * (1 - p)
+    alpha = targets * FOCAL_ALPHA + (1 - targets) * (1 - FOCAL_ALPHA)
     return (loss * alpha * (1.0 - p_t) ** gamma).mean()

@@ -81,9 +81,9 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         raise YoloqatError(
             "this checkpoint was written by a newer version", where=str(path), hint="Update yoloqat to read it."
         )
-    known = {f.name for f in fields(Checkpoint)}
+    field_names = {f.name for f in fields(Checkpoint)}
     try:
-        return Checkpoint(**{key: value for key, value in data.items() if key in known})
+        return Checkpoint(**{key: value for key, value in data.items() if key in field_names})
     except TypeError as error:
         raise YoloqatError(f"the checkpoint is incomplete: {error}", where=str(path)) from error
 

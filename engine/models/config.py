@@ -87,9 +87,10 @@ def load_model_config(path_or_name: str) -> ModelConfig:
     deploy = "deploy" in path.parts
     shipped = SHIPPED / f"{stem}.yaml"
     if not shipped.is_file():
-        known = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.yaml")))
+        shipped_names = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.yaml")))
         raise YoloqatError(
-            f"there is no model file {path_or_name!r}", hint=f"Give the path of a YAML file, or one of ours: {known}."
+            f"there is no model file {path_or_name!r}",
+            hint=f"Give the path of a YAML file, or one of ours: {shipped_names}.",
         )
     if len(path.parts) > 1 or path.suffix:
         print(f"{path_or_name} is not here: using our configs/models/{stem}.yaml", flush=True)

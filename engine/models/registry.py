@@ -60,8 +60,8 @@ def build_layer(row: LayerRow, c_in: Sequence[int], act: str, width: float, wher
         YoloqatError: unknown module, or arguments that it does not take.
     """
     if row.module not in BUILDERS:
-        known = ", ".join([*BUILDERS, *HEADS])
-        raise YoloqatError(f"unknown module {row.module!r}", where=where, hint=f"Known modules: {known}.")
+        names = ", ".join([*BUILDERS, *HEADS])
+        raise YoloqatError(f"unknown module {row.module!r}", where=where, hint=f"Known modules: {names}.")
     try:
         return BUILDERS[row.module](row, c_in, act, width)
     except (TypeError, ValueError, IndexError) as error:

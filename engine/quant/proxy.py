@@ -34,8 +34,8 @@ class HeadError:
         """The error of `model` with its quantizers as they are set now; inf where an output is not finite."""
         errors = [0.0] * len(self._energy)
         for images, expected in zip(self._batches, self._float, strict=True):
-            for level, (got, wanted) in enumerate(zip(_raws(model, images), expected, strict=True)):
-                errors[level] += _weighted(got - wanted, wanted)
+            for level, (got, reference) in enumerate(zip(_raws(model, images), expected, strict=True)):
+                errors[level] += _weighted(got - reference, reference)
         relative = sum(error / energy for error, energy in zip(errors, self._energy, strict=True)) / len(errors)
         return relative if relative == relative else float("inf")
 

@@ -17,10 +17,10 @@ def backend_of(model: nn.Module) -> str | None:
 
 def input_quantizers(model: nn.Module) -> dict[str, Quantizer]:
     """Name → input quantizer; one that several convolutions share comes once, by the name of the first."""
-    found: dict[int, tuple[str, Quantizer]] = {}
+    by_identity: dict[int, tuple[str, Quantizer]] = {}
     for name, conv in quantized_convolutions(model).items():
-        found.setdefault(id(conv.input_quantizer), (name, conv.input_quantizer))
-    return dict(found.values())
+        by_identity.setdefault(id(conv.input_quantizer), (name, conv.input_quantizer))
+    return dict(by_identity.values())
 
 
 def set_quantization(model: nn.Module, enabled: bool) -> None:

@@ -37,15 +37,15 @@ def measure_sensitivity(model: nn.Module, error: HeadError, example: Tensor) -> 
         The most sensitive first.
     """
     cost = multiply_adds(model, example)
-    found = []
+    rows = []
     set_quantization(model, False)
     try:
         for name, conv in quantized_convolutions(model).items():
             with _switched(conv, enabled=True):
-                found.append(Sensitivity(name, error(model), cost[name]))
+                rows.append(Sensitivity(name, error(model), cost[name]))
     finally:
         set_quantization(model, True)
-    return sorted(found, key=lambda row: -row.error)
+    return sorted(rows, key=lambda row: -row.error)
 
 
 def measure_by_score(model: nn.Module, score: Callable[[], float], example: Tensor) -> list[Sensitivity]:
@@ -58,11 +58,11 @@ def measure_by_score(model: nn.Module, score: Callable[[], float], example: Tens
     """
     cost = multiply_adds(model, example)
     base = score()
-    found = []
+    rows = []
     for name, conv in quantized_convolutions(model).items():
         with _switched(conv, enabled=False):
-            found.append(Sensitivity(name, score() - base, cost[name]))
-    return sorted(found, key=lambda row: -row.error)
+            rows.append(Sensitivity(name, score() - base, cost[name]))
+    return sorted(rows, key=lambda row: -row.error)
 
 
 @contextmanager
@@ -82,11 +82,11 @@ def _switched(conv: QuantizedConvolution, *, enabled: bool) -> Iterator[None]:
 
 def multiply_adds(model: nn.Module, example: Tensor) -> dict[str, int]:
     """Multiply-adds of every convolution for one image."""
-    found: dict[str, int] = {}
+    macs: dict[str, int] = {}
 
     def watch(name: str, conv: nn.Conv2d | QuantizedConvolution) -> torch.utils.hooks.RemovableHandle:
         def count(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-            found[name] = output[0].numel() * conv.weight[0].numel()
+            macs[name] = output[0].numel() * conv.weight[0].numel()
 
         return conv.register_forward_hook(count)
 
@@ -103,7 +103,7 @@ def multiply_adds(model: nn.Module, example: Tensor) -> dict[str, int]:
         model.train(training)
         for handle in handles:
             handle.remove()
-    return found
+    return macs
 
 
 @dataclass(frozen=True)

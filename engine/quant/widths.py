@@ -67,14 +67,14 @@ def share_inputs(widths: Mapping[str, Width], classes: Iterable[ValueClass]) -> 
 
 def _bits(entry: str, text: str) -> tuple[int, int]:
     """Bits of inputs and of weights; 0 where the entry says nothing of them."""
-    found = _WIDTH.fullmatch(text)
-    if found is None or not text:
+    width_match = _WIDTH.fullmatch(text)
+    if width_match is None or not text:
         raise YoloqatError(
             f"--layer-bits {entry!r} names no width", hint="Such as 'model.2.*=4', 'model.77.m.*=w4a8' or 'model.0=a6'."
         )
-    both = found["both"]
-    inputs, weights = (int(both or found[name] or 0) for name in ("inputs", "weights"))
-    given = [bits for bits in (both, found["inputs"], found["weights"]) if bits]
+    both = width_match["both"]
+    inputs, weights = (int(both or width_match[name] or 0) for name in ("inputs", "weights"))
+    given = [bits for bits in (both, width_match["inputs"], width_match["weights"]) if bits]
     if not all(LEAST <= int(bits) <= MOST for bits in given):
         raise YoloqatError(f"--layer-bits {entry!r}: a width is {LEAST} to {MOST} bits")
     return inputs, weights

@@ -18,8 +18,8 @@ def box_sizes(labels: Sequence[np.ndarray], sizes: np.ndarray, img_size: int) ->
         img_size: long side in training.
     """
     scaled = img_size * sizes / sizes.max(1, keepdims=True)
-    found = [rows[:, 3:5] * size for rows, size in zip(labels, scaled, strict=True) if len(rows)]
-    return np.concatenate(found) if found else np.zeros((0, 2))
+    label_sizes = [rows[:, 3:5] * size for rows, size in zip(labels, scaled, strict=True) if len(rows)]
+    return np.concatenate(label_sizes) if label_sizes else np.zeros((0, 2))
 
 
 def anchor_fit(anchors_N2: np.ndarray, wh_M2: np.ndarray, anchor_t: float) -> tuple[float, float]:

@@ -31,10 +31,10 @@ def load_hyp(path_or_name: str) -> dict[str, Any]:
     if not path.is_file():
         shipped = SHIPPED / (path.name if path.suffix in (".yaml", ".yml") else f"{path.name}.yaml")
         if not shipped.is_file():
-            known = ", ".join(sorted(p.name for p in SHIPPED.glob("*.yaml")))
+            shipped_names = ", ".join(sorted(p.name for p in SHIPPED.glob("*.yaml")))
             raise YoloqatError(
                 f"there is no hyperparameter file {path_or_name!r}",
-                hint=f"Give the path of a YAML file, or one of ours: {known}.",
+                hint=f"Give the path of a YAML file, or one of ours: {shipped_names}.",
             )
         if len(path.parts) > 1:
             print(f"{path_or_name} is not here: using our configs/hyp/{shipped.name}", flush=True)

@@ -112,12 +112,12 @@ def check_anchors(model: YoloModel, images: LabeledImages, img_size: int, anchor
         print(line, flush=True)
         return
     print(f"{line}. Attempting to improve anchors, please wait...", flush=True)
-    found = search_anchors(wh, len(old), anchor_t, np.random.default_rng(seed))
-    _, better = anchor_fit(found, wh, anchor_t)
+    searched = search_anchors(wh, len(old), anchor_t, np.random.default_rng(seed))
+    _, better = anchor_fit(searched, wh, anchor_t)
     if better <= recall:
         print("autoanchor: Original anchors better than new anchors. Proceeding with original anchors.", flush=True)
         return
-    grid = torch.as_tensor(found, dtype=head.anchor_grid.dtype, device=head.anchor_grid.device)
+    grid = torch.as_tensor(searched, dtype=head.anchor_grid.dtype, device=head.anchor_grid.device)
     head.anchor_grid.copy_(grid.view_as(head.anchor_grid))
     head.anchors.copy_(grid.view_as(head.anchors) / head.stride.to(grid.device).view(-1, 1, 1))
     print(f"autoanchor: New anchors saved to model (BPR {better:.4f}).", flush=True)

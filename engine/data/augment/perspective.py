@@ -79,8 +79,8 @@ def _transform_objects(scene: Scene, pixels: np.ndarray, matrix: np.ndarray, sca
         boxes[outlined] = _visible_boxes(moved, lengths[outlined], width, height)
         min_area[outlined] = MIN_AREA_POLYGON
     keep = _is_worth_keeping(labels[:, 1:] * scale, boxes, min_area)
-    kept = np.concatenate([labels[keep, :1], boxes[keep]], 1).astype(np.float32)
-    return Scene(pixels, kept, [polygons[i] for i in np.flatnonzero(keep)] if polygons else [])
+    visible_labels = np.concatenate([labels[keep, :1], boxes[keep]], 1).astype(np.float32)
+    return Scene(pixels, visible_labels, [polygons[i] for i in np.flatnonzero(keep)] if polygons else [])
 
 
 def _transform_boxes(boxes: np.ndarray, matrix: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -25,13 +25,13 @@ class LabelRows:
 
 
 def parse_labels(text: str, nc: int) -> LabelRows:
-    """Read the rows of a label file; wrong rows are told in `mistakes` and left out."""
+    """Read the rows of a label file; report wrong rows in `mistakes` and leave them out."""
     rows = [line.split() for line in text.splitlines()]
     labels = _all_boxes([row for row in rows if row], nc)
     if labels is not None:
         return _without_duplicates(LabelRows(labels))
     result = LabelRows(np.zeros((0, BOX_COLUMNS), np.float32))
-    kept, segments = [], []
+    valid_rows, segments = [], []
     for number, row in enumerate(rows, start=1):
         if not row:
             continue
@@ -40,10 +40,10 @@ def parse_labels(text: str, nc: int) -> LabelRows:
             result.mistakes.append(f"{number}: {mistake}")
             continue
         polygon = values[1:].reshape(-1, 2) if len(values) > BOX_COLUMNS else np.zeros((0, 2), np.float32)
-        kept.append(values if len(values) == BOX_COLUMNS else np.r_[values[:1], polygon_box(polygon)])
+        valid_rows.append(values if len(values) == BOX_COLUMNS else np.r_[values[:1], polygon_box(polygon)])
         segments.append(polygon)
-    if kept:
-        result.labels = np.stack(kept).astype(np.float32)
+    if valid_rows:
+        result.labels = np.stack(valid_rows).astype(np.float32)
         result.segments = segments if any(len(s) for s in segments) else []
     return _without_duplicates(result)
 

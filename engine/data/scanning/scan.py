@@ -115,9 +115,9 @@ def _look_at(image: str, label: str, nc: int, findings: _Findings) -> None:
 
 def _error(config: DataConfig, split: str, findings: _Findings) -> YoloqatError:
     count = len(findings.mistakes)
-    told = findings.mistakes[:MISTAKES_TOLD]
-    more = f"\n  … and {count - len(told)} more" if count > len(told) else ""
-    listed = "".join(f"\n  {mistake}" for mistake in told)
+    listed_mistakes = findings.mistakes[:MISTAKES_TOLD]
+    more = f"\n  … and {count - len(listed_mistakes)} more" if count > len(listed_mistakes) else ""
+    listed = "".join(f"\n  {mistake}" for mistake in listed_mistakes)
     return YoloqatError(
         f"{count} mistake{'s' if count > 1 else ''} in the images and labels of `{split}`:{listed}{more}",
         where=str(config.path),

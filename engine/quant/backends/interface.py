@@ -51,8 +51,8 @@ class Quantizer(nn.Module, ABC):
     @property
     def range(self) -> Tensor | None:
         """Fixed, or a learned parameter; None before the calibration."""
-        found = self._buffers.get("_amax")
-        return found if found is not None else self._parameters.get("_amax")
+        amax = self._buffers.get("_amax")
+        return amax if amax is not None else self._parameters.get("_amax")
 
     @property
     def amax(self) -> Tensor:
@@ -112,10 +112,10 @@ class Quantizer(nn.Module, ABC):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         amax = self.range
-        kept = None if amax is None else amax.detach()
+        detached = None if amax is None else amax.detach()
         super()._apply(fn, recurse)
-        if kept is not None and self._amax.dtype != torch.float32:
-            self._amax.data = kept.to(self._amax.device)
+        if detached is not None and self._amax.dtype != torch.float32:
+            self._amax.data = detached.to(self._amax.device)
         return self
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:

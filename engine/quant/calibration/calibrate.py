@@ -67,16 +67,16 @@ def set_ranges(
 
 def oddities(histograms: Mapping[str, ActivationHistogram]) -> list[str]:
     """A sentence for each layer whose input was zero throughout, or has outliers."""
-    found = []
+    warnings = []
     for name, histogram in histograms.items():
         if histogram.elements and histogram.max <= NO_SIGNAL:
-            found.append(f"the input of {name} was zero in all calibration images; its range is set to 1")
+            warnings.append(f"the input of {name} was zero in all calibration images; its range is set to 1")
         elif len(histogram.far):
-            found.append(
+            warnings.append(
                 f"{len(histogram.far)} of {histogram.elements} values of the input of {name} are more than {FAR:g} "
                 f"times the others, up to {histogram.max:.3g}; `max` covers them, the other calibrators clip them"
             )
-    return found
+    return warnings
 
 
 def weight_amax(conv: QuantizedConvolution) -> Tensor:

@@ -67,12 +67,12 @@ def correct_biases(model: nn.Module, batches: Sequence[Tensor], error: HeadError
     saved = {name: conv.bias.detach().clone() for name, conv in convs.items() if conv.bias is not None}
     ranges = {name: conv.weight_quantizer.amax.clone() for name, conv in convs.items()}
     set_quantization(model, False)
-    wanted = _mean_outputs(model, convs, batches)
+    float_means = _mean_outputs(model, convs, batches)
     set_quantization(model, True)
     with torch.no_grad():
         for name in saved:
             conv = convs[name]
-            shift = wanted[name] - _mean_outputs(model, {name: conv}, batches)[name]
+            shift = float_means[name] - _mean_outputs(model, {name: conv}, batches)[name]
             assert conv.bias is not None
             conv.bias += shift.to(conv.bias)
             conv.weight_quantizer.set_amax(weight_amax(conv))
@@ -81,9 +81,9 @@ def correct_biases(model: nn.Module, batches: Sequence[Tensor], error: HeadError
         return before, after, True
     with torch.no_grad():
         for name, bias in saved.items():
-            kept = convs[name].bias
-            assert kept is not None
-            kept.copy_(bias)
+            parameter = convs[name].bias
+            assert parameter is not None
+            parameter.copy_(bias)
             convs[name].weight_quantizer.set_amax(ranges[name])
     return before, after, False
 

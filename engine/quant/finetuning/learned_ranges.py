@@ -30,7 +30,7 @@ def learn_ranges(model: nn.Module) -> None:
 def learned_ranges(model: nn.Module) -> list[nn.Parameter]:
     """The ranges that are parameters; one that several convolutions share comes once."""
     ranges = (module.range for module in model.modules() if isinstance(module, Quantizer))
-    return [found for found in ranges if isinstance(found, nn.Parameter)]
+    return [value for value in ranges if isinstance(value, nn.Parameter)]
 
 
 class RangeAdam(Adam):
@@ -56,8 +56,8 @@ def build_range_optimizer(model: nn.Module, hyp: Mapping[str, Any], batch_size: 
     """As `build_optimizer`, with a fourth group: the learned ranges, at the rate of the weights."""
     groups = parameter_groups(model)
     ranges = learned_ranges(model)
-    known = {id(parameter) for parameter in ranges}
-    scales = [parameter for parameter in groups.scales.values() if id(parameter) not in known]
+    range_ids = {id(parameter) for parameter in ranges}
+    scales = [parameter for parameter in groups.scales.values() if id(parameter) not in range_ids]
     parameters: list[dict[str, Any]] = [
         {"params": scales, "weight_decay": 0.0},
         {"params": list(groups.weights.values()), "weight_decay": scaled_weight_decay(hyp, batch_size)},
