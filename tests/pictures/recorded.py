@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest import mock
 
@@ -26,6 +26,7 @@ NOW = datetime(2026, 11, 20, 14, 2, tzinfo=UTC)
 """When the workspace was recorded."""
 AT_WORK = "20261120-104800-qatt"
 SECONDS_AT_WORK = 11525.0
+STARTED = NOW - timedelta(seconds=SECONDS_AT_WORK)
 WAITING = ("20261120-104801-expo", "20261120-104802-int8")
 SHOWN_PATH = Path("/data/yoloqat")
 
@@ -54,7 +55,7 @@ def recorded_workspace(folder: Path) -> Iterator[Workspace]:
             identity = ProcessIdentity(**found._asdict())
             started = time.monotonic() - SECONDS_AT_WORK
             attempt = workspace.run(AT_WORK).attempt(1)
-            record = ProcessRecord(runner=identity, stage=identity, started_at=NOW, started_monotonic=started)
+            record = ProcessRecord(runner=identity, stage=identity, started_at=STARTED, started_monotonic=started)
             attempt.process.write_text(record.model_dump_json())
             attempt.console.touch()
             for run_id in WAITING:

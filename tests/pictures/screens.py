@@ -32,7 +32,7 @@ class Picture:
 
 
 async def show_runs(app: YoloqatApp, pilot: Pilot[None]) -> None:
-    await until(pilot, lambda: "qat" in screen_text(app), SECONDS)
+    await until(pilot, lambda: "2/5 steps" in screen_text(app) and "812/1200" in screen_text(app), SECONDS)
 
 
 async def show_run(app: YoloqatApp, pilot: Pilot[None]) -> None:
@@ -97,6 +97,9 @@ async def take(picture: Picture, folder: Path) -> str:
         app.animation_level = "none"
         async with app.run_test(size=picture.size) as pilot:
             await picture.show(app, pilot)  # type: ignore[arg-type]
+            await settle(app, pilot)  # type: ignore[arg-type]
+            # As after the next reading of the runs: a table that was filled before its layout does not know its room.
+            app.mutate_reactive(YoloqatApp.runs)
             await settle(app, pilot)  # type: ignore[arg-type]
             return normalize(app.export_screenshot(title="yoloqat", simplify=True))
 

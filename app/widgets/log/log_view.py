@@ -103,6 +103,11 @@ class LogView(ScrollView, can_focus=True):
         super().watch_scroll_y(old_value, new_value)
         self.paused = round(new_value) < self.max_scroll_y
 
+    def watch_show_vertical_scrollbar(self, shown: bool) -> None:
+        """Textual tells a scroll bar the place only while it is shown, and the log may have moved before."""
+        if shown:
+            self.vertical_scrollbar.position = self.scroll_y
+
     def on_resize(self) -> None:
         """Stay at the end."""
         if not self.paused:
