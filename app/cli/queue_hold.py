@@ -13,10 +13,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """Keep what waits from starting."""
     from app.launching.queue import hold_runs
+    from app.launching.requeue import requeue
     from app.workspace.open import open_workspace
 
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
-    for name in hold_runs(workspace, arguments.reference):
+    names = hold_runs(workspace, arguments.reference)
+    requeue(workspace)  # what has lost its runner waits for nobody else
+    for name in names:
         print(f"{name}: held; `yoloqat release {name}` lets it go")
     return 0

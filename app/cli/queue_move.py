@@ -17,10 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """Change the order of what waits."""
     from app.launching.queue import move_runs
+    from app.launching.requeue import requeue
     from app.workspace.open import open_workspace
 
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     names = move_runs(workspace, arguments.reference, before=arguments.before, last=arguments.last)
+    requeue(workspace)
     print("\n".join(f"{number} {name}" for number, name in enumerate(names, 1)))
     return 0

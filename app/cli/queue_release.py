@@ -13,10 +13,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """Let what is held take its turn."""
     from app.launching.queue import release_runs
+    from app.launching.requeue import requeue
     from app.workspace.open import open_workspace
 
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
-    for name in release_runs(workspace, arguments.reference):
+    names = release_runs(workspace, arguments.reference)
+    requeue(workspace)  # what has lost its runner waits for nobody else
+    for name in names:
         print(f"{name}: released")
     return 0
