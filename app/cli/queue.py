@@ -47,11 +47,14 @@ def _add_waiting_run(parser: argparse.ArgumentParser) -> None:
 def _hold(arguments: argparse.Namespace) -> int:
     """Keep what waits from starting."""
     from app.launching.queue import hold_runs
+    from app.launching.requeue import requeue
     from app.workspace.open import open_workspace
 
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
-    for name in hold_runs(workspace, arguments.reference):
+    names = hold_runs(workspace, arguments.reference)
+    requeue(workspace)  # other runs may have lost their runner
+    for name in names:
         print(f"{name}: held; `yoloqat release {name}` lets it go")
     return 0
 
@@ -63,11 +66,14 @@ def _add_release(parser: argparse.ArgumentParser) -> None:
 def _release(arguments: argparse.Namespace) -> int:
     """Let what is held take its turn."""
     from app.launching.queue import release_runs
+    from app.launching.requeue import requeue
     from app.workspace.open import open_workspace
 
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
-    for name in release_runs(workspace, arguments.reference):
+    names = release_runs(workspace, arguments.reference)
+    requeue(workspace)
+    for name in names:
         print(f"{name}: released")
     return 0
 
@@ -83,11 +89,13 @@ def _add_move(parser: argparse.ArgumentParser) -> None:
 def _move(arguments: argparse.Namespace) -> int:
     """Change the order of what waits."""
     from app.launching.queue import move_runs
+    from app.launching.requeue import requeue
     from app.workspace.open import open_workspace
 
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     names = move_runs(workspace, arguments.reference, before=arguments.before, last=arguments.last)
+    requeue(workspace)
     print("\n".join(f"{number} {name}" for number, name in enumerate(names, 1)))
     return 0
 

@@ -11,7 +11,8 @@ from engine.supervise.requeue import paused_and_ended, queued_without_runner, re
 def requeue(workspace: Workspace) -> int:
     """Start the runners of what waited when the machine went down or its runner was killed.
 
-    An open screen, `yoloqat queue` and every launch call it; commands that only read do not.
+    An open screen, every launch, and the commands of the queue (`queue`, `hold`, `release`, `move`, `resume`) call it;
+    commands that only read do not.
 
     Returns:
         How many were started.
