@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from engine.contracts.states import RunState
 from engine.supervise.ids import new_run_id
 from engine.supervise.launch import launch
 from engine.supervise.state import read_state
+from tests.waiting import wait_until
 
 TRAINER = Path(__file__).with_name("foreign_trainer.py")
 EPOCHS = 4
@@ -41,10 +41,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 
 
 def wait(until: Callable[[], object], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not until():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
+    wait_until(until, seconds)
 
 
 def ended(workspace: Workspace, run_id: str) -> RunState:

@@ -22,6 +22,7 @@ from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
 from engine.pipelines.file import read_pipeline
 from engine.pipelines.pipeline import Pipeline
+from tests.waiting import patience
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -371,9 +372,10 @@ def write_pipeline(folder: Path) -> Path:
 
 async def until(pilot: Pilot[Any], condition: Callable[[], object], seconds: float = 10.0) -> None:
     """Wait until a condition holds, or fail."""
-    end = time.monotonic() + seconds
+    began = time.monotonic()
     while not condition():
-        assert time.monotonic() < end, f"did not happen within {seconds} s\n{screen_text(pilot.app)}"
+        waited = time.monotonic() - began
+        assert waited < patience(seconds), f"did not happen within {waited:.0f} s\n{screen_text(pilot.app)}"
         await pilot.pause(0.05)
     await pilot.pause()
 

@@ -20,6 +20,7 @@ from app.widgets.runs.runs_table import RunsTable
 from engine.contracts.run_folder import Workspace
 from engine.contracts.states import RunState
 from tests.app.tui.fakes import screen_text, until
+from tests.waiting import patience, wait_until
 
 TRAINER = Path(__file__).parents[1] / "cli" / "trainer.py"
 FOREIGN = Path(__file__).parents[1] / "launching" / "foreign_trainer.py"
@@ -112,7 +113,7 @@ def test_killing_the_screen_leaves_the_run_alone(workspace: Workspace) -> None:
         os.environ.update(TERM="xterm-256color", PYTHONPATH=str(Path(__file__).resolve().parents[3]))
         os.execv(sys.executable, [sys.executable, "-P", "-m", "app.tui", "--workspace", str(workspace.path)])
     seen = b""
-    end = time.monotonic() + 30
+    end = time.monotonic() + patience(30)
     while b"survivor" not in seen and time.monotonic() < end:
         seen += os.read(terminal, 65536)
     assert b"survivor" in seen
@@ -122,8 +123,7 @@ def test_killing_the_screen_leaves_the_run_alone(workspace: Workspace) -> None:
     from app.launching.stop import run_status
 
     assert run_status(workspace, run_id).state is RunState.RUNNING
-    while run_status(workspace, run_id).state.is_live and time.monotonic() < end + 30:
-        time.sleep(0.2)
+    wait_until(lambda: not run_status(workspace, run_id).state.is_live, 30)
     assert run_status(workspace, run_id).state is RunState.SUCCEEDED
     log = subprocess.run(["tail", "-n", "3", str(workspace.run(run_id).attempt(1).console)], capture_output=True).stdout
     assert b"12 epochs completed" in log
