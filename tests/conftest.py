@@ -1,4 +1,4 @@
-"""Fixtures that every test folder shares."""
+"""Fixtures and hooks that every test folder shares."""
 
 import os
 import signal
@@ -8,6 +8,27 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+# Before torch is imported: tests compute on tiny tensors, and threads of several processes on one core wait for one
+# another for longer than they compute.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+_QUICK = ("app/comparing", "app/doctor", "app/following", "app/widgets", "configs", "db", "engine/console")
+_QUICK_ENGINE = ("engine/contracts", "engine/files", "engine/logs", "engine/pipelines")
+_NOT_QUICK = ("test_noise.py", "test_real_logs.py", "test_every_real_log.py")
+"""Files of those folders that resample, start processes, or read long logs."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as `quick` what needs neither torch nor other processes, by its folder."""
+    tests = REPOSITORY / "tests"
+    folders = tuple(f"{folder}/" for folder in (*_QUICK, *_QUICK_ENGINE))
+    for item in items:
+        if item.get_closest_marker("slow") or item.get_closest_marker("bench"):
+            continue
+        name = item.path.relative_to(tests).as_posix() if item.path.is_relative_to(tests) else ""
+        if name == "test_house.py" or (name.startswith(folders) and item.path.name not in _NOT_QUICK):
+            item.add_marker(pytest.mark.quick)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -21,7 +42,7 @@ def signals() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def leases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Leases of their own: what the tests start waits for no run of the user's, and no run of the user's for them."""
+    """Leases of their own, per worker of xdist: tests wait for no run of the user's, nor of another worker's."""
     folder = tmp_path_factory.mktemp("leases")
     before = os.environ.get("YOLOQAT_LEASES")
     os.environ["YOLOQAT_LEASES"] = str(folder)

@@ -1,21 +1,25 @@
-"""`yoloqat` as its user has it: a process of its own, in a directory of the user's, with a workspace of its own."""
+"""`yoloqat` as its user has it: in a directory of the user's, with a workspace of its own."""
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
+from app.cli.main import main
 from app.launching.stop import run_status, stop_run
 from engine.contracts.run_folder import Workspace
 from tests.conftest import REPOSITORY
+from tests.in_process import Streams, run_in_process
+from tests.waiting import patience, wait_until
 
 TRAINER = Path(__file__).with_name("trainer.py")
 
@@ -52,7 +56,18 @@ class Cli:
         """argv of a command."""
         return [sys.executable, "-P", "-m", "app.cli.main", *arguments]
 
-    def __call__(self, *arguments: str, timeout: float = 60, **environment: str) -> Answer:
+    def __call__(self, *arguments: str, **environment: str) -> Answer:
+        """Run a command in this process, which saves the second that a new one takes to import everything."""
+        with (
+            mock.patch.dict(os.environ, {**self.environment, **environment}, clear=True),
+            contextlib.chdir(self.directory),
+            Streams() as streams,
+        ):
+            code = run_in_process(main, arguments)
+        return Answer(code, streams.out, streams.err)
+
+    def as_process(self, *arguments: str, **environment: str) -> Answer:
+        """Run a command in a process of its own, where the process is the point."""
         done = subprocess.run(
             self.command(*arguments),
             cwd=self.directory,
@@ -60,7 +75,7 @@ class Cli:
             capture_output=True,
             text=True,
             encoding="utf-8",
-            timeout=timeout,
+            timeout=patience(60),
             check=False,
         )
         assert "Traceback" not in done.stderr, done.stderr
@@ -74,15 +89,12 @@ class Cli:
 
     def wait(self, run_id: str, timeout: float = 30) -> None:
         """Wait until a run has ended."""
-        until(lambda: not run_status(self.workspace, run_id).state.is_live, timeout)
+        wait_until(lambda: not run_status(self.workspace, run_id).state.is_live, timeout)
 
 
 def until(true: Callable[[], bool], timeout: float = 30) -> None:
     """Wait until something holds."""
-    deadline = time.monotonic() + timeout
-    while not true():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.05)
+    wait_until(true, timeout)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from app.launching.stop import run_status
 from engine.contracts.states import RunState
 from tests.app.cli.conftest import Cli, until
 from tests.app.importing.test_import_trees import results_txt, training, write_run
+from tests.waiting import patience
 
 
 @pytest.fixture
@@ -56,7 +57,13 @@ def test_a_log_into_which_the_command_itself_prints_is_not_printed(cli: Cli, tra
     with (cli.directory / "train.log").open("ab") as log:
         command = cli.command("attach", str(trainer.pid), "--name", "theirs")
         done = subprocess.run(
-            command, cwd=cli.directory, env=cli.environment, stdout=log, stderr=subprocess.PIPE, timeout=60, check=False
+            command,
+            cwd=cli.directory,
+            env=cli.environment,
+            stdout=log,
+            stderr=subprocess.PIPE,
+            timeout=patience(60),
+            check=False,
         )
     assert done.returncode == 0
     assert b"it is followed, and not printed" in done.stderr
@@ -85,7 +92,7 @@ def test_a_watched_run_outlives_the_command(cli: Cli, trainer: subprocess.Popen[
     assert f"running, written by python (pid {trainer.pid})" in first.replace("python3", "python")
     time.sleep(1)
     watching.send_signal(signal.SIGINT)
-    out, err = watching.communicate(timeout=30)
+    out, err = watching.communicate(timeout=patience(30))
     assert watching.returncode == 130
     assert "100%|" in out, "the log is printed meanwhile"
     assert "theirs is followed all the same" in err
@@ -94,7 +101,7 @@ def test_a_watched_run_outlives_the_command(cli: Cli, trainer: subprocess.Popen[
     refused = cli("stop", "theirs")
     assert (refused.code, "was not started here" in refused.err) == (2, True)
     trainer.send_signal(signal.SIGINT)
-    trainer.wait(10)
+    trainer.wait(patience(10))
     until(lambda: cli("ls", "--json").json()["runs"][0]["state"] == "ended")
 
 
@@ -111,7 +118,7 @@ def test_the_end_of_the_process_ends_the_command(cli: Cli, trainer: subprocess.P
     assert attached.stdout.readline().startswith("train (")
     trainer.kill()
     trainer.wait()
-    _, err = attached.communicate(timeout=30)
+    _, err = attached.communicate(timeout=patience(30))
     assert attached.returncode == 0
     assert err.splitlines()[-1].startswith("train: ended")
 

@@ -147,7 +147,9 @@ def test_a_gpu_that_is_not_there_is_refused(cli: Cli, tmp_path: Path) -> None:
     assert shown.out == "GPU-0\n"
 
 
-def test_after_a_reboot_any_command_queues_again_what_was_queued(cli: Cli, launch: Callable[..., str]) -> None:
+def test_after_a_reboot_the_queue_command_starts_the_runners_of_what_waits(
+    cli: Cli, launch: Callable[..., str]
+) -> None:
     first = launch("first")
     until(lambda: run_status(cli.workspace, first).state is RunState.RUNNING)
     second = launch("second")
@@ -157,7 +159,9 @@ def test_after_a_reboot_any_command_queues_again_what_was_queued(cli: Cli, launc
     status = run_status(cli.workspace, second)
     assert (status.state, status.reason) == (RunState.QUEUED, "after reboot")
     (cli.directory / "go").touch()
-    assert cli("ls").code == 0
+    assert {run["name"]: run["state"] for run in cli("ls", "--json").json()["runs"]}["second"] == "queued"
+    assert not run_status(cli.workspace, second).runner_alive, "a command that reads starts nothing"
+    assert cli("queue").code == 0
     cli.wait(second)
     assert run_status(cli.workspace, second).state is RunState.SUCCEEDED
 
@@ -176,6 +180,7 @@ def test_what_waits_survives_a_kill_of_everything_but_the_stage(cli: Cli, launch
     listed = {run["name"]: run for run in cli("ls", "--json").json()["runs"]}
     assert listed["first"]["reason"] == "its runner was lost; the stage goes on"
     assert [listed[name]["state"] for name in ("second", "third")] == ["queued", "queued"]
+    assert cli("queue").code == 0
     for run_id in waiting:
         waits(cli, run_id, "CPU lane full (1 of 1): run first")
     (cli.directory / "go").touch()

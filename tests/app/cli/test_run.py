@@ -11,6 +11,7 @@ import time
 from app.launching.stop import run_status
 from engine.contracts.states import RunState
 from tests.app.cli.conftest import Cli, until
+from tests.waiting import patience
 
 
 def test_a_launch_returns_at_once_and_the_run_goes_on(cli: Cli) -> None:
@@ -65,7 +66,7 @@ def test_control_c_detaches_and_says_how_to_go_on(cli: Cli) -> None:
     assert process.stdout is not None
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=patience(20))
     assert process.returncode == 130
     assert "Traceback" not in err
     assert "detached: long goes on; `yoloqat log -f long` follows it, `yoloqat stop long` stops it" in err
@@ -85,15 +86,15 @@ def test_in_a_terminal_a_bar_is_redrawn_in_one_line(cli: Cli) -> None:
     )
     os.close(child)
     shown = b""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and select.select([parent], [], [], 10)[0]:
+    deadline = time.monotonic() + patience(30)
+    while time.monotonic() < deadline and select.select([parent], [], [], patience(10))[0]:
         try:
             data = os.read(parent, 65536)
         except OSError:
             break
         shown += data
     os.close(parent)
-    assert process.wait(timeout=10) == 0
+    assert process.wait(timeout=patience(10)) == 0
     redraws = [part for part in shown.decode().split("\r\x1b[K") if " 50%" in part]
     assert redraws, shown
     assert all(len(part) < 60 and "\n" not in part for part in redraws)

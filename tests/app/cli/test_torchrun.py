@@ -109,7 +109,7 @@ def test_a_step_of_a_pipeline_is_one_too(cli: Cli) -> None:
     assert planned.out.splitlines()[1] == (
         f"{sys.executable} -m torch.distributed.run --standalone --nnodes=1 --nproc-per-node=2 train.py"
     )
-    answer = cli("pipeline", str(file), "--follow", timeout=120)
+    answer = cli("pipeline", str(file), "--follow")
     assert answer.code == 0, answer.out + answer.err
     run_id = next(line.split()[1] for line in answer.out.splitlines() if line.startswith("pair-train"))
     assert "rank 1 of 2 on here: sum 3" in console(cli, run_id)

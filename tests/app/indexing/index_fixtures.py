@@ -5,7 +5,6 @@ import fcntl
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from engine.supervise.ids import new_run_id
 from tests.conftest import REPOSITORY
 from tests.db.rows import Dump, dump
 from tests.engine.logs.printed import HEADER, VALIDATION, bar, event, log, metrics, row
+from tests.waiting import wait_until
 
 SEED = REPOSITORY / "tests" / "fixtures" / "logs" / "results_act_relu.txt"
 TRAINER = REPOSITORY / "tests" / "app" / "cli" / "trainer.py"
@@ -46,10 +46,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 
 def until(true: Callable[[], object], seconds: float = 30) -> None:
     """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.03)
+    wait_until(true, seconds)
 
 
 def indexer_is_at_work(workspace: Workspace) -> bool:

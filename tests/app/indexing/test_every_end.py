@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from engine.contracts.spec import COMMAND, RunSpec
 from engine.contracts.states import RunState
 from engine.supervise.ids import new_run_id
 from engine.supervise.launch import launch
+from tests.waiting import wait_until
 
 LIVE = "echo started; exec sleep 60"
 
@@ -34,10 +34,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 
 
 def until(true: Callable[[], object], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.03)
+    wait_until(true, seconds)
 
 
 def start(workspace: Workspace, script: str, **fields: object) -> str:

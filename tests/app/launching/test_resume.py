@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from engine.contracts.states import RunState
 from engine.supervise.ids import new_run_id
 from engine.supervise.launch import launch
 from engine.supervise.state import read_state
+from tests.waiting import wait_until
 
 TRAINER = Path(__file__).with_name("foreign_trainer.py")
 EPOCHS = 4
@@ -41,10 +41,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 
 
 def wait(until: Callable[[], object], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not until():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
+    wait_until(until, seconds)
 
 
 def ended(workspace: Workspace, run_id: str) -> RunState:
@@ -70,11 +67,13 @@ def epochs(workspace: Workspace, run_id: str) -> list[tuple[int, int]]:
     return [(epoch.attempt, epoch.epoch) for epoch in get_detail(workspace, run_id).epochs]
 
 
-def foreign_training(workspace: Workspace, tmp_path: Path, sample_seconds: float = 5.0) -> str:
+def foreign_training(workspace: Workspace, tmp_path: Path, sample_seconds: float = 5.0, *, holds: bool = False) -> str:
     """A foreign training that runs."""
     folder = tmp_path / "yolov7"
     folder.mkdir()
     shutil.copyfile(TRAINER, folder / "train.py")
+    if holds:
+        (folder / "hold").touch()
     argv = [sys.executable, "train.py", "--epochs", "6"]
     spec = RunSpec(id=new_run_id(), name="relu", stage=COMMAND, command=argv, cwd=str(folder))
     launch(workspace, spec, sample_seconds=sample_seconds)
@@ -83,7 +82,7 @@ def foreign_training(workspace: Workspace, tmp_path: Path, sample_seconds: float
 
 @pytest.fixture
 def foreign(workspace: Workspace, tmp_path: Path) -> str:
-    return foreign_training(workspace, tmp_path)
+    return foreign_training(workspace, tmp_path, holds=True)
 
 
 def test_a_killed_foreign_training_goes_on_from_its_last_checkpoint(workspace: Workspace, foreign: str) -> None:

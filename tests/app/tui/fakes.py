@@ -25,6 +25,7 @@ from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
 from engine.pipelines.file import read_pipeline
 from engine.pipelines.pipeline import Pipeline
+from tests.waiting import patience
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -386,9 +387,10 @@ async def answer(pilot: Pilot[Any], *keys: str) -> None:
 
 async def until(pilot: Pilot[Any], condition: Callable[[], object], seconds: float = 10.0) -> None:
     """Wait until a condition holds, or fail."""
-    end = time.monotonic() + seconds
+    began = time.monotonic()
     while not condition():
-        assert time.monotonic() < end, f"did not happen within {seconds} s\n{screen_text(pilot.app)}"
+        waited = time.monotonic() - began
+        assert waited < patience(seconds), f"did not happen within {waited:.0f} s\n{screen_text(pilot.app)}"
         await pilot.pause(0.05)
     await pilot.pause()
 

@@ -87,7 +87,7 @@ async def test_a_launch_opens_the_first_step_and_follows_the_pipeline(backend: F
         assert [spec.name for spec in backend.launched] == ["mine-retrain", "mine-ptq"]
         assert app.screen.run_id == backend.launched[0].id
         assert app.screen.following
-        assert "q Quit" in screen_text(app)
+        await until(pilot, lambda: "q Quit" in screen_text(app))
 
 
 async def test_letters_are_typed_and_escape_goes_back(backend: FakeBackend) -> None:
@@ -99,4 +99,4 @@ async def test_letters_are_typed_and_escape_goes_back(backend: FakeBackend) -> N
         assert row(screen, "data").query_one(Input).value.endswith("q?s")
         assert "q Quit" not in screen_text(app), "where letters are typed, no letter is offered as a key"
         await pilot.press("escape")
-        assert app.screen is not screen
+        await until(pilot, lambda: app.screen is not screen)

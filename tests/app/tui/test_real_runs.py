@@ -20,6 +20,7 @@ from app.widgets.runs.runs_table import RunsTable
 from engine.contracts.run_folder import Workspace
 from engine.contracts.states import RunState
 from tests.app.tui.fakes import answer, screen_text, until
+from tests.waiting import patience, wait_until
 
 TRAINER = Path(__file__).parents[1] / "cli" / "trainer.py"
 FOREIGN = Path(__file__).parents[1] / "launching" / "foreign_trainer.py"
@@ -104,16 +105,19 @@ async def test_an_imported_log_is_a_run_with_every_digit(workspace: Workspace) -
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a pseudo-terminal and /proc are needed")
-def test_killing_the_screen_leaves_the_run_alone(workspace: Workspace) -> None:
+def test_killing_the_screen_leaves_the_run_alone(workspace: Workspace, tmp_path: Path) -> None:
     import pty
 
-    run_id = train(workspace, "survivor", 12, 0.5)
+    from app.launching.launch import launch_command
+
+    script = f"until [ -e {tmp_path}/go ]; do sleep 0.1; done; exec {sys.executable} {TRAINER} 2 0.1"
+    run_id = launch_command(workspace, ["sh", "-c", script], name="survivor").id
     pid, terminal = pty.fork()
     if pid == 0:
         os.environ.update(TERM="xterm-256color", PYTHONPATH=str(Path(__file__).resolve().parents[3]))
         os.execv(sys.executable, [sys.executable, "-P", "-m", "app.tui", "--workspace", str(workspace.path)])
     seen = b""
-    end = time.monotonic() + 30
+    end = time.monotonic() + patience(30)
     while b"survivor" not in seen and time.monotonic() < end:
         seen += os.read(terminal, 65536)
     assert b"survivor" in seen
@@ -123,11 +127,11 @@ def test_killing_the_screen_leaves_the_run_alone(workspace: Workspace) -> None:
     from app.launching.stop import run_status
 
     assert run_status(workspace, run_id).state is RunState.RUNNING
-    while run_status(workspace, run_id).state.is_live and time.monotonic() < end + 30:
-        time.sleep(0.2)
+    (tmp_path / "go").touch()
+    wait_until(lambda: not run_status(workspace, run_id).state.is_live, 30)
     assert run_status(workspace, run_id).state is RunState.SUCCEEDED
     log = subprocess.run(["tail", "-n", "3", str(workspace.run(run_id).attempt(1).console)], capture_output=True).stdout
-    assert b"12 epochs completed" in log
+    assert b"2 epochs completed" in log
 
 
 async def test_the_table_names_every_run_of_the_workspace(workspace: Workspace) -> None:
@@ -146,6 +150,7 @@ async def test_r_resumes_what_was_killed(workspace: Workspace, tmp_path: Path) -
     from engine.contracts.attempt_records import ProcessRecord
 
     (tmp_path / "train.py").write_bytes(FOREIGN.read_bytes())
+    (tmp_path / "hold").touch()
     spec = launch_command(workspace, [sys.executable, "train.py"], name="relu", cwd=tmp_path)
     first = workspace.run(spec.id).attempt(1)
     app = app_on(workspace)

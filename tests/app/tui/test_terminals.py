@@ -12,6 +12,7 @@ from app.keymap import KEYMAP
 from app.widgets.base import glyphs as glyphs_module
 from app.widgets.runs.runs_table import RunsTable
 from tests.app.tui.fakes import FakeBackend, other_runs, pipeline_runs, screen_text, until
+from tests.waiting import patience
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -86,7 +87,9 @@ def test_keys_have_ids_of_their_own_and_do_not_clash() -> None:
 
 
 def run_python(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, timeout=60)
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, timeout=patience(60)
+    )
 
 
 def test_the_first_picture_needs_neither_store_nor_torch() -> None:
@@ -117,7 +120,7 @@ def test_without_a_terminal_it_says_so(tmp_path: Path) -> None:
         [sys.executable, "-P", "-m", "app.tui", "--workspace", str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=patience(60),
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         stdin=subprocess.DEVNULL,
     )

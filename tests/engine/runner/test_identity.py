@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from engine.runner.processes.identity import (
     read_stat,
     send_signal,
 )
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -34,9 +34,7 @@ def test_a_process_is_known_until_it_ends(sleeper):
     who = identify(sleeper.pid)
     assert presence(who) == ALIVE
     sleeper.kill()
-    deadline = time.monotonic() + 5
-    while presence(who) == ALIVE and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: presence(who) != ALIVE, 5)
     assert presence(who) == GONE  # a zombie still
     assert read_stat(sleeper.pid).state == "Z"
     sleeper.wait()
@@ -77,9 +75,7 @@ def test_a_name_with_spaces_and_parentheses(tmp_path):
     program.chmod(0o755)
     process = subprocess.Popen([str(program), "30"])
     try:
-        deadline = time.monotonic() + 5
-        while b"a) b" not in Path(f"/proc/{process.pid}/stat").read_bytes() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: b"a) b" in Path(f"/proc/{process.pid}/stat").read_bytes(), 5)
         assert read_stat(process.pid).ppid == os.getpid()
     finally:
         process.kill()

@@ -21,6 +21,7 @@ from engine.runner.processes.samples import STALL_SECONDS, Rhythm
 from engine.supervise.ids import new_run_id
 from engine.supervise.launch import launch, write_attempt
 from engine.supervise.stop import request_stop
+from tests.waiting import patience, wait_until
 
 
 @pytest.fixture
@@ -41,10 +42,7 @@ def run(workspace: Workspace, script: str, notify: str) -> RunSpec:
 
 
 def wait(until: Callable[[], object], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not until():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
+    wait_until(until, seconds)
 
 
 @pytest.mark.parametrize(("script", "event"), [("exit 0", "success"), ("exit 3", "failure"), ("kill -9 $$", "failure")])
@@ -137,7 +135,7 @@ def test_the_terminal_that_launched_it_rings(workspace: Workspace, tmp_path: Pat
         f"run(Workspace(Path({str(workspace.path)!r})), 'sleep 0.5', told(Path({str(tmp_path)!r}), terminal=True))"
     )
     root = Path(__file__).parents[3]
-    subprocess.run([sys.executable, "-c", script], stderr=terminal, check=True, cwd=root, timeout=60)
+    subprocess.run([sys.executable, "-c", script], stderr=terminal, check=True, cwd=root, timeout=patience(60))
     os.set_blocking(main, False)
     seen = b""
 

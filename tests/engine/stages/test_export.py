@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import onnx
@@ -17,6 +16,7 @@ from engine.export.metadata import read_metadata
 from engine.models.checkpoint import load_checkpoint
 from engine.quant.state import QuantSpec, load_quantized
 from tests.engine.stages.toy import SIZE, VAL_IMAGES, Done, command, environment, refusal, run_stage
+from tests.waiting import patience, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -114,13 +114,14 @@ def test_an_export_that_is_killed_leaves_the_previous_file(toy_ptq: Path, tmp_pa
     process = subprocess.Popen(
         command("export", folder, *given), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment()
     )
-    deadline = time.monotonic() + 60
-    while not list((folder / "export").glob("*.tmp")):
+
+    def is_writing() -> bool:
         assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
+        return bool(list((folder / "export").glob("*.tmp")))
+
+    wait_until(is_writing, 60, poll_seconds=0.002)
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=patience(60))
     assert process.returncode == (128 + number if number == signal.SIGTERM else -number)
     assert (folder / "export" / "model.onnx").read_bytes() == b"the previous file"
     assert not (folder / "result.json").exists()

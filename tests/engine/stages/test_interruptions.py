@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import torch
 
 from engine.models.checkpoint import Checkpoint, load_checkpoint
 from tests.engine.stages.toy import TRAINING, Done, arguments, command, environment, epochs_of, refusal, run_stage
+from tests.waiting import wait_until
 
 EPOCHS = 3
 PATIENCE_SECONDS = 60
@@ -35,11 +35,13 @@ class Running:
         return self.path.read_bytes().decode(errors="replace")
 
     def wait_for(self, text: str, after: str = "") -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while text not in self.log.partition(after)[2] if after else text not in self.log:
+        def is_printed() -> bool:
+            if text in (self.log.partition(after)[2] if after else self.log):
+                return True
             assert self.process.poll() is None, self.log
-            assert time.monotonic() < deadline, self.log
-            time.sleep(0.01)
+            return False
+
+        wait_until(is_printed, PATIENCE_SECONDS, describe=lambda: self.log, poll_seconds=0.01)
 
     def wait_for_epoch(self, epoch: int) -> None:
         """Until the epoch before is saved and this one's header is printed."""

@@ -1,17 +1,23 @@
 """Ways to run a stage as the runner does, and the options that the small trainings share."""
 
+import contextlib
+import gc
 import os
-import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
+
+import torch
 
 from engine.contracts.events import parse
 from engine.contracts.facts import EpochRow, Fact, ValidationRow
 from engine.contracts.result import StageResult
 from engine.logs.parser import LogParser
+from engine.stages.cli import main
 from tests.conftest import REPOSITORY
+from tests.in_process import Streams, run_in_process
 
 SIZE = 64
 TRAIN_IMAGES = 96
@@ -93,35 +99,38 @@ def environment(**more: str) -> dict[str, str]:
     }
 
 
-def run_stage(name: str, folder: Path, *given: object, timeout: float = 300, **env: str) -> Done:
-    """Run a stage to its end, both streams into one log."""
-    done = subprocess.run(
-        command(name, folder, *given),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=environment(**env),
-        timeout=timeout,
-        cwd=folder.parent,
-    )
-    return Done(done.returncode, done.stdout.decode(), folder)
+def run_stage(name: str, folder: Path, *given: object, **env: str) -> Done:
+    """Run a stage to its end, both streams into one log, in this process: torch takes seconds to import."""
+    with Streams(together=True) as streams:
+        code = _call(name, folder, given, env)
+    return Done(code, streams.out, folder)
 
 
 def refusal(name: str, folder: Path, *given: object, **env: str) -> str:
     """Run a stage that must refuse its input; the message that ends its stderr."""
-    done = subprocess.run(
-        command(name, folder, *given),
-        capture_output=True,
-        text=True,
-        env=environment(**env),
-        timeout=120,
-        cwd=folder.parent,
-    )
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
+    with Streams() as streams:
+        code = _call(name, folder, given, env)
+    assert code == 2, streams.out + streams.err
     assert not (folder / "result.json").exists()
-    lines = done.stderr.splitlines()
+    lines = streams.err.splitlines()
     first = max(number for number, line in enumerate(lines) if not line.startswith(" "))
     return "\n".join(lines[first:])
+
+
+def _call(name: str, folder: Path, given: Sequence[object], env: Mapping[str, str]) -> int:
+    """The exit code of a stage that is run as a process of its own would be: in its directory, one thread, no GPU."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with (
+            mock.patch.dict(os.environ, environment(**env), clear=True),
+            mock.patch("torch.cuda.is_available", return_value=False),
+            contextlib.chdir(folder.parent),
+        ):
+            return run_in_process(main, command(name, folder, *given)[4:])
+    finally:
+        torch.set_num_threads(before)
+        gc.unfreeze()  # `main` freezes what a process that ends needn't look at
 
 
 def events_of(log: str, name: str) -> list[dict[str, object]]:

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from engine.runner.processes.children import marked
 from engine.supervise.ids import new_run_id
 from engine.supervise.launch import launch
 from engine.supervise.state import RunStatus, read_state
+from tests.waiting import wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 GATE = "until [ -e go ]; do sleep 0.03; done; "
@@ -41,10 +41,7 @@ class Launched:
 
     def until(self, condition: Callable[[], object], seconds: float = 5.0) -> None:
         """Wait until something holds; fail with the run's state when it does not come."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"it did not come to that: {self.state()}\n{self.log()}"
-            time.sleep(0.02)
+        wait_until(condition, seconds, describe=lambda: f"{self.state()}\n{self.log()}", poll_seconds=0.02)
 
     def until_state(self, state: RunState, seconds: float = 5.0) -> RunStatus:
         self.until(lambda: self.state().state is state, seconds)

@@ -18,6 +18,7 @@ from engine.contracts.states import RunState
 from engine.files.json_records import write_json
 from engine.supervise.requeue import queued_without_runner, relaunch
 from engine.supervise.stop import request_stop
+from tests.waiting import wait_until
 
 CPU = Resources(cpu=True)
 GPU = Resources(gpus=["0"])
@@ -318,12 +319,16 @@ def crowd(lab, seed, number):
                 os.kill(chance.choice(runs).process.runner.pid, signal.SIGKILL)
         if chance.random() < 0.1:
             request_stop(chance.choice(runs).attempt)
-    deadline = time.monotonic() + 30 + number
-    while any(run.state().state.is_live for run in runs):
-        assert time.monotonic() < deadline, [run.state() for run in runs if run.state().state.is_live]
+
+    def living():
+        return [run.state() for run in runs if run.state().state.is_live]
+
+    def all_have_ended():
         for attempt in queued_without_runner(lab.workspace):
             relaunch(attempt)
-        time.sleep(0.2)
+        return not living()
+
+    wait_until(all_have_ended, 30 + number, describe=living, poll_seconds=0.2)
     assert not [run for run in runs if run.state().state is RunState.LOST and run.process.stage is None]
     assert not [line for run in runs for line in run.log().splitlines() if line.startswith("together")]
     return [run.state().state for run in runs]

@@ -13,6 +13,7 @@ from engine.contracts.attempt_records import Grace
 from engine.contracts.run_folder import RunFolder
 from engine.contracts.states import RunState
 from engine.supervise.stop import request_stop
+from tests.waiting import wait_until
 
 STUBBORN = """
 import os, signal, sys, time
@@ -43,12 +44,14 @@ def start_stubborn(lab):
 def watch(run, seconds=5.0):
     """The words that a screen shows, in order, until the run has ended."""
     shown = []
-    deadline = time.monotonic() + seconds
-    while (status := run.state()).state.is_live:
-        assert time.monotonic() < deadline, shown
-        if status.stopping and status.stopping not in shown:
+
+    def has_ended():
+        status = run.state()
+        if status.state.is_live and status.stopping and status.stopping not in shown:
             shown.append(status.stopping)
-        time.sleep(0.02)
+        return not status.state.is_live
+
+    wait_until(has_ended, seconds, describe=lambda: shown, poll_seconds=0.02)
     return shown
 
 

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.waiting import patience
+
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "sinfo")
 _SYSTEM = "/usr/sbin:/sbin"
 _CONF = """
@@ -169,7 +171,7 @@ class Cluster:
             stderr=subprocess.STDOUT,
             text=True,
             env={**os.environ, **self.environment},
-            timeout=30,
+            timeout=patience(30),
             check=False,
         )
         return done.stdout
@@ -204,10 +206,10 @@ class Cluster:
             )
 
     def until(self, true: Callable[[], bool], what: str, seconds: float = 30) -> None:
-        deadline = time.monotonic() + seconds
+        began = time.monotonic()
         while not true():
             dead = [name for name, daemon in self.daemons.items() if daemon.poll() is not None]
-            if dead or time.monotonic() > deadline:
+            if dead or time.monotonic() - began > patience(seconds):
                 name = dead[0] if dead else list(self.daemons)[-1]
                 said = (self.folder / f"{name}.out").read_text(errors="replace").strip().splitlines()[-3:]
                 raise CannotStart(f"{what} does not come up: {' / '.join(said) or f'{name} says nothing'}")

@@ -11,6 +11,7 @@ from engine.contracts.attempt_records import ProcessRecord
 from engine.contracts.states import RunState
 from tests.app.cli.slurm.cluster import CannotStart, Cluster, free_ports, missing_programs, program_path, user
 from tests.app.cli.slurm.conftest import Jobs
+from tests.waiting import patience
 
 PROGRAMS = ("slurmdbd", "sacctmgr", "sacct", "mariadbd", "mariadb-install-db")
 _DBD = """
@@ -49,7 +50,7 @@ class Accounted(Cluster):
         first.write_text(_SQL)
         flags = ["--no-defaults", f"--datadir={data}", f"--user={user()}"]
         install = [str(program_path("mariadb-install-db")), *flags, "--skip-test-db"]
-        done = subprocess.run(install, capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(install, capture_output=True, text=True, check=False, timeout=patience(120))
         if done.returncode:
             raise CannotStart(f"no database: {done.stderr.strip()[-200:]}")
         socket = self.folder / "mariadb.socket"

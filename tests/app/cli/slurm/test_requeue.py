@@ -13,7 +13,7 @@ from engine.contracts.states import RunState
 from tests.app.cli.slurm.conftest import Jobs
 from tests.conftest import REPOSITORY
 
-TRAINER = REPOSITORY / "tests" / "app" / "services" / "foreign_trainer.py"
+TRAINER = REPOSITORY / "tests" / "app" / "launching" / "foreign_trainer.py"
 SAVED = Path("runs/train/exp/weights/last.pt")
 
 
