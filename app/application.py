@@ -155,8 +155,7 @@ class YoloqatApp(Host):
                 now, asked = time.monotonic(), self._wake.is_set()
                 self._wake.clear()
                 current = backend.version()
-                rechecks = now >= recheck
-                if asked or current != version or rechecks:
+                if asked or current != version or now >= recheck:
                     known.apply(backend.changes(known.version))
                     runs = known.listed(archived=self.show_archived)
                     version = current
@@ -165,9 +164,10 @@ class YoloqatApp(Host):
                     if runs != shown:
                         shown = runs
                         self.post_message(RunsRead(runs))
-                if asked or rechecks or (now >= follow and any(run.state.is_live for run in shown or ())):
+                if asked or now >= follow:
                     backend.follow()
-                    follow = now + FOLLOW_SECONDS
+                    live = any(run.state.is_live for run in shown or ())
+                    follow = now + (FOLLOW_SECONDS if live else RECHECK_IDLE_SECONDS)
             except YoloqatError as error:
                 self.post_message(CallFailed(error, once=True))
             except Exception as error:

@@ -5,7 +5,7 @@ says how old that is.
 """
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from app.following.file_stamps import stamp_of
@@ -49,7 +49,9 @@ def refresh(
         YoloqatError: the database cannot be used, or the indexer cannot be started.
     """
     index, folders = _look(workspace, run_ids)
-    stale = _stale(workspace, index, folders)
+    # A log that grows faster than it is read must not be waited for: what it holds now is enough.
+    sizes = {run_id: _log_size(folders[run_id], index.runs[run_id]) for run_id in folders.keys() & index.runs.keys()}
+    stale = _stale(workspace, index, folders, sizes)
     if not stale:
         if any(known.state.is_live for known in index.runs.values()) and not is_followed(workspace):
             start_indexer(workspace)
@@ -63,7 +65,7 @@ def refresh(
         if now >= deadline:
             break
         time.sleep(_LOOK_SECONDS)
-        stale = _stale(workspace, *_look(workspace, stale))
+        stale = _stale(workspace, *_look(workspace, stale), sizes)
     return Lag(len(stale), max(time.time() - min(stale.values()), 0.0)) if stale else None
 
 
@@ -94,37 +96,46 @@ def _look(workspace: Workspace, run_ids: Collection[str] | None) -> tuple[Index,
     return Index(index.version, runs, index.broken), folders
 
 
-def _stale(workspace: Workspace, index: Index, folders: dict[str, RunFolder]) -> dict[str, float]:
-    """Run id → since when the index does not know the run as it is."""
+def _stale(
+    workspace: Workspace, index: Index, folders: dict[str, RunFolder], sizes: Mapping[str, int]
+) -> dict[str, float]:
+    """Run id → since when the index does not know the run as it is.
+
+    Args:
+        sizes: how far the logs of live runs must have been read.
+    """
     stale = {}
     for run_id, folder in folders.items():
         known = index.runs.get(run_id)
-        if not _is_read(folder, known, index.broken.get(run_id)):
+        if not _is_read(folder, known, index.broken.get(run_id), sizes.get(run_id, 0)):
             stale[run_id] = _changed_at(workspace, folder, known)
     for run_id in index.runs.keys() - folders.keys():
         stale[run_id] = workspace.runs.stat().st_mtime
     return stale
 
 
-def _is_read(folder: RunFolder, known: IndexedRun | None, broken: str | None) -> bool:
+def _is_read(folder: RunFolder, known: IndexedRun | None, broken: str | None, size: int) -> bool:
     """Whether everything that is in the folder now has been read, as far as it can be."""
     if known is not None and known.stamps:
         return stamps(folder) in (known.stamps, broken)
     if known is not None and known.state.is_live:
-        return _is_read_so_far(folder, known)
+        return _is_read_so_far(folder, known, size)
     return broken is not None and stamps(folder) == broken
 
 
-def _is_read_so_far(folder: RunFolder, known: IndexedRun) -> bool:
-    """Whether a run lives on as the index knows it, and its log has been read to where it ended a moment ago."""
+def _is_read_so_far(folder: RunFolder, known: IndexedRun, size: int) -> bool:
+    """Whether a run lives on as the index knows it, and so much of its log has been read."""
     from engine.supervise.state import read_state
 
     if newest_attempt(folder) != known.attempt or not read_state(folder).state.is_live:
         return False
-    try:
-        return folder.attempt(known.attempt).console.stat().st_size <= known.offset
-    except FileNotFoundError:
-        return True
+    return min(size, _log_size(folder, known)) <= known.offset
+
+
+def _log_size(folder: RunFolder, known: IndexedRun) -> int:
+    """Bytes of the newest log of a live run; 0 for one that has ended, whose stamps tell more."""
+    stamp = stamp_of(folder.attempt(known.attempt).console) if known.state.is_live else None
+    return stamp[1] if stamp is not None else 0
 
 
 def _changed_at(workspace: Workspace, folder: RunFolder, known: IndexedRun | None) -> float:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from app.indexing import freshness
 from app.indexing.freshness import refresh
 from app.indexing.service import catch_up, ensure_indexer
+from app.launching.launch import launch_command
 from app.runs.annotations import tag_run
 from app.runs.reader import find_run, list_runs
 from app.runs.trash import delete_runs
@@ -149,3 +151,13 @@ def test_an_older_database_is_migrated_by_the_indexer_not_by_who_reads(
     catch_up(workspace)
     assert (refresh(workspace), [run.epochs_done for run in list_runs(workspace)]) == (None, [4])
     assert list(workspace.path.glob("*.before-*")), "a copy of what was there"
+
+
+@pytest.mark.indexer_process
+def test_a_log_that_never_stops_growing_is_not_waited_for(workspace: Workspace) -> None:
+    argv = [sys.executable, "-c", "import time\nwhile True: print('talk' * 9, flush=True), time.sleep(0.001)"]
+    run_id = launch_command(workspace, argv, name="talk", cwd=workspace.path).id
+    ensure_indexer(workspace)
+    until(lambda: find_run(workspace, run_id).lines_not_understood > 0)
+    for _ in range(3):
+        assert refresh(workspace) is None

@@ -18,6 +18,8 @@ from tests.app.importing.test_import_trees import results_txt, training, write_r
 from tests.app.indexing.index_fixtures import workspace
 from tests.app.tui.fakes import screen_text, until
 
+pytestmark = pytest.mark.indexer_process
+
 __all__ = ["workspace"]
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from app.application import YoloqatApp
 from app.backend.local import LocalBackend
+from app.indexing.service import ensure_indexer
 from app.screens.run import RunScreen
 from app.widgets.log.log_view import LogView
 from app.widgets.run.epoch_table import EpochTable
@@ -21,6 +22,8 @@ from engine.contracts.run_folder import Workspace
 from engine.contracts.states import RunState
 from tests.app.tui.fakes import answer, screen_text, until
 from tests.waiting import patience, wait_until
+
+pytestmark = pytest.mark.indexer_process
 
 TRAINER = Path(__file__).parents[1] / "cli" / "trainer.py"
 FOREIGN = Path(__file__).parents[1] / "launching" / "foreign_trainer.py"
@@ -52,7 +55,8 @@ def app_on(workspace: Workspace) -> YoloqatApp:
 
 
 async def test_epochs_appear_as_they_are_printed_and_the_end_is_told(workspace: Workspace) -> None:
-    train(workspace, "live", 4, 1.5)
+    train(workspace, "live", 4, 3.0)  # outlasts the start of an indexer on a busy machine
+    ensure_indexer(workspace)
     app = app_on(workspace)
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
         await until(pilot, lambda: "● running" in screen_text(app), 20)
@@ -61,7 +65,7 @@ async def test_epochs_appear_as_they_are_printed_and_the_end_is_told(workspace: 
         table = app.screen.query_one(EpochTable)
         await until(pilot, lambda: "1:0" in table.keys and "live" in table.keys, 20)
         assert "/2" in screen_text(app), "the bar inside the epoch"
-        await until(pilot, lambda: app.runs[0].state is RunState.SUCCEEDED, 30)
+        await until(pilot, lambda: app.runs[0].state is RunState.SUCCEEDED, 60)
         await until(pilot, lambda: table.keys == ("1:0", "1:1", "1:2", "1:3"), 10)
         assert "0.2" in next(line for line in screen_text(app).splitlines() if "3/3" in line)
         await until(pilot, lambda: "live: succeeded" in screen_text(app))

@@ -127,3 +127,39 @@ def test_without_a_terminal_it_says_so(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "needs a terminal" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_screen_that_has_shown_runs_has_loaded_no_library_that_writes(tmp_path: Path) -> None:
+    """It renames a run, too, and shows the new name: the indexer's process has written it."""
+    from app.importing.import_logs import import_logs
+    from engine.contracts.run_folder import Workspace
+
+    workspace = Workspace(tmp_path / "workspace")
+    workspace.runs.mkdir(parents=True)
+    import_logs(workspace, [REPOSITORY / "tests" / "fixtures" / "logs" / "results_act_relu.txt"])
+    code = f"""
+import asyncio, sys, time
+from app.application import YoloqatApp
+from app.backend.local import LocalBackend
+
+async def show():
+    app = YoloqatApp(lambda: LocalBackend.open({str(workspace.path)!r}))
+    async with app.run_test() as pilot:
+        async def named(name):
+            end = time.monotonic() + 40
+            while [run.name for run in app.runs] != [name] and time.monotonic() < end:
+                await pilot.pause(0.05)
+            return [run.name for run in app.runs] == [name]
+        assert await named("results_act_relu")
+        app.backend.mark(app.runs[0], "renamed", (), "")
+        app.read_soon()
+        assert await named("renamed")
+        await pilot.press("enter")
+        await pilot.pause(0.5)
+
+asyncio.run(show())
+print(*{{name.partition(".")[0] for name in sys.modules}})
+"""
+    done = run_python(code)
+    assert done.returncode == 0, done.stderr
+    assert not set(done.stdout.split()) & {"sqlmodel", "sqlalchemy", "alembic", "torch", "numpy"}
