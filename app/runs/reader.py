@@ -102,7 +102,7 @@ def get_detail(workspace: Workspace, reference: str, *, wait_seconds: float | No
     """Everything about one run, by name, id or a prefix of the id.
 
     Args:
-        wait_seconds: how long to wait for the indexer (None: as commands do), where the index does not know the run as it is.
+        wait_seconds: how long to wait for the indexer, where it has not read the run as it is; None: as commands do.
 
     Raises:
         YoloqatError: no run or more than one is meant, or the database cannot be used.
