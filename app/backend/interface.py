@@ -33,12 +33,12 @@ class RunReader(Protocol):
     def path(self) -> Path:
         """The workspace's folder."""
 
-    def refresh(self, run_ids: Collection[str] | None = None, *, wait_seconds: float = ...) -> Lag | None:
+    def refresh(self, run_ids: Collection[str] | None = None, *, wait_seconds: float | None = None) -> Lag | None:
         """See to it that the index is current; how far it is behind, when that takes longer than `wait_seconds`.
 
         Args:
             run_ids: the runs that matter; all when None.
-            wait_seconds: at most; 0 asks for the indexer and goes on.
+            wait_seconds: at most; 0 asks for the indexer and goes on, None is what commands wait.
         """
 
     def version(self) -> int:

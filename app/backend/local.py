@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.backend.documents import ListedRun, LogDocument, QueueDocument, RunChanges, RunDocument, RunsDocument
 from app.following.log_tail import find_attempt, log_tail, tail
-from app.indexing.freshness import WAIT_SECONDS, Lag, refresh
+from app.indexing.freshness import Lag, refresh
 from app.runs import reader
 from app.workspace.run_names import find_id, find_ids, read_name
 from db.reading.index import NEVER, IndexVersion
@@ -52,7 +52,7 @@ class LocalBackend:
         requeue(self.workspace)
         self.refresh(wait_seconds=0)
 
-    def refresh(self, run_ids: Collection[str] | None = None, *, wait_seconds: float = WAIT_SECONDS) -> Lag | None:
+    def refresh(self, run_ids: Collection[str] | None = None, *, wait_seconds: float | None = None) -> Lag | None:
         """See to it that the index is current; how far it is behind, when that takes longer than `wait_seconds`."""
         return refresh(self.workspace, run_ids, wait_seconds=wait_seconds)
 

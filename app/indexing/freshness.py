@@ -4,6 +4,7 @@ Whoever reads never indexes: it asks the indexer's process to, waits a few secon
 says how old that is.
 """
 
+import os
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from db.space import is_full
 from engine.contracts.run_folder import RunFolder, Workspace
 
 WAIT_SECONDS = 5.0
-"""How long a command waits for the indexer before it shows what there is."""
+"""How long a command waits for the indexer before it shows what there is, unless the variable says otherwise."""
+WAIT_VARIABLE = "YOLOQAT_INDEX_WAIT"
 _LOOK_SECONDS = 0.05
 _ASK_SECONDS = 1.0
 """How often the indexer is asked for again meanwhile: the one that was there may have been about to go."""
@@ -34,13 +36,13 @@ class Lag:
 
 
 def refresh(
-    workspace: Workspace, run_ids: Collection[str] | None = None, *, wait_seconds: float = WAIT_SECONDS
+    workspace: Workspace, run_ids: Collection[str] | None = None, *, wait_seconds: float | None = None
 ) -> Lag | None:
     """See to it that the index is current, by the indexer's process. Starts nothing where it is.
 
     Args:
         run_ids: the runs that matter; all when None.
-        wait_seconds: how long to wait for the indexer.
+        wait_seconds: how long to wait for the indexer; as long as commands do when None.
 
     Returns:
         How far the index is behind then; None where it is current.
@@ -56,7 +58,8 @@ def refresh(
         if any(known.state.is_live for known in index.runs.values()) and not is_followed(workspace):
             start_indexer(workspace)
         return None
-    deadline, asked_at = time.monotonic() + wait_seconds, 0.0
+    deadline = time.monotonic() + (_wait_seconds() if wait_seconds is None else wait_seconds)
+    asked_at = 0.0
     while stale and not is_full(workspace.path):
         now = time.monotonic()
         if now - asked_at > _ASK_SECONDS:
@@ -67,6 +70,13 @@ def refresh(
         time.sleep(_LOOK_SECONDS)
         stale = _stale(workspace, *_look(workspace, stale), sizes)
     return Lag(len(stale), max(time.time() - min(stale.values()), 0.0)) if stale else None
+
+
+def _wait_seconds() -> float:
+    try:
+        return float(os.environ[WAIT_VARIABLE])
+    except (KeyError, ValueError):
+        return WAIT_SECONDS
 
 
 def is_followed(workspace: Workspace) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from app.following.log_tail import last_lines, log_tail
-from app.indexing.freshness import WAIT_SECONDS, refresh
+from app.indexing.freshness import refresh
 from app.workspace.run_names import find_id, read_name, run_names
 from app.workspace.user_file import read_user, user_name, user_tags
 from db.place import index_file
@@ -98,11 +98,11 @@ def find_run(workspace: Workspace, reference: str) -> RunView:
     return get_detail(workspace, reference).run
 
 
-def get_detail(workspace: Workspace, reference: str, *, wait_seconds: float = WAIT_SECONDS) -> RunDetail:
+def get_detail(workspace: Workspace, reference: str, *, wait_seconds: float | None = None) -> RunDetail:
     """Everything about one run, by name, id or a prefix of the id.
 
     Args:
-        wait_seconds: how long to wait for the indexer, where the index does not know the run as it is.
+        wait_seconds: how long to wait for the indexer, where it has not read the run as it is; None: as commands do.
 
     Raises:
         YoloqatError: no run or more than one is meant, or the database cannot be used.

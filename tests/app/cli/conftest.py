@@ -48,6 +48,7 @@ class Cli:
             **{name: value for name, value in os.environ.items() if name != "COLUMNS"},
             "PYTHONPATH": str(REPOSITORY),
             "YOLOQAT_WORKSPACE": str(self.workspace.path),
+            "YOLOQAT_INDEX_WAIT": "60",  # on a busy machine, 5 s may be too little for the indexer to start
             "XDG_CONFIG_HOME": str(directory / "config"),
             "XDG_DATA_HOME": str(directory / "data"),
         }
