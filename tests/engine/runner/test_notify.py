@@ -177,7 +177,7 @@ def test_the_runner_tells_of_a_stall_and_of_the_end_after_it(workspace: Workspac
     spec = RunSpec(id=new_run_id(), name="relu", stage=COMMAND, command=["sh", "-c", script], cwd="/")
     attempt = write_attempt(workspace, spec, notify=notify, sample_seconds=0.2)
     runner = (
-        "import sys; from engine.runner import samples, main;"
+        "import sys; from engine.runner import main; from engine.runner.processes import samples;"
         f"samples.STALL_SECONDS = 1.0; sys.exit(main.main([{str(attempt.path)!r}]))"
     )
     with subprocess.Popen([sys.executable, "-c", runner], cwd=Path(__file__).parents[3]) as process:
