@@ -128,7 +128,8 @@ class Mirror:
             try:
                 file = open_regular(path, follow=True)  # it stays open, so that what is renamed is read on
             except OSError as error:
-                is_gone = isinstance(error, FileNotFoundError | NotADirectoryError | NotRegularFileError)
+                is_odd = isinstance(error, NotRegularFileError) and not os.path.islink(path)  # not what was watched
+                is_gone = is_odd or isinstance(error, FileNotFoundError | NotADirectoryError)
                 if path == record.path and not is_gone:
                     unreadable = error
                 continue

@@ -44,9 +44,9 @@ def test_the_demo_needs_nothing_from_its_user() -> None:
     assert not any(given.is_required for given in load_pipeline("demo").inputs.values())
 
 
-def test_the_pipeline_of_the_readme_is_a_sound_one(tmp_path: Path) -> None:
-    readme = (REPOSITORY / "app" / "README.md").read_text(encoding="utf-8")
+def test_the_pipeline_of_the_manual_is_a_sound_one(tmp_path: Path) -> None:
+    manual = (REPOSITORY / "docs" / "pipelines.md").read_text(encoding="utf-8")
     path = tmp_path / "my-chain.yaml"
-    blocks = [block.partition("```")[0] for block in readme.split("```yaml\n")[1:]]
+    blocks = [block.partition("```")[0] for block in manual.split("```yaml\n")[1:]]
     path.write_text(next(block for block in blocks if "stages:" in block))
     assert load_pipeline(path).order() == ["ptq", "qat", "report"]

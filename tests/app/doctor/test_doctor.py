@@ -156,7 +156,7 @@ def test_a_memory_limit_of_the_container(tmp_path: Path) -> None:
     write(tmp_path / "memory.max", "536870912\n")
     finding = only(check_memory(tmp_path))
     assert finding.level is Level.NOTE
-    assert finding.text.startswith("0.5 GB")
+    assert finding.text.startswith("537 MB")
     write(tmp_path / "memory.max", "max\n")
     assert only(check_memory(tmp_path)).level is Level.OK
 

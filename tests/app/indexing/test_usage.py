@@ -43,8 +43,8 @@ def test_people_are_told_in_words(workspace: Workspace) -> None:
     run_id = write(workspace, sample(100, 0), sample(105, 80), sample(110, 100))
     catch_up(workspace)
     assert taken(get_detail(workspace, run_id).usage) == [
-        ("GPU 0", "90 % (most 100 %), 9.8 GB of 80.0 GB, 312 W, 61 °C"),
-        ("run", "3.4 cores (most 3.4), 5.1 GB of RAM at most"),
+        ("GPU 0", "90 % (most 100 %), 9.80 GB of 80.0 GB, 312 W, 61 °C"),
+        ("run", "3.4 cores (most 3.4), 5.10 GB of RAM at most"),
         ("host", "CPU 41 %, 12.0 GB of 24.0 GB of RAM at most, 61.0 GB of disk left"),
     ]
 

@@ -130,7 +130,7 @@ def test_about_tells_command_files_options_and_what_to_do() -> None:
         python="3.11.7", git=GitState(commit="abcdef0123456789", branch="main", dirty=True, diff_bytes=3200)
     )
     text = "\n".join(plain(cell) for cell in about(live, "/w/runs/x", code))
-    assert "abcdef012345 on main  uncommitted changes: 3.2 kB" in text
+    assert "abcdef012345 on main  uncommitted changes: 3.20 kB" in text
     assert "yoloqat stop relu-qat" in text
     assert "python -P -m engine retrain --epochs 30" in text
     assert "75.6 MB" in text

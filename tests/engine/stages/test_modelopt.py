@@ -1,6 +1,7 @@
 """The chain by the second backend: `ptq`, `qat`, `export` and `int8`, each as its own process."""
 
 import importlib.util
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from engine.export.metadata import read_metadata
 from engine.models.checkpoint import load_checkpoint
 from engine.quant.state import QuantSpec
 from tests.conftest import REPOSITORY
-from tests.engine.stages.toy import SIZE, Done, epochs_of, refusal, run_stage
+from tests.engine.stages.toy import SIZE, Done, command, environment, epochs_of, refusal, run_stage
 
 needs_modelopt = pytest.mark.skipif(importlib.util.find_spec("modelopt") is None, reason="needs yoloqat[modelopt]")
 ABSENT = "raise ModuleNotFoundError(\"No module named 'modelopt'\")\n"
@@ -116,8 +117,12 @@ def test_without_the_extra_ptq_says_what_to_install(calibration: list[object], t
     (tmp_path / "absent" / "modelopt").mkdir(parents=True)
     (tmp_path / "absent" / "modelopt" / "__init__.py").write_text(ABSENT)
     path = f"{tmp_path / 'absent'}:{REPOSITORY}"
-    message = refusal("ptq", tmp_path / "run", *calibration, "--backend", "modelopt", PYTHONPATH=path)
-    assert message == (
+    argv = command(
+        "ptq", tmp_path / "run", *calibration, "--backend", "modelopt"
+    )  # a process that has not imported it yet
+    done = subprocess.run(argv, capture_output=True, text=True, env=environment(PYTHONPATH=path), cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.endswith(
         "the quantization backend modelopt cannot be imported: No module named 'modelopt'\n"
-        "  It is installed by: pip install 'yoloqat[modelopt]'"
+        "  It is installed by: pip install 'yoloqat[modelopt]'\n"
     )
