@@ -147,24 +147,24 @@ class YoloqatApp(Host):
         """Read the runs whenever they have changed, until the app ends. One read at a time."""
         worker = get_current_worker()
         version, recheck, follow = -1, 0.0, 0.0
-        known = KnownRuns()
+        run_cache = KnownRuns()
         shown: tuple[RunView, ...] | None = None
         while not (worker.is_cancelled or self._is_over):
             try:
                 backend = self._open()
-                now, asked = time.monotonic(), self._wake.is_set()
+                now, was_woken = time.monotonic(), self._wake.is_set()
                 self._wake.clear()
                 current = backend.version()
-                if asked or current != version or now >= recheck:
-                    known.apply(backend.changes(known.version))
-                    runs = known.listed(archived=self.show_archived)
+                if was_woken or current != version or now >= recheck:
+                    run_cache.apply(backend.changes(run_cache.version))
+                    runs = run_cache.listed(archived=self.show_archived)
                     version = current
                     live = any(run.state.is_live for run in runs)
                     recheck = time.monotonic() + (RECHECK_LIVE_SECONDS if live else RECHECK_IDLE_SECONDS)
                     if runs != shown:
                         shown = runs
                         self.post_message(RunsRead(runs))
-                if asked or now >= follow:
+                if was_woken or now >= follow:
                     backend.follow()
                     live = any(run.state.is_live for run in shown or ())
                     follow = now + (FOLLOW_SECONDS if live else RECHECK_IDLE_SECONDS)

@@ -22,8 +22,8 @@ def ending(reason: str) -> str:
     """How a log ended in short, of the same in full: `complete`, `cut off`, `losses nan`; empty where nothing tells."""
     if lost := _LOST.search(reason):
         return lost[1]
-    found = _ENDS.match(reason)
-    return found[0] if found else ""
+    match = _ENDS.match(reason)
+    return match[0] if match else ""
 
 
 def duration(seconds: float | None) -> str:

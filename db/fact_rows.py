@@ -149,9 +149,11 @@ class FactRows:
             self._set_metric(epoch, "seconds", precise(seconds))
 
     def _add_evaluation_event(self, number: int, payload: Mapping[str, Any]) -> None:
-        told = {key: payload[key] for key in ("label", "weights", "backend") if isinstance(payload.get(key), str)}
-        evaluation = self._name_evaluation(number, None, told.get("label"), told.get("weights"))
-        evaluation |= told
+        descriptors = {
+            key: payload[key] for key in ("label", "weights", "backend") if isinstance(payload.get(key), str)
+        }
+        evaluation = self._name_evaluation(number, None, descriptors.get("label"), descriptors.get("weights"))
+        evaluation |= descriptors
         if isinstance(settings := payload.get("settings"), Mapping):
             evaluation["settings"] = to_json(settings)
         if isinstance(metrics := payload.get("metrics"), Mapping):

@@ -39,10 +39,10 @@ def replace_database(fresh: Path, target: Path, *, in_place: bool) -> Path | Non
     Returns:
         Where the unusable file that was there before lies now; None when there was none.
     """
-    kept = None
+    backup_path = None
     if not in_place and target.exists():
-        kept = target.with_name(f"{target.name}.{time.strftime('%Y%m%d-%H%M%S')}.unusable")
-        target.replace(kept)
+        backup_path = target.with_name(f"{target.name}.{time.strftime('%Y%m%d-%H%M%S')}.unusable")
+        target.replace(backup_path)
         for suffix in ("-wal", "-shm"):
             target.with_name(target.name + suffix).unlink(missing_ok=True)
     with (
@@ -50,4 +50,4 @@ def replace_database(fresh: Path, target: Path, *, in_place: bool) -> Path | Non
         closing(sqlite3.connect(target, timeout=BUSY_SECONDS)) as destination,
     ):
         source.backup(destination)
-    return kept
+    return backup_path

@@ -34,9 +34,11 @@ def write_results(
     """
     connection.exec_driver_sql("DELETE FROM results_file WHERE run_id = ?", (run_id,))
     write_rows(connection, ResultsFile, files)
-    found = connection.exec_driver_sql("SELECT epoch, key FROM results_metric WHERE run_id = ?", (run_id,)).fetchall()
-    gone = [(run_id, epoch, key) for epoch, key in found if (epoch, key) not in known]
-    execute(connection, "DELETE FROM results_metric WHERE run_id = ? AND epoch = ? AND key = ?", gone)
+    stored_places = connection.exec_driver_sql(
+        "SELECT epoch, key FROM results_metric WHERE run_id = ?", (run_id,)
+    ).fetchall()
+    removed_places = [(run_id, epoch, key) for epoch, key in stored_places if (epoch, key) not in known]
+    execute(connection, "DELETE FROM results_metric WHERE run_id = ? AND epoch = ? AND key = ?", removed_places)
     execute(connection, _METRIC, [(run_id, *place, *cell) for place, cell in cells.items()])
 
 

@@ -70,8 +70,8 @@ def revision_of(connection: sqlite3.Connection, path: Path) -> str | None:
 def damages(path: Path) -> list[str]:
     """What SQLite's own check of the file finds, three things at most; nothing where the file is sound."""
     with closing(connect_read_only(path)) as connection:
-        found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
-    return [] if found == ["ok"] else found
+        check_messages = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
+    return [] if check_messages == ["ok"] else check_messages
 
 
 def unreadable(path: Path, error: sqlite3.OperationalError) -> YoloqatError:

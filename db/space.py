@@ -23,12 +23,12 @@ def lacks_space(error: BaseException, folder: Path) -> bool:
 
 def failure_of_the_file(error: BaseException) -> sqlite3.Error | OSError | None:
     """What SQLite or the system said, where an error comes of that."""
-    seen: BaseException | None = error
-    while seen is not None:
-        origin = getattr(seen, "orig", seen)
+    cause: BaseException | None = error
+    while cause is not None:
+        origin = getattr(cause, "orig", cause)
         if isinstance(origin, sqlite3.Error | OSError):
             return origin
-        seen = seen.__cause__
+        cause = cause.__cause__
     return None
 
 

@@ -26,7 +26,7 @@ def refresh_summary(connection: Connection, run_id: str) -> None:
     epochs = newest_epochs(file, run_id)
     metrics = numbers_by_epoch(file, run_id, epochs, MAIN_METRIC, "seconds")
     best_epoch, best = _best_epoch(metrics)
-    if best is None or _kept_its_input(file, run_id):
+    if best is None or _left_input_unchanged(file, run_id):
         best_epoch, best = None, _last_evaluation(file, run_id) or best
     times = [row["seconds"][1] or 0.0 for row in metrics.values() if "seconds" in row][-_RECENT:]
     newest = max(epochs, key=lambda epoch: (epochs[epoch][0], epoch), default=None)
@@ -74,10 +74,10 @@ def _best_epoch(metrics: Mapping[int, Mapping[str, Cell]]) -> tuple[int | None, 
     return best, rated[best] if best is not None else None
 
 
-def _kept_its_input(connection: sqlite3.Connection, run_id: str) -> bool:
+def _left_input_unchanged(connection: sqlite3.Connection, run_id: str) -> bool:
     """Whether fine-tuning ended with the model that it began with, because no epoch was better."""
-    kept = connection.execute("SELECT json_extract(details, '$.kept') FROM run WHERE id = ?", (run_id,)).fetchone()
-    return kept is not None and kept[0] == "PTQ"
+    kept_row = connection.execute("SELECT json_extract(details, '$.kept') FROM run WHERE id = ?", (run_id,)).fetchone()
+    return kept_row is not None and kept_row[0] == "PTQ"
 
 
 def _last_evaluation(connection: sqlite3.Connection, run_id: str) -> Cell | None:

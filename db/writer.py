@@ -153,16 +153,16 @@ def write_evaluations(connection: Connection, run_id: str, attempt: int, rows: F
         _EVALUATION,
         [(*key, number, *map(row.get, _EVALUATION_COLUMNS)) for number, row in rows.evaluations.items()],
     )
-    found = connection.exec_driver_sql(
+    logged_rows = connection.exec_driver_sql(
         "SELECT number, class_name, key FROM evaluation_metric"
         " WHERE run_id = ? AND attempt = ? AND number BETWEEN ? AND ?",
         (*key, min(rows.evaluations), max(rows.evaluations)),
     )
-    known = {(int(number), str(class_name), str(name)) for number, class_name, name in found}
-    counts = Counter(number for number, _, _ in known)
+    logged_keys = {(int(number), str(class_name), str(name)) for number, class_name, name in logged_rows}
+    counts = Counter(number for number, _, _ in logged_keys)
     listed = []
     for place, number in rows.evaluation_metrics.items():
-        counts[place[0]] += place not in known
+        counts[place[0]] += place not in logged_keys
         listed.append((*key, *place, counts[place[0]], *number))
     execute(connection, _EVALUATION_METRIC, listed)
 
@@ -192,11 +192,11 @@ def write_result(connection: Connection, run_id: str, attempt: int, result: Stag
     connection.exec_driver_sql(
         "DELETE FROM evaluation WHERE run_id = ? AND attempt = ? AND number >= ?", (run_id, attempt, RESULT_NUMBERS)
     )
-    told = connection.exec_driver_sql(
+    logged_rows = connection.exec_driver_sql(
         "SELECT number, label, weights FROM evaluation WHERE run_id = ? AND attempt = ? ORDER BY number",
         (run_id, attempt),
     ).fetchall()
-    free = [(int(number), (label, weights)) for number, label, weights in told]
+    free = [(int(number), (label, weights)) for number, label, weights in logged_rows]
     rows = FactRows()
     for position, evaluation in enumerate(result.evaluations):
         name = (evaluation.label, evaluation.weights)

@@ -94,10 +94,10 @@ class LocalBackend:
         if not attempts:
             return (0, 0, 0)
         try:
-            found = attempts[-1].console.stat()
+            console_stat = attempts[-1].console.stat()
         except OSError:
             return (attempts[-1].number, 0, 0)
-        return (attempts[-1].number, found.st_size, found.st_mtime_ns)
+        return (attempts[-1].number, console_stat.st_size, console_stat.st_mtime_ns)
 
     def runs_document(self, *, archived: bool = False) -> RunsDocument:
         """`ls --json`."""
@@ -110,8 +110,8 @@ class LocalBackend:
     def run_document(self, run_id: str) -> RunDocument:
         """`show --json`."""
         detail, origin = self.detail(run_id), self.provenance(run_id)
-        told = origin.model_dump(mode="json") if origin is not None else None
-        return RunDocument(**vars(detail), workspace=self.path, provenance=told)
+        origin_document = origin.model_dump(mode="json") if origin is not None else None
+        return RunDocument(**vars(detail), workspace=self.path, provenance=origin_document)
 
     def log_document(self, run_id: str, lines: int, attempt: int | None = None) -> LogDocument:
         """`log --json`, of the newest attempt when None."""
@@ -253,8 +253,8 @@ class LocalBackend:
 
         pairs = wanted(comparison, chain)
         if cancelled is None:
-            known = intervals(self.workspace, pairs, resample=False)
-            return *with_noise(comparison, chain, known), unknown(self.workspace, pairs)
+            stored_intervals = intervals(self.workspace, pairs, resample=False)
+            return *with_noise(comparison, chain, stored_intervals), unknown(self.workspace, pairs)
         return *with_noise(comparison, chain, intervals(self.workspace, pairs, cancelled=cancelled)), 0
 
     def demo(self) -> list[RunSpec]:

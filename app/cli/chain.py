@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from app.cli.output import columns, table, table_width
-from app.comparing.evaluation_settings import settings_words
+from app.comparing.evaluation_settings import settings_text
 from app.comparing.lineage import NOISE, ChainStep
 from app.formatting import ABSENT, duration, megabytes, metric
 from engine.contracts.states import RunState
@@ -28,7 +28,7 @@ def chain_table(steps: Sequence[ChainStep]) -> str:
         if table_width(rows) > columns():
             rows = _without(rows, spared)
     lines = [table(rows[0], rows[1:], right=range(1, len(rows[0])))]
-    settings = list(dict.fromkeys(settings_words(step.settings) for step in steps if step.settings is not None))
+    settings = list(dict.fromkeys(settings_text(step.settings) for step in steps if step.settings is not None))
     if len(settings) == 1:
         lines.append(f"all evaluated on {settings[0]}; Δ: mAP@.5:.95 in points; AP: pycocotools")
     else:

@@ -55,9 +55,9 @@ def call(arguments: argparse.Namespace) -> int:
 def _with_noise(
     backend: RunReader, comparison: Comparison, chain: list[ChainStep]
 ) -> tuple[Comparison, list[ChainStep]]:
-    with_known, steps, missing = backend.noise(comparison, chain)
+    comparison_with_intervals, steps, missing = backend.noise(comparison, chain)
     if not missing:
-        return with_known, steps
+        return comparison_with_intervals, steps
     from app.comparing.noise import announcement
 
     say(f"{announcement(missing)} (--no-noise: never)")

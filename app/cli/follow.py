@@ -103,16 +103,16 @@ def _follow(workspace: Workspace, run_id: str, offset: int) -> RunStatus:
     folder = workspace.run(run_id)
     console = folder.attempts()[-1].console
     printer = Printer()
-    said = ""
+    last_reason = ""
     looked = 0.0
     status = run_status(workspace, run_id)
     while True:
         offset = _copy(console, offset, printer)
         if time.monotonic() - looked >= _STATE_SECONDS:
             status, looked = run_status(workspace, run_id), time.monotonic()
-            if status.state is RunState.QUEUED and status.reason != said:
-                said = status.reason
-                say(f"{said} …")
+            if status.state is RunState.QUEUED and status.reason != last_reason:
+                last_reason = status.reason
+                say(f"{last_reason} …")
         if not status.state.is_live:
             _copy(console, offset, printer)
             printer.end()

@@ -59,11 +59,11 @@ class _Step:
     def follow(self) -> RunStatus:
         """Print what the run measures, until it has ended."""
         status = run_status(self._workspace, self._spec.id)
-        told_start = False
+        has_printed_start = False
         while status.state.is_live:
             if status.state is RunState.RUNNING:
-                if not told_start:
-                    told_start = True
+                if not has_printed_start:
+                    has_printed_start = True
                     print(f"{self._label}  running", flush=True)
                 self._print_news()
             time.sleep(_LOOK_SECONDS)

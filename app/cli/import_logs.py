@@ -43,7 +43,7 @@ def call(arguments: argparse.Namespace) -> int:
     read = [report for report in summary.files if report.status != "not read"]
     headers = ["FILE", "RUN", "FORMAT", "EPOCHS", "EVALS", "LINES NOT READ", ""]
     names = _shown_paths([report.path for report in read])
-    rows = [[name, *_told(report)] for name, report in zip(names, read, strict=True)]
+    rows = [[name, *_report_lines(report)] for name, report in zip(names, read, strict=True)]
     print(table(headers, rows, right=range(3, 6), flexible=(0, 1)))
     for report in summary.files:
         if report.status == "not read":
@@ -56,12 +56,12 @@ class Telling:
     """Shows in one line of the terminal what is being read, where that takes its time."""
 
     def __init__(self) -> None:
-        self._told_at = time.monotonic()
+        self._last_reported_at = time.monotonic()
         self._is_shown = False
 
     def __call__(self, path: Path) -> None:
-        if sys.stderr.isatty() and time.monotonic() - self._told_at > _TELL_SECONDS:
-            self._told_at, self._is_shown = time.monotonic(), True
+        if sys.stderr.isatty() and time.monotonic() - self._last_reported_at > _TELL_SECONDS:
+            self._last_reported_at, self._is_shown = time.monotonic(), True
             print(
                 f"\r\x1b[K{fit(f'reading {printable(str(path))}', columns() - 1)}", end="", file=sys.stderr, flush=True
             )
@@ -72,7 +72,7 @@ class Telling:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def _told(report: ImportReport) -> list[str]:
+def _report_lines(report: ImportReport) -> list[str]:
     is_log = report.role in ("log", "results", "event file")
     numbers = ["", "", ""]
     if is_log:

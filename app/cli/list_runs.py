@@ -54,14 +54,14 @@ def in_groups(runs: Sequence[Listed]) -> list[Listed]:
     return sorted(inside, key=lambda run: newest[run.group or run.id], reverse=True)
 
 
-def state_words(run: RunView) -> str:
+def state_text(run: RunView) -> str:
     """The state with its marks: `running, stalled`."""
     if run.stopping:
         return f"{run.state.value}, stopping"
     return f"{run.state.value}, stalled" if run.stalled else run.state.value
 
 
-def progress_words(run: RunView) -> str:
+def progress_text(run: RunView) -> str:
     """`7/10` epochs, else `12/26` of the bar at hand; `–` when there is neither."""
     if run.epochs_total:
         return f"{run.epochs_done or 0}/{run.epochs_total}"
@@ -72,7 +72,7 @@ def progress_words(run: RunView) -> str:
 
 def _state(run: RunView) -> str:
     """The state; of a run that was not started here, how its log ended: `cut off`."""
-    return (ending(run.reason) if run.state is RunState.ENDED else "") or state_words(run)
+    return (ending(run.reason) if run.state is RunState.ENDED else "") or state_text(run)
 
 
 def _row(run: RunView) -> list[str]:
@@ -81,7 +81,7 @@ def _row(run: RunView) -> list[str]:
         run.name,
         run.stage,
         _state(run),
-        progress_words(run),
+        progress_text(run),
         metric(run.best_map),
         eta,
         age(run.created_at),

@@ -44,7 +44,7 @@ def call(arguments: argparse.Namespace) -> int:
     from app.launching.launch import launch_command
     from app.workspace.open import open_workspace
     from engine.supervise.device_option import agree
-    from engine.supervise.resources import asked_resources
+    from engine.supervise.resources import requested_resources
 
     if not arguments.rest:
         raise YoloqatError(
@@ -57,7 +57,7 @@ def call(arguments: argparse.Namespace) -> int:
             where="--executor slurm",
             hint="Ask Slurm for GPUs with --slurm gpus=1.",
         )
-    resources = asked_resources(
+    resources = requested_resources(
         gpu=arguments.gpu, gpus=arguments.gpus, memory_gb=arguments.gpu_memory, cpu_lane=arguments.cpu_lane
     )
     resources = agree(resources, arguments.rest, anyway=arguments.anyway)

@@ -7,7 +7,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from app.backend.interface import RunReader
-from app.cli.list_runs import progress_words, state_words
+from app.cli.list_runs import progress_text, state_text
 from app.cli.output import columns, fit, print_json, printable, say_lag, say_workspace, table
 from app.comparing.evaluation_settings import METRICS
 from app.comparing.latency import timed_latency, timed_throughput
@@ -50,7 +50,7 @@ def call(arguments: argparse.Namespace) -> int:
     detail, origin = backend.detail(run_id), backend.provenance(run_id)
     parts = [
         "\n".join(_head(detail, backend.folder(run_id), origin)),
-        _taken(detail),
+        _resource_usage(detail),
         _epochs(detail.epochs[-arguments.epochs :] if arguments.epochs > 0 else ()),
         _evaluations(detail.evaluations),
         _layers(detail, arguments.layers),
@@ -66,7 +66,7 @@ def _head(detail: RunDetail, folder: Path, origin: "Provenance | None") -> Itera
     facts = {
         "name": f"{run.name} ({run.id})",
         "stage": run.stage + (f", step {run.step} of {run.group or run.pipeline}" if run.step else ""),
-        "state": state_words(run) + (f" ({run.reason})" if run.reason else ""),
+        "state": state_text(run) + (f" ({run.reason})" if run.reason else ""),
         "stop": run.stopping,
         "progress": _progress(run),
         "best": _best(run),
@@ -75,7 +75,7 @@ def _head(detail: RunDetail, folder: Path, origin: "Provenance | None") -> Itera
         "attempt": str(run.attempt) if run.attempt > 1 else "",
         "log" if run.source == "watched" else "imported": detail.imported_from or "",
         "format": log_dialect(detail),
-        "latency": ", ".join(told[0] for told in (timed_latency(detail), timed_throughput(detail)) if told),
+        "latency": ", ".join(measured[0] for measured in (timed_latency(detail), timed_throughput(detail)) if measured),
         "folder": str(folder),
         **_results(detail),
         "not read": f"{run.lines_not_understood} lines of the log were not understood"
@@ -129,18 +129,18 @@ def _results(detail: RunDetail) -> dict[str, str]:
 
 
 def _progress(run: RunView) -> str:
-    if not run.state.is_live or progress_words(run) == "–":
-        return progress_words(run).replace("–", "")
+    if not run.state.is_live or progress_text(run) == "–":
+        return progress_text(run).replace("–", "")
     bar = run.progress
-    words = [f"{progress_words(run)}"]
+    fields = [f"{progress_text(run)}"]
     if bar is not None:
-        words.append(f"{bar.phase} {bar.done}/{bar.total} {bar.rate}".strip())
+        fields.append(f"{bar.phase} {bar.done}/{bar.total} {bar.rate}".strip())
     if run.eta_seconds is not None:
-        words.append(f"{time_left(run.eta_seconds)} left")
-    return ", ".join(words)
+        fields.append(f"{time_left(run.eta_seconds)} left")
+    return ", ".join(fields)
 
 
-def _taken(detail: RunDetail) -> str:
+def _resource_usage(detail: RunDetail) -> str:
     rows = [list(row) for row in taken(detail.usage)]
     return table(["DEVICE", "TOOK"], rows) if rows else ""
 
@@ -151,13 +151,14 @@ def _epochs(epochs: tuple[EpochView, ...]) -> str:
     names = [*loss_names(known), *(name for name in _RATES if name in known)]
     if not epochs:
         return ""
-    told_by = sources(epochs, names)
+    metric_sources = sources(epochs, names)
     rows = [
-        [f"{epoch.epoch}/{epoch.last_epoch}", *(_digits(epoch, name, told_by) for name in names)] for epoch in epochs
+        [f"{epoch.epoch}/{epoch.last_epoch}", *(_digits(epoch, name, metric_sources) for name in names)]
+        for epoch in epochs
     ]
-    marks = [STORED if name in told_by.columns else "" for name in names]
-    titles = [name + mark for name, mark in zip(names, marks, strict=True)]
-    legend = told_by.legend(STORED, PRINTED)
+    marks = [STORED if name in metric_sources.columns else "" for name in names]
+    titles = [name + source_sign for name, source_sign in zip(names, marks, strict=True)]
+    legend = metric_sources.legend(STORED, PRINTED)
     columns_of_all = range(len(names) + 1)
     told = table(["EPOCH", *titles], rows, right=columns_of_all, flexible=columns_of_all[1:] or (0,))
     return told + (f"\n{legend}" if legend else "")

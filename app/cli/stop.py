@@ -31,7 +31,7 @@ def _stop(arguments: argparse.Namespace) -> int:
         print_json({"schema": 1, "runs": answers})
         return 0
     for answer in answers:
-        print(f"{answer['name']}: {_words(answer)}")
+        print(f"{answer['name']}: {_answer_text(answer)}")
     return 0
 
 
@@ -58,19 +58,19 @@ def _stop_run(workspace: Workspace, run_id: str, now: bool) -> dict[str, Any]:
     from app.launching.stop import run_status, stop_run
     from app.workspace.run_names import read_name
 
-    asked = stop_run(workspace, run_id, now=now)
+    is_requested = stop_run(workspace, run_id, now=now)
     status = run_status(workspace, run_id)
     return {
         "id": run_id,
         "name": read_name(workspace.run(run_id)).name,
-        "asked": asked,
+        "asked": is_requested,
         "state": status.state.value,
         "reason": status.reason,
         "stopping": status.stopping,
     }
 
 
-def _words(answer: dict[str, Any]) -> str:
+def _answer_text(answer: dict[str, Any]) -> str:
     if answer["asked"]:
         return "asked to stop. SIGINT, SIGTERM 20 s later, SIGKILL 10 s after that; --now skips to the next."
     return f"nothing to stop ({answer['state']})"

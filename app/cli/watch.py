@@ -59,9 +59,9 @@ def _show_watched(workspace: Workspace, watched: Watched, *, once: bool, as_json
         state = {"state": status.state, "reason": status.reason}
         print_json({"schema": 1, "workspace": workspace.path, **vars(watched), **state})
         return 0
-    known = "" if watched.is_new else " (known)"
-    said = f"{watched.name} ({watched.run_id}){known}: {status.state.value}"
-    print(f"{said}, {status.reason}" if status.reason else said, flush=True)
+    known_suffix = "" if watched.is_new else " (known)"
+    summary = f"{watched.name} ({watched.run_id}){known_suffix}: {status.state.value}"
+    print(f"{summary}, {status.reason}" if status.reason else summary, flush=True)
     say(f"log: {watched.log}" + (f" ({watched.dialect})" if watched.dialect else ""))
     if watched.earlier_runs:
         say(f"{watched.earlier_runs} runs stand before it in this file: `yoloqat import` brings them in")

@@ -57,11 +57,11 @@ def _bias_correction(options: Mapping[str, Any], calibration: Mapping[str, Any])
 def _float_layers(detail: RunDetail) -> Decisions:
     """Which layers stay float: `default`, expressions and files may all mean the same ones."""
     layers = detail.details.get("float_convolutions")
-    asked = detail.options.get("keep_float")
-    if not isinstance(layers, list) or not isinstance(asked, Sequence):
+    option = detail.options.get("keep_float")
+    if not isinstance(layers, list) or not isinstance(option, Sequence):
         return
     names = " ".join(sorted(map(str, layers))) or "none"
-    asked_text = asked if isinstance(asked, str) else " ".join(map(str, asked))
+    asked_text = option if isinstance(option, str) else " ".join(map(str, option))
     yield "keep_float", Decision(names, names if names == asked_text else f"{names} ({asked_text})")
 
 
@@ -91,8 +91,8 @@ def _device(detail: RunDetail) -> Decisions:
 
 def _calibration(detail: RunDetail) -> Mapping[str, Any]:
     """By `result.json`, else by the last event of the log."""
-    told = detail.details.get("calibration")
-    if isinstance(told, Mapping):
-        return told
+    calibration = detail.details.get("calibration")
+    if isinstance(calibration, Mapping):
+        return calibration
     events = (event.payload for event in reversed(detail.events) if event.kind == "calibration")
     return next((payload for payload in events if isinstance(payload, Mapping)), {})

@@ -61,13 +61,13 @@ def disagreement(one: EvaluationView, other: EvaluationView) -> str:
 
 def settings_disagreement(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """The settings in which two evaluations differ, in words; empty when they agree."""
-    words = []
+    parts = []
     for key in dict.fromkeys([*_WORDS, *one, *other]):
         values = one.get(key), other.get(key)
         if values[0] != values[1]:
             name = _WORDS.get(key, key)
-            words.append(name if key == "data" else f"{name} {values[0]} ≠ {values[1]}")
-    return ", ".join(words)
+            parts.append(name if key == "data" else f"{name} {values[0]} ≠ {values[1]}")
+    return ", ".join(parts)
 
 
 def describe_settings(evaluation: EvaluationView | None) -> str:
@@ -75,11 +75,11 @@ def describe_settings(evaluation: EvaluationView | None) -> str:
     if evaluation is None:
         return ""
     if evaluation.settings is not None:
-        return settings_words(evaluation.settings)
+        return settings_text(evaluation.settings)
     return f"{evaluation.images} images" if evaluation.images else ""
 
 
-def settings_words(settings: Mapping[str, Any]) -> str:
+def settings_text(settings: Mapping[str, Any]) -> str:
     """`200 images of val, 128 px square, conf .001, IoU .65`."""
     return (
         f"{settings.get('images')} images of {settings.get('split')}, "

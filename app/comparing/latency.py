@@ -27,11 +27,11 @@ class Speed:
 
 def speeds(details: Sequence[RunDetail]) -> dict[str, Speed]:
     """By the SHA-256 of the file: what `benchmark` timed in these runs, the last one first, and what `int8` did."""
-    found: dict[str, Speed] = {}
+    speeds: dict[str, Speed] = {}
     for detail in sorted(details, key=lambda one: (one.run.stage == "benchmark", one.run.created_at)):
-        found.update(_by_int8(detail))
-        found.update(_by_benchmark(detail))
-    return found
+        speeds.update(_by_int8(detail))
+        speeds.update(_by_benchmark(detail))
+    return speeds
 
 
 def _by_benchmark(detail: RunDetail) -> Iterator[tuple[str, Speed]]:
@@ -71,10 +71,10 @@ def timed_latency(detail: RunDetail) -> tuple[str, float] | None:
     if not _is_number(median):
         return None
     batch = benchmark.get("batch")
-    words = [f"{median:.2f} ms" + (f" (GPU {computed:.2f})" if _is_number(computed) else "")]
-    words += [f"batch {batch}"] if isinstance(batch, int) and batch != 1 else []
-    words += [str(benchmark[key]) for key in ("precision", "device") if isinstance(benchmark.get(key), str)]
-    return ", ".join(words), float(median)
+    parts = [f"{median:.2f} ms" + (f" (GPU {computed:.2f})" if _is_number(computed) else "")]
+    parts += [f"batch {batch}"] if isinstance(batch, int) and batch != 1 else []
+    parts += [str(benchmark[key]) for key in ("precision", "device") if isinstance(benchmark.get(key), str)]
+    return ", ".join(parts), float(median)
 
 
 def timed_throughput(detail: RunDetail) -> tuple[str, float] | None:
@@ -85,8 +85,8 @@ def timed_throughput(detail: RunDetail) -> tuple[str, float] | None:
 
 def _benchmark(detail: RunDetail) -> Mapping[str, Any]:
     """The last one of trtexec. A log may hold anything under that name."""
-    told = (event.payload for event in reversed(detail.events) if event.kind == "benchmark")
-    return next((payload for payload in told if payload.get("program") == "trtexec"), {})
+    benchmark_payloads = (event.payload for event in reversed(detail.events) if event.kind == "benchmark")
+    return next((payload for payload in benchmark_payloads if payload.get("program") == "trtexec"), {})
 
 
 def _is_number(value: Any) -> TypeGuard[float]:

@@ -33,11 +33,11 @@ def layer_table(detail: RunDetail) -> LayerTable | None:
 
 
 def _sensitivity(detail: RunDetail) -> LayerTable | None:
-    told = _event(detail, "sensitivity")
-    rows = _measured(detail.details.get("sensitivity") or told.get("rows"))
+    payload = _event(detail, "sensitivity")
+    rows = _measured(detail.details.get("sensitivity") or payload.get("rows"))
     if not rows:
         return None
-    is_map = (detail.details.get("method") or told.get("method")) == "map"
+    is_map = (detail.details.get("method") or payload.get("method")) == "map"
     plan = (_sequence(detail.details.get("plan")) or [_event(detail, "plan")])[-1]
     floating = {name for name in _sequence(_mapping(plan).get("floating")) if isinstance(name, str)}
     largest = max((abs(row["error"]) for row in rows if math.isfinite(row["error"])), default=0.0) or 1e-30

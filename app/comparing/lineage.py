@@ -102,11 +102,13 @@ class ChainStep:
 
     def delta_parent_text(self, metric: str = MAIN_METRIC) -> str:
         """`−0.40`, `≠eval`, or `–`."""
-        return self._delta_text(metric, self.parent_metrics, self.not_comparable) + _mark(metric, self.noise_parent)
+        return self._delta_text(metric, self.parent_metrics, self.not_comparable) + _noise_sign(
+            metric, self.noise_parent
+        )
 
     def delta_float_text(self, metric: str = MAIN_METRIC) -> str:
         """`−0.40`, `≠eval`, or `–`."""
-        return self._delta_text(metric, self.float_metrics, self.not_comparable_to_float) + _mark(
+        return self._delta_text(metric, self.float_metrics, self.not_comparable_to_float) + _noise_sign(
             metric, self.noise_float
         )
 
@@ -116,7 +118,7 @@ class ChainStep:
         return points_text(self.metrics.get(metric), reference.get(metric)) or ABSENT
 
 
-def _mark(metric: str, interval: Interval | None) -> str:
+def _noise_sign(metric: str, interval: Interval | None) -> str:
     return NOISE if metric == MAIN_METRIC and interval is not None and interval.is_noise else ""
 
 
@@ -195,15 +197,15 @@ def _tie(node: _Node, nodes: Mapping[str, _Node]) -> None:
 
 
 def _parent_by_content(node: _Node, nodes: Mapping[str, _Node]) -> _Node | None:
-    wanted = {artifact.sha256 for artifact in _inputs(node)}
-    found = [
+    input_hashes = {artifact.sha256 for artifact in _inputs(node)}
+    producers = [
         other
         for other in nodes.values()
-        if other is not node and wanted & {artifact.sha256 for artifact in _outputs(other)}
+        if other is not node and input_hashes & {artifact.sha256 for artifact in _outputs(other)}
     ]
     # The same content may lie in several places: the run that was named goes first, then the latest.
-    named = [other for other in found if other.detail.run.id in node.detail.run.parents]
-    return (named or found)[-1] if found else None
+    named = [other for other in producers if other.detail.run.id in node.detail.run.parents]
+    return (named or producers)[-1] if producers else None
 
 
 def _parent_by_specification(node: _Node, nodes: Mapping[str, _Node]) -> _Node | None:
@@ -234,7 +236,7 @@ def _is_of_input(node: _Node, evaluation: EvaluationView) -> bool:
 def _steps(root: _Node) -> Iterator[ChainStep]:
     given = root.given()
     if given is not None:
-        yield _given_step(root, given)
+        yield _input_step(root, given)
     yield from _below(root, 0 if given is None else 1)
 
 
@@ -244,11 +246,11 @@ def _below(node: _Node, depth: int) -> Iterator[ChainStep]:
         yield from _below(child, depth + 1)
 
 
-def _given_step(root: _Node, evaluation: EvaluationView) -> ChainStep:
+def _input_step(root: _Node, evaluation: EvaluationView) -> ChainStep:
     """The model that came from outside, as the first run measured it."""
     run = root.detail.run
     return ChainStep(
-        label=_given_label(evaluation),
+        label=_input_label(evaluation),
         run_id=run.id,
         run_name=run.name,
         state=run.state,
@@ -268,11 +270,11 @@ def _step(node: _Node, depth: int) -> ChainStep:
     reference = next((ancestor for ancestor in node.ancestors() if ancestor.is_float), None)
     root = list(node.ancestors())[-1] if node.parent else node
     if reference is None and not node.is_float:
-        to_float, why_not_float, float_measured = _measured_as_given(own, root)
+        to_float, why_not_float, float_measured = _measured_on_input(own, root)
     else:
         to_float, why_not_float, float_measured = _measured(node, reference)
     if node.parent is None:
-        to_parent, why_not, parent_measured = _measured_as_given(own, node)
+        to_parent, why_not, parent_measured = _measured_on_input(own, node)
     return ChainStep(
         label=_label(node),
         run_id=run.id,
@@ -310,7 +312,7 @@ def _measured(node: _Node, reference: _Node | None) -> _Reference:
     return {}, reasons[0] if reasons else "", None
 
 
-def _measured_as_given(own: EvaluationView | None, root: _Node) -> _Reference:
+def _measured_on_input(own: EvaluationView | None, root: _Node) -> _Reference:
     given = root.given()
     if own is None or given is None:
         return {}, "", None
@@ -334,10 +336,10 @@ def _parent_label(node: _Node) -> str | None:
     if node.parent is not None:
         return _label(node.parent)
     given = node.given()
-    return None if given is None else _given_label(given)
+    return None if given is None else _input_label(given)
 
 
-def _given_label(evaluation: EvaluationView) -> str:
+def _input_label(evaluation: EvaluationView) -> str:
     return f"{evaluation.label or 'float'} (given)"
 
 

@@ -40,7 +40,7 @@ def sources(epochs: Iterable[EpochView], names: Sequence[str]) -> Sources:
     Args:
         names: of the numbers that are shown.
     """
-    told = {(name, epoch.values[name].source) for epoch in epochs for name in names if name in epoch.values}
-    columns = frozenset(name for name, source in told if source != LOG)
-    files = tuple(sorted({source for _, source in told if source != LOG}))
-    return Sources(files, columns, any((name, LOG) in told for name in columns))
+    sources = {(name, epoch.values[name].source) for epoch in epochs for name in names if name in epoch.values}
+    columns = frozenset(name for name, source in sources if source != LOG)
+    files = tuple(sorted({source for _, source in sources if source != LOG}))
+    return Sources(files, columns, any((name, LOG) in sources for name in columns))

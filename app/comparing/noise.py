@@ -53,12 +53,12 @@ def intervals(
         cancelled: asked ten times a second; True ends the resampling.
     """
     files = _files(workspace, pairs)
-    known = {path: _read(_place(workspace, path)) for path in files.values()}
+    stored = {path: _read(_place(workspace, path)) for path in files.values()}
     if resample:
-        known |= _resample(workspace, [path for path, found in known.items() if found is None], cancelled)
+        stored |= _resample(workspace, [path for path, interval in stored.items() if interval is None], cancelled)
     noise = {}
     for reference, own in pairs:
-        one, other = (known.get(files[measured]) if measured in files else None for measured in (reference, own))
+        one, other = (stored.get(files[measured]) if measured in files else None for measured in (reference, own))
         if one is not None and other is not None:
             noise[reference, own] = paired_intervals(one, other)
     return noise
@@ -162,15 +162,15 @@ def _resample(
     with subprocess.Popen(command, stdin=quiet, stdout=subprocess.PIPE, stderr=quiet, text=True) as process:
         while True:
             try:
-                told, _ = process.communicate(timeout=0.1)
+                resampler_output, _ = process.communicate(timeout=0.1)
                 break
             except subprocess.TimeoutExpired:
                 if cancelled():
                     process.kill()
     if process.returncode < 0:  # killed: the last line may be half of one
-        told = told[: told.rfind("\n") + 1]
+        resampler_output = resampler_output[: resampler_output.rfind("\n") + 1]
     found: dict[Path, Resampling | None] = {}
-    for path, line in zip(paths, told.splitlines(), strict=False):
+    for path, line in zip(paths, resampler_output.splitlines(), strict=False):
         found[path] = Resampling.from_json(line)
         _write(_place(workspace, path), line)
     left = paths[len(found) :]

@@ -62,8 +62,8 @@ def find(top: Path, *, without: Path | None = None, tell: Callable[[Path], None]
         without: a folder that is left out.
         tell: called with each folder.
     """
-    found = Found()
-    seen: set[tuple[int, int]] = set()
+    discovered = Found()
+    visited_inodes: set[tuple[int, int]] = set()
     waiting = [(top, 0)]
     while waiting:
         folder, depth = waiting.pop()
@@ -72,22 +72,22 @@ def find(top: Path, *, without: Path | None = None, tell: Callable[[Path], None]
         if tell is not None:
             tell(folder)
         try:
-            files, below = _list(folder, found)
+            files, below = _list(folder, discovered)
         except OSError as error:
-            found.failures.append((folder, f"cannot be read: {error.strerror or error}"))
+            discovered.failures.append((folder, f"cannot be read: {error.strerror or error}"))
             continue
-        run = _look_into(folder, files, below, seen, found)
+        run = _look_into(folder, files, below, visited_inodes, discovered)
         below = [entry for entry in below if not (run.weights and entry.name == "weights")]
         if run.is_run:
-            found.run_dirs.append(run)
+            discovered.run_dirs.append(run)
         else:
-            found.logs += run.logs
-            found.others += len(run.options)
+            discovered.logs += run.logs
+            discovered.others += len(run.options)
         if depth >= _DEEPEST:
-            found.failures += [(Path(entry.path), "lies too deep") for entry in below]
+            discovered.failures += [(Path(entry.path), "lies too deep") for entry in below]
             continue
         waiting += [(Path(entry.path), depth + 1) for entry in reversed(below)]
-    return found
+    return discovered
 
 
 def run_dir(folder: Path) -> RunDir | None:

@@ -54,24 +54,24 @@ def matching_folder(save_dir: str, log: Path, folders: Sequence[Path]) -> Path |
 
     It was relative to where the trainer was started, maybe on another machine.
     """
-    told = Path(save_dir.strip().replace("\\", "/"))
+    printed_path = Path(save_dir.strip().replace("\\", "/"))
     by_place = {folder.resolve(): folder for folder in folders}
     for base in bases_of(log):
-        there = by_place.get((base / told).resolve())
+        there = by_place.get((base / printed_path).resolve())
         if there is not None:
             return there
-    tail = told.parts[-2:]
+    tail = printed_path.parts[-2:]
     meant = [folder for folder in folders if len(tail) == 2 and folder.resolve().parts[-2:] == tail]
     return meant[0] if len(meant) == 1 else None
 
 
-def told_run_dir(save_dir: str, bases: Iterable[Path]) -> RunDir | None:
+def printed_run_dir(save_dir: str, bases: Iterable[Path]) -> RunDir | None:
     """The folder of a run that a log means by its save_dir, where it is on this machine."""
     told = Path(save_dir.strip().replace("\\", "/"))
     for base in bases:
-        found = run_dir(base / told)
-        if found is not None:
-            return found
+        run_directory = run_dir(base / told)
+        if run_directory is not None:
+            return run_directory
     return None
 
 
@@ -140,7 +140,7 @@ def _add(run: FoundRun, piece: Piece) -> bool:
     if not _has_log(run):
         run.consoles = []
     for other in run.consoles:
-        if _is_told_twice(other.part, piece.part):
+        if _is_duplicate(other.part, piece.part):
             shorter = min(other, piece, key=lambda one: (len(one.part.rates), one.part.size))
             if shorter is other:
                 run.consoles[run.consoles.index(other)] = piece
@@ -150,7 +150,7 @@ def _add(run: FoundRun, piece: Piece) -> bool:
     return True
 
 
-def _is_told_twice(one: LogPart, other: LogPart) -> bool:
+def _is_duplicate(one: LogPart, other: LogPart) -> bool:
     """Whether two logs tell the same training: an attempt that resumes another one has at most an epoch of it."""
     if one.sha256 == other.sha256:
         return True

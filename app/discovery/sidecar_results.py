@@ -22,15 +22,15 @@ def results_beside(log: Path | None, told: Sequence[str] = (), cwd: Path | None 
         told: folders that the log names as those it saves to.
         cwd: what these are relative to; where it is not known, the folder of the log and the one above it.
     """
-    found: dict[tuple[int, int], Path] = {}
+    files: dict[tuple[int, int], Path] = {}
     for path in _places(log, told, cwd):
         try:
             status = path.stat()
         except (OSError, ValueError):
             continue
         if stat.S_ISREG(status.st_mode) and not (log is not None and _is_same(path, log)):
-            found.setdefault((status.st_dev, status.st_ino), path)
-    return list(found.values())
+            files.setdefault((status.st_dev, status.st_ino), path)
+    return list(files.values())
 
 
 def _places(log: Path | None, told: Sequence[str], cwd: Path | None) -> Iterator[Path]:

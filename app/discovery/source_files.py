@@ -10,13 +10,13 @@ from engine.contracts.imported import ImportRecord, SourceFile, storable
 
 def record_weights(run: FoundRun, before: ImportRecord) -> list[SourceFile]:
     """The weights by their content; those that cannot be read are left out."""
-    found = []
+    files = []
     for role, path in run.weights:
         try:
-            found.append(measure(path, role, before))
+            files.append(measure(path, role, before))
         except YoloqatError:
             continue
-    return found
+    return files
 
 
 def measure(path: Path, role: str, before: ImportRecord) -> SourceFile:

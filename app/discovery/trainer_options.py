@@ -28,7 +28,7 @@ def take_options(run: FoundRun, folder: RunDir) -> Iterator[tuple[Path, str]]:
         run.weights += _first_weights(run.options, folder.path, run.option_files[0])
 
 
-def take_told_options(run: FoundRun) -> None:
+def apply_printed_options(run: FoundRun) -> None:
     """Take the options that the newest of a run's logs has printed, where no file tells any."""
     if not run.options:
         run.options = next((piece.part.options for piece in reversed(run.consoles) if piece.part.options), {})
@@ -36,13 +36,15 @@ def take_told_options(run: FoundRun) -> None:
 
 def _first_weights(options: Mapping[str, Any], folder: Path, told_in: Path) -> list[tuple[str, Path]]:
     """The file that the training began with, which ties it to the run that left it; none where it is newer."""
-    told = next((options[key] for key in ("weights", "model") if options.get(key)), None)
-    told = told[0] if isinstance(told, list) and len(told) == 1 else told
-    if not isinstance(told, str) or not told.endswith(".pt"):
+    printed_weights = next((options[key] for key in ("weights", "model") if options.get(key)), None)
+    printed_weights = (
+        printed_weights[0] if isinstance(printed_weights, list) and len(printed_weights) == 1 else printed_weights
+    )
+    if not isinstance(printed_weights, str) or not printed_weights.endswith(".pt"):
         return []
     try:
         began = told_in.stat().st_mtime
-        there = (base / told for base in bases_of(folder))
+        there = (base / printed_weights for base in bases_of(folder))
         return [("weights", path) for path in there if path.is_file() and path.stat().st_mtime <= began][:1]
     except (OSError, ValueError):
         return []

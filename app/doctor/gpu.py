@@ -100,12 +100,12 @@ def _of_torch(torch: Torch, driver: str) -> Iterator[Finding]:
     least = _LEAST_DRIVER.get(int(torch.cuda.partition(".")[0]))
     numbers = tuple(int(number) for number in driver.split(".")[:2]) if driver[0].isdigit() else None
     if least is not None and numbers is not None and numbers < least:
-        wanted = ".".join(map(str, least))
+        least_version = ".".join(map(str, least))
         yield Finding(
             Level.PROBLEM,
             "GPU",
             f"driver {driver} is too old for torch {torch.version}, which is built for CUDA {torch.cuda}",
-            f"Upgrade the driver to {wanted} or later, or install a build for an older CUDA: see {_START}",
+            f"Upgrade the driver to {least_version} or later, or install a build for an older CUDA: see {_START}",
         )
 
 

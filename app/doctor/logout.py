@@ -86,8 +86,8 @@ def _policy(root: Path, ask: Ask) -> _Policy:
         answer = ask(name)
         if answer:
             kind, _, value = answer.partition(" ")
-            words = re.findall(r'"([^"]*)"', value)
-            values[name] = value if kind == "b" else " ".join(words)
+            quoted_names = re.findall(r'"([^"]*)"', value)
+            values[name] = value if kind == "b" else " ".join(quoted_names)
     return _Policy(
         kills=values.get("KillUserProcesses", "no").lower() in _TRUE,
         only=tuple(values.get("KillOnlyUsers", "").split()),

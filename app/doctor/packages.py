@@ -24,8 +24,8 @@ def check_packages(distributions: Sequence[str] = DISTRIBUTIONS) -> Iterator[Fin
         hint = f"{sys.executable} -m pip uninstall {' '.join(installed)}; then install one of them"
         yield Finding(Level.PROBLEM, "packages", text, hint)
     distribution = installed[0]
-    wanted = requires(distribution) or []
-    wrong = [mistake for text in wanted if (mistake := _mistake(Requirement(text)))]
+    requirements = requires(distribution) or []
+    wrong = [mistake for text in requirements if (mistake := _mistake(Requirement(text)))]
     for mistake in wrong:
         yield Finding(Level.PROBLEM, "packages", mistake, f"{sys.executable} -m pip install --upgrade {distribution}")
     if not wrong:
@@ -36,12 +36,12 @@ def check_packages(distributions: Sequence[str] = DISTRIBUTIONS) -> Iterator[Fin
 def _mistake(requirement: Requirement) -> str:
     if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
         return ""
-    found = _version(requirement.name)
-    if found is None:
+    installed_version = _version(requirement.name)
+    if installed_version is None:
         return f"{requirement.name} is missing"
-    if requirement.specifier.contains(found, prereleases=True):
+    if requirement.specifier.contains(installed_version, prereleases=True):
         return ""
-    return f"{requirement.name} is {found}, wanted {requirement.specifier}"
+    return f"{requirement.name} is {installed_version}, wanted {requirement.specifier}"
 
 
 def _version(distribution: str) -> str | None:

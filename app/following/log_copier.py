@@ -29,7 +29,7 @@ _HEAD_BYTES = 4096
 _WRITERS_SECONDS = 5.0
 
 
-class Mirror:
+class LogCopier:
     """Where the copying of a run's log stands: at the length of the newest attempt's console."""
 
     def __init__(self, folder: RunFolder) -> None:
@@ -154,8 +154,8 @@ class Mirror:
             for start, count in ((0, min(have, _HEAD_BYTES)), (max(have - _TAIL_BYTES, 0), _TAIL_BYTES)):
                 copy.seek(start)
                 self._file.seek(self._record.begins + start)
-                wanted = copy.read(min(count, have - start))
-                if self._file.read(len(wanted)) != wanted:
+                expected_bytes = copy.read(min(count, have - start))
+                if self._file.read(len(expected_bytes)) != expected_bytes:
                     return True
         return False
 
@@ -182,10 +182,10 @@ class Mirror:
             return
         self._looked_at = now
         changes: dict[str, object] = {}
-        found = current_writers(record)
-        if found and found != record.writers:
-            changes["writers"] = found
-        if copied and not found and not record.writers:
+        writers = current_writers(record)
+        if writers and writers != record.writers:
+            changes["writers"] = writers
+        if copied and not writers and not record.writers:
             gap = (now - record.grown_at).total_seconds() if record.grown_at else 0.0
             changes |= {"grown_at": now, "longest_gap": max(gap, record.longest_gap)}
         if changes:

@@ -37,7 +37,7 @@ def find_attempt(workspace: Workspace, reference: str, number: int | None = None
         YoloqatError: there is no such run.
     """
     folder = workspace.run(find_id(workspace, reference))
-    attempts = [found for found in folder.attempts() if number in (None, found.number)]
+    attempts = [attempt for attempt in folder.attempts() if number in (None, attempt.number)]
     return attempts[-1] if attempts else None
 
 
@@ -91,9 +91,9 @@ def _read_back(file: BinaryIO, end: int, lines: int) -> bytes:
         size += len(block)
         blocks.append(block)
     data = b"".join(reversed(blocks))
-    wanted = lines + data.endswith(b"\n")
+    newline_count = lines + data.endswith(b"\n")
     start = len(data)
-    for _ in range(wanted):
+    for _ in range(newline_count):
         start = data.rfind(b"\n", 0, start)
         if start < 0:
             return data

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from app.discovery.discover import RunDir, find
-from app.discovery.group_files import EVENT_FILE, LOG, RESULTS, FoundRun, Piece, bases_of, join, told_run_dir
+from app.discovery.group_files import EVENT_FILE, LOG, RESULTS, FoundRun, Piece, bases_of, join, printed_run_dir
 from app.discovery.read_log import MOST_CELLS, LogFile, read_log
-from app.discovery.trainer_options import take_options, take_told_options
+from app.discovery.trainer_options import apply_printed_options, take_options
 from app.following.log_follower import Reading
 from app.importing.imported_runs import KnownRuns, recorded, watch_of, write_changes, write_new
 from app.workspace.run_names import check_name, free_name, naming, read_name
@@ -114,8 +114,8 @@ def import_paths(
     if not runs:
         raise _nothing_found(paths, gathering)
     with naming(workspace) as taken:
-        known = KnownRuns(workspace)
-        files = [report for run in runs for report in _bring_in(workspace, known, run, name, taken, dry_run)]
+        known_runs = KnownRuns(workspace)
+        files = [report for run in runs for report in _bring_in(workspace, known_runs, run, name, taken, dry_run)]
     if not dry_run:
         from app.indexing.service import catch_up
 
@@ -132,7 +132,7 @@ class _Gathering:
         self._folders: dict[Path, RunDir] = {}
         self._read: dict[Path, list[Piece]] = {}
         self._logs: list[Piece] = []
-        self._seen: set[Path] = set()
+        self._visited: set[Path] = set()
         self._cells = 0
         self.failures: list[ImportReport] = []
         self.others = 0
@@ -152,7 +152,7 @@ class _Gathering:
 
     def _keep(self, log: LogFile, role: str) -> None:
         role = RESULTS if _is_results(log) else role
-        self._seen.add(log.path.resolve())
+        self._visited.add(log.path.resolve())
         self._bound(log)
         self._logs += [Piece(log, part, role) for part in log.parts if part.is_log]
 
@@ -164,16 +164,16 @@ class _Gathering:
             self._cells += part.cells
 
     def _take_tree(self, top: Path) -> None:
-        found = find(top, without=self._workspace.path, tell=self._tell)
-        self.others += found.others
-        for path, reason in found.failures:
+        discovered = find(top, without=self._workspace.path, tell=self._tell)
+        self.others += discovered.others
+        for path, reason in discovered.failures:
             self._fail(path, reason)
-        for folder in found.run_dirs:
+        for folder in discovered.run_dirs:
             self._folders[folder.path.resolve()] = folder
             self._read[folder.path] = list(self._curves(folder))
-            found.logs += folder.logs
-        for path in found.logs:
-            if path.resolve() not in self._seen:
+            discovered.logs += folder.logs
+        for path in discovered.logs:
+            if path.resolve() not in self._visited:
                 self._try_log(path)
 
     def _curves(self, folder: RunDir) -> Iterator[Piece]:
@@ -218,7 +218,7 @@ class _Gathering:
     def join(self) -> list[FoundRun]:
         """The runs that all of it is."""
         for piece in self._logs:
-            self._take_told_folder(piece)
+            self._apply_printed_folder(piece)
         folders = list(self._folders.values())
         runs = join(folders, self._read, self._logs)
         by_path = {folder.path: folder for folder in folders}
@@ -226,14 +226,14 @@ class _Gathering:
             if run.folder is not None:
                 for path, reason in take_options(run, by_path[run.folder]):
                     self._fail(path, reason, "options")
-            take_told_options(run)
+            apply_printed_options(run)
         return runs
 
-    def _take_told_folder(self, piece: Piece) -> None:
+    def _apply_printed_folder(self, piece: Piece) -> None:
         """The folder that a log saved to, where it is there but was not named."""
         if not piece.part.save_dir:
             return
-        folder = told_run_dir(piece.part.save_dir, bases_of(piece.file.path))
+        folder = printed_run_dir(piece.part.save_dir, bases_of(piece.file.path))
         if folder is not None and folder.path.resolve() not in self._folders:
             self._folders[folder.path.resolve()] = folder
             self._read[folder.path] = list(self._curves(folder))

@@ -69,11 +69,11 @@ class KnownRuns:
     def _has_grown_into(self, run_id: str, run: FoundRun) -> bool:
         """Whether each console that there is begins the one of the same attempt, or results that the log replaces."""
         consoles = self.record(run_id).consoles()
-        known = {file.sha256 for file in consoles}
+        known_hashes = {file.sha256 for file in consoles}
         if len(consoles) > len(run.consoles):
-            return known.issuperset(piece.part.sha256 for piece in run.consoles)
+            return known_hashes.issuperset(piece.part.sha256 for piece in run.consoles)
         for file, piece in zip(consoles, run.consoles, strict=False):
-            if piece.part.sha256 in known or _RANKS[piece.role] > _RANKS[file.role]:
+            if piece.part.sha256 in known_hashes or _RANKS[piece.role] > _RANKS[file.role]:
                 continue
             if (
                 _RANKS[piece.role] < _RANKS[file.role]

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from app.discovery.discover import run_dir
-from app.discovery.group_files import LOG, RESULTS, FoundRun, Piece, bases_of, told_run_dir
+from app.discovery.group_files import LOG, RESULTS, FoundRun, Piece, bases_of, printed_run_dir
 from app.discovery.process_output import RunningProcess, find_log
 from app.discovery.read_log import LogFile, read_log
-from app.discovery.trainer_options import take_options, take_told_options
+from app.discovery.trainer_options import apply_printed_options, take_options
 from app.importing.imported_runs import KnownRuns, recorded, watch_of, write_changes, write_new
 from app.workspace.run_names import check_name, free_name, naming, read_name
 from engine.contracts.attempt_records import ProcessIdentity
@@ -77,19 +77,19 @@ def _watch(workspace: Workspace, path: Path, name: str | None, process: RunningP
         raise YoloqatError(f"this is a log of {log.foreign}, which is not read here", where=str(path))
     run = _found_run(log, path, process)
     piece = run.consoles[0]
-    with naming(workspace) as taken:
-        known = KnownRuns(workspace)
+    with naming(workspace) as used_names:
+        known_runs = KnownRuns(workspace)
         followed = _followed(workspace, path)
-        run_id = followed or known.find(run)
+        run_id = followed or known_runs.find(run)
         is_new = run_id is None
         if run_id is None:
             run_id = new_run_id()
-            shown = free_name(name or _name(run, process), taken)
+            shown = free_name(name or _name(run, process), used_names)
             record = recorded(run, ImportRecord())
             assert record is not None
             write_new(workspace, run_id, shown, run, record)
         elif not followed:
-            before = known.record(run_id)
+            before = known_runs.record(run_id)
             write_changes(workspace, run_id, run, recorded(run, before) or before)
     from app.indexing.service import catch_up, ensure_indexer
 
@@ -145,27 +145,27 @@ def _found_run(log: LogFile, path: Path, process: RunningProcess | None) -> Foun
     if process is not None:
         run.command, run.cwd = list(process.argv), process.cwd
     bases = ([Path(process.cwd)] if process and process.cwd else []) + bases_of(path)
-    folder = told_run_dir(piece.part.save_dir, bases) if piece.part.save_dir else run_dir(path.parent)
+    folder = printed_run_dir(piece.part.save_dir, bases) if piece.part.save_dir else run_dir(path.parent)
     if folder is not None:
         run.folder = folder.path  # its weights change as long as it trains
         list(take_options(run, folder))
-    take_told_options(run)
+    apply_printed_options(run)
     return run
 
 
 def _watch_record(path: Path, piece: Piece, process: RunningProcess | None) -> WatchRecord:
     status = path.stat()
     own = [ProcessIdentity(**process.identity._asdict())] if process else []
-    found = [ProcessIdentity(**writer._asdict()) for writer in writers(status.st_dev, status.st_ino)]
+    identities = [ProcessIdentity(**writer._asdict()) for writer in writers(status.st_dev, status.st_ino)]
     return WatchRecord(
         path=str(path.absolute()),
         device=status.st_dev,
         inode=status.st_ino,
         begins=piece.part.begins,
         process=own[0] if own else None,
-        writers=found,
-        started_at=_started(own or found),
-        grown_at=None if found else datetime.fromtimestamp(status.st_mtime, UTC),
+        writers=identities,
+        started_at=_started(own or identities),
+        grown_at=None if identities else datetime.fromtimestamp(status.st_mtime, UTC),
     )
 
 

@@ -55,7 +55,7 @@ def refresh(
     sizes = {run_id: _log_size(folders[run_id], index.runs[run_id]) for run_id in folders.keys() & index.runs.keys()}
     stale = _stale(workspace, index, folders, sizes)
     if not stale:
-        if any(known.state.is_live for known in index.runs.values()) and not is_followed(workspace):
+        if any(indexed_run.state.is_live for indexed_run in index.runs.values()) and not is_followed(workspace):
             start_indexer(workspace)
         return None
     deadline = time.monotonic() + (_wait_seconds() if wait_seconds is None else wait_seconds)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.following.log_copier import Mirror
+from app.following.log_copier import LogCopier
 from app.following.log_follower import LogFollower, Reading
 from app.indexing.log_outcome import log_ending
 from app.indexing.run_row import run_row
@@ -45,7 +45,7 @@ class _Known:
     stamp: str = ""
     """Its files when everything in them had been read; empty as long as that isn't so."""
     spec: RunSpec | None = None
-    mirror: Mirror | None = None
+    mirror: LogCopier | None = None
     """Copies the log of a process that was not started here."""
     row: Run | None = None
     followers: dict[int, LogFollower] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Indexer:
         self._workspace = workspace
         self._read = read or {}
         self._store = store
-        self._known: dict[str, _Known] | None = None
+        self._memory_by_run: dict[str, _Known] | None = None
 
     def look(self, *, everywhere: bool) -> int:
         """Look at the runs that live, are new, or have not been read to their end.
@@ -80,17 +80,17 @@ class Indexer:
         Returns:
             How many runs live.
         """
-        if self._known is None:
-            self._known = self._load()
-        known = self._known
+        if self._memory_by_run is None:
+            self._memory_by_run = self._load()
+        memory_by_run = self._memory_by_run
         folders = {folder.id: folder for folder in self._workspace.run_folders()}
-        for run_id in known.keys() - folders.keys():
+        for run_id in memory_by_run.keys() - folders.keys():
             self._forget(run_id)
         for run_id, folder in sorted(folders.items()):
-            entry = known.setdefault(run_id, _Known())
+            entry = memory_by_run.setdefault(run_id, _Known())
             if everywhere or entry.is_live or not entry.stamp:
                 self._look_safely(folder, entry)
-        return sum(entry.is_live for entry in known.values())
+        return sum(entry.is_live for entry in memory_by_run.values())
 
     def _load(self) -> dict[str, _Known]:
         with self._store.reading() as connection:
@@ -99,10 +99,10 @@ class Indexer:
 
     def _forget(self, run_id: str) -> None:
         """Its folder has been deleted."""
-        assert self._known is not None
+        assert self._memory_by_run is not None
         with self._store.writing(run_id) as connection:
             delete_run(connection, run_id)
-        del self._known[run_id]
+        del self._memory_by_run[run_id]
 
     def _look_safely(self, folder: RunFolder, entry: _Known) -> None:
         """One broken run must not keep the others from being read."""
@@ -148,7 +148,7 @@ class Indexer:
         assert entry.spec is not None
         if entry.spec.source != "watched":
             return status
-        entry.mirror = entry.mirror or Mirror(folder)
+        entry.mirror = entry.mirror or LogCopier(folder)
         while not status.state.is_live and entry.mirror.catch_up():
             status = read_state(folder)
         if not status.state.is_live and not entry.is_behind and not entry.mirror.is_over:

@@ -31,7 +31,7 @@ class Loop:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._wanted = True
+        self._is_needed = True
         self._answered_at = 0
         """When the last look at all runs had been asked for."""
         self._lock = -1
@@ -40,7 +40,7 @@ class Loop:
 
     def run(self) -> None:
         """Index as long as anybody may need it, no other indexer does it, and the workspace is there."""
-        while self._wanted:
+        while self._is_needed:
             with lock_file(self._workspace) as lock:
                 if not self._take(lock):
                     return
@@ -52,13 +52,13 @@ class Loop:
                 if not self._is_in_place():
                     return
             # Whoever asked for an indexer while this one still held the lock relies on it.
-            if self._asked_at() == self._answered_at:
+            if self._requested_at() == self._answered_at:
                 return
 
     def _take(self, lock: int) -> bool:
         """Take the lock. It may be held for a moment by a command that brings the store up to date."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        while self._wanted:
+        while self._is_needed:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -73,13 +73,13 @@ class Loop:
         """Index until no run lives, however often the store fails meanwhile."""
         from sqlalchemy.exc import SQLAlchemyError
 
-        while self._wanted and self._is_in_place():
+        while self._is_needed and self._is_in_place():
             try:
                 if self._index():
                     return
             except NewerDatabaseError as error:
                 logging.warning("%s; leaving it to that version", error)
-                self._wanted = False
+                self._is_needed = False
             except (SQLAlchemyError, YoloqatError, OSError):
                 if not self._is_in_place():
                     return
@@ -98,20 +98,20 @@ class Loop:
         database = index_file(self._workspace)
         with closing(open_store(database)) as store:
             indexer = Indexer(self._workspace, store)
-            found = stamp_of(database)
+            database_stamp = stamp_of(database)
             everywhere_at, busy_at = 0.0, time.monotonic()
-            while self._wanted and self._is_in_place():
-                asked_at = self._asked_at()
+            while self._is_needed and self._is_in_place():
+                requested_at = self._requested_at()
                 before = self._answered_at
-                everywhere = time.monotonic() >= everywhere_at or asked_at != before
+                everywhere = time.monotonic() >= everywhere_at or requested_at != before
                 if everywhere:
-                    self._answered_at = asked_at
+                    self._answered_at = requested_at
                     everywhere_at = time.monotonic() + LOOK_EVERYWHERE_SECONDS
                     now = stamp_of(database)
-                    if now is None or found is None or now[0] != found[0]:
+                    if now is None or database_stamp is None or now[0] != database_stamp[0]:
                         return False
                     stored_revision(database)  # a newer version may have migrated it from another machine
-                if indexer.look(everywhere=everywhere) or asked_at != before:
+                if indexer.look(everywhere=everywhere) or requested_at != before:
                     busy_at = time.monotonic()
                 if time.monotonic() - busy_at > IDLE_SECONDS:
                     return True
@@ -120,21 +120,21 @@ class Loop:
 
     def _sleep(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while self._wanted and self._is_in_place() and time.monotonic() < deadline:
+        while self._is_needed and self._is_in_place() and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
 
     def _is_in_place(self) -> bool:
         """Whether the lock still stands for the workspace. Without it another indexer may be at work."""
         return is_in_place(self._workspace, self._lock)
 
-    def _asked_at(self) -> int:
+    def _requested_at(self) -> int:
         try:
             return self._workspace.indexer_lock.stat().st_mtime_ns
         except OSError:
             return 0
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        self._wanted = False
+        self._is_needed = False
 
 
 def main() -> None:

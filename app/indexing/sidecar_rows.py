@@ -49,10 +49,10 @@ class ResultsFollower:
         self._folder = folder
         self._spec = spec
         self._looked_at = -_LOOK_SECONDS
-        self._seen: object = None
+        self._last_signature: object = None
         self._read: dict[Path, tuple[Stamp | None, ResultsFile | str]] = {}
         """What stood in a file when it had that stamp, or why it could not be read."""
-        self._told = _Told()
+        self._stored = _Told()
 
     def catch_up(self, store: Store, *, finish: bool) -> bool:
         """Read the files that have changed, and commit what they tell. The rows of the logs must be there.
@@ -70,43 +70,45 @@ class ResultsFollower:
         with store.reading() as connection:
             files = self._files(connection)
             stamps = {path: stamp_of(path) for path in files}
-            seen = (stamps, logged_signature(connection, self._spec.id)) if files else None
-            if seen is None and self._seen is None and not has_results_files(connection, self._spec.id):
+            signature = (stamps, logged_signature(connection, self._spec.id)) if files else None
+            if signature is None and self._last_signature is None and not has_results_files(connection, self._spec.id):
                 return False
-            is_new = seen is None or seen != self._seen
+            is_new = signature is None or signature != self._last_signature
             if is_new:
                 logged = logged_numbers(connection, self._spec.id)
                 first = first_epoch(connection, self._spec.id)
-                before, self._told = self._told, self._tell(files, stamps, logged, first)
+                before, self._stored = self._stored, self._tell(files, stamps, logged, first)
         if is_new:
-            changed = {place: cell for place, cell in self._told.cells.items() if before.cells.get(place) != cell}
+            changed = {place: cell for place, cell in self._stored.cells.items() if before.cells.get(place) != cell}
             with store.writing(self._spec.id) as connection:
-                write_results(connection, self._spec.id, self._told.rows, changed, self._told.cells.keys())
+                write_results(connection, self._spec.id, self._stored.rows, changed, self._stored.cells.keys())
                 refresh_summary(connection, self._spec.id)
-            self._seen = seen
+            self._last_signature = signature
         if finish:
             self._keep()
         return is_new
 
     def _files(self, connection: sqlite3.Connection) -> dict[Path, Attempts]:
         """Where the trainer writes them, and then where they were kept; each with the attempts that it may be of."""
-        told = _told_folders(connection, self._spec.id)
-        if told is None:
+        printed_folders = _read_printed_folders(connection, self._spec.id)
+        if printed_folders is None:
             return {}
         log = Path(self._spec.imported_from) if self._spec.imported_from else None
         cwd = Path(self._spec.cwd) if self._spec.cwd else None
-        found: dict[Path, set[int]] = {}
-        for number, folders in told.items():
+        attempts_by_path: dict[Path, set[int]] = {}
+        for number, folders in printed_folders.items():
             for path in results_beside(log, folders, cwd):
                 if not self._is_older(path):
-                    found.setdefault(path, set()).add(number)
+                    attempts_by_path.setdefault(path, set()).add(number)
         for attempt in self._folder.attempts():
-            own = set(told.get(attempt.number, ()))
-            others = {number for number, folders in told.items() if not folders or not own or own & set(folders)}
+            own = set(printed_folders.get(attempt.number, ()))
+            others = {
+                number for number, folders in printed_folders.items() if not folders or not own or own & set(folders)
+            }
             for name in NAMES:
                 if (attempt.path / name).is_file():
-                    found.setdefault(attempt.path / name, set()).update(others)
-        return {path: frozenset(attempts) for path, attempts in found.items()}
+                    attempts_by_path.setdefault(attempt.path / name, set()).update(others)
+        return {path: frozenset(attempts) for path, attempts in attempts_by_path.items()}
 
     def _is_older(self, path: Path) -> bool:
         """Whether a file has not been written since the run was launched: its folder has served an earlier one."""
@@ -149,9 +151,9 @@ class ResultsFollower:
         return told
 
     def _read_again(self, path: Path, stamp: Stamp | None) -> ResultsFile | str:
-        known = self._read.get(path)
-        if known is not None and known[0] == stamp:
-            return known[1]
+        previous_reading = self._read.get(path)
+        if previous_reading is not None and previous_reading[0] == stamp:
+            return previous_reading[1]
         try:
             file: ResultsFile | str = read_results_file(path)
         except YoloqatError as error:
@@ -161,7 +163,7 @@ class ResultsFollower:
 
     def _keep(self) -> None:
         """Copy what is of the run into its folder: the trainer's own folder may go, or serve another run."""
-        for path, attempt, name in self._told.used:
+        for path, attempt, name in self._stored.used:
             copy = self._folder.attempt(attempt).path / name
             if path.is_relative_to(self._folder.path):
                 continue
@@ -172,7 +174,7 @@ class ResultsFollower:
                     shutil.copyfileobj(source, target)
 
 
-def _told_folders(connection: sqlite3.Connection, run_id: str) -> dict[int, list[str]] | None:
+def _read_printed_folders(connection: sqlite3.Connection, run_id: str) -> dict[int, list[str]] | None:
     """The folders that the log of each attempt names; None where a stage of ours has printed it."""
     told: dict[int, list[str]] = {number: [] for number in attempt_numbers(connection, run_id)}
     for attempt, kind, payload in log_events(connection, run_id, ("stage", *KINDS)):

@@ -17,7 +17,7 @@ def stamps(folder: RunFolder) -> str:
     # Strings, not paths: a thousand runs are asked for this by every command that reads.
     base = str(folder.path)
     number = newest_attempt(folder)
-    found: dict[str, Any] = {
+    stamps: dict[str, Any] = {
         "attempt": number,
         "parser": version.VERSION,
         "result": stamp_of(f"{base}/result.json"),
@@ -26,16 +26,16 @@ def stamps(folder: RunFolder) -> str:
     }
     imported = stamp_of(f"{base}/import.json")
     if imported is not None:
-        found["imported"] = imported
+        stamps["imported"] = imported
     if number:
         newest = f"{base}/attempts/{number}"
-        found["console"] = stamp_of(f"{newest}/console.log")
-        found["outcome"] = stamp_of(f"{newest}/outcome.json")
-        found["process"] = stamp_of(f"{newest}/process.json")
+        stamps["console"] = stamp_of(f"{newest}/console.log")
+        stamps["outcome"] = stamp_of(f"{newest}/outcome.json")
+        stamps["process"] = stamp_of(f"{newest}/process.json")
         watch = stamp_of(f"{newest}/watch.json")
         if watch is not None:
-            found["watch"] = watch
-    return json.dumps(found, sort_keys=True)
+            stamps["watch"] = watch
+    return json.dumps(stamps, sort_keys=True)
 
 
 def newest_attempt(folder: RunFolder) -> int:

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from app.discovery.discover import RunDir, run_dir
-from app.discovery.group_files import FoundRun, bases_of, told_run_dir
+from app.discovery.group_files import FoundRun, bases_of, printed_run_dir
 from app.discovery.read_log import LogPart
 from app.discovery.source_files import record_weights
 from app.discovery.trainer_options import take_options
@@ -25,17 +25,17 @@ def end_watch(folder: RunFolder) -> None:
     spec = RunSpec.read(folder.spec)
     run = FoundRun(spec.name)
     part = _head(folder)
-    found = _trainers_folder(part, spec)
-    if found is not None:
-        run.folder, run.weights = found.path, found.weights
-        list(take_options(run, found))
+    trainer_folder = _trainers_folder(part, spec)
+    if trainer_folder is not None:
+        run.folder, run.weights = trainer_folder.path, trainer_folder.weights
+        list(take_options(run, trainer_folder))
     run.options = run.options or spec.options or part.options
     if run.options != spec.options:
         spec.model_copy(update={"options": run.options}).write(folder.spec)
-    kept = [file for file in before.files if not file.attempt and file.role == "options"]
+    option_files = [file for file in before.files if not file.attempt and file.role == "options"]
     record = ImportRecord(
-        folder=storable(found.path.absolute()) if found else before.folder,
-        files=[*files, *kept, *record_weights(run, before)],
+        folder=storable(trainer_folder.path.absolute()) if trainer_folder else before.folder,
+        files=[*files, *option_files, *record_weights(run, before)],
     )
     record.write(folder.imported)
 
@@ -65,5 +65,5 @@ def _trainers_folder(part: LogPart, spec: RunSpec) -> RunDir | None:
     log = Path(spec.imported_from or "")
     bases = [Path(spec.cwd)] if spec.cwd else []
     if part.save_dir:
-        return told_run_dir(part.save_dir, bases + bases_of(log))
+        return printed_run_dir(part.save_dir, bases + bases_of(log))
     return run_dir(log.parent)

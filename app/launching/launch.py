@@ -142,8 +142,8 @@ def check_program(argv: Sequence[str], cwd: Path) -> None:
     if not argv or not argv[0]:
         raise YoloqatError("there is no command to run", hint="Write it after `--`: yoloqat run -- python train.py")
     program = argv[0]
-    found = shutil.which(program) if os.sep not in program else shutil.which(str(cwd / program))
-    if found is None:
+    program_path = shutil.which(program) if os.sep not in program else shutil.which(str(cwd / program))
+    if program_path is None:
         raise YoloqatError(
             f"there is no program {program!r} that can be run",
             where=str(cwd) if os.sep in program else "PATH",
@@ -162,12 +162,12 @@ def cpu_lane() -> int:
 
 def _launch_named(workspace: Workspace, wanted: str, specify: Callable[[str, str], RunSpec], priority: int) -> RunSpec:
     check_name(wanted)
-    width, told = cpu_lane(), notify_file()
-    with naming(workspace) as taken:
-        spec = specify(new_run_id(), free_name(wanted, taken))
+    width, notify_path = cpu_lane(), notify_file()
+    with naming(workspace) as used_names:
+        spec = specify(new_run_id(), free_name(wanted, used_names))
         if spec.slurm is not None:
             require_slurm()
-        launch(workspace, spec, cpu_lane=width, priority=priority, notify=told)
+        launch(workspace, spec, cpu_lane=width, priority=priority, notify=notify_path)
     return spec
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from app.launching.launch import as_processes, check_program, cpu_lane
 from app.workspace.engine_python import choose_engine
 from app.workspace.notifications import notify_file
-from app.workspace.run_names import check_name, free_name, naming, taken_names
+from app.workspace.run_names import check_name, free_name, naming, used_names_of
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
 from engine.contracts.slurm import Executor, SlurmOptions
@@ -33,7 +33,7 @@ from engine.supervise.device_option import agree
 from engine.supervise.ids import new_run_id
 from engine.supervise.interpreter import EngineChoice
 from engine.supervise.launch import launch, launch_array
-from engine.supervise.resources import asked_resources, resources_of_stage
+from engine.supervise.resources import requested_resources, resources_of_stage
 from engine.supervise.slurm.client import require_slurm
 from engine.supervise.stop import request_stop
 
@@ -74,9 +74,9 @@ def load_pipeline(path_or_name: str | Path) -> Pipeline:
         return read_pipeline(path)
     ours = CONFIGS / "pipelines" / f"{path}.yaml"
     if not ours.is_file():
-        known = sorted(p.stem for p in ours.parent.glob("*.yaml"))
+        pipeline_names = sorted(p.stem for p in ours.parent.glob("*.yaml"))
         raise YoloqatError(
-            f"there is no pipeline {str(path)!r}{near(str(path), known)}",
+            f"there is no pipeline {str(path)!r}{near(str(path), pipeline_names)}",
             hint="Give one of these names, or the path of a YAML file.",
         )
     return read_pipeline(ours)
@@ -107,9 +107,9 @@ def plan_pipeline(
     Raises:
         YoloqatError: an input is unknown or missing, a value is not possible, or a file is not there.
     """
-    asked = _asked_of_slurm(pipeline, executor, slurm)
+    slurm_options = _slurm_options(pipeline, executor, slurm)
     engine = choose_engine(engine_python)
-    return _plan(workspace, pipeline, overrides or {}, name, cwd, taken_names(workspace), asked, engine)
+    return _plan(workspace, pipeline, overrides or {}, name, cwd, used_names_of(workspace), slurm_options, engine)
 
 
 def launch_pipeline(
@@ -128,8 +128,8 @@ def launch_pipeline(
     Raises:
         YoloqatError: as `plan_pipeline`, or a run cannot be launched.
     """
-    width, told = cpu_lane(), notify_file()
-    asked = _asked_of_slurm(pipeline, executor, slurm)
+    width, notify_path = cpu_lane(), notify_file()
+    asked = _slurm_options(pipeline, executor, slurm)
     if asked is not None:
         require_slurm()
     engine = choose_engine(engine_python)
@@ -140,9 +140,9 @@ def launch_pipeline(
         try:
             for name_of_all, batch in _batches(pipeline, specs):
                 if len(batch) == 1:
-                    launch(workspace, batch[0], cpu_lane=width, notify=told)
+                    launch(workspace, batch[0], cpu_lane=width, notify=notify_path)
                 else:
-                    launch_array(workspace, batch, name=name_of_all, cpu_lane=width, notify=told)
+                    launch_array(workspace, batch, name=name_of_all, cpu_lane=width, notify=notify_path)
         except YoloqatError:
             for spec in reversed(specs):
                 for attempt in workspace.run(spec.id).attempts():
@@ -208,7 +208,7 @@ def _plan(
     return specs
 
 
-def _asked_of_slurm(
+def _slurm_options(
     pipeline: Pipeline, executor: Executor | None, changes: SlurmOptions
 ) -> dict[str, SlurmOptions] | None:
     """What each step asks of Slurm; None where the runs are for this machine."""
@@ -230,16 +230,18 @@ def _inputs(pipeline: Pipeline, overrides: Mapping[str, Any]) -> dict[str, Any]:
         raise YoloqatError(
             f"there is no input `{unknown[0]}`{near(unknown[0], pipeline.inputs)}", where=f"pipeline {pipeline.name}"
         )
-    missing = [name for name, given in pipeline.inputs.items() if given.is_required and name not in overrides]
+    missing = [
+        name for name, declared_input in pipeline.inputs.items() if declared_input.is_required and name not in overrides
+    ]
     if missing:
-        said = "; ".join(f"`{name}`: {pipeline.inputs[name].help}" for name in missing)
+        missing_text = "; ".join(f"`{name}`: {pipeline.inputs[name].help}" for name in missing)
         flags = " ".join(f"--set {name}=…" for name in missing)
         raise YoloqatError(
-            f"{'an input is' if len(missing) == 1 else 'inputs are'} missing: {said}",
+            f"{'an input is' if len(missing) == 1 else 'inputs are'} missing: {missing_text}",
             where=f"pipeline {pipeline.name}",
             hint=f"Add {flags}",
         )
-    return {name: overrides.get(name, given.default) for name, given in pipeline.inputs.items()}
+    return {name: overrides.get(name, declared_input.default) for name, declared_input in pipeline.inputs.items()}
 
 
 def _free_group(pipeline: Pipeline, wanted: str, taken: set[str]) -> str:
@@ -288,7 +290,12 @@ def _resolved(
             with _at(pipeline, name, "command"):
                 command = as_processes(command, step.torchrun, slurm)
         with _at(pipeline, name, "resources"):
-            return COMMAND, {}, command, agree(_asked(step.resources), command) if slurm is None else Resources()
+            return (
+                COMMAND,
+                {},
+                command,
+                agree(_requested_resources(step.resources), command) if slurm is None else Resources(),
+            )
     model = stage_info(step.uses).options
     values = {
         key: adapt(model, key, value)
@@ -320,10 +327,10 @@ def _at(pipeline: Pipeline, name: str, part: str) -> Iterator[None]:
         raise PipelineError(pipeline.path, [Mistake(line, f"step `{name}`: {error.what}")]) from error
 
 
-def _asked(resources: StepResources) -> Resources:
+def _requested_resources(resources: StepResources) -> Resources:
     gpu = None if resources.gpu is None else str(resources.gpu)
     memory = resources.gpu_memory
-    return asked_resources(gpu=gpu, gpus=resources.gpus, memory_gb=memory, cpu_lane=resources.cpu_lane)
+    return requested_resources(gpu=gpu, gpus=resources.gpus, memory_gb=memory, cpu_lane=resources.cpu_lane)
 
 
 def _missing_files(

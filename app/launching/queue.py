@@ -80,16 +80,16 @@ def leases_here() -> list[LeaseView]:
     if not folder.is_dir():
         return []
     devices = [name for name in os.listdir(folder) if re.fullmatch(r"(gpu|cpu)-\d+", name)]
-    found = []
+    entries = []
     with contextlib.suppress(OSError):
         leases = Leases(str(folder))
         with leases.locked():
             for device in sorted(devices, key=lambda name: (name[:3] == "cpu", int(name[4:]))):
-                found += [
+                entries += [
                     LeaseView(device, holder.name, holder.pid, holder.attempt, holder.memory)
                     for holder in leases.holders(device)
                 ]
-    return found
+    return entries
 
 
 def hold_runs(workspace: Workspace, reference: str) -> list[str]:
@@ -179,7 +179,7 @@ def move_runs(workspace: Workspace, reference: str, *, before: str | None = None
     return [run.name for run in order]
 
 
-def needs_words(resources: Resources, cpu_lane: int) -> str:
+def needs_text(resources: Resources, cpu_lane: int) -> str:
     """`GPU 0`, `any GPU, 6.0 GB`, `2 GPUs`, `CPU lane`; empty for nothing."""
     parts = []
     if isinstance(resources.gpus, list):
@@ -202,7 +202,7 @@ def _view(run_id: str, name: str, attempt: AttemptFolder, reason: str) -> Queued
         name=name,
         attempt=attempt.number,
         reason=reason,
-        needs=needs_words(launch.resources, launch.cpu_lane) if launch else "",
+        needs=needs_text(launch.resources, launch.cpu_lane) if launch else "",
         priority=place.priority,
         position=place.position,
         held=place.held,

@@ -161,8 +161,8 @@ def _next_command(
     if engine is None:
         if not started:
             return None, None
-        found = resume_command(spec.command, Path(spec.cwd), started[-1].console)
-        return found.argv, found.checkpoint
+        command = resume_command(spec.command, Path(spec.cwd), started[-1].console)
+        return command.argv, command.checkpoint
     info = stage_info(spec.stage)
     last = folder.weights / "last.pt"
     if not started or "resume" not in info.options.model_fields or not last.is_file():

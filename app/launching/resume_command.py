@@ -47,10 +47,10 @@ def resume_command(argv: Sequence[str], cwd: Path, console: Path, *, must_exist:
     Raises:
         YoloqatError: cannot resume; says why.
     """
-    found = next(((t, at) for t in _TEMPLATES if (at := t.find(argv)) is not None), None)
-    if found is None:
+    template_match = next(((t, at) for t in _TEMPLATES if (at := t.find(argv)) is not None), None)
+    if template_match is None:
         raise _cannot(f"this command is none of the trainers whose resuming is known: {_KNOWN}")
-    template, at = found
+    template, at = template_match
     folder = _results_folder(console)
     if folder is None:
         raise _cannot("its log does not tell its results folder", str(console))

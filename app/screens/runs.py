@@ -12,7 +12,7 @@ from app.keymap import bindings
 from app.messages import CallFailed, DetailRead
 from app.screens import actions
 from app.screens.base_screen import Page
-from app.screens.dialogs.annotations import edit_marks
+from app.screens.dialogs.annotations import edit_annotations
 from app.screens.dialogs.stop import ask_to_stop
 from app.screens.run import milestones
 from app.screens.unexpected import unexpected
@@ -39,7 +39,7 @@ class RunsScreen(Page):
     def __init__(self) -> None:
         super().__init__()
         self._detail: RunDetail | None = None
-        self._seen: tuple[object, ...] = ()
+        self._last_drawn: tuple[object, ...] = ()
         self._reading: Timer | None = None
 
     def body(self) -> ComposeResult:
@@ -83,9 +83,9 @@ class RunsScreen(Page):
     def _show_summary(self) -> None:
         run = self.run_at_hand
         self.query_one(RunSummary).show(run, self._detail)
-        wanted = (run.id, *milestones(run)) if run is not None else ()
-        if wanted != self._seen and run is not None:
-            self._seen = wanted
+        shown_ids = (run.id, *milestones(run)) if run is not None else ()
+        if shown_ids != self._last_drawn and run is not None:
+            self._last_drawn = shown_ids
             if self._reading is not None:
                 self._reading.stop()
             self._reading = self.set_timer(DETAIL_DELAY_SECONDS, lambda: self._read_detail(run.id))
@@ -168,7 +168,7 @@ class RunsScreen(Page):
         """Edit name, tags and note of the run at hand."""
         run = self.run_at_hand
         if run is not None:
-            edit_marks(self.yoloqat, run)
+            edit_annotations(self.yoloqat, run)
 
     def action_archive(self) -> None:
         """Take the run at hand out of the list, or put it back."""

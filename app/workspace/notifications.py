@@ -16,15 +16,15 @@ def notify_file() -> str:
     Raises:
         YoloqatError: the settings cannot be used, or the file cannot be written.
     """
-    wanted = load_settings().notify
-    if wanted == Notify():
+    notify_settings = load_settings().notify
+    if notify_settings == Notify():
         return ""
     from platformdirs import user_state_path
 
     path: Path = user_state_path("yoloqat") / "notify.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps(wanted.model_dump()), mode=0o600)
+        write_text(path, json.dumps(notify_settings.model_dump()), mode=0o600)
     except OSError as error:
         raise YoloqatError(f"cannot write what is to be told of runs: {error.strerror}", where=str(path)) from error
     return str(path)

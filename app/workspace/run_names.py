@@ -36,11 +36,13 @@ def read_name(folder: RunFolder) -> RunName:
 
     Reads two lines of `spec.yaml` instead of all of it, since a thousand of them are read at once.
     """
-    found: dict[str, str] = {}
+    names_by_id: dict[str, str] = {}
     with contextlib.suppress(OSError), open_regular(folder.spec) as file:
         for key, text in _KEY.findall(file.read(_HEAD_BYTES).decode(errors="replace")):
-            found.setdefault(key, _scalar(text))
-    return RunName(folder.id, _renamed(folder) or found.get("name") or folder.id, found.get("group") or None)
+            names_by_id.setdefault(key, _scalar(text))
+    return RunName(
+        folder.id, _renamed(folder) or names_by_id.get("name") or folder.id, names_by_id.get("group") or None
+    )
 
 
 def find_id(workspace: Workspace, reference: str) -> str:
@@ -123,10 +125,10 @@ def naming(workspace: Workspace) -> Iterator[set[str]]:
                 where=str(workspace.path),
                 hint="Free some disk space or choose another one with --workspace.",
             ) from error
-        yield taken_names(workspace)
+        yield used_names_of(workspace)
 
 
-def taken_names(workspace: Workspace) -> set[str]:
+def used_names_of(workspace: Workspace) -> set[str]:
     """Names of runs and of groups."""
     runs = run_names(workspace)
     return {run.name for run in runs} | {run.group for run in runs if run.group}

@@ -38,14 +38,14 @@ def numbers_by_epoch(
         epochs: of `newest_epochs`; numbers of other epochs, which have no row of their own, are those of any attempt.
         keys: only these names.
     """
-    found: dict[int, dict[str, Cell]] = {}
+    cells_by_epoch: dict[int, dict[str, Cell]] = {}
     for epoch, attempt, key, *cell in _rows(connection, "metric", "epoch, attempt, key", run_id, keys):
         if epoch not in epochs or attempt == epochs[epoch][0]:
-            found.setdefault(epoch, {})[key] = (cell[0], cell[1], cell[2])
+            cells_by_epoch.setdefault(epoch, {})[key] = (cell[0], cell[1], cell[2])
     for epoch, key, *cell in _rows(connection, "results_metric", "epoch, key", run_id, keys):
         if epoch in epochs:
-            found.setdefault(epoch, {})[key] = (cell[0], cell[1], cell[2])
-    return dict(sorted(found.items()))
+            cells_by_epoch.setdefault(epoch, {})[key] = (cell[0], cell[1], cell[2])
+    return dict(sorted(cells_by_epoch.items()))
 
 
 def _rows(

@@ -81,10 +81,10 @@ def _views(connection: sqlite3.Connection, rest: str, values: tuple[object, ...]
 def _lists(connection: sqlite3.Connection, statement: str, run_id: str | None) -> dict[str, tuple[str, ...]]:
     """Run id → its values in their order; of one run, or of all."""
     where, values = ("WHERE run_id = ?", (run_id,)) if run_id is not None else ("", ())
-    found: dict[str, list[str]] = {}
+    values_by_run: dict[str, list[str]] = {}
     for key, value in connection.execute(f"{statement} {where} ORDER BY run_id, position", values):
-        found.setdefault(key, []).append(value)
-    return {key: tuple(listed) for key, listed in found.items()}
+        values_by_run.setdefault(key, []).append(value)
+    return {key: tuple(listed) for key, listed in values_by_run.items()}
 
 
 def _view(row: sqlite3.Row, parents: tuple[str, ...], tags: tuple[str, ...]) -> RunView:

@@ -51,18 +51,18 @@ def _unblock_signals() -> None:
 def main(attempt: str, event: str, reason: str) -> int:
     """Tell it every way that is wanted; what fails is said on stderr, which is `runner.log`."""
     launch = _read(os.path.join(attempt, "launch.json"))
-    wanted = _read(str(launch.get("notify", "")))
-    if event not in wanted.get("on", EVENTS):
+    notify_settings = _read(str(launch.get("notify", "")))
+    if event not in notify_settings.get("on", EVENTS):
         return 0
     message = describe(attempt, launch, event, reason)
     ways: tuple[tuple[str, Callable[[], None], object], ...] = (
-        ("the terminal", lambda: _ring(str(launch.get("terminal", "")), message), wanted.get("terminal")),
-        ("the command", lambda: _run(str(wanted["command"]), message), wanted.get("command")),
-        ("the webhook", lambda: _post(str(wanted["webhook"]), message), wanted.get("webhook")),
+        ("the terminal", lambda: _ring(str(launch.get("terminal", "")), message), notify_settings.get("terminal")),
+        ("the command", lambda: _run(str(notify_settings["command"]), message), notify_settings.get("command")),
+        ("the webhook", lambda: _post(str(notify_settings["webhook"]), message), notify_settings.get("webhook")),
     )
     failed = 0
-    for name, tell, is_wanted in ways:
-        if not is_wanted:
+    for name, tell, is_enabled in ways:
+        if not is_enabled:
             continue
         try:
             tell()
@@ -97,8 +97,8 @@ def _ring(terminal: str, message: dict[str, Any]) -> None:
     """Bell and OSC 9 (a desktop notification) on the terminal that the run was launched from, if it is still ours."""
     if not terminal:
         return
-    found = os.stat(terminal)
-    if found.st_uid != os.getuid():
+    terminal_stat = os.stat(terminal)
+    if terminal_stat.st_uid != os.getuid():
         return  # it is somebody else's by now
     descriptor = os.open(terminal, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
     try:

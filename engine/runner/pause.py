@@ -23,7 +23,7 @@ class Watch:
 
     def __init__(self, attempt: str) -> None:
         self._attempt = attempt
-        self._seen: list[int] | None = None
+        self._last_stamp: list[int] | None = None
 
     def is_due(self) -> bool:
         """Whether a checkpoint has been written since the request, and was left alone since the last look."""
@@ -31,10 +31,10 @@ class Watch:
         checkpoint = (request or {}).get("checkpoint")
         if request is None or not checkpoint:
             return False
-        found = stamp_of(str(checkpoint))
-        if found is None or found == request.get("stamp"):
+        checkpoint_stamp = stamp_of(str(checkpoint))
+        if checkpoint_stamp is None or checkpoint_stamp == request.get("stamp"):
             return False
-        is_whole, self._seen = found == self._seen, found
+        is_whole, self._last_stamp = checkpoint_stamp == self._last_stamp, checkpoint_stamp
         return is_whole
 
 

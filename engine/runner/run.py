@@ -113,7 +113,7 @@ class Run:
     def _wait(self) -> None:
         """Wait for the parents, then for the turn. A parent that is tried again meanwhile is waited for again."""
         parents = self.launch.get("wait_for", [])
-        told = ""
+        last_reason = ""
         since = now()
         try:
             while True:
@@ -127,8 +127,8 @@ class Run:
                     self.turn.step_back()
                 if not reason:
                     break
-                if reason != told:
-                    told = reason
+                if reason != last_reason:
+                    last_reason = reason
                     with contextlib.suppress(OSError):
                         write_json(self._path("waiting.json"), {"reason": reason, "since": since}, durable=False)
                 self._pause()
@@ -231,8 +231,8 @@ class Run:
         request = read_json(self._path("stop.json"))
         at_once = request is not None and bool(request.get("now"))
         if self.stop is None:
-            asked = request is not None or received.si_signo == signal.SIGUSR1
-            self._begin_stop("stopped" if asked else _reason_of(received.si_signo), at_once)
+            is_requested = request is not None or received.si_signo == signal.SIGUSR1
+            self._begin_stop("stopped" if is_requested else _reason_of(received.si_signo), at_once)
         elif at_once:
             self.stop.advance()
 
@@ -303,13 +303,13 @@ class Run:
         except OSError as error:  # the run folder has been deleted: nobody is left to tell
             log(f"the outcome could not be written: {error}")
             return
-        if not (record["stop_requested"] or self._ended_as_asked(record)):  # whoever stopped it knows
+        if not (record["stop_requested"] or self._ended_as_requested(record)):  # whoever stopped it knows
             done = record["exit_code"] == 0 and not record["missing_artifacts"]
             event = "success" if done else "failure"
             is_job = os.path.exists(self._path("slurm.json"))  # Slurm kills what a job leaves behind
             notify.start(self.attempt, self.launch, event, str(record["reason"]), wait=is_job)
 
-    def _ended_as_asked(self, record: dict[str, Any]) -> bool:
+    def _ended_as_requested(self, record: dict[str, Any]) -> bool:
         """Whether one of our trainings has ended after its epoch because somebody wanted that."""
         folder = os.path.dirname(os.path.dirname(self.attempt))
         return record["exit_code"] == _INTERRUPTED and os.path.exists(os.path.join(folder, "stop-after-epoch"))

@@ -83,15 +83,15 @@ def send_to_all(processes: Callable[[], list[Stat]], signal_number: signal.Signa
     reached: set[tuple[int, int]] = set()
     latest = None
     for _ in range(_LOOKS):
-        found = {(process.pid, process.start_time) for process in processes()} - reached
-        found = {(pid, start) for pid, start in found if latest is None or start <= latest}
-        if not found:
+        new_processes = {(process.pid, process.start_time) for process in processes()} - reached
+        new_processes = {(pid, start) for pid, start in new_processes if latest is None or start <= latest}
+        if not new_processes:
             break
-        for pid, start in found:
+        for pid, start in new_processes:
             send_signal_to(pid, start, signal_number)
             if signal_number != signal.SIGKILL:
                 send_signal_to(pid, start, signal.SIGCONT)
-        reached |= found
+        reached |= new_processes
         if latest is None and signal_number != signal.SIGKILL:
             latest = int(time.clock_gettime(time.CLOCK_BOOTTIME) * _TICKS_PER_SECOND)
     return len(reached)

@@ -62,14 +62,14 @@ def _stop(attempt: str, stage: Identity, grace: dict[str, float], ready: Callabl
 
 def processes_of(attempt: str, stage: Identity) -> list[Stat]:
     """The stage, what is below it, and what carries the attempt's mark: its orphans hang elsewhere in the tree now."""
-    found = {stat.pid: stat for stat in marked(attempt)}
+    stats_by_pid = {stat.pid: stat for stat in marked(attempt)}
     if presence(stage) == ALIVE:
         main = read_stat(stage.pid)
         if main is not None:
-            found[main.pid] = main
-        found.update((stat.pid, stat) for stat in descendants(stage.pid, attempt))
-    found.pop(os.getpid(), None)
-    return list(found.values())
+            stats_by_pid[main.pid] = main
+        stats_by_pid.update((stat.pid, stat) for stat in descendants(stage.pid, attempt))
+    stats_by_pid.pop(os.getpid(), None)
+    return list(stats_by_pid.values())
 
 
 def _write_outcome(attempt: str, process: dict[str, object]) -> None:

@@ -72,5 +72,5 @@ def judge_ending(tail: str) -> LogEnding:
 
 def _is_last_word(message: re.Pattern[str], tail: str) -> bool:
     """A message that was followed by a moving bar is one that the program got over."""
-    found = list(message.finditer(tail))
-    return bool(found) and _BAR.search(tail, found[-1].end()) is None
+    matches = list(message.finditer(tail))
+    return bool(matches) and _BAR.search(tail, matches[-1].end()) is None

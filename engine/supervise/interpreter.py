@@ -97,14 +97,14 @@ class EngineChoice:
         Raises:
             YoloqatError: with the one line that puts it right.
         """
-        found = examine_interpreter(self.path)
-        if not found.mistakes:
+        interpreter = examine_interpreter(self.path)
+        if not interpreter.mistakes:
             return
         where = f"{self.path} ({self.origin})"
-        if found.torch is None and self.path == sys.executable:
+        if interpreter.torch is None and self.path == sys.executable:
             raise YoloqatError("there is no engine: this Python has no torch", where=where, hint=WITHOUT_ENGINE)
-        lacks = "; ".join(found.mistakes)
-        raise YoloqatError(f"our stages cannot run in this Python: {lacks}", where=where, hint=found.advice)
+        lacks = "; ".join(interpreter.mistakes)
+        raise YoloqatError(f"our stages cannot run in this Python: {lacks}", where=where, hint=interpreter.advice)
 
 
 def examine_interpreter(path: str) -> Interpreter:
@@ -113,8 +113,8 @@ def examine_interpreter(path: str) -> Interpreter:
     Raises:
         YoloqatError: it does not answer as a Python.
     """
-    asked = [f"{at.module}={','.join([name, *at.instead])}" for name, at in _provided().items()]
-    found = probe.look(asked) if path == sys.executable else _ask(path, asked)
+    module_queries = [f"{at.module}={','.join([name, *at.instead])}" for name, at in _provided().items()]
+    found = probe.look(module_queries) if path == sys.executable else _ask(path, module_queries)
     return _judge(path, found)
 
 

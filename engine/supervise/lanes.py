@@ -20,9 +20,9 @@ def lease_folder(environment: Mapping[str, str] = os.environ) -> Path:
     that is made anew while a run holds the old one would give its GPU away. A home that several machines share has one
     folder for each.
     """
-    given = environment.get(FOLDER_VARIABLE)
-    if given:
-        return Path(os.path.abspath(given))
+    folder_variable = environment.get(FOLDER_VARIABLE)
+    if folder_variable:
+        return Path(os.path.abspath(folder_variable))
     state = environment.get("XDG_STATE_HOME", "")
     base = Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state"
     return base / "yoloqat" / "leases" / (platform.node() or "localhost")

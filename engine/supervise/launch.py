@@ -166,7 +166,7 @@ def write_attempt(
         cpu_lane=_width(folder, attempt) if cpu_lane is None else cpu_lane,
         gpu_query=query_command(),
         gpu_usage=usage_command(),
-        notify=_told_before(folder, attempt) if notify is None else notify,
+        notify=_previous_notify_file(folder, attempt) if notify is None else notify,
         terminal=_terminal() if spec.slurm is None else "",  # a node has other terminals of the same name
         grace=grace or Grace(),
         sample_seconds=sample_seconds,
@@ -283,7 +283,7 @@ def _width(folder: RunFolder, attempt: int) -> int:
     return lane_width(before.cpu_lane if before else None)
 
 
-def _told_before(folder: RunFolder, attempt: int) -> str:
+def _previous_notify_file(folder: RunFolder, attempt: int) -> str:
     before = LaunchRecord.read(folder.attempt(attempt - 1).launch)
     return before.notify if before else ""
 

@@ -65,13 +65,13 @@ def open_files(pid: int) -> list[OpenFile]:
         numbers = sorted(int(name) for name in os.listdir(folder))
     except FileNotFoundError as error:
         raise ProcessLookupError(pid) from error
-    found = []
+    files = []
     for number in numbers:
         try:
-            found.append(OpenFile(pid, number, os.readlink(f"{folder}/{number}")))
+            files.append(OpenFile(pid, number, os.readlink(f"{folder}/{number}")))
         except OSError:
             continue  # closed meanwhile
-    return found
+    return files
 
 
 def pids() -> Iterator[int]:

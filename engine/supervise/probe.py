@@ -52,10 +52,10 @@ def _cuda() -> "str":
         return ""
     try:
         with open(os.path.join(os.path.dirname(spec.origin), "version.py"), encoding="utf-8") as file:
-            found = re.search(r"^cuda\b[^=\n]*= *'([\d.]+)'", file.read(), re.MULTILINE)
+            version_match = re.search(r"^cuda\b[^=\n]*= *'([\d.]+)'", file.read(), re.MULTILINE)
     except OSError:
         return ""
-    return found.group(1) if found else ""
+    return version_match.group(1) if version_match else ""
 
 
 if __name__ == "__main__":

@@ -108,8 +108,8 @@ def gather(folder: RunFolder, attempt: AttemptFolder) -> Evidence:
 def _of_an_outcome(folder: RunFolder, attempt: AttemptFolder, outcome: Outcome) -> Evidence:
     if outcome.exit_code == 0 or outcome.stop_requested:
         return Evidence(outcome=outcome, finished=folder.result.exists())
-    asked = folder.stop_after_epoch.exists()
-    return Evidence(outcome=outcome, ending=read_ending(attempt.console), asked_after_epoch=asked)
+    is_requested = folder.stop_after_epoch.exists()
+    return Evidence(outcome=outcome, ending=read_ending(attempt.console), asked_after_epoch=is_requested)
 
 
 def _of_a_job(folder: RunFolder, attempt: AttemptFolder, job: Observed) -> Evidence:
@@ -128,7 +128,7 @@ def _of_the_living(
     folder: RunFolder, attempt: AttemptFolder, process: ProcessRecord | None, runner: str | None, stage: str | None
 ) -> Evidence:
     waiting = WaitingRecord.read(attempt.waiting) if stage is None else None
-    seen = process.runner if process else None
+    record = process.runner if process else None
     return Evidence(
         process=process,
         runner=runner,
@@ -139,7 +139,7 @@ def _of_the_living(
         asked_after_epoch=folder.stop_after_epoch.exists(),
         pause_asked=attempt.pause.exists(),
         silence=measure_silence(attempt) if stage == ALIVE else None,
-        host=seen.host if seen and presence(identity_of(seen)) == ELSEWHERE else None,
+        host=record.host if record and presence(identity_of(record)) == ELSEWHERE else None,
     )
 
 
@@ -152,9 +152,9 @@ def _other_host(process: ProcessRecord | None) -> str | None:
 
 
 def _presence(record: ProcessIdentity, attempt: AttemptFolder) -> str:
-    found = presence(identity_of(record))
-    if found != ELSEWHERE:
-        return found
+    runner_presence = presence(identity_of(record))
+    if runner_presence != ELSEWHERE:
+        return runner_presence
     # Its pid means nothing here, but the lock that runner and stage hold is seen wherever the file is.
     return GONE if _is_unlocked(attempt.launch) else ALIVE
 

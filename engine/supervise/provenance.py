@@ -32,11 +32,11 @@ def collect(argv: Sequence[str], cwd: Path, environment: Mapping[str, str], diff
         environment: what the command has on top of ours.
         diff_file: where uncommitted changes go, up to `DIFF_LIMIT_BYTES`.
     """
-    found = versions(command_of(argv), cwd, {**os.environ, **environment})
+    package_versions = versions(command_of(argv), cwd, {**os.environ, **environment})
     return Provenance(
-        python=found.python,
-        interpreter=found.interpreter,
-        packages=found.packages,
+        python=package_versions.python,
+        interpreter=package_versions.interpreter,
+        packages=package_versions.packages,
         environment=safe_environment(os.environ),
         git=git_state(cwd, diff_file),
     )

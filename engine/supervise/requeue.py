@@ -55,7 +55,7 @@ def queued_without_runner(workspace: Workspace) -> list[AttemptFolder]:
 
     Cheap enough for every command: of what has ended, it looks at names of files alone.
     """
-    found = []
+    queued_runs = []
     for run_id, newest in _newest_attempts(workspace):
         if any(os.path.exists(os.path.join(newest, name)) for name in _SETTLED):
             continue
@@ -65,8 +65,8 @@ def queued_without_runner(workspace: Workspace) -> list[AttemptFolder]:
         attempt = AttemptFolder(Path(newest))
         status = read_state(workspace.run(run_id), attempt)
         if status.state is RunState.QUEUED and status.reason in WITHOUT_RUNNER:
-            found.append(attempt)
-    return found
+            queued_runs.append(attempt)
+    return queued_runs
 
 
 def paused_and_ended(workspace: Workspace) -> list[AttemptFolder]:

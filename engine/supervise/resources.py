@@ -37,7 +37,7 @@ def resources_of_stage(stage: str, options: StageOptions, environment: Mapping[s
     return Resources(gpus=[visible[int(number)]], restrict=int(number) == 0)
 
 
-def asked_resources(
+def requested_resources(
     *,
     gpu: str | None = None,
     gpus: int | None = None,
@@ -88,10 +88,10 @@ def visible_gpus(environment: Mapping[str, str]) -> list[str]:
         return [str(gpu["index"]) for gpu in there]
     visible: list[str] = []
     for name in environment[VISIBLE_VARIABLE].split(","):
-        found = [str(gpu["index"]) for gpu in there if _is_called(gpu, name.strip())]
-        if not found:  # as CUDA does it: nothing after the first that isn't there
+        indices = [str(gpu["index"]) for gpu in there if _is_called(gpu, name.strip())]
+        if not indices:  # as CUDA does it: nothing after the first that isn't there
             break
-        visible.append(found[0])
+        visible.append(indices[0])
     return visible
 
 

@@ -204,9 +204,9 @@ def _decide_without_outcome(evidence: Evidence) -> tuple[RunState, str]:
         return RunState.STOPPED, "stopped; its runner was lost, the exit code is unknown"
     kind = evidence.ending.kind if evidence.ending else "nothing"
     ours = evidence.launch is not None and evidence.launch.stage != COMMAND
-    told = kind in ("traceback", "interrupted") or (kind in ("complete", "line") and not ours)
+    is_log_conclusive = kind in ("traceback", "interrupted") or (kind in ("complete", "line") and not ours)
     reason = f"exit code unknown, its runner was lost; {_what_the_log_shows(evidence)}"
-    return (RunState.ENDED if told else RunState.LOST), reason
+    return (RunState.ENDED if is_log_conclusive else RunState.LOST), reason
 
 
 def _decide_before_the_stage(evidence: Evidence, rebooted: bool) -> tuple[RunState, str]:

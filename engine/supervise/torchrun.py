@@ -34,15 +34,15 @@ def split(command: Sequence[str]) -> tuple[list[str], list[str]]:
     Raises:
         YoloqatError: the command is no Python script or module.
     """
-    words = list(command)
-    if words and _PYTHON.fullmatch(os.path.basename(words[0])):
+    argv = list(command)
+    if argv and _PYTHON.fullmatch(os.path.basename(argv[0])):
         at = 1
-        while at < len(words) and words[at].startswith("-") and words[at] not in ("-m", "-c", "-"):
-            at += 2 if words[at] in _WITH_VALUE else 1
-        if at < len(words) and words[at] not in ("-c", "-"):
-            return words[:at], words[at:]
+        while at < len(argv) and argv[at].startswith("-") and argv[at] not in ("-m", "-c", "-"):
+            at += 2 if argv[at] in _WITH_VALUE else 1
+        if at < len(argv) and argv[at] not in ("-c", "-"):
+            return argv[:at], argv[at:]
     raise YoloqatError(
         "only a Python script or module can be run as several processes",
-        where=shlex.join(words[:3]),
+        where=shlex.join(argv[:3]),
         hint="Write `python SCRIPT …` or `python -m MODULE …`, or put torchrun into the command yourself.",
     )

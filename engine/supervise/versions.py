@@ -76,10 +76,10 @@ def interpreter_of(argv: Sequence[str], cwd: Path, environment: Mapping[str, str
     """The path of the Python that a command runs, as far as that can be told; None without any."""
     search = environment.get("PATH")
     program = argv[0] if argv else ""
-    found = str(cwd / program) if os.sep in program else shutil.which(program, path=search)
-    if found is not None and _PYTHON.fullmatch(os.path.basename(program)):
-        return found
-    named = _shebang(found) if found is not None else []
+    program_path = str(cwd / program) if os.sep in program else shutil.which(program, path=search)
+    if program_path is not None and _PYTHON.fullmatch(os.path.basename(program)):
+        return program_path
+    named = _shebang(program_path) if program_path is not None else []
     if named and _PYTHON.fullmatch(os.path.basename(named[-1])):
         return named[-1] if os.sep in named[-1] else shutil.which(named[-1], path=search)
     return shutil.which("python", path=search) or shutil.which("python3", path=search)
@@ -92,8 +92,8 @@ def _shebang(program: str) -> list[str]:
             line = file.readline(512)
     except OSError:
         return []
-    words = os.fsdecode(line[2:]).split() if line.startswith(b"#!") else []
-    return [word for word in words if not word.startswith("-")]
+    shebang_argv = os.fsdecode(line[2:]).split() if line.startswith(b"#!") else []
+    return [word for word in shebang_argv if not word.startswith("-")]
 
 
 def package_versions(path: list[str] | None = None) -> dict[str, str]:

@@ -41,33 +41,33 @@ def observe(attempt: AttemptFolder) -> Observed | None:
         return None
     if record.ended_at is not None:
         return Observed(False, "", record)
-    known = [record.process] if record.process is not None else record.writers
-    found = [presence(_identity(process)) for process in known]
-    if ELSEWHERE in found and ALIVE not in found:
+    recorded_processes = [record.process] if record.process is not None else record.writers
+    presences = [presence(_identity(process)) for process in recorded_processes]
+    if ELSEWHERE in presences and ALIVE not in presences:
         # Its end will be written down where it can be seen; unless that container or machine is gone itself.
         alive = measure_silence(attempt).seconds < _ELSEWHERE_SECONDS
-        return Observed(alive, f"on {known[found.index(ELSEWHERE)].host}" if alive else "", record)
+        return Observed(alive, f"on {recorded_processes[presences.index(ELSEWHERE)].host}" if alive else "", record)
     if record.process is not None:
-        alive = found == [ALIVE]
-        return Observed(alive, _words(record.process) if alive else "", record, rebooted=REBOOTED in found)
-    seen = current_writers(record)
-    if seen:
-        return Observed(True, f"written by {_words(seen[0])}", record)
+        alive = presences == [ALIVE]
+        return Observed(alive, _process_text(record.process) if alive else "", record, rebooted=REBOOTED in presences)
+    writers = current_writers(record)
+    if writers:
+        return Observed(True, f"written by {_process_text(writers[0])}", record)
     if _is_replaced(record):
         return Observed(True, "its log was replaced by another file", record)
     if not record.writers and _grows(record):
         return Observed(True, "it grows; who writes it cannot be seen from here", record)
-    return Observed(False, "", record, rebooted=REBOOTED in found)
+    return Observed(False, "", record, rebooted=REBOOTED in presences)
 
 
 def current_writers(record: WatchRecord) -> list[ProcessIdentity]:
     """Who holds the file open for writing: those that did before, else whoever does now."""
-    kept = [
+    recorded_writers = [
         writer
         for writer in record.writers
         if presence(_identity(writer)) == ALIVE and writes(writer.pid, record.device, record.inode)
     ]
-    return kept or _look(record.device, record.inode)
+    return recorded_writers or _look(record.device, record.inode)
 
 
 _looks: dict[tuple[int, int], tuple[float, list[ProcessIdentity]]] = {}
@@ -103,7 +103,7 @@ def _identity(record: ProcessIdentity) -> Identity:
     return Identity(record.pid, record.start_time, record.boot_id, record.host, record.pid_namespace)
 
 
-def _words(process: ProcessIdentity) -> str:
+def _process_text(process: ProcessIdentity) -> str:
     return f"{process_name(process.pid)} (pid {process.pid})"
 
 

@@ -57,7 +57,7 @@ class MarksDialog(ModalScreen[Edited]):
         self.dismiss(None)
 
 
-def edit_marks(app: Host, run: RunView) -> None:
+def edit_annotations(app: Host, run: RunView) -> None:
     """Ask for a run's marks, and write what has changed in the background."""
 
     def take(edited: Edited | None) -> None:

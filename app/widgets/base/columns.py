@@ -111,19 +111,19 @@ def _cut(
 ) -> tuple[list[Column], bool]:
     """The columns that fit; the first scrollable one is always there, so that scrolling cannot lose everything."""
     used = _needed(columns, natural, gap, short)
-    kept: list[Column] = []
+    visible_columns: list[Column] = []
     cut = False
     for column in columns:
         if column.frozen:
-            kept.append(column)
+            visible_columns.append(column)
             continue
         used += _least(column, natural, short) + gap
-        if used <= available or not any(not c.frozen for c in kept):
-            kept.append(column)
+        if used <= available or not any(not c.frozen for c in visible_columns):
+            visible_columns.append(column)
         else:
             cut = True
             break
-    return kept, cut
+    return visible_columns, cut
 
 
 def _stretch(
@@ -135,9 +135,9 @@ def _stretch(
     flexible = [c for c in columns if c.minimum is not None]
     for column in flexible:
         wish = max(0, natural.get(column.key, 0) - widths[column.key])
-        given = min(wish, max(0, room))
-        widths[column.key] += given
-        room -= given
+        width = min(wish, max(0, room))
+        widths[column.key] += width
+        room -= width
     filling = next((c for c in reversed(columns) if c.fills), None)
     if filling is not None and room > 0:
         widths[filling.key] += room

@@ -157,12 +157,12 @@ class Grid(ScrollView, can_focus=True):
 
     def _measured(self) -> Mapping[str, int]:
         """Widths of the columns that follow their cells."""
-        wanted = [(i, c) for i, c in enumerate(self._columns) if c.width is None]
-        natural = {c.key: 0 for _, c in wanted}
-        if wanted:
+        elastic_columns = [(i, c) for i, c in enumerate(self._columns) if c.width is None]
+        natural = {c.key: 0 for _, c in elastic_columns}
+        if elastic_columns:
             for key in self._keys:
                 cells = self._cells_of(key)
-                for i, column in wanted:
+                for i, column in elastic_columns:
                     if i < len(cells):
                         natural[column.key] = max(natural[column.key], width(cells[i]))
         return natural

@@ -76,17 +76,17 @@ def fit(cell: Cell, columns: int, justify: str = "left") -> tuple[Span, ...]:
         return (*pad, *parts) if justify == "right" else (*parts, *pad)
     if columns <= 0:
         return ()
-    kept: list[Span] = []
+    visible_spans: list[Span] = []
     left = columns - 1
     for text, tone in parts:
         size = cell_len(text)
         if size <= left:
-            kept.append((text, tone))
+            visible_spans.append((text, tone))
             left -= size
             continue
-        kept.append((set_cell_size(text, left) + glyphs().ellipsis, tone))
+        visible_spans.append((set_cell_size(text, left) + glyphs().ellipsis, tone))
         break
-    return tuple(kept)
+    return tuple(visible_spans)
 
 
 def join(cells: list[Cell], separator: str = "  ") -> tuple[Span, ...]:

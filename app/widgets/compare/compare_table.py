@@ -55,8 +55,8 @@ def _cells(row: Row, comparison: Comparison) -> list[Cell]:
 def _metric(cell: Value, deltas: int, has_best: bool) -> Cell:
     """Best mark, value, and the difference to the baseline below that of the other rows."""
     is_best = cell.is_best and has_best
-    mark = f"{glyphs().best} " if is_best else ""
-    value: Cell = ((mark, "best"), (clean(cell.text), "best" if is_best else "" if cell.comparable else "muted"))
+    best_sign = f"{glyphs().best} " if is_best else ""
+    value: Cell = ((best_sign, "best"), (clean(cell.text), "best" if is_best else "" if cell.comparable else "muted"))
     if not deltas:
         return value
     return (*value, *fit(difference(clean(cell.difference_text), cell.delta), max(deltas, 6) + 1, "right"))

@@ -23,9 +23,11 @@ def fields_of(pipeline: Pipeline) -> list[Field]:
     fields = [Field(NAME, "what its runs are called; a taken name is counted up", "text", pipeline.name)]
     if NAME in pipeline.inputs:
         fields = []
-    for name, given in pipeline.inputs.items():
+    for name, declared_input in pipeline.inputs.items():
         kind, choices = pipeline.kind_of(name)
-        fields.append(Field(name, given.help, kind, _typed(given.default), choices, given.is_required))
+        fields.append(
+            Field(name, declared_input.help, kind, _typed(declared_input.default), choices, declared_input.is_required)
+        )
     return fields
 
 
@@ -58,12 +60,12 @@ def error_lines(error: YoloqatError) -> list[Cell]:
 
 def named_inputs(pipeline: Pipeline | None, error: YoloqatError) -> dict[str, str]:
     """Inputs that an error is about, by name: it names them, or the options that take their values."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     if pipeline is None:
-        return found
+        return values
     for line in error.what.splitlines():
         for name in pipeline.inputs:
             uses = any(f"`{step}`" in line and f"`{key}`" in line for step, key in pipeline.uses_of(name))
             if uses or f"`{name}`" in line:
-                found.setdefault(name, line.strip())
-    return found
+                values.setdefault(name, line.strip())
+    return values

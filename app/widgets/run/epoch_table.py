@@ -44,15 +44,15 @@ def columns(names: Sequence[tuple[str, str]], told: Sources = _NO_FILE) -> tuple
     """
     losses = [name for name, _ in names if is_loss(name) and name != "total"]
     priority = {name: at + 1 for at, name in enumerate((*losses, *LEAST_WANTED))}
-    marks = {name: glyphs().stored if name in told.columns else "" for name, _ in names}
+    source_signs = {name: glyphs().stored if name in told.columns else "" for name, _ in names}
     return (
         Column("best", "", width=1),
         Column("epoch", "Epoch", justify="right"),
         *(
             Column(
                 name,
-                clean(name) + marks[name],
-                short=clean(short) + marks[name],
+                clean(name) + source_signs[name],
+                short=clean(short) + source_signs[name],
                 justify="right",
                 priority=priority.get(name, 0),
             )
@@ -83,10 +83,10 @@ def epoch_cells(
         if number is None:
             values.append(((glyphs().dash, "faint"),))
             continue
-        mark = ((glyphs().printed, "muted"),) if told.is_exception(name, number) else ()
-        values.append(((clean(number.text), tone if name.startswith("mAP") else ""), *mark))
-    mark_of_best: Cell = ((glyphs().best, "best"),) if is_best else " "
-    return [mark_of_best, ((f"{epoch.epoch}/{epoch.last_epoch}", tone),), *values]
+        source_sign = ((glyphs().printed, "muted"),) if told.is_exception(name, number) else ()
+        values.append(((clean(number.text), tone if name.startswith("mAP") else ""), *source_sign))
+    best_sign: Cell = ((glyphs().best, "best"),) if is_best else " "
+    return [best_sign, ((f"{epoch.epoch}/{epoch.last_epoch}", tone),), *values]
 
 
 def live_cells(progress: ProgressView, names: Sequence[tuple[str, str]] = LOG_COLUMNS) -> list[Cell]:

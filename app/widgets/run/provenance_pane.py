@@ -35,11 +35,15 @@ def about(detail: RunDetail, folder: str, provenance: Provenance | None = None) 
         if dialect := log_dialect(detail):
             lines.append(join([(("as ", "muted"), (clean(dialect), ""))]))
     if took := taken(detail.usage):
-        lines += ["", (("Took", "title"),), *(((f"{name:<9}", "muted"), (clean(words), "")) for name, words in took)]
+        lines += [
+            "",
+            (("Took", "title"),),
+            *(((f"{name:<9}", "muted"), (clean(usage_text), "")) for name, usage_text in took),
+        ]
     if detail.results:
         lines += ["", (("Results beside the log", "title"),), *(_results(file) for file in detail.results)]
-    for heading, wanted in (("Inputs", True), ("Artifacts", False)):
-        files = [a for a in detail.artifacts if a.is_input is wanted]
+    for heading, is_input in (("Inputs", True), ("Artifacts", False)):
+        files = [a for a in detail.artifacts if a.is_input is is_input]
         if files:
             lines += ["", ((heading, "title"),), *(_file(a) for a in files)]
     if detail.options:
@@ -88,8 +92,8 @@ def _what_to_do(run: RunView, artifacts: tuple[ArtifactView, ...]) -> list[Cell]
 
 
 def _results(file: ResultsFileView) -> Cell:
-    told = f"{file.source}, {file.epochs} epochs" if not file.problem else f"left aside, {clean(file.problem)}"
-    return ((f"{told}  ", "warn" if file.problem else "muted"), (clean(file.path), ""))
+    source_text = f"{file.source}, {file.epochs} epochs" if not file.problem else f"left aside, {clean(file.problem)}"
+    return ((f"{source_text}  ", "warn" if file.problem else "muted"), (clean(file.path), ""))
 
 
 def _file(artifact: ArtifactView) -> Cell:

@@ -92,10 +92,10 @@ class RunHeader(Painted):
             return [(("Reading the run", "muted"),)]
         lines: list[Cell] = [headline(self.run)]
         if len(self.steps) > 1:
-            mark: Cell = (("following", "accent"),) if self.following else ""
-            room = columns - (width(mark) + 2 if mark else 0)
+            following_sign: Cell = (("following", "accent"),) if self.following else ""
+            room = columns - (width(following_sign) + 2 if following_sign else 0)
             line, self._places = pipeline_strip(self.steps, self.run.id, room)
-            lines.append(join([line, mark]))
+            lines.append(join([line, following_sign]))
         lines += [
             progress_line(self.run, columns),
             last_words(self.run, self.detail) or loss_line(self.run, self.detail),

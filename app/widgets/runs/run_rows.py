@@ -124,7 +124,7 @@ def cells(
     return [by_key.get(column.key, "") for column in columns]
 
 
-def _mark(is_marked: bool) -> Span:
+def _selection_sign(is_marked: bool) -> Span:
     return (f"{glyphs().marked} ", "accent") if is_marked else ("  ", "")
 
 
@@ -132,7 +132,7 @@ def _run_cells(entry: Entry, run: RunView, marked: Collection[str], now: datetim
     indent = "  " if entry.indented else ""
     name = run.step if entry.indented and run.step else run.name
     return {
-        "name": (_mark(run.id in marked), (f"{indent}{clean(name)}", "")),
+        "name": (_selection_sign(run.id in marked), (f"{indent}{clean(name)}", "")),
         "stage": ((clean(run.stage), "muted"),),
         "state": long_state(run) if wide else short_state(run),
         "epoch": _epoch(run, 22 if wide else 17),
@@ -186,7 +186,7 @@ def _head_cells(entry: Entry, marked: Collection[str], now: datetime) -> dict[st
     last = next((run for run in reversed(members) if run.best_map is not None), None)
     return {
         "name": (
-            _mark(all(run.id in marked for run in members)),
+            _selection_sign(all(run.id in marked for run in members)),
             (f"{sign.collapsed if entry.folded else sign.expanded} ", "muted"),
             (title, "title"),
         ),

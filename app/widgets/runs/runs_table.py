@@ -39,8 +39,8 @@ class RunsTable(Grid):
 
     def watch_runs(self) -> None:
         """Show what changed."""
-        known = {run.id for run in self.runs}
-        self.set_reactive(RunsTable.marked, self.marked & known)
+        run_ids = {run.id for run in self.runs}
+        self.set_reactive(RunsTable.marked, self.marked & run_ids)
         self._arrange()
 
     def watch_wanted(self) -> None:

@@ -37,7 +37,7 @@ def all_processes() -> dict[int, Stat]:
     return table
 
 
-def mark_of(pid: int) -> str | None:
+def marker_of(pid: int) -> str | None:
     """The attempt folder that a process carries in its environment, None when it carries none or it cannot be read."""
     for entry in _environment(pid).split(b"\0"):
         if entry.startswith(MARK.encode() + b"="):
@@ -70,15 +70,15 @@ def descendants(root: int, mark: str) -> list[Stat]:
     below: dict[int, list[Stat]] = {}
     for stat in table.values():
         below.setdefault(stat.ppid, []).append(stat)
-    found: list[Stat] = []
+    descendant_stats: list[Stat] = []
     frontier = [root]
     while frontier:
         children = [stat for parent in frontier for stat in below.get(parent, ())]
         # The look at the environment may take a moment, in which some have ended.
-        children = [stat for stat in children if mark_of(stat.pid) in (None, mark)]
-        found += [stat for stat in children if stat.state not in "ZX" and _still_lives(stat)]
+        children = [stat for stat in children if marker_of(stat.pid) in (None, mark)]
+        descendant_stats += [stat for stat in children if stat.state not in "ZX" and _still_lives(stat)]
         frontier = [stat.pid for stat in children]
-    return found
+    return descendant_stats
 
 
 def _still_lives(stat: Stat) -> bool:
@@ -99,7 +99,7 @@ def marked(mark: str) -> list[Stat]:
     for stat in all_processes().values():
         if stat.state in "ZX" or stat.pid == os.getpid():
             continue
-        carried = mark_of(stat.pid)
+        carried = marker_of(stat.pid)
         if carried == mark or (carried is None and console is not None and _writes_to(stat.pid, console)):
             found.append(stat)
     return found

@@ -32,8 +32,8 @@ class GpuWatch:
         self._pipe = -1
         self._pid = self._start_time = 0
         self._rest = b""
-        self._told: list[dict[str, Any]] = []
-        self._told_at = 0.0
+        self._last_readings: list[dict[str, Any]] = []
+        self._last_reading_at = 0.0
         if argv:
             with contextlib.suppress(OSError):
                 self._start([*argv, f"{seconds:g}", attempt, *gpus])
@@ -69,9 +69,9 @@ class GpuWatch:
             *lines, self._rest = (self._rest + chunk).split(b"\n")
             if lines:
                 with contextlib.suppress(ValueError):
-                    self._told, self._told_at = json.loads(lines[-1]), time.monotonic()
-        is_fresh = time.monotonic() - self._told_at < _STALE_LOOKS * self._seconds
-        return self._told if is_fresh else []
+                    self._last_readings, self._last_reading_at = json.loads(lines[-1]), time.monotonic()
+        is_fresh = time.monotonic() - self._last_reading_at < _STALE_LOOKS * self._seconds
+        return self._last_readings if is_fresh else []
 
     def close(self) -> None:
         """End the helper. It is collected as every child is."""
@@ -86,5 +86,5 @@ def watched_gpus(launch: Mapping[str, Any], leases: Sequence[str]) -> list[str] 
     gpus = [lease.removeprefix("gpu-") for lease in leases if lease.startswith("gpu-")]
     if gpus:
         return gpus
-    has_said_cpu = bool((launch.get("resources") or {}).get("cpu"))
-    return [] if not has_said_cpu and os.path.exists(CONTROL_DEVICE) else None
+    requests_cpu = bool((launch.get("resources") or {}).get("cpu"))
+    return [] if not requests_cpu and os.path.exists(CONTROL_DEVICE) else None

@@ -49,7 +49,7 @@ class Rhythm:
         self.longest = 0.0
         """Seconds of the longest silence that was followed by output."""
         self._usual: float | None = None
-        self._told = False
+        self._has_reported = False
         self._size = size
         self._grew_at = time.monotonic()
         self._gaps: deque[float] = deque(maxlen=65)
@@ -65,7 +65,7 @@ class Rhythm:
             self._gaps.append(moment - self._grew_at)
             self.longest = max(self.longest, moment - self._grew_at)
             self._size, self._grew_at = size, moment
-            self._told = False
+            self._has_reported = False
         self._usual = sorted(self._gaps)[len(self._gaps) // 2] if self._gaps else None
         self.silent = moment - self._grew_at
         return self.silent, self._usual
@@ -73,7 +73,7 @@ class Rhythm:
     def has_just_stalled(self) -> bool:
         """Whether it is silent for longer than its rhythm allows; once for each silence."""
         stalled = self.silent > patience(self._usual or 0.0, self.longest)
-        is_news, self._told = stalled and not self._told, self._told or stalled
+        is_news, self._has_reported = stalled and not self._has_reported, self._has_reported or stalled
         return is_news
 
 
@@ -85,9 +85,9 @@ class Sampler:
         self._path = path
         self._gpus = gpus
         self._console = console
-        self._mark = mark
+        self._marker = mark
         self.rhythm = Rhythm(os.fstat(console).st_size)
-        self._known: dict[int, Stat] | None = None
+        self._previous_stats: dict[int, Stat] | None = None
         """The processes at the last sample; None before the first."""
         self._scan_due = 0.0
         self._host: tuple[int, int] | None = None
@@ -122,7 +122,7 @@ class Sampler:
         return {
             "time": round(time.time(), 3),
             "monotonic": round(moment, 3),
-            "processes": len(self._known or ()),
+            "processes": len(self._previous_stats or ()),
             "cpu_percent": round(100 * busy / _TICKS_PER_SECOND / elapsed, 1),
             "rss_bytes": rss,
             "host_cpu_percent": round(100 * (host[0] - before[0]) / total, 1),
@@ -137,10 +137,10 @@ class Sampler:
 
     def _measure_processes(self, moment: float) -> tuple[int, int]:
         """CPU ticks since the last sample (of one core) and resident bytes, over the processes of the run."""
-        previous = self._known or {}
+        previous = self._previous_stats or {}
         if moment >= self._scan_due:
             started = time.thread_time()
-            current = {stat.pid: stat for stat in descendants(os.getpid(), self._mark)}
+            current = {stat.pid: stat for stat in descendants(os.getpid(), self._marker)}
             self._scan_due = moment + (time.thread_time() - started) / _SCAN_SHARE
         else:
             stats = (read_stat(pid) for pid in previous)
@@ -149,7 +149,7 @@ class Sampler:
                 for stat in stats
                 if stat is not None and stat.start_time == previous[stat.pid].start_time and stat.state not in "ZX"
             }
-        is_first, self._known = self._known is None, current
+        is_first, self._previous_stats = self._previous_stats is None, current
         if is_first:  # none of them is older than this sampler
             return sum(stat.cpu_ticks for stat in current.values()), _resident(current)
         ticks = 0

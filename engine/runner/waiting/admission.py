@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.files.json_records import now
-from engine.runner.processes.children import mark_of
+from engine.runner.processes.children import marker_of
 from engine.runner.waiting.gpu_query import Asker, GpuSeen
 from engine.runner.waiting.leases import Holder, Leases, Place, Ticket, read_place, tell, wants_from
 from engine.runner.waiting.scheduler import Machine, Room, Wants, decide, gigabytes, impossible
@@ -41,19 +41,19 @@ class Turn:
         self._held: dict[str, list[Holder]] = {}
         self._reason = "about to look at the queue"
         self._is_granted = False
-        self._taken: dict[str, list[int]] = {}
+        self._lease_descriptors: dict[str, list[int]] = {}
         self.environment: dict[str, str] = {}
         """What tells the stage which GPUs it has."""
 
     @property
     def descriptors(self) -> tuple[int, ...]:
         """What the stage is to inherit."""
-        return tuple(descriptor for taken in self._taken.values() for descriptor in taken)
+        return tuple(descriptor for descriptors in self._lease_descriptors.values() for descriptor in descriptors)
 
     @property
     def devices(self) -> list[str]:
         """Names of the leases: `gpu-0`, `cpu-1`."""
-        return list(self._taken)
+        return list(self._lease_descriptors)
 
     def poll(self) -> str:
         """Try to get everything.
@@ -88,7 +88,7 @@ class Turn:
 
     def tell(self, pid: int) -> None:
         """Say in the leases which process computes."""
-        for descriptors in self._taken.values():
+        for descriptors in self._lease_descriptors.values():
             tell(descriptors[0], self._record(pid))
 
     def step_back(self) -> None:
@@ -102,16 +102,16 @@ class Turn:
 
     def _look(self) -> bool:
         """Take in an answer about the GPUs; the first question comes by itself. True when they have just been seen."""
-        seen = self._asker.answer()
-        if seen is None:
+        gpu_answer = self._asker.answer()
+        if gpu_answer is None:
             if self._gpus is None:
                 self._asker.ask()
             return False
         first = self._gpus is None
-        self._gpus = {gpu.name: gpu for gpu in seen}
+        self._gpus = {gpu.name: gpu for gpu in gpu_answer}
         if first:
-            self._wants = _resolved(self._wants, seen)
-            why = impossible(self._wants, {gpu.name: gpu.total for gpu in seen})
+            self._wants = _resolved(self._wants, gpu_answer)
+            why = impossible(self._wants, {gpu.name: gpu.total for gpu in gpu_answer})
             if why:
                 raise CannotEverStart(why)
             self._asker.calm()
@@ -135,7 +135,7 @@ class Turn:
         decision = decide(self._wants, leases.earlier(self._ticket.key), machine)
         if not decision.may_start:
             self._asker.calm()
-            return self._words(machine, decision.behind)
+            return self._waiting_text(machine, decision.behind)
         if self._wants.number:
             # By the leases it may start. Processes that have none are looked for only now, and always.
             if not fresh:
@@ -147,7 +147,7 @@ class Turn:
             machine = Machine(rooms, len(free))
             decision = decide(self._wants, leases.earlier(self._ticket.key), machine)
             if not decision.may_start:
-                return self._words(machine, decision.behind)
+                return self._waiting_text(machine, decision.behind)
         return self._take(leases, decision.gpus, free[:1] if self._wants.cpu else [])
 
     def _take(self, leases: Leases, gpus: Sequence[str], slots: Sequence[str]) -> str:
@@ -156,7 +156,7 @@ class Turn:
             if not descriptors:
                 self._give_up()
                 return f"{device} was just taken"
-            self._taken[device] = descriptors
+            self._lease_descriptors[device] = descriptors
         if gpus:
             assert self._gpus is not None
             self.environment = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
@@ -170,7 +170,7 @@ class Turn:
         for descriptor in self.descriptors:
             with contextlib.suppress(OSError):
                 os.close(descriptor)
-        self._taken = {}
+        self._lease_descriptors = {}
 
     def _record(self, pid: int) -> dict[str, Any]:
         memory = self._wants.memory if self._wants.number else 0
@@ -178,14 +178,14 @@ class Turn:
 
     # --- words ---
 
-    def _words(self, machine: Machine, behind: str) -> str:
+    def _waiting_text(self, machine: Machine, behind: str) -> str:
         if behind:
             return f"behind {behind} in the queue"
         parts = []
         if self._wants.cpu and machine.lanes < 1:
             holders = [holder for slot, held in self._held.items() if slot.startswith("cpu-") for holder in held]
             parts.append(f"CPU lane full ({self._width} of {self._width}): {_names(holders)}")
-        busy = [words for name in self._wants.candidates(machine.gpus) if (words := self._busy(name, machine))]
+        busy = [busy_text for name in self._wants.candidates(machine.gpus) if (busy_text := self._busy(name, machine))]
         if len(busy) > _MOST_NAMED:
             busy[_MOST_NAMED:] = [f"and {len(busy) - _MOST_NAMED} more"]
         return "; ".join([*parts, *busy]) or "too few of the GPUs are left"
@@ -212,7 +212,7 @@ def _room(gpu: GpuSeen, holders: Sequence[Holder]) -> Room:
 def _strangers(gpu: GpuSeen, holders: Sequence[Holder]) -> str:
     """Processes on a GPU that no holder of a lease on it has started, in words; empty when there are none."""
     ours = {holder.attempt for holder in holders}
-    foreign = [(pid, size) for pid, size in gpu.processes if not ours or mark_of(pid) not in ours]
+    foreign = [(pid, size) for pid, size in gpu.processes if not ours or marker_of(pid) not in ours]
     if not foreign:
         return ""
     pid, size = max(foreign, key=lambda process: process[1])
@@ -230,9 +230,9 @@ def _resolved(wants: Wants, seen: Sequence[GpuSeen]) -> Wants:
     """UUIDs, or their beginnings, replaced by indices; what fits nothing stays as it is, to be told."""
 
     def index_of(name: str) -> str:
-        found = [gpu.name for gpu in seen if name == gpu.name or (gpu.uuid and gpu.uuid == name)]
-        found += [gpu.name for gpu in seen if len(name) > 4 and gpu.uuid.startswith(name)]
-        return found[0] if found else name
+        gpu_names = [gpu.name for gpu in seen if name == gpu.name or (gpu.uuid and gpu.uuid == name)]
+        gpu_names += [gpu.name for gpu in seen if len(name) > 4 and gpu.uuid.startswith(name)]
+        return gpu_names[0] if gpu_names else name
 
     gpus = wants.gpus if isinstance(wants.gpus, int) else tuple(dict.fromkeys(index_of(name) for name in wants.gpus))
     among = None if wants.among is None else tuple(index_of(name) for name in wants.among)

@@ -103,14 +103,14 @@ class Asker:
             if "error" in record:
                 self.error = str(record["error"])
                 return None
-            seen = [_seen(gpu) for gpu in record["gpus"]]
+            gpu_statuses = [_gpu_status(gpu) for gpu in record["gpus"]]
         except (ValueError, LookupError, TypeError):
             self.error = f"the helper ended with {code}"
             return None
         self.error = ""
-        return seen
+        return gpu_statuses
 
 
-def _seen(gpu: Any) -> GpuSeen:
+def _gpu_status(gpu: Any) -> GpuSeen:
     processes = tuple((int(process["pid"]), int(process["bytes"])) for process in gpu["processes"])
     return GpuSeen(str(gpu["index"]), str(gpu["uuid"]), int(gpu["total_bytes"]), processes)

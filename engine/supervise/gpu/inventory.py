@@ -58,10 +58,10 @@ def look() -> list[dict[str, Any]]:
     """
     if not _may_have_gpus():
         return []
-    found = _by_nvml() if os.environ.get(NVML_VARIABLE) != "0" else None
-    if found is None and shutil.which("nvidia-smi"):
-        found = _by_smi()
-    return _by_device_files() if found is None else found
+    gpus = _by_nvml() if os.environ.get(NVML_VARIABLE) != "0" else None
+    if gpus is None and shutil.which("nvidia-smi"):
+        gpus = _by_smi()
+    return _by_device_files() if gpus is None else gpus
 
 
 def _may_have_gpus() -> bool:
@@ -136,8 +136,8 @@ def ask_smi(query: str, columns: int) -> list[list[str]]:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CannotAsk(f"nvidia-smi: {error}") from error
     if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        raise CannotAsk(f"nvidia-smi: {said[0] if said else f'exit code {done.returncode}'}")
+        error_lines = (done.stderr or done.stdout).strip().splitlines()
+        raise CannotAsk(f"nvidia-smi: {error_lines[0] if error_lines else f'exit code {done.returncode}'}")
     rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(done.stdout))]
     return [row for row in rows if len(row) == columns]
 

@@ -17,7 +17,7 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # before another `engine` in site-packages
 
 from engine.files.programs import script_command
-from engine.runner.processes.children import mark_of
+from engine.runner.processes.children import marker_of
 from engine.supervise.gpu.inventory import NVML_VARIABLE, CannotAsk, ask_smi, by_nvml_module, mebibytes
 
 Reading = dict[str, Any]
@@ -33,10 +33,10 @@ def usage_command() -> list[str]:
 
 def main(argv: Sequence[str]) -> int:
     """Print a line every so many seconds; 1 when there is nothing that could be asked."""
-    seconds, mark, wanted = float(argv[0]), argv[1], list(argv[2:])
-    look = _by_nvml(mark, wanted) if os.environ.get(NVML_VARIABLE) != "0" else None
+    seconds, mark, gpu_uuids = float(argv[0]), argv[1], list(argv[2:])
+    look = _by_nvml(mark, gpu_uuids) if os.environ.get(NVML_VARIABLE) != "0" else None
     if look is None:
-        look = _by_smi(wanted)
+        look = _by_smi(gpu_uuids)
     runner, has_answered = os.getppid(), False
     while os.getppid() == runner:
         try:
@@ -60,14 +60,14 @@ def _by_nvml(mark: str, wanted: Sequence[str]) -> Callable[[], list[Reading]] | 
     if nvml is None:
         return None
     handles = [(str(index), nvml.nvmlDeviceGetHandleByIndex(index)) for index in range(nvml.nvmlDeviceGetCount())]
-    marks: dict[int, bool] = {}
+    is_own_by_pid: dict[int, bool] = {}
 
     def look() -> list[Reading]:
         readings = []
         for index, handle in handles:
             if wanted and index not in wanted:
                 continue
-            ours = _memory_of_ours(nvml, handle, mark, marks)
+            ours = _memory_of_ours(nvml, handle, mark, is_own_by_pid)
             if wanted or ours is not None:
                 readings.append(_read(nvml, index, handle, ours))
         return readings
@@ -78,30 +78,32 @@ def _by_nvml(mark: str, wanted: Sequence[str]) -> Callable[[], list[Reading]] | 
 def _memory_of_ours(nvml: Any, handle: Any, mark: str, marks: dict[int, bool]) -> int | None:
     """Bytes that processes with the mark have on a GPU; None where none of them is there."""
     found = None
-    for process in _told(nvml, lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle)) or ():
+    for process in _nvml_value(nvml, lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle)) or ():
         pid = int(process.pid)
         if pid not in marks:
-            marks[pid] = mark_of(pid) == mark
+            marks[pid] = marker_of(pid) == mark
         if marks[pid]:
             found = (found or 0) + int(process.usedGpuMemory or 0)
     return found
 
 
 def _read(nvml: Any, index: str, handle: Any, ours: int | None) -> Reading:
-    memory = _told(nvml, lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
-    power = _told(nvml, lambda: nvml.nvmlDeviceGetPowerUsage(handle))
+    memory = _nvml_value(nvml, lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
+    power = _nvml_value(nvml, lambda: nvml.nvmlDeviceGetPowerUsage(handle))
     return {
         "index": index,
-        "utilization_percent": _told(nvml, lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu),
+        "utilization_percent": _nvml_value(nvml, lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu),
         "memory_used_bytes": None if memory is None else int(memory.used),
         "memory_bytes": None if memory is None else int(memory.total),
         "power_watts": None if power is None else round(power / 1000, 1),
-        "temperature_celsius": _told(nvml, lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)),
+        "temperature_celsius": _nvml_value(
+            nvml, lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)
+        ),
         "run_memory_bytes": ours,
     }
 
 
-def _told(nvml: Any, ask: Callable[[], Any]) -> Any:
+def _nvml_value(nvml: Any, ask: Callable[[], Any]) -> Any:
     """What the driver says; None where this GPU does not tell it."""
     try:
         return ask()

@@ -25,9 +25,9 @@ def cancel(attempt: AttemptFolder, record: SlurmRecord, before: StopRequest | No
         YoloqatError: Slurm does not answer.
     """
     forget_answers(attempt)
-    seen = look(attempt, record)
-    state = seen.job.state if seen.job else ""
-    if state and not seen.error and state not in WAITING | AT_WORK:
+    job_sighting = look(attempt, record)
+    state = job_sighting.job.state if job_sighting.job else ""
+    if state and not job_sighting.error and state not in WAITING | AT_WORK:
         return False
     argv = ["scancel", *on_cluster(record.cluster)]
     if state in AT_WORK and not _is_overdue(attempt, before):

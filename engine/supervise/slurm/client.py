@@ -32,8 +32,8 @@ class Reply(NamedTuple):
     @property
     def is_unknown_job(self) -> bool:
         """Slurm has answered, and does not know the job."""
-        said = (self.output + self.error).lower()  # of a task of an array, scontrol says it on stdout
-        return self.code != 0 and any(words in said for words in _UNKNOWN_JOB)
+        message_text = (self.output + self.error).lower()  # of a task of an array, scontrol says it on stdout
+        return self.code != 0 and any(message in message_text for message in _UNKNOWN_JOB)
 
 
 def call(argv: Sequence[str], *, seconds: float = ASK_SECONDS, environment: Mapping[str, str] | None = None) -> Reply:
@@ -80,8 +80,10 @@ def message(reply: Reply, program: str) -> str:
     lines = [line.strip() for line in reply.error.splitlines() if line.strip()]
     if not lines:
         return f"{program} ended with exit code {reply.code}"
-    kept = [line.removeprefix(f"{program}: ").removeprefix("error: ").removeprefix("fatal: ") for line in lines]
-    return "; ".join(dict.fromkeys(kept))
+    message_lines = [
+        line.removeprefix(f"{program}: ").removeprefix("error: ").removeprefix("fatal: ") for line in lines
+    ]
+    return "; ".join(dict.fromkeys(message_lines))
 
 
 def require_slurm() -> None:

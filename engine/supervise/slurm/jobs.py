@@ -82,14 +82,14 @@ def look(attempt: AttemptFolder, record: SlurmRecord, *, since: float = 0.0) -> 
             return Seen(job or _last_single(path, record), listing.error)
     # Of another user's, in another cluster, too young or too old for the list.
     key = (path, record.job_id)
-    asked_at, seen = _single.get(key, (0.0, Seen(None)))
-    if not 0 <= time.monotonic() - asked_at < (RETRY_SECONDS if seen.error else FRESH_SECONDS) or not asked_at:
+    asked_at, sighting = _single.get(key, (0.0, Seen(None)))
+    if not 0 <= time.monotonic() - asked_at < (RETRY_SECONDS if sighting.error else FRESH_SECONDS) or not asked_at:
         try:
-            seen = Seen(_ask_for_one(record))
+            sighting = Seen(_ask_for_one(record))
         except NoAnswer as error:
-            seen = Seen(seen.job, str(error))
-        _single[key] = (time.monotonic(), seen)
-    return seen
+            sighting = Seen(sighting.job, str(error))
+        _single[key] = (time.monotonic(), sighting)
+    return sighting
 
 
 def forget_answers(attempt: AttemptFolder) -> None:
@@ -107,8 +107,8 @@ def workspace_of(attempt: AttemptFolder) -> Workspace:
 
 
 def _last_single(path: Path, record: SlurmRecord) -> Job | None:
-    known = _single.get((path, record.job_id))
-    return known[1].job if known else None
+    cached = _single.get((path, record.job_id))
+    return cached[1].job if cached else None
 
 
 def _current(path: Path, since: float) -> _Listing:
@@ -202,11 +202,11 @@ def _text(word: str) -> str:
 
 def _read(path: Path) -> _Listing:
     try:
-        found = path.stat()
+        file_stat = path.stat()
     except OSError:
         stamp = (0, 0)
     else:
-        stamp = (found.st_mtime_ns, found.st_ino)
+        stamp = (file_stat.st_mtime_ns, file_stat.st_ino)
     known = _listings.get(path)
     if known is not None and (known[0] == stamp or stamp == (0, 0)):
         return known[1]

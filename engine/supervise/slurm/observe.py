@@ -43,19 +43,19 @@ def observe(folder: RunFolder, attempt: AttemptFolder, record: SlurmRecord) -> O
     end = SlurmEnd.read(attempt.slurm_end)
     if outcome is not None and end is not None:
         return Observed(amended(folder, outcome, record, end))
-    seen = look(attempt, record, since=outcome.ended_at.timestamp() if outcome and outcome.ended_at else 0.0)
+    sighting = look(attempt, record, since=outcome.ended_at.timestamp() if outcome and outcome.ended_at else 0.0)
     if outcome is None:
         outcome = Outcome.read(attempt.outcome)  # it may have ended just now
         if outcome is not None and not is_in_doubt(attempt, outcome):
             return Observed(outcome)
-    if outcome is not None and (seen.job is None or seen.error):
+    if outcome is not None and (sighting.job is None or sighting.error):
         return Observed(outcome)
-    if seen.job is None or not _is_over(seen.job):
-        if end is not None and not seen.error:  # a node had failed, and Slurm has put the job back
+    if sighting.job is None or not _is_over(sighting.job):
+        if end is not None and not sighting.error:  # a node had failed, and Slurm has put the job back
             with contextlib.suppress(OSError):
                 attempt.slurm_end.unlink()
-        return _living(attempt, record, seen, put_back=outcome is not None)
-    end = remember_end(attempt, seen.job)
+        return _living(attempt, record, sighting, put_back=outcome is not None)
+    end = remember_end(attempt, sighting.job)
     if outcome is not None:
         return Observed(amended(folder, outcome, record, end))
     outcome = conclude(folder, attempt, record, end)
@@ -79,13 +79,13 @@ def _living(attempt: AttemptFolder, record: SlurmRecord, seen: Seen, *, put_back
         return Observed(waiting=f"Slurm job {record.job_id}" + silent)
     if job.state in AT_WORK:
         return Observed(where=where_it_runs(record.job_id, job.state, job.nodes) + silent, put_back=put_back)
-    words = why_it_waits(job.state, job.reason)
+    reason_text = why_it_waits(job.state, job.reason)
     if job.reason == "Dependency":
-        words = _parents(attempt) or words
+        reason_text = _parents(attempt) or reason_text
     if job.reason == HELD_BY_USER:
         place = QueueRecord.read(attempt.queue)
-        words = (place.why if place is not None and place.held else "") or words
-    return Observed(waiting=words + silent, put_back=put_back)
+        reason_text = (place.why if place is not None and place.held else "") or reason_text
+    return Observed(waiting=reason_text + silent, put_back=put_back)
 
 
 def _parents(attempt: AttemptFolder) -> str:

@@ -56,13 +56,13 @@ def sbatch_argv(
     if dependency:
         # Without the second one, a job whose parent has failed would stay in Slurm's queue for ever.
         argv += [f"--dependency={dependency}", "--kill-on-invalid-dep=yes"]
-    asked = resource_flags(options)
+    resource_arguments = resource_flags(options)
     limit = seconds_of(options.time)
     if limit is not None and limit >= _WARN_FROM_SECONDS:
         grace = grace or Grace()
         # To the runner alone, which then stops the stage as it stops any: a training gets to save.
         argv.append(f"--signal=B:USR2@{round(grace.sigint + grace.sigterm + _SPARE_SECONDS)}")
-    return [*argv, *asked, str(script)]
+    return [*argv, *resource_arguments, str(script)]
 
 
 def script_text(attempts: Sequence[AttemptFolder], *, is_array: bool = False) -> str:

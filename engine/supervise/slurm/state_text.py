@@ -53,12 +53,12 @@ _REASONS = {
 def why_it_waits(state: str, reason: str) -> str:
     """`Slurm: behind other jobs (Priority)`."""
     key = reason.split(",")[0].split(":")[0]
-    words = _REASONS.get(key)
-    if words is None:
+    reason_text = _REASONS.get(key)
+    if reason_text is None:
         # QOSMaxCpuPerUserLimit → `qos max cpu per user limit`: still Slurm's words, but words.
-        words = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_", " ", key).lower()
+        reason_text = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_", " ", key).lower()
     put_back = "put back into the queue, " if state.startswith("REQUEUE") else ""
-    return f"Slurm: {put_back}{words}" + (f" ({reason})" if reason and key not in _HELD else "")
+    return f"Slurm: {put_back}{reason_text}" + (f" ({reason})" if reason and key not in _HELD else "")
 
 
 def where_it_runs(job_id: str, state: str, nodes: str) -> str:
@@ -69,7 +69,7 @@ def where_it_runs(job_id: str, state: str, nodes: str) -> str:
 
 def why_it_ended(state: str, limit: str = "") -> str:
     """What Slurm did to a job, or what became of it."""
-    known = {
+    known_states = {
         "BOOT_FAIL": "the node could not be started",
         "CANCELLED": "cancelled at Slurm",
         "COMPLETED": "Slurm says it has completed",
@@ -83,4 +83,4 @@ def why_it_ended(state: str, limit: str = "") -> str:
         "TIMEOUT": f"the time limit of {limit} is over" if limit else "its time limit is over",
         "UNKNOWN": "Slurm does not know its job any more",
     }
-    return known.get(state, f"Slurm says {state}")
+    return known_states.get(state, f"Slurm says {state}")

@@ -38,11 +38,11 @@ def is_in_doubt(attempt: AttemptFolder, outcome: Outcome) -> bool:
 
 def remember_end(attempt: AttemptFolder, job: Job) -> SlurmEnd:
     """Keep what Slurm said, the first time that it is seen."""
-    known = SlurmEnd.read(attempt.slurm_end)
-    if known is not None:
-        return known
-    is_taken_out = job.reason == TAKEN_OUT and not attempt.process.exists()
-    state = "CANCELLED" if is_taken_out else job.state
+    stored_end = SlurmEnd.read(attempt.slurm_end)
+    if stored_end is not None:
+        return stored_end
+    is_cancelled_in_queue = job.reason == TAKEN_OUT and not attempt.process.exists()
+    state = "CANCELLED" if is_cancelled_in_queue else job.state
     end = SlurmEnd(state=state, reason=job.reason, limit=job.limit, seen_at=datetime.now(UTC))
     with contextlib.suppress(OSError):
         write_json(str(attempt.slurm_end), end.model_dump(mode="json"), durable=False)
@@ -53,16 +53,16 @@ def amended(folder: RunFolder, outcome: Outcome, record: SlurmRecord, end: Slurm
     """An outcome in doubt, with what Slurm did in the place of `the runner got SIGTERM`."""
     if outcome.exit_code == 0 and not outcome.missing_artifacts and folder.result.exists():
         return outcome  # a stage of ours that had finished before
-    words = f"{why_it_ended(end.state, end.limit)} (job {record.job_id})"
+    reason_text = f"{why_it_ended(end.state, end.limit)} (job {record.job_id})"
     if end.state in TIMED_OUT:
-        return outcome.model_copy(update={"stop_requested": False, "time_limit": True, "reason": words})
+        return outcome.model_copy(update={"stop_requested": False, "time_limit": True, "reason": reason_text})
     if end.state == "CANCELLED":
-        return outcome.model_copy(update={"reason": words})
+        return outcome.model_copy(update={"reason": reason_text})
     if end.state in _TAKEN:
-        return outcome.model_copy(update={"kind": OutcomeKind.LOST, "stop_requested": False, "reason": words})
-    said = _last_lines(record)[-1:]
-    if end.state == "FAILED" and said and said[0].startswith(_OURS):
-        told = said[0].removeprefix(_OURS)
+        return outcome.model_copy(update={"kind": OutcomeKind.LOST, "stop_requested": False, "reason": reason_text})
+    last_lines = _last_lines(record)[-1:]
+    if end.state == "FAILED" and last_lines and last_lines[0].startswith(_OURS):
+        told = last_lines[0].removeprefix(_OURS)
         return outcome.model_copy(update={"reason": f"put back into Slurm's queue, and not started again: {told}"})
     return outcome
 
@@ -75,9 +75,9 @@ def conclude(folder: RunFolder, attempt: AttemptFolder, record: SlurmRecord, end
     """
     process = ProcessRecord.read(attempt.process)
     age = (datetime.now(UTC) - end.seen_at).total_seconds()
-    is_kept = attempt.slurm_end.exists()
+    has_record = attempt.slurm_end.exists()
     never_began = process is None and end.state in ("CANCELLED", *_NEVER_BEGAN)
-    if is_kept and not never_began and 0 <= age < LAG_SECONDS:
+    if has_record and not never_began and 0 <= age < LAG_SECONDS:
         return None
     outcome = _outcome(folder, attempt, record, end, process)
     try:
@@ -94,7 +94,7 @@ def _outcome(
     promised = launch.artifacts.values() if launch else ()
     reason = f"{why_it_ended(end.state, end.limit)} (job {record.job_id})"
     started = process is not None and process.stage is not None
-    asked = attempt.stop_request.exists()
+    stop_requested = attempt.stop_request.exists()
     common = {"started_at": process.started_at if process else None, "ended_at": end.seen_at}
     said = _last_lines(record)
     if folder.result.exists() and all((folder.path / path).is_file() for path in promised):
@@ -102,8 +102,10 @@ def _outcome(
         kind, extra = OutcomeKind.EXITED, {"exit_code": 0, "reason": f"it finished; {reason}"}
     elif end.reason == NEVER:
         kind, extra = OutcomeKind.DEPENDENCY_FAILED, {"reason": _failed_parents(launch) or "a job that it needs failed"}
-    elif asked or end.state == "CANCELLED":
-        words = ("stopped" if asked else reason) + ("" if started else " before it started" if asked else "")
+    elif stop_requested or end.state == "CANCELLED":
+        words = ("stopped" if stop_requested else reason) + (
+            "" if started else " before it started" if stop_requested else ""
+        )
         kind = OutcomeKind.ENDED if started else OutcomeKind.CANCELLED
         extra = {"stop_requested": True, "reason": words}
     elif end.state in TIMED_OUT:

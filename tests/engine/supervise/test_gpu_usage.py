@@ -13,7 +13,7 @@ import pytest
 
 from engine.contracts.spec import Resources
 from engine.contracts.states import RunState
-from engine.runner.processes.children import all_processes, mark_of
+from engine.runner.processes.children import all_processes, marker_of
 from engine.runner.processes.gpu_monitor import CONTROL_DEVICE
 from engine.supervise.stop import request_stop
 
@@ -51,7 +51,7 @@ def sampled(run):
 def helpers():
     """Living helpers, of whatever run."""
     table = all_processes().values()
-    return [each.pid for each in table if each.state not in "ZX" and mark_of(each.pid) == "gpu usage"]
+    return [each.pid for each in table if each.state not in "ZX" and marker_of(each.pid) == "gpu usage"]
 
 
 def test_the_samples_tell_of_the_gpu_that_the_run_has(lab, driver):

@@ -9,7 +9,7 @@ from engine.contracts.options.ptq import PtqOptions
 from engine.contracts.options.shapes import ShapesOptions
 from engine.contracts.spec import Resources
 from engine.supervise import resources
-from engine.supervise.resources import asked_resources, resources_of_stage
+from engine.supervise.resources import requested_resources, resources_of_stage
 
 CPU = Resources(cpu=True)
 THREE = [{"index": str(number), "uuid": f"GPU-{number}f00", "total_bytes": 0, "processes": []} for number in range(3)]
@@ -65,21 +65,23 @@ def test_what_computes_on_the_cpu_alone_takes_the_lane_and_drawing_takes_nothing
 
 @pytest.mark.usefixtures("three_gpus")
 def test_a_person_asks_for_which_or_how_many() -> None:
-    assert not asked_resources()
-    assert asked_resources(cpu_lane=True) == CPU
-    assert asked_resources(gpu="0, 2", environment={}) == Resources(gpus=["0", "2"])
-    assert asked_resources(gpu="any", memory_gb=6, environment={}) == Resources(gpus=1, memory=6 * 10**9)
-    assert asked_resources(gpus=2, environment={"CUDA_VISIBLE_DEVICES": "1,2"}) == Resources(gpus=2, among=["1", "2"])
+    assert not requested_resources()
+    assert requested_resources(cpu_lane=True) == CPU
+    assert requested_resources(gpu="0, 2", environment={}) == Resources(gpus=["0", "2"])
+    assert requested_resources(gpu="any", memory_gb=6, environment={}) == Resources(gpus=1, memory=6 * 10**9)
+    assert requested_resources(gpus=2, environment={"CUDA_VISIBLE_DEVICES": "1,2"}) == Resources(
+        gpus=2, among=["1", "2"]
+    )
 
 
 @pytest.mark.parametrize("asked", [{"gpu": "3"}, {"gpus": 4}, {"gpus": 0}, {"gpu": "0", "gpus": 1}, {"memory_gb": 3.0}])
 @pytest.mark.usefixtures("three_gpus")
 def test_what_cannot_be_is_refused(asked: dict[str, object]) -> None:
     with pytest.raises(YoloqatError):
-        asked_resources(**asked, environment={})  # type: ignore[arg-type]
+        requested_resources(**asked, environment={})  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("no_gpu")
 def test_a_gpu_is_refused_where_there_is_none() -> None:
     with pytest.raises(YoloqatError, match="no GPU"):
-        asked_resources(gpu="any")
+        requested_resources(gpu="any")
