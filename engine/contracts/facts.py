@@ -56,8 +56,8 @@ class ValidationRow:
     labels: int | None
     values: Mapping[str, str]
     """P, R, mAP@.5, mAP@.5:.95; those of masks and of poses end in `(M)` and `(P)`."""
-    evaluation: int
-    """Which evaluation of this log the row belongs to, counted from 0."""
+    evaluation: int = -1
+    """Which evaluation of this log the row belongs to, counted from 0; -1 until that is decided."""
     epoch: int | None = None
     """The epoch that it validates, None for a final or stand-alone evaluation."""
     weights: str | None = None

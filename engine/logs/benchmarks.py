@@ -13,18 +13,18 @@ _TEXTS = ("version", "command", "device", "precision", "engine", "warnings", "st
 _NUMBERS = ("throughput_qps", "engine_mib", "build_seconds", "host_seconds", "gpu_seconds")
 
 
-def facts_of_benchmark(state: State, mark: BenchmarkLine) -> list[Fact]:
+def facts_of_benchmark(state: State, token: BenchmarkLine) -> list[Fact]:
     """The facts that a line brings: none before the last one, whose numbers may be those of a run that failed."""
     told: list[Fact] = []
-    if mark.is_first:
-        state.dialect, state.columns, state.metrics, state.benchmark = mark.dialect, None, None, {}
-        if state.told != [mark.dialect, 0] and state.notes < MOST_NOTES:
+    if token.is_first:
+        state.dialect, state.columns, state.metrics, state.benchmark = token.dialect, None, None, {}
+        if state.told != [token.dialect, 0] and state.notes < MOST_NOTES:
             state.notes += 1
-            state.told = [mark.dialect, 0]
-            told.append(LogFormat(mark.dialect, 0))
+            state.told = [token.dialect, 0]
+            told.append(LogFormat(token.dialect, 0))
     if state.benchmark is None:
         return told
-    trtexec.gather(state.benchmark, mark.part)
+    trtexec.gather(state.benchmark, token.part)
     result = trtexec.result_of(state.benchmark)
     if result.passed is None:
         return told

@@ -1,4 +1,4 @@
-"""What the assembler remembers between two lines."""
+"""What the fact builder remembers between two lines."""
 
 from dataclasses import dataclass, field
 from typing import Any

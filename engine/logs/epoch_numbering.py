@@ -25,23 +25,25 @@ def tell_format(state: State, epoch: int, last_epoch: int) -> list[Fact]:
     return [LogFormat(state.dialect or "yolov7", state.first_epoch)]
 
 
-def facts_of_result(state: State, mark: ResultsRow) -> list[Fact] | None:
+def facts_of_result(state: State, token: ResultsRow) -> list[Fact] | None:
     """The facts of a row of a results file; None where the log has turned out to be something else."""
-    if state.dialect not in (None, mark.dialect):
+    if state.dialect not in (None, token.dialect):
         return None
-    state.dialect = mark.dialect
+    state.dialect = token.dialect
     if state.first_epoch is None:
-        state.first_epoch = min(mark.epoch, mark.counts_from)
-    trained = {key: text for key, text in mark.values.items() if not key.startswith(("val/", "lr/"))}
+        state.first_epoch = min(token.epoch, token.counts_from)
+    trained = {key: text for key, text in token.values.items() if not key.startswith(("val/", "lr/"))}
     # After the last epoch YOLOv5 evaluates the best model, and adds a row with that epoch's training losses.
-    is_final, state.result = state.result == [mark.epoch, trained], [mark.epoch, trained]
+    is_final, state.result = state.result == [token.epoch, trained], [token.epoch, trained]
     number = state.evaluations
     state.evaluations += 1
-    row = ValidationRow("all", None, None, mark.metrics, number, None if is_final else mark.epoch, source=mark.dialect)
+    row = ValidationRow(
+        "all", None, None, token.metrics, number, None if is_final else token.epoch, source=token.dialect
+    )
     if is_final:
         return [row]
-    told = tell_format(state, mark.epoch, mark.last_epoch)
-    return [*told, EpochRow(mark.epoch, mark.last_epoch, mark.values, source=mark.dialect), row]
+    told = tell_format(state, token.epoch, token.last_epoch)
+    return [*told, EpochRow(token.epoch, token.last_epoch, token.values, source=token.dialect), row]
 
 
 def is_of_a_lost_epoch(state: State) -> bool:

@@ -1,4 +1,4 @@
-"""Marks → facts: which epoch is finished, and which evaluation a row belongs to.
+"""Tokens → facts: which epoch is finished, and which evaluation a row belongs to.
 
 The original writes bars to stderr and rows to stdout. Into one file they come out of order: a row of the log stands
 after the header of the next epoch. So a row is tied to the oldest validation bar that still waits for one.
@@ -31,15 +31,13 @@ from engine.logs.lexer.tokens import (
     CocoType,
     EpochBar,
     EpochHeader,
-    EpochMetrics,
     Evaluating,
     HeadMissing,
     LayersFused,
-    Mark,
-    MetricsRow,
     NewProcess,
     OtherBar,
     ResultsRow,
+    Token,
     Understood,
     ValidationBar,
 )
@@ -51,8 +49,8 @@ _COCO_LINES = 36
 """Of one evaluation by pycocotools: twelve of boxes, of masks and of poses."""
 
 
-class Assembler:
-    """Takes the marks of a log in their order."""
+class FactBuilder:
+    """Takes the tokens of a log in their order."""
 
     def __init__(self, state: State | None = None) -> None:
         self._state = state or State()
@@ -63,8 +61,7 @@ class Assembler:
             EpochHeader: self._take_header,
             EpochBar: self._take_epoch,
             ValidationBar: self._take_validation_bar,
-            MetricsRow: self._take_metrics,
-            EpochMetrics: self._take_epoch_metrics,
+            ValidationRow: self._take_validation_row,
             ResultsRow: self._take_result,
             Evaluating: self._take_evaluating,
             CocoNumber: self._take_coco,
@@ -99,10 +96,10 @@ class Assembler:
         columns = None if state.columns is None else tuple(state.columns)
         return Titles(state.dialect, columns, None if state.metrics is None else tuple(state.metrics))
 
-    def take(self, mark: Mark) -> list[Fact] | None:
-        """The facts that a mark brings; None when the line was not understood after all."""
-        taker = self._takers.get(type(mark))
-        return taker(mark) if taker else [mark]  # type: ignore[list-item]
+    def take(self, token: Token) -> list[Fact] | None:
+        """The facts that a token brings; None when the line was not understood after all."""
+        taker = self._takers.get(type(token))
+        return taker(token) if taker else [token]  # type: ignore[list-item]
 
     def take_foreign(self, text: str) -> list[Fact]:
         """A note of whose log it is, at the first line that another trainer is known to print."""
@@ -112,9 +109,9 @@ class Assembler:
             return self._take_note(Note("foreign", name))
         return []
 
-    def progress_of(self, mark: Mark) -> Progress | None:
-        """Where a bar stands; None when the mark is none."""
-        place = place_of(mark, self._state)
+    def progress_of(self, token: Token) -> Progress | None:
+        """Where a bar stands; None when the token is none."""
+        place = place_of(token, self._state)
         return None if place is None else progress_of_bar(*place)
 
     @property
@@ -123,8 +120,8 @@ class Assembler:
         fields = self.memory.progress
         return None if fields is None else Progress(**fields)
 
-    def _take_other_bar(self, mark: OtherBar) -> list[Fact]:
-        self._state.progress, self._newest = None, place_of(mark, self._state)
+    def _take_other_bar(self, token: OtherBar) -> list[Fact]:
+        self._state.progress, self._newest = None, place_of(token, self._state)
         return []
 
     def _take_summary(self, summary: ModelSummary) -> list[Fact]:
@@ -144,23 +141,23 @@ class Assembler:
         state.era += 1
         return [*facts, fact]
 
-    def _take_new_process(self, mark: NewProcess) -> list[Fact]:
-        if not (mark.is_repeated and self._state.announced):
+    def _take_new_process(self, token: NewProcess) -> list[Fact]:
+        if not (token.is_repeated and self._state.announced):
             self._forget_process()
-        if mark.note.kind == "options":
-            self._state.tested_weights = mark.weights
-        return self._take_note(mark.note)
+        if token.note.kind == "options":
+            self._state.tested_weights = token.weights
+        return self._take_note(token.note)
 
-    def _take_evaluating(self, mark: Evaluating) -> list[Fact]:
-        self._state.announced = [None, mark.weights]
+    def _take_evaluating(self, token: Evaluating) -> list[Fact]:
+        self._state.announced = [None, token.weights]
         self._state.era += 1
         return []
 
-    def _take_fused(self, mark: LayersFused) -> list[Fact]:
+    def _take_fused(self, token: LayersFused) -> list[Fact]:
         self._state.fused = True
         return []
 
-    def _take_head_missing(self, mark: HeadMissing) -> list[Fact]:
+    def _take_head_missing(self, token: HeadMissing) -> list[Fact]:
         state = self._state
         self._forget_process()  # the line is the first of an output, whose titles may be others
         state.head_missing = True
@@ -168,39 +165,39 @@ class Assembler:
         self._titles = self._current_titles()
         return []
 
-    def _take_header(self, mark: EpochHeader) -> list[Fact]:
+    def _take_header(self, token: EpochHeader) -> list[Fact]:
         state = self._state
         facts = self._close_epoch(validated=False)
-        if state.dialect != mark.dialect:
+        if state.dialect != token.dialect:
             state.metrics = state.first_epoch = None
-        if mark.first_epoch is not None:
-            state.first_epoch = mark.first_epoch
-        if state.dialect != mark.dialect or state.columns != list(mark.columns):
-            state.dialect, state.columns = mark.dialect, list(mark.columns)
+        if token.first_epoch is not None:
+            state.first_epoch = token.first_epoch
+        if state.dialect != token.dialect or state.columns != list(token.columns):
+            state.dialect, state.columns = token.dialect, list(token.columns)
             self._titles = self._current_titles()
         state.is_headed = True
         state.era += 1
         state.completed = False
         return facts
 
-    def _take_epoch(self, mark: EpochBar) -> list[Fact]:
+    def _take_epoch(self, token: EpochBar) -> list[Fact]:
         state = self._state
         facts: list[Fact] = []
-        if state.pending is not None and state.pending["epoch"] != mark.epoch:
-            facts += self._close_epoch(validated=state.pending["epoch"] == mark.epoch - 1)
-        if mark.dialect is not None:
-            state.first_epoch = mark.first_epoch
-        if mark.dialect not in (None, state.dialect):
-            state.dialect, state.columns = mark.dialect, None
+        if state.pending is not None and state.pending["epoch"] != token.epoch:
+            facts += self._close_epoch(validated=state.pending["epoch"] == token.epoch - 1)
+        if token.dialect is not None:
+            state.first_epoch = token.first_epoch
+        if token.dialect not in (None, state.dialect):
+            state.dialect, state.columns = token.dialect, None
             state.validated = state.emitted = None
             self._titles = self._current_titles()
-        if state.is_headed and state.validated == mark.epoch:
+        if state.is_headed and state.validated == token.epoch:
             state.validated = state.emitted = None  # it is run again
         state.is_headed = False
-        bar = mark.bar
+        bar = token.bar
         if bar is not None and bar.done is not None and bar.total is not None:
-            self._newest = "train", bar, mark.epoch, mark.last_epoch, mark.values
-        state.epoch, state.last_epoch = mark.epoch, mark.last_epoch
+            self._newest = "train", bar, token.epoch, token.last_epoch, token.values
+        state.epoch, state.last_epoch = token.epoch, token.last_epoch
         state.completed = False
         state.era += 1
         state.rows_open = False
@@ -208,8 +205,8 @@ class Assembler:
         seconds = bar.elapsed_seconds if bar else None
         if complete:
             state.pending = None
-            return facts + self._emit_epoch(mark.epoch, mark.last_epoch, mark.values, seconds)
-        row = {"epoch": mark.epoch, "last_epoch": mark.last_epoch, "values": dict(mark.values), "seconds": seconds}
+            return facts + self._emit_epoch(token.epoch, token.last_epoch, token.values, seconds)
+        row = {"epoch": token.epoch, "last_epoch": token.last_epoch, "values": dict(token.values), "seconds": seconds}
         state.pending = row | {"cut": complete is None}
         return facts
 
@@ -235,23 +232,23 @@ class Assembler:
         state.emitted = key
         return [*tell_format(state, epoch, last_epoch), EpochRow(epoch, last_epoch, values, seconds)]
 
-    def _take_result(self, mark: ResultsRow) -> list[Fact] | None:
-        facts = facts_of_result(self._state, mark)
+    def _take_result(self, token: ResultsRow) -> list[Fact] | None:
+        facts = facts_of_result(self._state, token)
         self._titles = self._current_titles()
         return facts
 
-    def _take_validation_bar(self, mark: ValidationBar) -> list[Fact]:
+    def _take_validation_bar(self, token: ValidationBar) -> list[Fact]:
         state = self._state
-        facts = self._close_epoch(validated=True) + self._take_validation_titles(mark)
-        self._newest = place_of(mark, self._state) or self._newest
-        is_over = mark.bar is None or mark.bar.is_complete is not False
+        facts = self._close_epoch(validated=True) + self._take_validation_titles(token)
+        self._newest = place_of(token, self._state) or self._newest
+        is_over = token.bar is None or token.bar.is_complete is not False
         newest = state.waiting[-1] if state.waiting else None
         if newest is not None and newest.era == state.era:
             newest.is_over = is_over
             return facts
         if newest is not None and not newest.is_over:
             state.waiting.pop()  # it was given up
-        if mark.is_in_order:
+        if token.is_in_order:
             state.waiting.clear()
         state.rows_open = False
         evaluation = self._new_evaluation()
@@ -260,17 +257,17 @@ class Assembler:
         del state.waiting[:-100]
         return facts
 
-    def _take_validation_titles(self, mark: ValidationBar) -> list[Fact]:
+    def _take_validation_titles(self, token: ValidationBar) -> list[Fact]:
         state = self._state
-        if self._titles.metrics == mark.metrics and state.dialect == mark.dialect:
+        if self._titles.metrics == token.metrics and state.dialect == token.dialect:
             return []
-        metrics = None if mark.metrics is None else list(mark.metrics)
-        if state.dialect != mark.dialect:
+        metrics = None if token.metrics is None else list(token.metrics)
+        if state.dialect != token.dialect:
             state.columns = state.first_epoch = None
-        state.dialect, state.metrics = mark.dialect, metrics
+        state.dialect, state.metrics = token.dialect, metrics
         self._titles = self._current_titles()
-        if state.first_epoch is None and mark.first_epoch is not None and state.epoch is not None:
-            state.first_epoch = mark.first_epoch
+        if state.first_epoch is None and token.first_epoch is not None and state.epoch is not None:
+            state.first_epoch = token.first_epoch
             return tell_format(state, state.epoch, state.last_epoch or 0)
         return []
 
@@ -290,12 +287,15 @@ class Assembler:
             evaluation.weights = state.tested_weights
         return evaluation
 
-    def _take_metrics(self, mark: MetricsRow) -> list[Fact] | None:
+    def _take_validation_row(self, row: ValidationRow) -> list[Fact] | None:
+        """Enter the evaluation of a row: by its own epoch, as a class of the rows above it, or as the next one."""
         state = self._state
-        if mark.class_name != "all":
+        if row.epoch is not None:
+            return self._take_row_of_epoch(row, row.epoch)
+        if row.class_name != "all":
             if not state.rows_open or state.current is None:
                 return None
-            return [self._row(mark, state.current)]
+            return [self._placed(row, state.current)]
         if is_of_a_lost_epoch(state):
             state.waiting.clear()
             return []
@@ -304,51 +304,45 @@ class Assembler:
         state.current.number = state.evaluations
         state.evaluations += 1
         state.rows_open = True
-        return [self._row(mark, state.current)]
+        return [self._placed(row, state.current)]
 
-    def _take_epoch_metrics(self, mark: EpochMetrics) -> list[Fact]:
+    def _take_row_of_epoch(self, row: ValidationRow, epoch: int) -> list[Fact]:
         state = self._state
         evaluation, state.current = state.current, None
-        if evaluation is None or evaluation.epoch != mark.epoch:
-            evaluation = Evaluation(mark.epoch, number=state.evaluations)
+        if evaluation is None or evaluation.epoch != epoch:
+            evaluation = Evaluation(epoch, number=state.evaluations)
             state.evaluations += 1
-        state.validated = mark.epoch if mark.epoch == state.epoch else state.validated
-        return [ValidationRow("all", None, None, mark.values, evaluation.number, mark.epoch)]
+        state.validated = epoch if epoch == state.epoch else state.validated
+        row.evaluation = evaluation.number
+        return [row]
 
     @staticmethod
-    def _row(mark: MetricsRow, evaluation: Evaluation) -> ValidationRow:
-        return ValidationRow(
-            class_name=mark.class_name,
-            images=mark.images,
-            labels=mark.labels,
-            values=mark.values,
-            evaluation=evaluation.number,
-            epoch=evaluation.epoch,
-            weights=evaluation.weights,
-            label=evaluation.label,
-        )
+    def _placed(row: ValidationRow, evaluation: Evaluation) -> ValidationRow:
+        row.evaluation, row.epoch = evaluation.number, evaluation.epoch
+        row.weights, row.label = evaluation.weights, evaluation.label
+        return row
 
-    def _take_coco(self, mark: CocoNumber) -> list[Fact]:
+    def _take_coco(self, token: CocoNumber) -> list[Fact]:
         state = self._state
         state.rows_open = False
         current = state.current
-        key = mark.key + (state.coco_suffix if mark.suffix is None else mark.suffix)
+        key = token.key + (state.coco_suffix if token.suffix is None else token.suffix)
         is_other = current is not None and (key in current.coco or len(current.coco) == _COCO_LINES)
         if current is None or is_other or (current.epoch is not None and state.completed):
             state.current = current = self._new_evaluation()
             current.number = state.evaluations
             state.evaluations += 1
         current.coco.append(key)
-        return [CocoLine(key, mark.text, current.number, current.epoch, current.weights, current.label)]
+        return [CocoLine(key, token.text, current.number, current.epoch, current.weights, current.label)]
 
-    def _take_coco_type(self, mark: CocoType) -> list[Fact]:
-        self._state.coco_suffix = mark.suffix
+    def _take_coco_type(self, token: CocoType) -> list[Fact]:
+        self._state.coco_suffix = token.suffix
         return []
 
-    def _take_benchmark(self, mark: BenchmarkLine) -> list[Fact]:
-        if mark.is_first:
+    def _take_benchmark(self, token: BenchmarkLine) -> list[Fact]:
+        if token.is_first:
             self._forget_process()
-        facts = facts_of_benchmark(self._state, mark)
+        facts = facts_of_benchmark(self._state, token)
         self._titles = self._current_titles()
         return facts
 

@@ -21,10 +21,10 @@ from engine.logs.dialects import (
 )
 from engine.logs.dialects.python_errors import TracebackReader
 from engine.logs.dialects.titles import Dialect, Titles
-from engine.logs.fact_builder import Assembler
+from engine.logs.fact_builder import FactBuilder
 from engine.logs.lexer.lines import LineSplitter
 from engine.logs.lexer.text import MOST_CHARACTERS, decode, without_prefix
-from engine.logs.lexer.tokens import EpochHeader, Mark
+from engine.logs.lexer.tokens import EpochHeader, Token
 from engine.logs.lexer.truncated_line import without_last_number
 from engine.logs.results import nvidia_summary, results_csv, results_txt, tensorboard
 from engine.logs.results.event_file import EventFileReader
@@ -53,10 +53,10 @@ class LogParser:
         """The first bytes, as long as they leave open what the file is."""
         self._event_file: EventFileReader | None = None
         self._splitter = LineSplitter()
-        self._assembler = Assembler()
+        self._builder = FactBuilder()
         self._tracebacks = TracebackReader()
-        self._repeated: tuple[bytes, Titles, list[Mark]] | None = None
-        """The last line of titles, what stood above it, and its marks: it is the same above each epoch."""
+        self._repeated: tuple[bytes, Titles, list[Token]] | None = None
+        """The last line of titles, what stood above it, and its tokens: it is the same above each epoch."""
 
     def feed(self, chunk: bytes) -> list[Fact]:
         """The facts that the next bytes bring. Bars in progress are not among them: see `progress`."""
@@ -96,18 +96,18 @@ class LogParser:
             return tensorboard.NAME
         if self._head and nvidia_summary.is_summary(self._head):
             return nvidia_summary.NAME
-        return self._assembler.titles.dialect
+        return self._builder.titles.dialect
 
     @property
     def progress(self) -> Progress | None:
         """Where the newest bar stands, the one of an unfinished line included."""
         for frame in self._splitter.current():
             text = without_prefix(decode(frame))[:MOST_CHARACTERS]
-            for mark in self._marks(text):
-                progress = self._assembler.progress_of(mark)
+            for token in self._tokens(text):
+                progress = self._builder.progress_of(token)
                 if progress is not None and (progress.rate or progress.done == progress.total):
                     return progress
-        return self._assembler.progress
+        return self._builder.progress
 
     def state(self) -> dict[str, Any]:
         """Everything that `restore` needs, as JSON values."""
@@ -116,7 +116,7 @@ class LogParser:
             "lines": self.lines,
             "not_understood": self.not_understood,
             "splitter": self._splitter.state(),
-            "assembler": asdict(self._assembler.memory),
+            "assembler": asdict(self._builder.memory),
             "traceback": self._tracebacks.state(),
             "head": None if self._head is None else self._head.decode("latin-1"),
             "event file": self._event_file.state() if self._event_file else None,
@@ -134,7 +134,7 @@ class LogParser:
         memory = dict(state["assembler"])
         memory["waiting"] = [Evaluation(**fields) for fields in memory["waiting"]]
         memory["current"] = Evaluation(**memory["current"]) if memory["current"] else None
-        parser._assembler = Assembler(State(**memory))
+        parser._builder = FactBuilder(State(**memory))
         parser._tracebacks = TracebackReader(state["traceback"])
         parser._head = None if state["head"] is None else state["head"].encode("latin-1")
         parser._event_file = EventFileReader.restore(state["event file"]) if state["event file"] else None
@@ -165,7 +165,7 @@ class LogParser:
         self.lines += 1
         is_plain = is_plain and not self._tracebacks.is_open
         repeated = self._repeated
-        if is_plain and repeated and line == repeated[0] and self._assembler.titles is repeated[1]:
+        if is_plain and repeated and line == repeated[0] and self._builder.titles is repeated[1]:
             return self._take_all(repeated[2]) or []
         text = line.decode("utf-8", errors="replace")
         if not text.isprintable():
@@ -178,21 +178,21 @@ class LogParser:
         text = text[:MOST_CHARACTERS]
         if not text:
             return []
-        titles = self._assembler.titles
-        marks = self._marks(text)
-        if is_plain and len(marks) == 1 and isinstance(marks[0], EpochHeader):
-            self._repeated = line, titles, marks
-        facts = self._take_all(marks if is_whole else [m for mark in marks if (m := without_last_number(mark))])
+        titles = self._builder.titles
+        tokens = self._tokens(text)
+        if is_plain and len(tokens) == 1 and isinstance(tokens[0], EpochHeader):
+            self._repeated = line, titles, tokens
+        facts = self._take_all(tokens if is_whole else [m for token in tokens if (m := without_last_number(token))])
         if facts is None:
             self.not_understood += 1
-            return self._assembler.take_foreign(text)
+            return self._builder.take_foreign(text)
         return facts
 
-    def _take_all(self, marks: list[Mark]) -> list[Fact] | None:
-        """The facts of a line's marks; None when none of them was understood."""
+    def _take_all(self, tokens: list[Token]) -> list[Fact] | None:
+        """The facts of a line's tokens; None when none of them was understood."""
         facts: list[Fact] | None = None
-        for mark in marks:
-            taken = self._assembler.take(mark)
+        for token in tokens:
+            taken = self._builder.take(token)
             if taken is not None:
                 facts = [*facts, *taken] if facts else taken
         return facts
@@ -201,25 +201,25 @@ class LogParser:
         """The facts of our own events and of errors; None of other lines."""
         event = yoloqat_events.read(text)
         if event is not None:
-            return self._assembler.take(event) or []
+            return self._builder.take(event) or []
         text = text[:MOST_CHARACTERS]
         return self._tracebacks.read(text) if text else None
 
-    def _marks(self, text: str) -> list[Mark]:
+    def _tokens(self, text: str) -> list[Token]:
         """What the dialect of the last titles reads in the line, or else the first one for which it is titles."""
-        titles = self._assembler.titles
-        if titles.dialect is None and (marks := results_txt.read_titles(text)):
-            return marks
+        titles = self._builder.titles
+        if titles.dialect is None and (tokens := results_txt.read_titles(text)):
+            return tokens
         current = _BY_NAME.get(titles.dialect or yolov7.NAME)
-        marks = current.read(text, titles) if current else []
-        if marks:
-            return marks
+        tokens = current.read(text, titles) if current else []
+        if tokens:
+            return tokens
         for dialect in DIALECTS:
             if dialect is current or (titles.dialect is not None and dialect in _FILES):
                 continue
-            if marks := dialect.read_titles(text):
+            if tokens := dialect.read_titles(text):
                 # After titles of an epoch that nobody knows, only those of another one tell whose epochs follow.
-                return marks if current or isinstance(marks[0], EpochHeader) else []
+                return tokens if current or isinstance(tokens[0], EpochHeader) else []
         line = text.strip()
-        mark = pycocotools.read(line) or foreign.read(line)
-        return [mark] if mark else []
+        token = pycocotools.read(line) or foreign.read(line)
+        return [token] if token else []

@@ -6,23 +6,23 @@ from typing import Any
 from engine.contracts.facts import Progress
 from engine.logs.builder_state import State
 from engine.logs.lexer.progress_bars import BarText
-from engine.logs.lexer.tokens import EpochBar, Mark, OtherBar, ValidationBar
+from engine.logs.lexer.tokens import EpochBar, OtherBar, Token, ValidationBar
 
 Place = tuple[str, BarText, int | None, int | None, Mapping[str, str]]
 """Arguments of `progress_of_bar`."""
 
 
-def place_of(mark: Mark, state: State) -> Place | None:
-    """What is known of a bar that tells how far it is; None of any other mark."""
-    if not isinstance(mark, EpochBar | ValidationBar | OtherBar):
+def place_of(token: Token, state: State) -> Place | None:
+    """What is known of a bar that tells how far it is; None of any other token."""
+    if not isinstance(token, EpochBar | ValidationBar | OtherBar):
         return None
-    bar = mark.bar
+    bar = token.bar
     if bar is None or bar.done is None or bar.total is None:
         return None
-    if isinstance(mark, EpochBar):
-        return "train", bar, mark.epoch, mark.last_epoch, mark.values
-    if isinstance(mark, OtherBar):
-        return mark.phase, bar, None, None, {}
+    if isinstance(token, EpochBar):
+        return "train", bar, token.epoch, token.last_epoch, token.values
+    if isinstance(token, OtherBar):
+        return token.phase, bar, None, None, {}
     if state.completed or state.announced or state.epoch is None:
         return "val", bar, None, None, {}
     return "val", bar, state.epoch, state.last_epoch, {}

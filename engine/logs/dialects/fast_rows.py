@@ -6,9 +6,10 @@ Whatever does not fit is read by its dialect, which comes to the same for what d
 import re
 from functools import lru_cache
 
+from engine.contracts.facts import ValidationRow
 from engine.logs.lexer.progress_bars import WHOLE_BAR, whole_bar
 from engine.logs.lexer.text import NUMBER
-from engine.logs.lexer.tokens import EpochBar, Mark, MetricsRow
+from engine.logs.lexer.tokens import EpochBar, Token
 
 FIELDS = {
     "gpu_mem": r"\d[\d.e+]{0,12}G",
@@ -33,7 +34,7 @@ def _metrics(count: int) -> re.Pattern[str]:
     return re.compile(r"all\s++(\d{1,12})\s++(\d{1,12})" + rf"\s++({NUMBER})" * count + r"\s*")
 
 
-def read_whole(text: str, columns: tuple[str, ...] | None, metrics: tuple[str, ...] | None) -> Mark | None:
+def read_whole(text: str, columns: tuple[str, ...] | None, metrics: tuple[str, ...] | None) -> Token | None:
     """A row of an epoch that ends in its bar, or one of all classes, with a number for each title; None of other lines.
 
     Args:
@@ -57,9 +58,9 @@ def _read_epoch(line: str, columns: tuple[str, ...]) -> EpochBar | None:
     return EpochBar(int(epoch), int(last), dict(zip(columns, numbers, strict=False)), bar)
 
 
-def _read_all(line: str, metrics: tuple[str, ...]) -> MetricsRow | None:
+def _read_all(line: str, metrics: tuple[str, ...]) -> ValidationRow | None:
     match = _metrics(len(metrics)).fullmatch(line)
     if match is None:
         return None
     images, labels, *numbers = match.groups()
-    return MetricsRow("all", int(images), int(labels), dict(zip(metrics, numbers, strict=True)))
+    return ValidationRow("all", int(images), int(labels), dict(zip(metrics, numbers, strict=True)))

@@ -4,7 +4,7 @@ import re
 
 from engine.contracts.facts import CheckpointStripped, Crash, ModelSummary, Note, TrainingCompleted, TrainingStarted
 from engine.logs.lexer.text import COUNT, DECIMAL
-from engine.logs.lexer.tokens import Evaluating, HeadMissing, LayersFused, Mark, NewProcess, Understood
+from engine.logs.lexer.tokens import Evaluating, HeadMissing, LayersFused, NewProcess, Token, Understood
 
 _BEGINNINGS = frozenset("SOVFs0123456789")
 """First letters of most of what is known here, so that nearly all other lines cost one look."""
@@ -96,8 +96,8 @@ _KNOWN = (
 _PATTERNS = (_LAYER, _MODULE, _WORKERS, _ROUNDED_SUMMARY)
 
 
-def read(line: str) -> Mark | None:
-    """The mark of a line without white space at its ends; None when it is none of these."""
+def read(line: str) -> Token | None:
+    """The token of a line without white space at its ends; None when it is none of these."""
     if "ummary" in line and (match := _SUMMARY.search(line)):
         fused, layers, parameters, gradients, gflops = match.groups()
         parameters, gradients = parameters.replace(",", ""), gradients.replace(",", "")
@@ -137,7 +137,7 @@ def _read_start(line: str) -> NewProcess | None:
     return None
 
 
-def _read_note(line: str) -> Mark | None:
+def _read_note(line: str) -> Token | None:
     if line.startswith("Streaming output truncated to the last"):
         return HeadMissing()
     if " - clearml" in line and (match := _CLEARML.match(line)):

@@ -10,7 +10,7 @@ from engine.logs.dialects import yolov7
 from engine.logs.dialects.titles import Titles
 from engine.logs.lexer.progress_bars import find_bar
 from engine.logs.lexer.text import NUMBER
-from engine.logs.lexer.tokens import EpochBar, Mark, Understood, ValidationBar
+from engine.logs.lexer.tokens import EpochBar, Token, Understood, ValidationBar
 
 NAME = "nvidia-qat"
 VERIFIED = True
@@ -33,7 +33,7 @@ _KNOWN = (
 """What it prints beside its rows, in its own spelling."""
 
 
-def read_titles(text: str) -> list[Mark]:
+def read_titles(text: str) -> list[Token]:
     line = text.strip()
     match = _ITERATION.match(line)
     if match is None:
@@ -44,11 +44,11 @@ def read_titles(text: str) -> list[Mark]:
     return [EpochBar(int(match["epoch"]), int(match["last"]), values, find_bar(text), dialect=NAME, first_epoch=1)]
 
 
-def read(text: str, titles: Titles) -> list[Mark]:
+def read(text: str, titles: Titles) -> list[Token]:
     line = text.strip()
     if line.startswith("Save qat model to "):
         return [Note("checkpoint", line)]
     if line.startswith(("Top", *_KNOWN, "QAT Finetuning")):
         return read_titles(line)
-    marks = yolov7.read(text, Titles(yolov7.NAME))
-    return [mark._replace(dialect=NAME) if isinstance(mark, ValidationBar) else mark for mark in marks]
+    tokens = yolov7.read(text, Titles(yolov7.NAME))
+    return [token._replace(dialect=NAME) if isinstance(token, ValidationBar) else token for token in tokens]

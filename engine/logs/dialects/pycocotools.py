@@ -2,7 +2,7 @@
 
 import re
 
-from engine.logs.lexer.tokens import CocoNumber, CocoType, Mark, Understood
+from engine.logs.lexer.tokens import CocoNumber, CocoType, Token, Understood
 
 _LINE = re.compile(
     r"Average (?:Precision|Recall)\s+\((?P<kind>AP|AR)\) @\[ IoU=(?P<iou>0\.50:0\.95|0\.50|0\.75)\s*"
@@ -31,8 +31,8 @@ _KNOWN = re.compile(
 )
 
 
-def read(line: str) -> Mark | None:
-    """The mark of a line, None when pycocotools has not printed it."""
+def read(line: str) -> Token | None:
+    """The token of a line, None when pycocotools has not printed it."""
     if match := _LINE.search(line):
         key = _KEYS.get((match["kind"], match["iou"], match["area"]))
         if match["kind"] == "AR" and match["area"] == "all" and match["iou"] == "0.50:0.95":

@@ -3,14 +3,14 @@
 import re
 from functools import lru_cache
 
-from engine.contracts.facts import Note
+from engine.contracts.facts import Note, ValidationRow
 from engine.logs.dialects import known_lines
 from engine.logs.dialects.fast_rows import FIELDS, fields, read_whole
 from engine.logs.dialects.titles import Titles
 from engine.logs.lexer.progress_bars import BarText
 from engine.logs.lexer.rich_bars import find_any_bar
 from engine.logs.lexer.text import NUMBER
-from engine.logs.lexer.tokens import EpochBar, Mark, MetricsRow, OtherBar, ValidationBar
+from engine.logs.lexer.tokens import EpochBar, OtherBar, Token, ValidationBar
 
 METRICS = ("P", "R", "mAP@.5", "mAP@.5:.95")
 """The names of the store, whatever a trainer calls them."""
@@ -34,8 +34,8 @@ _GROUPS = {"": "", "Box": "", "Mask": "(M)", "Pose": "(P)"}
 _SPELLINGS = ({"P"}, {"R"}, {"mAP@.5", "mAP50"}, {"mAP@.5:.95", "mAP50-95"})
 
 
-def read(text: str, titles: Titles, dialect: str) -> list[Mark]:
-    """The marks of a line, its titles of an epoch apart; empty when it is not understood."""
+def read(text: str, titles: Titles, dialect: str) -> list[Token]:
+    """The tokens of a line, its titles of an epoch apart; empty when it is not understood."""
     whole = read_whole(text, titles.columns, titles.metrics)
     if whole is not None:
         return [whole]
@@ -43,14 +43,14 @@ def read(text: str, titles: Titles, dialect: str) -> list[Mark]:
     if line.startswith("Class ") and "Images" in line:
         return read_validation_titles(line, dialect)
     bar = find_any_bar(line)
-    mark = _read_description(line if bar is None else line[: bar.start], bar, titles.columns)
-    if bar is None or mark is None:
-        mark = mark or read_metrics(line, titles.metrics) or known_lines.read(line)
-        return [mark] if mark else []
-    return [mark, *_behind(line, bar, titles.metrics)]
+    token = _read_description(line if bar is None else line[: bar.start], bar, titles.columns)
+    if bar is None or token is None:
+        token = token or read_metrics(line, titles.metrics) or known_lines.read(line)
+        return [token] if token else []
+    return [token, *_behind(line, bar, titles.metrics)]
 
 
-def read_validation_titles(line: str, dialect: str) -> list[Mark]:
+def read_validation_titles(line: str, dialect: str) -> list[Token]:
     """The titles of a validation, if all metrics that they name are known, and what stands behind their bar."""
     bar = find_any_bar(line)
     named = _validation(line if bar is None else line[: bar.start].rstrip())
@@ -71,14 +71,14 @@ def _validation(titles: str) -> tuple[tuple[str, ...], int, bool] | None:
     return metrics, 1 if "Box(" in match["metrics"] else 0, "Instances" in titles
 
 
-def _behind(line: str, bar: BarText, metrics: tuple[str, ...] | None) -> list[Mark]:
+def _behind(line: str, bar: BarText, metrics: tuple[str, ...] | None) -> list[Token]:
     """What another stream wrote before the bar's line was closed."""
     glued = line[bar.end :].strip()
-    mark = read_metrics(glued, metrics) or known_lines.read(glued) if glued else None
-    return [mark] if mark else []
+    token = read_metrics(glued, metrics) or known_lines.read(glued) if glued else None
+    return [token] if token else []
 
 
-def _read_description(line: str, bar: BarText | None, columns: tuple[str, ...] | None) -> Mark | None:
+def _read_description(line: str, bar: BarText | None, columns: tuple[str, ...] | None) -> Token | None:
     if columns and (row := read_row(line, bar, columns)):
         return row
     if "Scanning " in line and (bar is None or bar.is_complete is not False):
@@ -151,7 +151,7 @@ def _begins(name: str, spellings: set[str]) -> bool:
     return any(spelling.startswith(name) for spelling in spellings)
 
 
-def read_metrics(line: str, metrics: tuple[str, ...] | None) -> MetricsRow | None:
+def read_metrics(line: str, metrics: tuple[str, ...] | None) -> ValidationRow | None:
     """A row of a validation under its titles: a name, two counts, and just as many numbers as there are metrics."""
     if not metrics or line[-1:] not in _LAST:
         return None
@@ -161,4 +161,4 @@ def read_metrics(line: str, metrics: tuple[str, ...] | None) -> MetricsRow | Non
     name, images, labels, *numbers = fields
     if not (_COUNT.fullmatch(images) and _COUNT.fullmatch(labels) and all(map(_NUMBER.fullmatch, numbers))):
         return None
-    return MetricsRow(name, int(images), int(labels), dict(zip(metrics, numbers, strict=True)))
+    return ValidationRow(name, int(images), int(labels), dict(zip(metrics, numbers, strict=True)))

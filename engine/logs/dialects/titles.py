@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from engine.logs.lexer.tokens import Mark
+from engine.logs.lexer.tokens import Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,13 @@ class Dialect(Protocol):
     VERIFIED: bool
     """Whether logs of the trainer itself were read, and not only samples written after its documentation."""
 
-    def read(self, text: str, titles: Titles) -> list[Mark]:
-        """The marks of a line of a log whose last titles were of this dialect; empty when it is not understood.
+    def read(self, text: str, titles: Titles) -> list[Token]:
+        """The tokens of a line of a log whose last titles were of this dialect; empty when it is not understood.
 
         Args:
             text: the line without escape sequences.
             titles: the last ones, or none yet where the dialect also reads what stands before them.
         """
 
-    def read_titles(self, text: str) -> list[Mark]:
-        """The marks of a line that makes what follows rows of this dialect; empty for any other line."""
+    def read_titles(self, text: str) -> list[Token]:
+        """The tokens of a line that makes what follows rows of this dialect; empty for any other line."""

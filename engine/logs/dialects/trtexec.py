@@ -12,7 +12,7 @@ from typing import Any
 from engine.logs.dialects import known_lines
 from engine.logs.dialects.titles import Titles
 from engine.logs.lexer.text import NUMBER, decode
-from engine.logs.lexer.tokens import BenchmarkLine, Mark, Understood
+from engine.logs.lexer.tokens import BenchmarkLine, Token, Understood
 
 NAME = "trtexec"
 VERIFIED = False
@@ -145,22 +145,22 @@ def read_line(line: str) -> Part | None:
     return None
 
 
-def read_titles(text: str) -> list[Mark]:
-    """The mark of the line that each run begins with."""
+def read_titles(text: str) -> list[Token]:
+    """The token of the line that each run begins with."""
     if not text.startswith("&&&& RUNNING"):
         return []
     part = read_line(text)
     return [] if part is None else [BenchmarkLine(NAME, part, is_first=True)]
 
 
-def read(text: str, titles: Titles) -> list[Mark]:
+def read(text: str, titles: Titles) -> list[Token]:
     if text.startswith("&&&& RUNNING"):
         return read_titles(text)
     part = read_line(text)
     if part is not None:
         return [BenchmarkLine(NAME, part)]
-    mark = Understood() if _STAMP.match(text) else known_lines.read(text.strip())
-    return [mark] if mark else []
+    token = Understood() if _STAMP.match(text) else known_lines.read(text.strip())
+    return [token] if token else []
 
 
 def _timing(match: re.Match[str]) -> Part | None:

@@ -7,14 +7,14 @@ import re
 
 from engine.logs.dialects import tables
 from engine.logs.dialects.titles import Titles
-from engine.logs.lexer.tokens import EpochHeader, Mark
+from engine.logs.lexer.tokens import EpochHeader, Token
 
 NAME = "ultralytics"
 VERIFIED = True
 _TITLES = re.compile(r"Epoch\s+GPU_mem(?P<losses>(?:\s+[a-z0-9]{1,20}_loss){2,8})\s+(?P<end>\S+)(?:\s+(?P<size>\S+))?")
 
 
-def read_titles(text: str) -> list[Mark]:
+def read_titles(text: str) -> list[Token]:
     line = text.strip()
     if line.startswith("Epoch") and (match := _TITLES.fullmatch(line)):
         losses = match["losses"].split()
@@ -23,7 +23,7 @@ def read_titles(text: str) -> list[Mark]:
     return tables.read_validation_titles(line, NAME) if line.startswith("Class ") else []
 
 
-def read(text: str, titles: Titles) -> list[Mark]:
+def read(text: str, titles: Titles) -> list[Token]:
     is_titles = text.lstrip().startswith("Epoch")
     return (read_titles(text) if is_titles else []) or tables.read(text, titles, NAME)
 

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from engine.logs.dialects import tables
 from engine.logs.dialects.titles import Titles
-from engine.logs.lexer.tokens import EpochHeader, Mark
+from engine.logs.lexer.tokens import EpochHeader, Token
 
 NAME = "yolov5"
 VERIFIED = True
@@ -19,14 +19,14 @@ _TITLES = (
 """After `Epoch`. Releases 4.0 and 5.0 print just what YOLOv7 prints."""
 
 
-def read_titles(text: str) -> list[Mark]:
+def read_titles(text: str) -> list[Token]:
     line = text.strip()
     if line.startswith("Epoch") and (columns := _columns(*line.split()[1:])):
         return [EpochHeader(NAME, columns)]
     return tables.read_validation_titles(line, NAME) if line.startswith("Class ") else []
 
 
-def read(text: str, titles: Titles) -> list[Mark]:
+def read(text: str, titles: Titles) -> list[Token]:
     is_titles = text.lstrip().startswith("Epoch")
     return (read_titles(text) if is_titles else []) or tables.read(text, titles, NAME)
 

@@ -2,11 +2,11 @@
 
 import re
 
-from engine.contracts.facts import TrainingCompleted
+from engine.contracts.facts import TrainingCompleted, ValidationRow
 from engine.logs.dialects import tables
 from engine.logs.dialects.titles import Titles
 from engine.logs.lexer.text import DECIMAL, NUMBER
-from engine.logs.lexer.tokens import EpochHeader, EpochMetrics, Mark, OtherBar, Understood
+from engine.logs.lexer.tokens import EpochHeader, OtherBar, Token, Understood
 
 NAME = "yolov6"
 VERIFIED = True
@@ -27,7 +27,7 @@ _KNOWN = (
 )
 
 
-def read_titles(text: str) -> list[Mark]:
+def read_titles(text: str) -> list[Token]:
     line = text.strip()
     match = _TITLES.fullmatch(line)
     if match is None:
@@ -37,7 +37,7 @@ def read_titles(text: str) -> list[Mark]:
     return [EpochHeader(NAME, columns)] if len(set(losses)) == len(losses) else []
 
 
-def read(text: str, titles: Titles) -> list[Mark]:
+def read(text: str, titles: Titles) -> list[Token]:
     line = text.strip()
     if line.startswith("Epoch"):
         return read_titles(line) or _read_evaluated(line)
@@ -45,17 +45,18 @@ def read(text: str, titles: Titles) -> list[Mark]:
         return [TrainingCompleted(None, match[1])]
     if line.startswith(_KNOWN):
         return read_titles(line)
-    return [_named(mark) for mark in tables.read(line, titles, NAME)]
+    return [_named(token) for token in tables.read(line, titles, NAME)]
 
 
-def _read_evaluated(line: str) -> list[Mark]:
+def _read_evaluated(line: str) -> list[Token]:
     match = _EVALUATED.fullmatch(line)
     if match is None:
         return []
-    return [EpochMetrics(int(match["epoch"]), {"mAP@.5": match["half"], "mAP@.5:.95": match["all"]})]
+    values = {"mAP@.5": match["half"], "mAP@.5:.95": match["all"]}
+    return [ValidationRow("all", None, None, values, epoch=int(match["epoch"]))]
 
 
-def _named(mark: Mark) -> Mark:
-    if isinstance(mark, OtherBar) and mark.phase.startswith("Inferencing model"):
-        return OtherBar("val", mark.bar)
-    return mark
+def _named(token: Token) -> Token:
+    if isinstance(token, OtherBar) and token.phase.startswith("Inferencing model"):
+        return OtherBar("val", token.bar)
+    return token

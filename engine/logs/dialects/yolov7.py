@@ -3,13 +3,13 @@
 import math
 import re
 
-from engine.contracts.facts import Note
+from engine.contracts.facts import Note, ValidationRow
 from engine.logs.dialects import known_lines
 from engine.logs.dialects.fast_rows import read_whole
 from engine.logs.dialects.titles import Titles
 from engine.logs.lexer.progress_bars import BarText, find_bar
 from engine.logs.lexer.text import NUMBER
-from engine.logs.lexer.tokens import EpochBar, EpochHeader, Mark, MetricsRow, OtherBar, ValidationBar
+from engine.logs.lexer.tokens import EpochBar, EpochHeader, OtherBar, Token, ValidationBar
 
 NAME = "yolov7"
 VERIFIED = True
@@ -31,8 +31,8 @@ _METRICS_ROW = re.compile(
 )
 
 
-def read(text: str, titles: Titles) -> list[Mark]:
-    """The marks of a line, in their order; empty when it is not of this dialect.
+def read(text: str, titles: Titles) -> list[Token]:
+    """The tokens of a line, in their order; empty when it is not of this dialect.
 
     Args:
         text: the line without escape sequences.
@@ -43,25 +43,25 @@ def read(text: str, titles: Titles) -> list[Mark]:
         return [whole]
     line = text.strip()
     bar = find_bar(line)
-    mark = _read_description(line if bar is None else line[: bar.start], bar, text, titles.columns)
-    if bar is None or mark is None:
-        mark = mark or _read_metrics(line) or known_lines.read(line)
-        return [mark] if mark else []
+    token = _read_description(line if bar is None else line[: bar.start], bar, text, titles.columns)
+    if bar is None or token is None:
+        token = token or _read_metrics(line) or known_lines.read(line)
+        return [token] if token else []
     # What another stream wrote before the bar's line was closed stands behind it.
     glued = line[bar.end :].strip()
     behind = _read_metrics(glued) or known_lines.read(glued) if glued else None
-    return [mark, behind] if behind else [mark]
+    return [token, behind] if behind else [token]
 
 
-def read_titles(text: str) -> list[Mark]:
-    """The marks of a line of titles, after those of another dialect."""
+def read_titles(text: str) -> list[Token]:
+    """The tokens of a line of titles, after those of another dialect."""
     if "Class" not in text and "Epoch" not in text:
         return []
-    marks = read(text, Titles(NAME, COLUMNS))
-    return marks if marks and isinstance(marks[0], EpochHeader | ValidationBar) else []
+    tokens = read(text, Titles(NAME, COLUMNS))
+    return tokens if tokens and isinstance(tokens[0], EpochHeader | ValidationBar) else []
 
 
-def _read_description(line: str, bar: BarText | None, text: str, columns: tuple[str, ...] | None) -> Mark | None:
+def _read_description(line: str, bar: BarText | None, text: str, columns: tuple[str, ...] | None) -> Token | None:
     """Lines that are, or may be, the description of a bar."""
     if "/" in line:
         row = _ROW.search(line)
@@ -114,9 +114,9 @@ def _ends_with_a_whole_field(text: str) -> bool:
     return all(field.startswith(" ") and not field.endswith(" ") and len(field.split()) == 1 for field in fields)
 
 
-def _read_metrics(line: str) -> Mark | None:
+def _read_metrics(line: str) -> Token | None:
     match = _METRICS_ROW.match(line)
     if match is None:
         return None
     values = dict(zip(METRICS, match["rest"].split(), strict=True))
-    return MetricsRow(match["name"], int(match["images"]), int(match["labels"]), values)
+    return ValidationRow(match["name"], int(match["images"]), int(match["labels"]), values)

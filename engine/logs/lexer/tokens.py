@@ -1,4 +1,4 @@
-"""Marks: what a single line says. The assembler makes facts of them, for which it must know the lines before."""
+"""Tokens: what a single line says. The fact builder makes facts of them, for which it must know the lines before."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from engine.contracts.facts import (
     StageEvent,
     TrainingCompleted,
     TrainingStarted,
+    ValidationRow,
 )
 from engine.logs.lexer.progress_bars import BarText
 
@@ -52,23 +53,6 @@ class ValidationBar(NamedTuple):
     """What a dialect with such titles counts epochs from, where they tell."""
     is_in_order: bool = False
     """Whether the dialect writes rows right after their bar, never after the next one."""
-
-
-class MetricsRow(NamedTuple):
-    """The `all` row or a class's row."""
-
-    class_name: str
-    images: int
-    labels: int
-    values: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class EpochMetrics:
-    """An evaluation in a line that names its epoch."""
-
-    epoch: int
-    values: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +139,11 @@ class Understood:
     """A line that is known and says nothing that is kept."""
 
 
-Mark = (
+Token = (
     EpochHeader
     | EpochBar
     | ValidationBar
-    | MetricsRow
-    | EpochMetrics
+    | ValidationRow
     | ResultsRow
     | Evaluating
     | CocoNumber
@@ -179,4 +162,4 @@ Mark = (
     | Note
     | StageEvent
 )
-"""Facts that no other line can change stand for themselves."""
+"""Facts stand for themselves; into a `ValidationRow` the builder enters evaluation, epoch and weights."""

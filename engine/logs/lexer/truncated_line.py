@@ -3,25 +3,24 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from engine.logs.lexer.tokens import CocoNumber, EpochMetrics, Mark, MetricsRow, ResultsRow
+from engine.contracts.facts import ValidationRow
+from engine.logs.lexer.tokens import CocoNumber, ResultsRow, Token
 
 
-def without_last_number(mark: Mark) -> Mark | None:
-    """The mark of a line without a line feed; None when nothing is left of it."""
-    match mark:
-        case MetricsRow():
-            return mark._replace(values=_all_but_last(mark.values))
-        case EpochMetrics():
-            return replace(mark, values=_all_but_last(mark.values))
+def without_last_number(token: Token) -> Token | None:
+    """The token of a line without a line feed; None when nothing is left of it."""
+    match token:
+        case ValidationRow():
+            return replace(token, values=_all_but_last(token.values))
         case ResultsRow():
             values, metrics = (
-                {name: text for name, text in part.items() if name != mark.last_column}
-                for part in (mark.values, mark.metrics)
+                {name: text for name, text in part.items() if name != token.last_column}
+                for part in (token.values, token.metrics)
             )
-            return replace(mark, values=values, metrics=metrics)
+            return replace(token, values=values, metrics=metrics)
         case CocoNumber():
             return None
-    return mark
+    return token
 
 
 def _all_but_last(values: Mapping[str, str]) -> Mapping[str, str]:

@@ -71,10 +71,10 @@ def parse_hyperparameters(data: bytes, where: str) -> Hyperparameters:
         finally:
             loader.dispose()
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
+        token = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise YoloqatError(
-            f"this is not YAML that can be read: {problem}", where=f"{where}:{mark.line + 1}" if mark else where
+            f"this is not YAML that can be read: {problem}", where=f"{where}:{token.line + 1}" if token else where
         ) from error
     except (RecursionError, ValueError, OverflowError, TypeError) as error:
         raise YoloqatError("this YAML holds what no trainer's options hold", where=where) from error

@@ -4,7 +4,7 @@ import re
 
 from engine.logs.dialects.titles import Titles
 from engine.logs.lexer.text import NUMBER
-from engine.logs.lexer.tokens import EpochHeader, Mark, ResultsRow
+from engine.logs.lexer.tokens import EpochHeader, ResultsRow, Token
 
 NAME = "results.csv"
 VERIFIED = True
@@ -24,7 +24,7 @@ _NUMBER = re.compile(NUMBER)
 _MOST_COLUMNS = 64
 
 
-def read_titles(text: str) -> list[Mark]:
+def read_titles(text: str) -> list[Token]:
     names = [name.strip() for name in text.removeprefix("\ufeff").split(",")]
     if names[0] != "epoch" or len(names) > _MOST_COLUMNS:
         return []
@@ -35,7 +35,7 @@ def read_titles(text: str) -> list[Mark]:
     return [EpochHeader(NAME, columns, first_epoch=0 if "metrics/precision" in names else None)]
 
 
-def read(text: str, titles: Titles) -> list[Mark]:
+def read(text: str, titles: Titles) -> list[Token]:
     epoch, *numbers = [field.strip() for field in text.split(",")]
     columns = titles.columns or ()
     if not _EPOCH.fullmatch(epoch) or len(numbers) != len(columns) or not all(map(_NUMBER.fullmatch, numbers)):

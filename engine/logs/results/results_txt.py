@@ -4,7 +4,7 @@ import re
 
 from engine.logs.dialects.titles import Titles
 from engine.logs.lexer.text import NUMBER
-from engine.logs.lexer.tokens import Mark, ResultsRow
+from engine.logs.lexer.tokens import ResultsRow, Token
 
 NAME = "results.txt"
 VERIFIED = True
@@ -17,8 +17,8 @@ _ROW = re.compile(
 )
 
 
-def read_titles(text: str) -> list[Mark]:
-    """The marks of a row, which tells by its width alone what it is."""
+def read_titles(text: str) -> list[Token]:
+    """The tokens of a row, which tells by its width alone what it is."""
     match = _ROW.fullmatch(text.strip()) if "/" in text else None
     if match is None:
         return []
@@ -29,5 +29,5 @@ def read_titles(text: str) -> list[Mark]:
     return [ResultsRow(NAME, epoch, last, values, metrics, counts_from=0, last_column=_LOSSES[-1])]
 
 
-def read(text: str, titles: Titles) -> list[Mark]:
+def read(text: str, titles: Titles) -> list[Token]:
     return read_titles(text)

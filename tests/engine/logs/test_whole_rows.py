@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.contracts.facts import ValidationRow
 from engine.logs.dialects import fast_rows, tables, yolov7
 from engine.logs.lexer import progress_bars
-from engine.logs.lexer.tokens import EpochBar, MetricsRow
+from engine.logs.lexer.tokens import EpochBar
 from tests.engine.logs.reading import FIXTURES
 from tests.engine.logs.test_any_cut import Seen, seen
 from tests.engine.logs.test_real_logs import FOLDER
@@ -76,7 +77,7 @@ def test_what_is_a_whole_row() -> None:
     assert row.bar is not None
     assert (row.bar.done, row.bar.total, row.bar.elapsed_seconds, row.bar.rate) == (38, 38, 9.0, "3.88it/s")
     rated = fast_rows.read_whole("   all  128  929  0.5  0.4  0.3  2e-05 ", COLUMNS, METRICS)
-    assert rated == MetricsRow("all", 128, 929, dict(zip(METRICS, ("0.5", "0.4", "0.3", "2e-05"), strict=True)))
+    assert rated == ValidationRow("all", 128, 929, dict(zip(METRICS, ("0.5", "0.4", "0.3", "2e-05"), strict=True)))
 
 
 @pytest.mark.parametrize(
