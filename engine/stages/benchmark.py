@@ -35,7 +35,7 @@ def run(options: BenchmarkOptions, session: Session) -> StageResult:
         "rounds": options.rounds,
         "threads": options.threads,
         "device": "cpu" if device.type == "cpu" else str(device.index),
-        "size": _image_size(options, graphs),
+        "size": _common_image_size(options, graphs),
     }
     if settings["batches"][0] < 1:
         raise YoloqatError("--batches: a batch has at least one image")
@@ -58,7 +58,7 @@ def run(options: BenchmarkOptions, session: Session) -> StageResult:
     return session.finish({}, details={"benchmark": facts})
 
 
-def _image_size(options: BenchmarkOptions, graphs: dict[Path, onnx.ModelProto]) -> int:
+def _common_image_size(options: BenchmarkOptions, graphs: dict[Path, onnx.ModelProto]) -> int:
     """That of the ONNX files, where they have one: checkpoints take any."""
     sizes = {graph.graph.input[0].type.tensor_type.shape.dim[2].dim_value for graph in graphs.values()} - {0}
     if len(sizes) != 1 or sizes == {options.img_size}:

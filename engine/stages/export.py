@@ -6,20 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-import torch
 from torch import Tensor
 
 from engine.console.say import say
 from engine.contracts.errors import YoloqatError
 from engine.contracts.events import emit
 from engine.contracts.options.export import ExportOptions
-from engine.contracts.result import EvaluationResult, StageResult
-from engine.data.config import DataConfig, load_data_config
-from engine.data.loader import val_loader
-from engine.data.network_input import to_network
-from engine.evaluate.final import final_evaluation
+from engine.contracts.result import StageResult
+from engine.data.config import load_data_config
 from engine.evaluate.onnx_outputs import NmsSettings
-from engine.evaluate.predictors import OnnxPredictor
 from engine.export.agreement import Agreement, check_agreement, check_nms, compare
 from engine.export.metadata import describe, read_metadata, write_metadata
 from engine.export.nms import PLUGIN, add_nms
@@ -31,6 +26,7 @@ from engine.models.yolo import YoloModel
 from engine.quant.calibration.calibrate import round_biases
 from engine.quant.quantizer import quantized_convolutions
 from engine.quant.state import restore_model
+from engine.stages.onnx_file import comparison_images, evaluate_onnx
 from engine.stages.session import Session
 
 COMPARED_IMAGES = 5
@@ -48,11 +44,14 @@ def run(options: ExportOptions, session: Session) -> StageResult:
     if data is not None:
         ancestors["data_sha256"] = session.add_input("data", data.path).sha256
     model = restore_model(checkpoint).requires_grad_(False)
-    size = _image_size(options.img_size, int(model.stride.max()))
+    stride = int(model.stride.max())
+    size = _rounded_image_size(options.img_size, stride)
     quantized = list(quantized_convolutions(model))
     round_biases(model)
     label = "ONNX Q/DQ" if quantized else "ONNX"
-    batches = _images(options, data, model, size)
+    images = comparison_images(data, size, COMPARED_IMAGES, stride=stride)
+    # With an open batch size, one image and several must both come out right.
+    batches = [images[:1], images[1:]] if options.dynamic_batch and len(images) > 1 else list(images.split(1))
     checked = _Checks(model, quantized, batches, options.tolerance)
     path = session.run_dir / "export" / "model.onnx"
     plain = path if options.nms == "none" else path.with_name("model.decoded.onnx")
@@ -79,9 +78,12 @@ def run(options: ExportOptions, session: Session) -> StageResult:
     facts |= {"heads": options.heads, "nms": _end_in_nms(options, graph, plain, path, batches)}
     say(checked.summary(path))
     emit("export", label=label, path="export/model.onnx", size_bytes=path.stat().st_size, **facts)
-    evaluations = (
-        [] if data is None or options.notest else [_evaluate(options, session, data, model, size, plain, label)]
-    )
+    evaluations = []
+    if data is not None and not options.notest:
+        predictions = "onnx_predictions.json"
+        evaluations = [
+            evaluate_onnx(plain, options, session, data, size, label=label, predictions=predictions, stride=stride)
+        ]
     files = {"onnx": path} if plain == path else {"onnx": path, "decoded": plain}
     facts["trtexec"] = _say_commands(options, path, size, quantized=bool(quantized))
     return session.finish(files, evaluations=evaluations, details=facts)
@@ -164,50 +166,8 @@ class _Checks:
         )
 
 
-def _image_size(wanted: int, stride: int) -> int:
+def _rounded_image_size(wanted: int, stride: int) -> int:
     size = -(-wanted // stride) * stride
     if size != wanted:
         say(f"WARNING: --img-size {wanted} must be multiple of max stride {stride}, updating to {size}")
     return size
-
-
-def _images(options: ExportOptions, data: DataConfig | None, model: YoloModel, size: int) -> list[Tensor]:
-    """Images to compare on: of the validation split, or drawn at random with a fixed seed."""
-    if data is None:
-        images = torch.rand(COMPARED_IMAGES, 3, size, size, generator=torch.Generator().manual_seed(0))
-    else:
-        loader = val_loader(
-            data, "val", size, 1, letterbox="square", workers=0, stride=int(model.stride.max()), limit=COMPARED_IMAGES
-        )
-        images = torch.cat([to_network(batch[0], torch.device("cpu")) for batch in loader])
-    images = images.contiguous()
-    return [images[:1], images[1:]] if options.dynamic_batch and len(images) > 1 else list(images.split(1))
-
-
-def _evaluate(
-    options: ExportOptions,
-    session: Session,
-    data: DataConfig,
-    model: YoloModel,
-    size: int,
-    path: Path,
-    label: str,
-) -> EvaluationResult:
-    loader = val_loader(
-        data,
-        "val",
-        size,
-        options.batch_size,
-        letterbox="square",
-        workers=options.workers,
-        stride=int(model.stride.max()),
-    )
-    return final_evaluation(
-        OnnxPredictor(path),
-        loader,
-        data,
-        label=label,
-        weights=f"export/{path.name}",
-        predictions=session.run_dir / "onnx_predictions.json",
-        settings={"conf_thres": options.conf_thres, "iou_thres": options.iou_thres},
-    )

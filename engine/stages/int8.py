@@ -12,10 +12,8 @@ from engine.console.say import say
 from engine.contracts.errors import YoloqatError
 from engine.contracts.events import emit
 from engine.contracts.options.int8 import Int8Options
-from engine.contracts.result import EvaluationResult, StageResult
-from engine.data.config import DataConfig, load_data_config
-from engine.data.loader import val_loader
-from engine.evaluate.final import final_evaluation
+from engine.contracts.result import StageResult
+from engine.data.config import load_data_config
 from engine.evaluate.predictors import OnnxPredictor
 from engine.export.agreement import session as open_file
 from engine.export.coverage import int8_coverage
@@ -25,6 +23,7 @@ from engine.export.latency import Latency, measure
 from engine.export.metadata import read_metadata, write_metadata
 from engine.export.onnx_export import INPUT
 from engine.files.atomic import atomic_path
+from engine.stages.onnx_file import comparison_images, evaluate_onnx
 from engine.stages.session import Session
 
 LABEL = "ONNX INT8"
@@ -48,10 +47,10 @@ def run(options: Int8Options, session: Session) -> StageResult:
     if given.nms is not None and data is not None and not options.notest:
         given.nms.check(options.conf_thres, options.iou_thres)
     source = _load(options.weights)
-    size = _image_size(given, options.weights)
+    size = _fixed_image_size(given, options.weights)
     path = session.run_dir / "export" / "model.int8.onnx"
-    images = _images(data, size, 1 if given.fixed_batch else COMPARED_IMAGES)
-    equal = _write(source, path, images, options)
+    images = comparison_images(data, size, 1 if given.fixed_batch else COMPARED_IMAGES).numpy()
+    equal = _write_equal_file(source, path, images, options)
     coverage = int8_coverage(path)
     say(
         f"ONNX: saved as {path} ({path.stat().st_size / 1e6:.1f} MB), equal to {options.weights} {equal}\n"
@@ -61,7 +60,10 @@ def run(options: Int8Options, session: Session) -> StageResult:
     details: dict[str, Any] = {"coverage": asdict(coverage), "image_size": size}
     if options.rounds:
         details["latency"] = _time(options, source, path, images[:1])
-    evaluations = [] if data is None or options.notest else [_evaluate(options, session, data, size, path)]
+    evaluations = []
+    if data is not None and not options.notest:
+        predictions = "int8_predictions.json"
+        evaluations = [evaluate_onnx(path, options, session, data, size, label=LABEL, predictions=predictions)]
     return session.finish({"onnx": path}, evaluations=evaluations, details=details)
 
 
@@ -79,22 +81,13 @@ def _load(weights: str) -> onnx.ModelProto:
     return model
 
 
-def _image_size(predictor: OnnxPredictor, weights: str) -> int:
+def _fixed_image_size(predictor: OnnxPredictor, weights: str) -> int:
     if predictor.fixed_size is None or len(set(predictor.fixed_size)) != 1:
         raise YoloqatError("the file takes no fixed square images", where=weights)
     return predictor.fixed_size[0]
 
 
-def _images(data: DataConfig | None, size: int, count: int) -> np.ndarray:
-    """(B, 3, H, W) float32, 0 to 1: of the validation split, or drawn at random with a fixed seed."""
-    if data is None:
-        return np.random.default_rng(0).random((count, 3, size, size), dtype=np.float32)
-    loader = val_loader(data, "val", size, count, letterbox="square", workers=0, limit=count)
-    batch = next(iter(loader))[0]
-    return np.ascontiguousarray(batch.numpy().astype(np.float32) / 255)
-
-
-def _write(source: onnx.ModelProto, path: Path, images: np.ndarray, options: Int8Options) -> str:
+def _write_equal_file(source: onnx.ModelProto, path: Path, images: np.ndarray, options: Int8Options) -> str:
     """Write the file under its name once it is whole, valid and computes the same.
 
     Returns:
@@ -182,17 +175,4 @@ def _table(latencies: dict[str, Latency], threads: int) -> str:
             f"  {'':<10} {'median':>8} {'least':>8} {'p90':>8} {'speed':>8}",
             *rows,
         ]
-    )
-
-
-def _evaluate(options: Int8Options, session: Session, data: DataConfig, size: int, path: Path) -> EvaluationResult:
-    loader = val_loader(data, "val", size, options.batch_size, letterbox="square", workers=options.workers)
-    return final_evaluation(
-        OnnxPredictor(path),
-        loader,
-        data,
-        label=LABEL,
-        weights="export/model.int8.onnx",
-        predictions=session.run_dir / "int8_predictions.json",
-        settings={"conf_thres": options.conf_thres, "iou_thres": options.iou_thres},
     )

@@ -41,7 +41,7 @@ def run(options: SensitivityOptions, session: Session) -> StageResult:
     spec = QuantSpec.from_plain(checkpoint.quant)
     model = load_quantized(checkpoint).requires_grad_(False).to(device)
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    batches = _images(options, data, model, device)
+    batches = _training_images(options, data, model, device)
     error = HeadError(model, batches)
     scorer = _Scorer(options, data, model)
     rows = (
@@ -107,7 +107,9 @@ class _Scorer:
             set_quantization(self.model, True)
 
 
-def _images(options: SensitivityOptions, data: DataConfig, model: YoloModel, device: torch.device) -> list[Tensor]:
+def _training_images(
+    options: SensitivityOptions, data: DataConfig, model: YoloModel, device: torch.device
+) -> list[Tensor]:
     loader = val_loader(
         data,
         "train",
