@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from engine.contracts.facts import Progress
 from engine.contracts.states import RunState
 
 
@@ -16,21 +17,6 @@ class Number:
     value: float | None
     source: str = "log"
     """Where it came from: `log`, `results.txt`, `results.csv`, `tensorboard` or `result.json`."""
-
-
-@dataclass(frozen=True)
-class ProgressView:
-    """Where a live run stands."""
-
-    phase: str
-    done: int
-    total: int
-    epoch: int | None = None
-    last_epoch: int | None = None
-    elapsed_seconds: float | None = None
-    remaining_seconds: float | None = None
-    rate: str = ""
-    values: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,7 +45,7 @@ class RunView:
     epochs_done: int | None = None
     epochs_total: int | None = None
     eta_seconds: float | None = None
-    progress: ProgressView | None = None
+    progress: Progress | None = None
     best_map: Number | None = None
     """Best mAP@.5:.95 (a fraction), of the epochs or of the stage's evaluation."""
     best_epoch: int | None = None

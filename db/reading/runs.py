@@ -9,7 +9,8 @@ from datetime import datetime
 from db.reading.database import named_rows
 from db.reading.eta import eta_seconds
 from db.reading.index import IndexVersion, index_version
-from db.views import Number, ProgressView, RunView
+from db.views import Number, RunView
+from engine.contracts.facts import Progress
 from engine.contracts.states import RunState
 
 _COLUMNS = """
@@ -111,7 +112,7 @@ def _view(row: sqlite3.Row, parents: tuple[str, ...], tags: tuple[str, ...]) -> 
         epochs_done=row["epochs_done"],
         epochs_total=row["epochs_total"],
         eta_seconds=eta_seconds(dict(row), progress) if state.is_live else None,
-        progress=ProgressView(**progress) if progress else None,
+        progress=Progress(**progress) if progress else None,
         best_map=Number(best, row["best_map"], row["best_map_source"] or "log") if best is not None else None,
         best_epoch=row["best_epoch"],
         map_curve=tuple(json.loads(row["map_curve"] or "[]")),

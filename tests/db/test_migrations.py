@@ -103,7 +103,7 @@ def old(tmp_path: Path) -> Path:
 
 def open_with_next_version(folder: Path, database: Path, body: str) -> "subprocess.CompletedProcess[str]":
     """A program with one more migration opens the database."""
-    for package in ("db", "engine/contracts"):
+    for package in ("db", "engine/contracts", "engine/files"):
         shutil.copytree(REPOSITORY / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "db/migrations/versions/9999_next.py").write_text(NEXT.format(head=HEAD, body=body))
     listed = folder / "db/migrations/__init__.py"

@@ -8,7 +8,8 @@ from app.widgets.base.glyphs import glyphs
 from app.widgets.base.grid import Grid
 from app.widgets.base.styled_text import Cell, clean
 from app.widgets.run.run_text import best_epoch
-from db.views import EpochView, ProgressView, RunDetail, RunView
+from db.views import EpochView, RunDetail, RunView
+from engine.contracts.facts import Progress
 from engine.logs.loss_names import is_loss, loss_names
 
 LOG_COLUMNS = (
@@ -89,7 +90,7 @@ def epoch_cells(
     return [best_sign, ((f"{epoch.epoch}/{epoch.last_epoch}", tone),), *values]
 
 
-def live_cells(progress: ProgressView, names: Sequence[tuple[str, str]] = LOG_COLUMNS) -> list[Cell]:
+def live_cells(progress: Progress, names: Sequence[tuple[str, str]] = LOG_COLUMNS) -> list[Cell]:
     """The epoch at work, with the running values of its bar."""
     cells: list[Cell] = [
         ((glyphs().states["running"], "accent"),),

@@ -8,7 +8,8 @@ from app.widgets.base.glyphs import glyphs
 from app.widgets.base.state import long_state
 from app.widgets.base.styled_text import Cell, Span, clean, join, width
 from app.widgets.charts.bars import bar
-from db.views import EpochView, Number, ProgressView, RunDetail, RunView
+from db.views import EpochView, Number, RunDetail, RunView
+from engine.contracts.facts import Progress
 from engine.contracts.states import RunState
 from engine.logs.loss_names import loss_names
 
@@ -45,7 +46,7 @@ def _first_epoch(run: RunView) -> int:
     return int(last is not None and last == run.epochs_total)
 
 
-def share(progress: ProgressView) -> float | None:
+def share(progress: Progress) -> float | None:
     """How full the bar is."""
     return min(1.0, progress.done / progress.total) if progress.total > 0 else None
 
@@ -75,7 +76,7 @@ def progress_line(run: RunView, columns: int) -> Cell:
     return ((f"{head}  ", ""), *bar(inside, max(4, min(room, 60))), (f"  {text}", ""))
 
 
-def _left(progress: ProgressView) -> str:
+def _left(progress: Progress) -> str:
     return "" if progress.remaining_seconds is None else f"{time_left(progress.remaining_seconds)} left"
 
 

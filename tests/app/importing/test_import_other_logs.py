@@ -13,8 +13,9 @@ from app.runs.reader import find_run, get_detail, list_runs
 from app.widgets.base.styled_text import Cell
 from app.widgets.charts.curves import loss_chart
 from app.widgets.run.run_text import epoch_count, fraction, loss_line
-from db.views import Number, ProgressView
+from db.views import Number
 from engine.contracts.errors import YoloqatError
+from engine.contracts.facts import Progress
 from engine.contracts.run_folder import Workspace
 from engine.contracts.states import RunState
 from tests.app.indexing.index_fixtures import workspace
@@ -95,7 +96,7 @@ def test_a_training_that_counts_from_1_and_was_cut_off(workspace: Workspace, tmp
 def test_the_epoch_at_work_is_the_second_whatever_is_counted_from(workspace: Workspace, epoch: int, last: int) -> None:
     import_logs(workspace, [FIXTURES / "yolov9.txt"])
     (run,) = list_runs(workspace)
-    bar_of_two = ProgressView("train", 1, 2, epoch, last, 1.0, 1.0, "1it/s", {})
+    bar_of_two = Progress("train", 1, 2, epoch, last, 1.0, 1.0, "1it/s", {})
     run = replace(run, state=RunState.RUNNING, epochs_done=1, epochs_total=9, progress=bar_of_two)
     assert epoch_count(run) == "2/9"
     assert fraction(run) == pytest.approx(1.5 / 9)

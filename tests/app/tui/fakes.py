@@ -17,9 +17,10 @@ from app.comparing.comparison import ChainStep, Comparison, compare, lineage
 from app.launching.pipelines import PipelineSummary, plan_pipeline
 from app.screens.dialogs.dialog import Dialog
 from db.reading.index import NEVER, IndexVersion
-from db.views import ArtifactView, EpochView, EvaluationView, Number, ProgressView, RunDetail, RunView
+from db.views import ArtifactView, EpochView, EvaluationView, Number, RunDetail, RunView
 from engine.contracts.attempt_records import GitState, Provenance
 from engine.contracts.errors import YoloqatError
+from engine.contracts.facts import Progress
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
@@ -147,7 +148,7 @@ def detail(view: RunView, **changes: Any) -> RunDetail:
 def pipeline_runs() -> tuple[RunView, ...]:
     """A pipeline in the middle of its third step."""
     common: dict[str, Any] = {"group": "relu-int8", "pipeline": "quantize"}
-    qat = ProgressView(
+    qat = Progress(
         "train",
         812,
         1200,

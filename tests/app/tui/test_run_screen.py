@@ -10,7 +10,7 @@ from app.screens.run import RunScreen
 from app.widgets.log.log_view import LogView
 from app.widgets.run.epoch_table import EpochTable
 from app.widgets.run.run_header import RunHeader
-from db.views import ProgressView
+from engine.contracts.facts import Progress
 from engine.contracts.states import RunState
 from tests.app.tui.fakes import FakeBackend, detail, epochs, other_runs, pipeline_runs, screen_text, until
 
@@ -84,7 +84,7 @@ async def test_a_new_epoch_appears_and_the_cursor_follows_it(backend: FakeBacken
         await shown(pilot, app, screen)
         table = screen.query_one(EpochTable)
         assert table.key == "live"
-        progress = ProgressView("train", 3, 1200, 7, 9, 1.0, 300.0, "3.4it/s", {"box": "0.0311"})
+        progress = Progress("train", 3, 1200, 7, 9, 1.0, 300.0, "3.4it/s", {"box": "0.0311"})
         newer = replace(QAT, epochs_done=7, progress=progress)
         backend.details[QAT.id] = replace(detail(newer), epochs=epochs(7, 9, 0.476))
         backend.change(newer)

@@ -10,8 +10,9 @@ from app.widgets.run.provenance_pane import about
 from app.widgets.run.run_header import pipeline_strip
 from app.widgets.run.run_text import best_epoch, epoch_count, fraction, progress_line
 from app.widgets.runs.run_rows import NARROW, WIDE, arrange, cells, group_state
-from db.views import EventView, ProgressView
+from db.views import EventView
 from engine.contracts.attempt_records import GitState, Provenance
+from engine.contracts.facts import Progress
 from engine.contracts.states import RunState
 from tests.app.tui.fakes import NOW, detail, epochs, evaluation, other_runs, pipeline_runs, run
 
@@ -93,7 +94,7 @@ def test_the_bar_is_inside_the_epoch_and_fits_any_width() -> None:
 
 def test_calibration_without_epochs_has_a_bar_too() -> None:
     ptq = run("p", stage="ptq", state=RunState.RUNNING, epochs_done=None, epochs_total=None)
-    ptq = ptq.__class__(**{**vars(ptq), "progress": ProgressView("calibrate", 12, 26)})
+    ptq = ptq.__class__(**{**vars(ptq), "progress": Progress("calibrate", 12, 26)})
     assert plain(progress_line(ptq, 80)).startswith("calibrate  ━")
     assert " 46%  12/26" in plain(progress_line(ptq, 80))
 
