@@ -18,13 +18,13 @@ from app.backend.known_runs import KnownRuns
 from app.formatting import duration, metric
 from app.keymap import bindings
 from app.messages import CallFailed, RunEnded, RunsRead
-from app.screens.app_interface import Host
+from app.screens.app_interface import AppInterface
 from app.screens.dialogs import import_logs
 from app.screens.dialogs.dialog import Dialog
 from app.screens.dialogs.error import ErrorDialog
-from app.screens.dialogs.quit import LeaveDialog, going_on
+from app.screens.dialogs.quit import QuitDialog, going_on
 from app.screens.help import HelpScreen
-from app.screens.navigator import PipelineGuide
+from app.screens.navigator import PipelineNavigator
 from app.screens.palette import RunCommands
 from app.screens.runs import RunsScreen
 from app.screens.unexpected import unexpected
@@ -48,7 +48,7 @@ FOLLOW_SECONDS = 10.0
 """How often it is made sure that live runs have an indexer."""
 
 
-class YoloqatApp(Host):
+class YoloqatApp(AppInterface):
     """The experiment manager on the screen. It holds no truth: it can be killed at any time, and runs go on."""
 
     TITLE = "yoloqat"
@@ -68,7 +68,7 @@ class YoloqatApp(Host):
         self.animation_level = "none"
         self.register_theme(DARK)
         self.register_theme(LIGHT)
-        self.guide: PipelineGuide = PipelineGuide(self)
+        self.guide: PipelineNavigator = PipelineNavigator(self)
         self._open_backend = open_backend
         self._backend: Backend | None = None
         self._demo = demo
@@ -228,17 +228,17 @@ class YoloqatApp(Host):
     def action_leave(self) -> None:
         """Quit; ask first when runs are live, to say that they go on."""
         live = [run for run in self.runs if run.state.is_live]
-        if not live or isinstance(self.screen, LeaveDialog):
+        if not live or isinstance(self.screen, QuitDialog):
             self.exit()
         else:
-            self.push_screen(LeaveDialog(live), lambda leave: self.exit() if leave else None)
+            self.push_screen(QuitDialog(live), lambda leave: self.exit() if leave else None)
 
     def action_chain(self) -> None:
         """Compare the whole pipeline at hand."""
         run = getattr(self.screen, "run_at_hand", None)
         group = run.group if run is not None else None
         if group is None:
-            self.notify("No pipeline is at hand: open a run of one.", severity="warning")
+            self.notify("No pipeline is selected: open one of its runs.", severity="warning")
         else:
             self.guide.compare_group(group)
 

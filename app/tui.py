@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise YoloqatError("yoloqat-tui needs a terminal", hint="Without one, use the command `yoloqat`.")
         if os.environ.get("TERM") in UNUSABLE_TERMINALS:
             raise YoloqatError(
-                "this terminal cannot place text on the screen",
+                "this terminal cannot move the cursor",
                 where=f"TERM={os.environ['TERM']}",
                 hint="Use the command `yoloqat`, or set TERM to what the terminal is, for example xterm-256color.",
             )

@@ -126,7 +126,7 @@ class Backend(RunReader, Protocol):
     def resume(self, run_id: str) -> str:
         """Start the next attempt of a run; says where it goes on."""
 
-    def bring_in(self, path: Path) -> str:
+    def import_path(self, path: Path) -> str:
         """Import a log, a folder of a run or a tree of them; says what is new."""
 
     def watch(self, path: Path) -> str:

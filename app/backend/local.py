@@ -184,7 +184,7 @@ class LocalBackend:
         where = f"goes on from {resumed.checkpoint.name}" if resumed.checkpoint else "begins anew"
         return f"{resumed.name}: attempt {resumed.attempt} {where}"
 
-    def bring_in(self, path: Path) -> str:
+    def import_path(self, path: Path) -> str:
         """Import a log, a folder of a run or a tree of them; says what is new."""
         from app.importing.import_logs import import_paths
 
@@ -202,7 +202,7 @@ class LocalBackend:
         from engine.contracts.errors import YoloqatError
 
         if not (pid.isascii() and pid.isdigit()):
-            raise YoloqatError(f"{pid!r} is no number of a process", hint="`ps -ef` lists the processes.")
+            raise YoloqatError(f"{pid!r} is not a valid PID", hint="`ps -ef` lists the processes.")
         return attach(self.workspace, int(pid)).run_id
 
     def pipelines(self) -> list[PipelineSummary]:

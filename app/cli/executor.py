@@ -50,7 +50,7 @@ def chosen_executor(arguments: argparse.Namespace) -> tuple[Executor | None, Slu
     """
     options = _options(arguments.slurm)
     if arguments.slurm and arguments.executor == "local":
-        raise YoloqatError("--slurm means nothing with --executor local", where=_WHERE, hint="Leave one of them out.")
+        raise YoloqatError("--slurm needs --executor slurm", where=_WHERE, hint="Leave one of them out.")
     return ("slurm" if arguments.slurm else arguments.executor), options
 
 

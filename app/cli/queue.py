@@ -29,7 +29,7 @@ def _queue(arguments: argparse.Namespace) -> int:
     for number, run in enumerate(document.queue, 1):
         priority = f" (priority {run.priority})" if run.priority else ""
         rows.append([str(number), run.name + priority, run.needs or ABSENT, age(run.since), run.reason])
-    print(table(HEADERS, rows, flexible=(4,)) if rows else "nothing waits")
+    print(table(HEADERS, rows, flexible=(4,)) if rows else "the queue is empty")
     if document.leases:
         print()
         held = [
@@ -55,7 +55,7 @@ def _hold(arguments: argparse.Namespace) -> int:
     names = hold_runs(workspace, arguments.reference)
     requeue(workspace)  # other runs may have lost their runner
     for name in names:
-        print(f"{name}: held; `yoloqat release {name}` lets it go")
+        print(f"{name}: held; release it with `yoloqat release {name}`")
     return 0
 
 

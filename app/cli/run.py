@@ -53,7 +53,7 @@ def call(arguments: argparse.Namespace) -> int:
     slurm = asked_of_slurm(arguments)
     if slurm is not None and (arguments.gpu or arguments.gpus or arguments.gpu_memory or arguments.cpu_lane):
         raise YoloqatError(
-            "--gpu, --gpus, --gpu-memory and --cpu-lane are about this machine",
+            "--gpu, --gpus, --gpu-memory and --cpu-lane apply to this machine only",
             where="--executor slurm",
             hint="Ask Slurm for GPUs with --slurm gpus=1.",
         )

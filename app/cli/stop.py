@@ -90,7 +90,7 @@ def _pause(arguments: argparse.Namespace) -> int:
     say_workspace(workspace)
     run_id = find_id(workspace, arguments.reference)
     name = read_name(workspace.run(run_id)).name
-    print(f"{name}: {pause_run(workspace, run_id)}, then waits, paused; `yoloqat resume {name}` lets it go on")
+    print(f"{name}: {pause_run(workspace, run_id)}, then waits, paused; `yoloqat resume {name}` continues it")
     return 0
 
 

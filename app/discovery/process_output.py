@@ -42,7 +42,7 @@ def find_log(pid: int) -> RunningProcess:
         raise YoloqatError(f"process {pid} has just ended", where="PID") from error
     except PermissionError as error:
         raise YoloqatError(
-            f"process {pid} is another user's, and its files may not be looked at",
+            f"process {pid} belongs to another user, and its files cannot be read",
             where="PID",
             hint="`yoloqat watch PATH` follows its log where that may be read.",
         ) from error

@@ -60,7 +60,7 @@ def read_results_file(path: Path) -> ResultsFile:
     """
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise YoloqatError(f"larger than {MOST_BYTES >> 20} MB: this is no file of results", where=str(path))
+            raise YoloqatError(f"larger than {MOST_BYTES >> 20} MB: not a results file", where=str(path))
         with path.open("rb") as file:
             return read_results(iter(lambda: file.read(_READ_BYTES), b""))
     except OSError as error:

@@ -19,7 +19,7 @@ from engine.contracts.run_folder import Workspace
 from engine.supervise.ids import new_run_id
 
 Status = Literal["new", "grown", "known", "not read"]
-NOTHING_TOLD = "it holds neither epochs nor evaluations nor an error"
+NO_TRAINING = "it holds neither epochs nor evaluations nor an error"
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def import_paths(
         raise _nothing_found(paths, gathering)
     with naming(workspace) as taken:
         known_runs = KnownRuns(workspace)
-        files = [report for run in runs for report in _bring_in(workspace, known_runs, run, name, taken, dry_run)]
+        files = [report for run in runs for report in _import_run(workspace, known_runs, run, name, taken, dry_run)]
     if not dry_run:
         from app.indexing.service import catch_up
 
@@ -143,7 +143,7 @@ class _Gathering:
             self._take_tree(path)
             return
         if path.exists() and not path.is_file():
-            raise YoloqatError("this is no regular file", where=str(path), hint="Write the log into a file first.")
+            raise YoloqatError("not a regular file", where=str(path), hint="Write the log into a file first.")
         self._tell(path)
         log = read_log(path)
         if not log.is_log:
@@ -185,7 +185,7 @@ class _Gathering:
                 yield Piece(log, log.parts[0], RESULTS)
                 return
             if log is not None:
-                self._fail(path, NOTHING_TOLD, RESULTS)
+                self._fail(path, NO_TRAINING, RESULTS)
         for path in folder.events:
             log = self._try(path, EVENT_FILE)
             if log is not None and log.is_log:
@@ -200,7 +200,7 @@ class _Gathering:
         if log.is_log and (tells or not log.foreign):
             self._keep(log, LOG)
         elif log.foreign:
-            self._fail(path, f"a log of {log.foreign}, which is not read here")
+            self._fail(path, f"a log of {log.foreign}, which yoloqat does not read")
         else:
             self.others += 1
 
@@ -239,7 +239,7 @@ class _Gathering:
             self._read[folder.path] = list(self._curves(folder))
 
 
-def _bring_in(
+def _import_run(
     workspace: Workspace, known: KnownRuns, run: FoundRun, name: str | None, taken: set[str], dry_run: bool
 ) -> list[ImportReport]:
     """Write a run, or what is new of it."""
@@ -334,12 +334,12 @@ def _is_results(log: LogFile) -> bool:
 def _refused(log: LogFile) -> YoloqatError:
     if log.foreign:
         return YoloqatError(
-            f"this is a log of {log.foreign}, which is not read here",
+            f"this is a log of {log.foreign}, which yoloqat does not read",
             where=str(log.path),
             hint="Of such logs only pycocotools' table would be read, and there is none in this one.",
         )
     return YoloqatError(
-        f"this is no log that is known here: {NOTHING_TOLD}",
+        f"unrecognised log format: {NO_TRAINING}",
         where=str(log.path),
         hint="Give what a YOLO trainer or yoloqat printed, redirected into a file, or results.txt or results.csv.",
     )

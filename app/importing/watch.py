@@ -74,7 +74,7 @@ def _watch(workspace: Workspace, path: Path, name: str | None, process: RunningP
     _check(workspace, path)
     log = read_log(path)
     if log.foreign and not log.is_log:
-        raise YoloqatError(f"this is a log of {log.foreign}, which is not read here", where=str(path))
+        raise YoloqatError(f"this is a log of {log.foreign}, which yoloqat does not read", where=str(path))
     run = _found_run(log, path, process)
     piece = run.consoles[0]
     with naming(workspace) as used_names:
@@ -125,15 +125,15 @@ def _check(workspace: Workspace, path: Path) -> None:
     if not path.exists():
         raise YoloqatError("there is no such file", where=str(path), hint="Watch a log once its program has made it.")
     if not path.is_file():
-        raise YoloqatError("this is no regular file", where=str(path), hint="Write the log into a file first.")
+        raise YoloqatError("not a regular file", where=str(path), hint="Write the log into a file first.")
     if path.resolve().is_relative_to(workspace.runs.resolve()) or (path.parent / "launch.json").exists():
         raise YoloqatError(
-            "this is the console of a run that yoloqat follows already",
+            "yoloqat already follows this file: it is the console of a run",
             where=str(path),
             hint="`yoloqat ls` shows it; `yoloqat log -f` follows it.",
         )
     if storable(path) != str(path):
-        raise YoloqatError("the name of this file is no UTF-8", where=storable(path), hint="Follow it by a link to it.")
+        raise YoloqatError("the file name is not valid UTF-8", where=storable(path), hint="Follow it by a link to it.")
 
 
 def _found_run(log: LogFile, path: Path, process: RunningProcess | None) -> FoundRun:

@@ -39,7 +39,7 @@ Readings = Mapping[tuple[str, int], Reading]
 
 
 @dataclass
-class _Known:
+class _RunMemory:
     """What is remembered of a run between two looks."""
 
     stamp: str = ""
@@ -69,7 +69,7 @@ class Indexer:
         self._workspace = workspace
         self._read = read or {}
         self._store = store
-        self._memory_by_run: dict[str, _Known] | None = None
+        self._memory_by_run: dict[str, _RunMemory] | None = None
 
     def look(self, *, everywhere: bool) -> int:
         """Look at the runs that live, are new, or have not been read to their end.
@@ -87,15 +87,15 @@ class Indexer:
         for run_id in memory_by_run.keys() - folders.keys():
             self._forget(run_id)
         for run_id, folder in sorted(folders.items()):
-            entry = memory_by_run.setdefault(run_id, _Known())
+            entry = memory_by_run.setdefault(run_id, _RunMemory())
             if everywhere or entry.is_live or not entry.stamp:
                 self._look_safely(folder, entry)
         return sum(entry.is_live for entry in memory_by_run.values())
 
-    def _load(self) -> dict[str, _Known]:
+    def _load(self) -> dict[str, _RunMemory]:
         with self._store.reading() as connection:
             stored = settled_stamps(connection)
-        return {run_id: _Known(stamp=stamp, is_live=state.is_live) for run_id, (stamp, state) in stored.items()}
+        return {run_id: _RunMemory(stamp=stamp, is_live=state.is_live) for run_id, (stamp, state) in stored.items()}
 
     def _forget(self, run_id: str) -> None:
         """Its folder has been deleted."""
@@ -104,7 +104,7 @@ class Indexer:
             delete_run(connection, run_id)
         del self._memory_by_run[run_id]
 
-    def _look_safely(self, folder: RunFolder, entry: _Known) -> None:
+    def _look_safely(self, folder: RunFolder, entry: _RunMemory) -> None:
         """One broken run must not keep the others from being read."""
         try:
             self._look_at(folder, entry)
@@ -123,7 +123,7 @@ class Indexer:
             else:
                 _LOG.exception("%s cannot be read", folder.id)
 
-    def _look_at(self, folder: RunFolder, entry: _Known) -> None:
+    def _look_at(self, folder: RunFolder, entry: _RunMemory) -> None:
         now = time.monotonic()
         if entry.row is not None and entry.is_live and now - entry.looked_at < _STATE_SECONDS:
             self._read_logs(folder, entry)
@@ -142,7 +142,7 @@ class Indexer:
         if not entry.is_live and not entry.is_behind:
             self._settle(folder, entry, status.attempt, stamp)
 
-    def _state(self, folder: RunFolder, entry: _Known) -> RunStatus:
+    def _state(self, folder: RunFolder, entry: _RunMemory) -> RunStatus:
         """The state; a watched log that has ended is copied to its end first, which may show that it goes on."""
         status = read_state(folder)
         assert entry.spec is not None
@@ -156,7 +156,7 @@ class Indexer:
             entry.mirror.finish()
         return status
 
-    def _read_logs(self, folder: RunFolder, entry: _Known) -> None:
+    def _read_logs(self, folder: RunFolder, entry: _RunMemory) -> None:
         assert entry.row is not None
         if entry.mirror is not None and entry.is_live:  # else it was copied to its end, or is behind
             entry.mirror.catch_up()
@@ -176,7 +176,7 @@ class Indexer:
         entry.results = entry.results or ResultsFollower(folder, entry.spec)
         entry.results.catch_up(self._store, finish=not entry.is_live)
 
-    def _write_row(self, entry: _Known, row: Run, tags: list[str]) -> None:
+    def _write_row(self, entry: _RunMemory, row: Run, tags: list[str]) -> None:
         assert entry.spec is not None
         if entry.row == row:
             return
@@ -184,7 +184,7 @@ class Indexer:
             write_run(connection, row, entry.spec.parents, tags)
         entry.row = row
 
-    def _settle(self, folder: RunFolder, entry: _Known, attempt: int, stamp: str) -> None:
+    def _settle(self, folder: RunFolder, entry: _RunMemory, attempt: int, stamp: str) -> None:
         """What is known only once a run has ended. After that it is left alone until one of its files changes."""
         result = StageResult.read(folder.result) or _of_import(folder, entry)
         assert entry.spec is not None
@@ -202,7 +202,7 @@ class Indexer:
         entry.results = None
 
 
-def _of_import(folder: RunFolder, entry: _Known) -> StageResult | None:
+def _of_import(folder: RunFolder, entry: _RunMemory) -> StageResult | None:
     """The weights of an imported run, where its trainer left them; None of a run without a record."""
     record = ImportRecord.read(folder.imported)
     if record is None or entry.spec is None:

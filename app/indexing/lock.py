@@ -146,7 +146,7 @@ def take_over(workspace: Workspace) -> Iterator[bool]:
         while not is_ours:
             if time.monotonic() > deadline:
                 raise YoloqatError(
-                    "another process is indexing this workspace and does not go",
+                    "another process is indexing this workspace and does not stop",
                     where=str(workspace.indexer_lock),
                     hint="Try again in a minute.",
                 )

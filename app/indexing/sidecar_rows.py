@@ -33,7 +33,7 @@ Attempts = frozenset[int]
 
 
 @dataclass
-class _Told:
+class _StoredResults:
     """What the files of a run tell, all in all."""
 
     rows: list[Row] = field(default_factory=list)
@@ -52,7 +52,7 @@ class ResultsFollower:
         self._last_signature: object = None
         self._read: dict[Path, tuple[Stamp | None, ResultsFile | str]] = {}
         """What stood in a file when it had that stamp, or why it could not be read."""
-        self._stored = _Told()
+        self._stored = _StoredResults()
 
     def catch_up(self, store: Store, *, finish: bool) -> bool:
         """Read the files that have changed, and commit what they tell. The rows of the logs must be there.
@@ -125,8 +125,8 @@ class ResultsFollower:
         stamps: Mapping[Path, Stamp | None],
         logged: Mapping[int, Logged],
         first_epoch: int | None,
-    ) -> _Told:
-        told = _Told()
+    ) -> _StoredResults:
+        told = _StoredResults()
         newest = {epoch: number for number in sorted(logged) for epoch in logged[number]}
         for path, attempts in files.items():
             file = self._read_again(path, stamps[path])

@@ -145,7 +145,7 @@ def check_program(argv: Sequence[str], cwd: Path) -> None:
     program_path = shutil.which(program) if os.sep not in program else shutil.which(str(cwd / program))
     if program_path is None:
         raise YoloqatError(
-            f"there is no program {program!r} that can be run",
+            f"there is no program {program!r} that can be executed",
             where=str(cwd) if os.sep in program else "PATH",
             hint="Check the spelling. A shell's own commands need the shell: bash -c '…'.",
         )
@@ -174,5 +174,5 @@ def _launch_named(workspace: Workspace, wanted: str, specify: Callable[[str, str
 def _directory(cwd: Path | None) -> Path:
     directory = Path(os.path.abspath(cwd or Path.cwd()))
     if not directory.is_dir():
-        raise YoloqatError("the working directory is not there", where=str(directory), hint="Check --cwd.")
+        raise YoloqatError("the working directory does not exist", where=str(directory), hint="Check --cwd.")
     return directory

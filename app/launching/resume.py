@@ -21,7 +21,7 @@ from engine.supervise.launch import launch, launch_held
 from engine.supervise.requeue import release_children
 from engine.supervise.state import read_state
 
-PAUSED = "paused: `resume` lets it go on"
+PAUSED = "paused: `yoloqat resume` continues it"
 """Why it waits."""
 
 
@@ -60,7 +60,7 @@ def resume_run(
     if is_held(folder) and not anew:
         return _release(workspace, folder, name, status.attempt)
     if status.state.is_live:
-        raise YoloqatError(f"{name} is {status.state.value}", hint="Only what has ended can be resumed.")
+        raise YoloqatError(f"{name} is {status.state.value}", hint="Only ended runs can be resumed.")
     if status.state is RunState.SUCCEEDED:
         raise YoloqatError(f"{name} has succeeded: there is nothing to resume")
     engine = _engine_of(folder, spec, engine_python)
@@ -103,7 +103,7 @@ def resume_group(
         states = {run_id: read_state(workspace.run(run_id)).state for run_id in ids}
         ids = [run_id for run_id in ids if states[run_id] is not RunState.SUCCEEDED and _may_resume(workspace, run_id)]
         if not ids:
-            raise YoloqatError(f"every run of {reference} is at work or has succeeded: there is nothing to resume")
+            raise YoloqatError(f"every run of {reference} is live or has succeeded: there is nothing to resume")
     if len(ids) == 1:
         return [resume_run(workspace, ids[0], anew=anew, engine_python=engine_python)]
     # One whose parent has just been resumed is live by its turn: the parent has released it.

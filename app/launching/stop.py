@@ -38,7 +38,7 @@ def end_after_epoch(workspace: Workspace, reference: str) -> None:
     folder = workspace.run(find_id(workspace, reference))
     status = read_state(folder)
     if status.state not in (RunState.RUNNING, RunState.STARTING):
-        raise YoloqatError(f"it is {status.state.value}: no epoch is under way", where=folder.id)
+        raise YoloqatError(f"it is {status.state.value}: no epoch is in progress", where=folder.id)
     if not can_end_after_epoch(RunSpec.read(folder.spec)):
         raise YoloqatError(
             "only our own trainings, retrain and qat, can be asked to end after an epoch",

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from app.messages import CallFailed
-from app.screens.app_interface import Host
+from app.screens.app_interface import AppInterface
 from app.screens.unexpected import unexpected
 from app.widgets.base.styled_text import clean
 from db.views import RunView
@@ -11,7 +11,7 @@ from engine.contracts.errors import YoloqatError
 from engine.contracts.states import RunState
 
 
-def in_background(host: Host, call: Callable[[], None], what: str) -> None:
+def in_background(host: AppInterface, call: Callable[[], None], what: str) -> None:
     """Do something in a thread; what goes wrong comes to the screen as a dialog."""
 
     def guarded() -> None:
@@ -26,27 +26,27 @@ def in_background(host: Host, call: Callable[[], None], what: str) -> None:
     host.run_worker(guarded, name=what, group="calls", thread=True, exit_on_error=False)
 
 
-def stop(host: Host, run_id: str, now: bool) -> None:
+def stop(host: AppInterface, run_id: str, now: bool) -> None:
     """Ask a run's runner to stop it."""
     in_background(host, lambda: host.backend.stop(run_id, now), "stop")
 
 
-def end_after_epoch(host: Host, run_id: str) -> None:
+def end_after_epoch(host: AppInterface, run_id: str) -> None:
     """Ask a training of ours to end once the epoch that it is in is saved."""
     in_background(host, lambda: host.backend.end_after_epoch(run_id), "end after epoch")
 
 
-def pause(host: Host, run: RunView) -> None:
+def pause(host: AppInterface, run: RunView) -> None:
     """Ask a run for its end at a checkpoint, and a place in the queue after it."""
 
     def call() -> None:
-        text = clean(f"{run.name}: {host.backend.pause(run.id)}; r lets it go on")
+        text = clean(f"{run.name}: {host.backend.pause(run.id)}; press r to resume")
         host.call_from_thread(lambda: host.notify(text, markup=False))
 
     in_background(host, call, "pause")
 
 
-def resume(host: Host, run: RunView) -> None:
+def resume(host: AppInterface, run: RunView) -> None:
     """Start the next attempt of a run, or let one go on that is paused."""
     if run.state in (RunState.STARTING, RunState.RUNNING) or run.state is RunState.SUCCEEDED:
         text = f"{run.name}: {run.state.value}, nothing to resume"
@@ -60,12 +60,12 @@ def resume(host: Host, run: RunView) -> None:
     in_background(host, call, "resume")
 
 
-def mark(host: Host, run: RunView, name: str, tags: Sequence[str], notes: str) -> None:
+def mark(host: AppInterface, run: RunView, name: str, tags: Sequence[str], notes: str) -> None:
     """Write a run's name, tags and note."""
     in_background(host, lambda: host.backend.mark(run, name, tags, notes), "mark")
 
 
-def archive(host: Host, run: RunView) -> None:
+def archive(host: AppInterface, run: RunView) -> None:
     """Take a run out of the list, or put it back."""
 
     def call() -> None:
@@ -76,7 +76,7 @@ def archive(host: Host, run: RunView) -> None:
     in_background(host, call, "archive")
 
 
-def delete(host: Host, run: RunView) -> None:
+def delete(host: AppInterface, run: RunView) -> None:
     """Move a run into the trash; one whose process was not started here is no longer followed."""
     if run.state.is_live and run.source != "watched":
         host.notify(clean(f"{run.name} is {run.state.value}: stop it first."), severity="warning", markup=False)
@@ -90,7 +90,7 @@ def delete(host: Host, run: RunView) -> None:
     in_background(host, call, "delete")
 
 
-def undelete(host: Host) -> None:
+def undelete(host: AppInterface) -> None:
     """Bring back the run that was deleted last."""
 
     def call() -> None:

@@ -42,7 +42,7 @@ class Navigator(Protocol):
         """The step that is at work now, if one is followed."""
 
 
-class Host(App[None]):
+class AppInterface(App[None]):
     """The app as its screens know it."""
 
     workspace: reactive[Path | None] = reactive(None)

@@ -5,13 +5,13 @@ from typing import ClassVar, cast
 from textual.app import ComposeResult
 from textual.screen import Screen
 
-from app.screens.app_interface import Host
+from app.screens.app_interface import AppInterface
 from app.widgets.base.header_bar import HeaderBar
 from app.widgets.base.key_bar import KeyBar
 from app.widgets.base.too_small import COLUMNS, ROWS, TooSmall
 
 
-class Page(Screen[None]):
+class BaseScreen(Screen[None]):
     """A full screen. Subclasses say what stands between header and keys."""
 
     SCOPE: ClassVar[str]
@@ -28,9 +28,9 @@ class Page(Screen[None]):
         return ()
 
     @property
-    def yoloqat(self) -> Host:
+    def yoloqat(self) -> AppInterface:
         """The app, with its own attributes."""
-        return cast(Host, self.app)
+        return cast(AppInterface, self.app)
 
     @property
     def is_whole(self) -> bool:

@@ -10,7 +10,7 @@ from textual.worker import get_current_worker
 from app.comparing.comparison import NOISE, ChainStep, Comparison
 from app.keymap import bindings
 from app.messages import CallFailed
-from app.screens.base_screen import Page
+from app.screens.base_screen import BaseScreen
 from app.screens.unexpected import unexpected
 from app.widgets.base.glyphs import glyphs
 from app.widgets.base.lines import Lines
@@ -33,7 +33,7 @@ class ComparisonMade(Message):
         self.chain = chain
 
 
-class CompareScreen(Page):
+class CompareScreen(BaseScreen):
     """The chosen runs as columns, kept up to date while they go on."""
 
     SCOPE = "compare"

@@ -16,7 +16,7 @@ from textual.worker import get_current_worker
 
 from app.keymap import bindings
 from app.messages import CallFailed
-from app.screens.base_screen import Page
+from app.screens.base_screen import BaseScreen
 from app.screens.unexpected import unexpected
 from app.widgets.base.glyphs import glyphs
 from app.widgets.base.styled_text import Cell, clean, content
@@ -59,7 +59,7 @@ class Planned(Message):
         self.launched = launched
 
 
-class LaunchScreen(Page):
+class LaunchScreen(BaseScreen):
     """Pipeline, inputs and preview; nothing starts before `launch`."""
 
     SCOPE = "launch"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from app.screens.actions import in_background
-from app.screens.app_interface import Host
+from app.screens.app_interface import AppInterface
 from app.screens.compare import CompareScreen
 from app.screens.launch import LaunchScreen
 from app.screens.run import RunScreen, siblings
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from engine.contracts.spec import RunSpec
 
 
-class PipelineGuide:
+class PipelineNavigator:
     """Leads through a pipeline: shows each step as it starts, and the comparison at the end when that was asked for."""
 
-    def __init__(self, app: Host) -> None:
+    def __init__(self, app: AppInterface) -> None:
         self._app = app
         self._group: str | None = None
         self._shown: str | None = None
@@ -53,7 +53,7 @@ class PipelineGuide:
     def compare(self, run_ids: Sequence[str]) -> None:
         """Compare runs side by side."""
         if len(run_ids) < 2:
-            self._app.notify("Two runs are needed to compare: mark them with space.", severity="warning")
+            self._app.notify("Mark at least two runs with space to compare them.", severity="warning")
             return
         self._app.push_screen(CompareScreen(tuple(run_ids)))
 

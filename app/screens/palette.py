@@ -10,7 +10,7 @@ from textual.fuzzy import Matcher
 from textual.markup import escape
 
 from app.screens import actions
-from app.screens.app_interface import Host
+from app.screens.app_interface import AppInterface
 from app.screens.dialogs.stop import ask_to_stop
 from app.widgets.base.state import look
 from app.widgets.base.styled_text import clean
@@ -24,8 +24,8 @@ class RunCommands(Provider):
     """Commands about each run, newest first."""
 
     @property
-    def _yoloqat(self) -> Host:
-        return cast(Host, self.app)
+    def _yoloqat(self) -> AppInterface:
+        return cast(AppInterface, self.app)
 
     def _commands(self) -> Iterator[tuple[str, str, Callable[[], None]]]:
         app = self._yoloqat

@@ -15,7 +15,7 @@ from app.formatting import aware
 from app.keymap import bindings
 from app.messages import CallFailed, DetailRead, LogRead
 from app.screens import actions
-from app.screens.base_screen import Page
+from app.screens.base_screen import BaseScreen
 from app.screens.dialogs.stop import ask_to_stop
 from app.screens.unexpected import unexpected
 from app.widgets.base.lines_pane import LinesPane
@@ -48,7 +48,7 @@ PATIENCE_SECONDS = 20.0
 """How long a run that was just launched may be unknown to the store."""
 
 
-class RunScreen(Page):
+class RunScreen(BaseScreen):
     """A run and, when asked to, the steps of its pipeline as they start."""
 
     SCOPE = "run"

@@ -11,7 +11,7 @@ from textual.worker import get_current_worker
 from app.keymap import bindings
 from app.messages import CallFailed, DetailRead
 from app.screens import actions
-from app.screens.base_screen import Page
+from app.screens.base_screen import BaseScreen
 from app.screens.dialogs.annotations import edit_annotations
 from app.screens.dialogs.stop import ask_to_stop
 from app.screens.run import milestones
@@ -29,7 +29,7 @@ DETAIL_DELAY_SECONDS = 0.12
 """How long the cursor rests on a row before its run is read."""
 
 
-class RunsScreen(Page):
+class RunsScreen(BaseScreen):
     """The runs table and a summary of the run at hand."""
 
     SCOPE = "runs"

@@ -7,5 +7,5 @@ def unexpected(error: Exception) -> YoloqatError:
     """An error that nobody foresaw, so that it can be shown and reported."""
     return YoloqatError(
         f"{type(error).__name__}: {error}",
-        hint="This is a mistake in yoloqat. Runs go on; please report it with these words.",
+        hint="This is a bug in yoloqat. Runs continue; please report this message.",
     )

@@ -26,5 +26,5 @@ def notify_file() -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, json.dumps(notify_settings.model_dump()), mode=0o600)
     except OSError as error:
-        raise YoloqatError(f"cannot write what is to be told of runs: {error.strerror}", where=str(path)) from error
+        raise YoloqatError(f"cannot write the notification settings: {error.strerror}", where=str(path)) from error
     return str(path)

@@ -52,7 +52,7 @@ def parse_lined_yaml(text: str, where: str) -> LinedYaml:
     """Parse a YAML document with the safe loader.
 
     Raises:
-        YoloqatError: this is no YAML, or an alias stands inside of what it repeats; names the line.
+        YoloqatError: this is no YAML, or an alias refers to itself; names the line.
     """
     try:
         loader = yaml.SafeLoader(text)
@@ -66,7 +66,7 @@ def parse_lined_yaml(text: str, where: str) -> LinedYaml:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise YoloqatError(
-            f"this is not YAML that can be read: {problem}",
+            f"invalid YAML: {problem}",
             where=f"{where}:{mark.line + 1}" if mark else where,
             hint="Correct this line.",
         ) from error
@@ -88,7 +88,7 @@ class _Walk:
         self.lines.setdefault(location, line)
         if id(node) in self._above:
             raise YoloqatError(
-                "an alias stands inside of what it repeats",
+                "an alias refers to itself",
                 where=f"{self._where}:{line}",
                 hint="Write the values out instead.",
             )

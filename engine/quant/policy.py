@@ -31,7 +31,7 @@ def resolve_policy(model: nn.Module, keep_float: Sequence[str]) -> Policy:
         keep_float: regular expressions of module paths; `default` stands for the model's own, `none` for nothing.
 
     Raises:
-        YoloqatError: a pattern is no regular expression or matches no convolution, or nothing is left to quantize.
+        YoloqatError: a pattern is not a regular expression or matches no convolution, or nothing is left to quantize.
     """
     convs = [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
     patterns: list[str] = []
@@ -92,12 +92,12 @@ def matches(pattern: str, path: str, option: str = "--keep-float") -> bool:
     """Whether the pattern is the whole of the path, or of the path of a module around it.
 
     Raises:
-        YoloqatError: it is no regular expression; names the option that it was given by.
+        YoloqatError: it is not a regular expression; names the option that it was given by.
     """
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise YoloqatError(f"{option} {pattern!r} is no regular expression: {error}") from None
+        raise YoloqatError(f"{option} {pattern!r} is not a regular expression: {error}") from None
     parts = path.split(".")
     return any(expression.fullmatch(".".join(parts[:end])) for end in range(1, len(parts) + 1))
 

@@ -72,7 +72,7 @@ def _load(path: Path) -> onnx.ModelProto:
     try:
         return onnx.load(path)
     except Exception as error:  # protobuf's errors share no base class but this
-        raise YoloqatError("this is no ONNX file", where=str(path)) from error
+        raise YoloqatError("not an ONNX file", where=str(path)) from error
 
 
 def _is_quantized(graph: onnx.ModelProto) -> bool:

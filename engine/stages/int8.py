@@ -72,7 +72,7 @@ def _load(weights: str) -> onnx.ModelProto:
     metadata = read_metadata(model)
     if metadata.get("producer") != "yoloqat" or not any(node.op_type == QUANTIZE for node in model.graph.node):
         raise YoloqatError(
-            "this is no Q/DQ file that `export` has written",
+            "not a Q/DQ file written by `export`",
             where=weights,
             hint="Run `yoloqat export` on a PTQ or QAT checkpoint and give its export/model.onnx.",
         )

@@ -42,7 +42,7 @@ HYPS = {"ours": "hyp.qat.yaml", "nvidia": "hyp.qat-nvidia.yaml"}
 def run(options: QatOptions, session: Session) -> StageResult:
     """Fine-tune `weights`; `weights/best.pt` is the best epoch, or the PTQ model if no epoch is better."""
     if options.preset == "nvidia" and (options.lsq or options.ema):
-        raise YoloqatError("--preset nvidia knows neither --lsq nor --ema", hint="Give them with --preset ours.")
+        raise YoloqatError("--preset nvidia takes neither --lsq nor --ema", hint="Give them with --preset ours.")
     device = session.device(options.device)
     session.seed(options.seed)
     ptq = _ptq_checkpoint(options)

@@ -39,6 +39,6 @@ def lane_width(setting: int | None = None, environment: Mapping[str, str] = os.e
         return DEFAULT_WIDTH if setting is None else setting
     if not text.isdecimal():
         raise YoloqatError(
-            f"{text!r} is no number of runs", where=WIDTH_VARIABLE, hint="Give 1 or more, or 0 for any number."
+            f"{text!r} is not a number of runs", where=WIDTH_VARIABLE, hint="Give 1 or more, or 0 for any number."
         )
     return int(text)

@@ -57,12 +57,14 @@ def requested_resources(
     """
     if gpu is None and gpus is None:
         if memory_gb is not None:
-            raise YoloqatError("memory of which GPU?", where="--gpu-memory", hint="Add --gpu any, --gpu 0 or --gpus N.")
+            raise YoloqatError(
+                "--gpu-memory needs a GPU", where="--gpu-memory", hint="Add --gpu any, --gpu 0 or --gpus N."
+            )
         return Resources(cpu=cpu_lane)
     if gpu is not None and gpus is not None:
         raise YoloqatError("give --gpu or --gpus, not both", hint="--gpu says which, --gpus how many.")
     if memory_gb is not None and memory_gb <= 0:
-        raise YoloqatError(f"{memory_gb:g} GB is no amount of memory", where="--gpu-memory")
+        raise YoloqatError(f"{memory_gb:g} GB is not a valid amount of memory", where="--gpu-memory")
     memory = round((memory_gb or 0) * 1e9)
     there = [str(seen["index"]) for seen in gpus_here()]
     if not there:

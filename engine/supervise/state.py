@@ -20,7 +20,7 @@ START_SECONDS = 600.0
 """A runner that has not told who it is by then never will."""
 _INTERRUPTED = 128 + signal.SIGINT
 AFTER_REBOOT = "after reboot"
-RUNNER_LOST = "its runner was killed while it waited; the next command starts another"
+RUNNER_LOST = "its runner was lost while it waited; `yoloqat queue` starts another"
 WITHOUT_RUNNER = frozenset({AFTER_REBOOT, RUNNER_LOST})
 """Why a run is queued whose runner has gone before the stage had started: the next command starts another."""
 

@@ -100,7 +100,7 @@ def _refuse(attempt: AttemptFolder) -> bool:
         return False
     processes = [observed.record.process] if observed.record.process else current_writers(observed.record)
     raise YoloqatError(
-        "its process was not started here, and is not stopped from here",
+        "its process was not started by yoloqat, which does not stop it",
         where=observed.record.path,
         hint=f"`kill -INT {processes[0].pid}` interrupts it." if processes else "Stop it where it was started.",
     )

@@ -9,7 +9,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label
 
 from app.screens import actions
-from app.screens.app_interface import Host
+from app.screens.app_interface import AppInterface
 from app.widgets.base.styled_text import clean
 from db.views import RunView
 
@@ -23,7 +23,7 @@ class Edited:
     notes: str
 
 
-class MarksDialog(ModalScreen[Edited]):
+class AnnotationsDialog(ModalScreen[Edited]):
     """Name, tags and note of a run; Enter saves, Escape leaves everything as it was."""
 
     BINDINGS = [("escape", "refuse", "Cancel")]
@@ -57,11 +57,11 @@ class MarksDialog(ModalScreen[Edited]):
         self.dismiss(None)
 
 
-def edit_annotations(app: Host, run: RunView) -> None:
+def edit_annotations(app: AppInterface, run: RunView) -> None:
     """Ask for a run's marks, and write what has changed in the background."""
 
     def take(edited: Edited | None) -> None:
         if edited is not None and edited != Edited(run.name, run.tags, run.notes):
             actions.mark(app, run, edited.name, edited.tags, edited.notes)
 
-    app.push_screen(MarksDialog(run), take)
+    app.push_screen(AnnotationsDialog(run), take)

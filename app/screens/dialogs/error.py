@@ -14,4 +14,4 @@ class ErrorDialog(Dialog[bool]):
             lines += ["", (("in ", "muted"), (clean(error.where), ""))]
         if error.hint:
             lines += ["", *((clean(line)) for line in error.hint.splitlines())]
-        super().__init__("That did not work", lines, [("Close", True, "primary")])
+        super().__init__("Error", lines, [("Close", True, "primary")])

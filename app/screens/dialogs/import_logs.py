@@ -14,7 +14,7 @@ from textual.suggester import Suggester
 from textual.widgets import Button, Input, Label
 
 from app.screens.actions import in_background
-from app.screens.app_interface import Host
+from app.screens.app_interface import AppInterface
 from app.widgets.base.styled_text import clean
 
 
@@ -26,7 +26,7 @@ class Kind:
     about: str
     label: str
     button: str
-    act: Callable[[Host, str], None]
+    act: Callable[[AppInterface, str], None]
 
 
 class PathSuggester(Suggester):
@@ -48,7 +48,7 @@ class PathSuggester(Suggester):
             return None
 
 
-class BringInDialog(ModalScreen[str]):
+class ImportDialog(ModalScreen[str]):
     """One line to fill in; Enter does it, Escape leaves it, and the right arrow takes what is suggested."""
 
     BINDINGS = [("escape", "refuse", "Cancel")]
@@ -64,7 +64,7 @@ class BringInDialog(ModalScreen[str]):
             box.border_title = self._kind.title
             with Horizontal():
                 yield Label(self._kind.label)
-                yield Input(id="bring-in", compact=True, suggester=PathSuggester() if is_path else None)
+                yield Input(id="import-path", compact=True, suggester=PathSuggester() if is_path else None)
             with Horizontal(id="dialog-answers"):
                 yield Button(self._kind.button, id="save", variant="primary", compact=True)
                 yield Button("Cancel", id="cancel", compact=True)
@@ -72,7 +72,7 @@ class BringInDialog(ModalScreen[str]):
     @on(Input.Submitted)
     @on(Button.Pressed, "#save")
     def _take(self) -> None:
-        text = self.query_one("#bring-in", Input).value.strip()
+        text = self.query_one("#import-path", Input).value.strip()
         if text:
             self.dismiss(text)
 
@@ -82,16 +82,16 @@ class BringInDialog(ModalScreen[str]):
         self.dismiss(None)
 
 
-def _import(host: Host, text: str) -> None:
+def _import(host: AppInterface, text: str) -> None:
     def call() -> None:
-        told = clean(host.backend.bring_in(Path(text).expanduser()))
+        told = clean(host.backend.import_path(Path(text).expanduser()))
         host.call_from_thread(lambda: host.notify(told, title="Import", markup=False, timeout=15))
 
     host.notify(clean(text), title="Reading", markup=False)
     in_background(host, call, "import")
 
 
-def _watch(host: Host, text: str) -> None:
+def _watch(host: AppInterface, text: str) -> None:
     def call() -> None:
         run_id = host.backend.watch(Path(text).expanduser())
         host.call_from_thread(host.guide.open_run, run_id)
@@ -99,7 +99,7 @@ def _watch(host: Host, text: str) -> None:
     in_background(host, call, "watch")
 
 
-def _attach(host: Host, text: str) -> None:
+def _attach(host: AppInterface, text: str) -> None:
     def call() -> None:
         run_id = host.backend.attach(text)
         host.call_from_thread(host.guide.open_run, run_id)
@@ -115,11 +115,11 @@ KINDS = (
 """What the command palette offers."""
 
 
-def ask(host: Host, kind: Kind) -> None:
+def ask(host: AppInterface, kind: Kind) -> None:
     """Open a form, and do what it asks for in the background."""
-    host.push_screen(BringInDialog(kind), lambda text: kind.act(host, text) if text else None)
+    host.push_screen(ImportDialog(kind), lambda text: kind.act(host, text) if text else None)
 
 
-def asking(host: Host, kind: Kind) -> Callable[[], None]:
+def asking(host: AppInterface, kind: Kind) -> Callable[[], None]:
     """`ask`, for a command of the palette."""
     return partial(ask, host, kind)

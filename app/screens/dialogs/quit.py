@@ -10,7 +10,7 @@ from db.views import RunView
 SHOWN = 8
 
 
-class LeaveDialog(Dialog[bool]):
+class QuitDialog(Dialog[bool]):
     """Says that runs go on; `q` again leaves."""
 
     BINDINGS = [("q", "leave", "Quit")]

@@ -1,7 +1,7 @@
 """The question before a run is stopped, and what it sets going."""
 
 from app.screens import actions
-from app.screens.app_interface import Host
+from app.screens.app_interface import AppInterface
 from app.screens.dialogs.dialog import Dialog
 from app.widgets.base.glyphs import glyphs
 from app.widgets.base.state import long_state
@@ -57,10 +57,12 @@ class StopDialog(Dialog[str]):
         super().__init__("Stop this run?", consequences(run), answers, safe=len(answers) - 1)
 
 
-def ask_to_stop(app: Host, run: RunView) -> None:
+def ask_to_stop(app: AppInterface, run: RunView) -> None:
     """Ask, and stop the run in the background; how far it has come stands in its state."""
     if not run.state.is_live:
-        app.notify(clean(f"{run.name} is not at work: {run.state.value}."), severity="warning", markup=False)
+        app.notify(
+            clean(f"{run.name} is {run.state.value}: there is nothing to stop."), severity="warning", markup=False
+        )
         return
 
     def take(answer: str | None) -> None:

@@ -7,7 +7,7 @@ from textual.reactive import reactive
 
 from app.widgets.base import surroundings
 from app.widgets.base.glyphs import glyphs
-from app.widgets.base.line_widget import Painted
+from app.widgets.base.line_widget import LineWidget
 from app.widgets.base.styled_text import Cell, clean, fit, join, width
 from db.views import RunView
 from engine.contracts.states import RunState
@@ -35,7 +35,7 @@ def counts(runs: Sequence[RunView]) -> Cell:
     )
 
 
-class HeaderBar(Painted):
+class HeaderBar(LineWidget):
     """Program, host, workspace, counts and the time, which changes once a minute."""
 
     DEFAULT_CSS = """

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from textual import events
 
 from app.keymap import KEYMAP, Key, sign
-from app.widgets.base.line_widget import Painted
+from app.widgets.base.line_widget import LineWidget
 from app.widgets.base.styled_text import Cell, Span
 
 _PALETTE = Key("", "ctrl+p", "", "Palette", "")
@@ -31,7 +31,7 @@ def _size(pair: tuple[str, str]) -> int:
     return len(sign(pair[0])) + 1 + len(pair[1]) + GAP
 
 
-class KeyBar(Painted):
+class KeyBar(LineWidget):
     """The keys that matter here; what has no room is in the help, which always has."""
 
     DEFAULT_CSS = """

@@ -11,7 +11,7 @@ from app.widgets.base.strips import strip
 from app.widgets.base.styled_text import Cell
 
 
-class Painted(Widget):
+class LineWidget(Widget):
     """A widget of fixed size whose content is a list of lines.
 
     A line that is the same as before is not written again: over SSH, an idle screen costs nothing.

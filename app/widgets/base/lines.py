@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from textual.reactive import reactive
 
-from app.widgets.base.line_widget import Painted
+from app.widgets.base.line_widget import LineWidget
 from app.widgets.base.styled_text import Cell
 
 
-class Lines(Painted):
+class Lines(LineWidget):
     """Shows the lines it is given, one per row."""
 
     DEFAULT_CSS = """

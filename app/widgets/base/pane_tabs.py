@@ -6,11 +6,11 @@ from textual import events
 from textual.message import Message
 from textual.reactive import reactive
 
-from app.widgets.base.line_widget import Painted
+from app.widgets.base.line_widget import LineWidget
 from app.widgets.base.styled_text import Cell, Span, fit, width
 
 
-class PaneTabs(Painted):
+class PaneTabs(LineWidget):
     """One line: `1 Epochs  2 Curves …`, the active one marked."""
 
     DEFAULT_CSS = """

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from textual.reactive import reactive
 
-from app.widgets.base.line_widget import Painted
+from app.widgets.base.line_widget import LineWidget
 from app.widgets.base.styled_text import Cell
 from app.widgets.charts.chart import Chart, draw
 
 
-class Plot(Painted):
+class Plot(LineWidget):
     """Draws a `Chart` into the space it has."""
 
     DEFAULT_CSS = """

@@ -7,7 +7,7 @@ from textual.message import Message
 from textual.reactive import reactive
 
 from app.widgets.base.glyphs import glyphs
-from app.widgets.base.line_widget import Painted
+from app.widgets.base.line_widget import LineWidget
 from app.widgets.base.state import look
 from app.widgets.base.styled_text import Cell, Span, clean, fit, join, width
 from app.widgets.run.run_text import headline, last_words, loss_line, metric_line, progress_line
@@ -42,7 +42,7 @@ def pipeline_strip(siblings: Sequence[RunView], current: str, columns: int) -> t
     return fit(tuple(spans), columns), places
 
 
-class RunHeader(Painted):
+class RunHeader(LineWidget):
     """Five lines about a run; a step of its pipeline can be clicked."""
 
     DEFAULT_CSS = """

@@ -62,7 +62,7 @@ def parse_hyperparameters(data: bytes, where: str) -> Hyperparameters:
     """
     if len(data) > MOST_BYTES:
         raise YoloqatError(
-            f"this file has more than {MOST_BYTES >> 10} kB, which no trainer's options have", where=where
+            f"this file has more than {MOST_BYTES >> 10} kB, too large for a trainer's options", where=where
         )
     try:
         loader = _Loader(data.decode("utf-8-sig", errors="replace"))
@@ -73,16 +73,12 @@ def parse_hyperparameters(data: bytes, where: str) -> Hyperparameters:
     except yaml.YAMLError as error:
         token = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise YoloqatError(
-            f"this is not YAML that can be read: {problem}", where=f"{where}:{token.line + 1}" if token else where
-        ) from error
+        raise YoloqatError(f"invalid YAML: {problem}", where=f"{where}:{token.line + 1}" if token else where) from error
     except (RecursionError, ValueError, OverflowError, TypeError) as error:
-        raise YoloqatError("this YAML holds what no trainer's options hold", where=where) from error
+        raise YoloqatError("this YAML has values that no trainer's options have", where=where) from error
     kind = kind_of(values) if isinstance(values, dict) else None
     if kind is None:
-        raise YoloqatError(
-            "these are no options of a trainer that is known here", where=where, hint=f"Known are {', '.join(NAMES)}."
-        )
+        raise YoloqatError("unrecognised options file", where=where, hint=f"Known are {', '.join(NAMES)}.")
     return Hyperparameters(kind, values)
 
 

@@ -29,7 +29,7 @@ def submit(attempt: AttemptFolder, options: SlurmOptions, *, held: bool = False)
         held: it does not start before it is released.
 
     Raises:
-        YoloqatError: Slurm does not take it, and says why; or it does not answer, or the workspace cannot be written.
+        YoloqatError: Slurm rejected it, and says why; or it does not answer, or the workspace cannot be written.
     """
     launch = _launch_of(attempt)
     dependency = _one_behind(_jobs_of(launch))
@@ -129,7 +129,7 @@ def _sbatch(argv: Sequence[str], script: Path, text: str, name: str) -> tuple[st
     match = _JOB.fullmatch(lines[-1]) if reply.code == 0 and lines else None
     if match is None:
         raise YoloqatError(
-            f"Slurm does not take it: {message(reply, 'sbatch')}",
+            f"Slurm rejected it: {message(reply, 'sbatch')}",
             where=name,
             hint="Correct `slurm` in the pipeline or --slurm. `sinfo` and `sacctmgr show assoc` show what there is.",
         )

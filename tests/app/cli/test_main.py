@@ -116,7 +116,7 @@ def test_every_command_has_its_own_help(name: str, capsys: pytest.CaptureFixture
         (["compare", "absent"], "there is no run 'absent'"),
         (["run", "--name", "x"], "there is no command to run"),
         (["run", "--", "no-such-program"], "there is no program 'no-such-program'"),
-        (["run", "--cwd", "absent", "--", "true"], "the working directory is not there"),
+        (["run", "--cwd", "absent", "--", "true"], "the working directory does not exist"),
         (["run", "--name", "a/b", "--", "true"], "'a/b' cannot be the name of a run"),
         (["ls", "--", "true"], "only `yoloqat run` takes a command"),
         (["pipeline", "absent"], "there is no pipeline 'absent'"),

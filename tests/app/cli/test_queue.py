@@ -50,7 +50,7 @@ def started(cli: Cli, run_id: str) -> object:
 
 
 def test_the_queue_is_listed_with_its_reasons_and_who_has_what(cli: Cli, launch: Callable[..., str]) -> None:
-    assert cli("queue").out == "nothing waits\n"
+    assert cli("queue").out == "the queue is empty\n"
     first = launch("relu-retrain")
     until(lambda: run_status(cli.workspace, first).state is RunState.RUNNING)
     second = launch("ptq")
@@ -91,7 +91,7 @@ def test_what_is_held_does_not_start_before_it_is_released(cli: Cli, launch: Cal
     until(lambda: run_status(cli.workspace, first).state is RunState.RUNNING)
     second = launch("second")
     waits(cli, second, "CPU lane full (1 of 1): run first")
-    assert cli("hold", "second").out == "second: held; `yoloqat release second` lets it go\n"
+    assert cli("hold", "second").out == "second: held; release it with `yoloqat release second`\n"
     assert run_status(cli.workspace, second).reason == "held"
     (cli.directory / "go").touch()
     cli.wait(first)
@@ -128,7 +128,7 @@ def test_the_lane_is_as_wide_as_the_settings_or_the_variable_say(cli: Cli, launc
     until(lambda: run_status(cli.workspace, unlimited).state is RunState.RUNNING)
     refused = cli("run", "--cpu-lane", "--", "true", YOLOQAT_CPU_LANE="many")
     assert refused.code == 2
-    assert "YOLOQAT_CPU_LANE: 'many' is no number of runs" in refused.err
+    assert "YOLOQAT_CPU_LANE: 'many' is not a number of runs" in refused.err
 
 
 def test_a_gpu_that_is_not_there_is_refused(cli: Cli, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_a_step_of_a_pipeline_is_one_too(cli: Cli) -> None:
         ("    uses: shapes\n    torchrun: 2\n", 5, "our stages compute in one process"),
         ("    uses: shapes\n    resources: {gpus: 1}\n", 5, "a stage says what it needs by its `device`"),
         ("    command: [python3, train.py]\n    resources: {gpus: 64}\n", 5, "GPU"),
-        ("    command: [python3, train.py]\n    resources: {gpu_memory: 6}\n", 5, "memory of which GPU?"),
+        ("    command: [python3, train.py]\n    resources: {gpu_memory: 6}\n", 5, "--gpu-memory needs a GPU"),
         ("    command: [python3, train.py]\n    resources: {gpu: 1, cups: 2}\n", 5, "cups"),
     ],
 )

@@ -195,6 +195,6 @@ def test_whose_log_it_is(workspace: Workspace, name: str, dialect: str) -> None:
 def test_a_log_that_is_not_read_is_refused_by_its_name(workspace: Workspace, tmp_path: Path, name: str) -> None:
     path = tmp_path / "train.log"
     path.write_text(OTHERS[name])
-    with pytest.raises(YoloqatError, match=f"a log of {name.split()[0]}, which is not read here"):
+    with pytest.raises(YoloqatError, match=f"a log of {name.split()[0]}, which yoloqat does not read"):
         import_logs(workspace, [path])
     assert list_runs(workspace) == []

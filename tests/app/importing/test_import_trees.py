@@ -213,7 +213,7 @@ def test_a_tree_with_traps(workspace: Workspace, tmp_path: Path) -> None:
     summary = import_paths(workspace, [top])
     assert sorted(run.name for run in list_runs(workspace)) in (["again", "exp"], ["exp", "train"])
     (refused,) = [file for file in summary.files if file.status == "not read"]
-    assert (refused.path.name, refused.reason) == ("yolox.log", "a log of YOLOX, which is not read here")
+    assert (refused.path.name, refused.reason) == ("yolox.log", "a log of YOLOX, which yoloqat does not read")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -8,7 +8,7 @@ import pytest
 from app.application import YoloqatApp
 from app.messages import RunEnded
 from app.screens.compare import CompareScreen
-from app.screens.dialogs.quit import LeaveDialog
+from app.screens.dialogs.quit import QuitDialog
 from app.screens.dialogs.stop import StopDialog
 from app.screens.help import HelpScreen
 from app.screens.run import RunScreen
@@ -152,7 +152,7 @@ async def test_a_run_at_work_can_be_paused_instead(backend: FakeBackend) -> None
         assert "After this epoch" in screen_text(app)
         await answer(pilot, "left", "enter")
         await until(pilot, lambda: backend.paused == ["20261101-relu-qat"])
-        await until(pilot, lambda: "lets it go on" in screen_text(app))
+        await until(pilot, lambda: "press r to resume" in screen_text(app))
         backend.change(replace(pipeline_runs()[2], stopping="ends at its next checkpoint"))
         app.read_soon()
         await until(pilot, lambda: "◼ stopping" in screen_text(app))
@@ -184,7 +184,7 @@ async def test_a_run_that_has_ended_is_not_stopped(backend: FakeBackend) -> None
     async with app.run_test(notifications=True, size=(80, 24)) as pilot:
         await until(pilot, lambda: len(app.runs) == 9)
         await pilot.press("down", "s")
-        await until(pilot, lambda: "is not at work" in screen_text(app))
+        await until(pilot, lambda: "there is nothing to stop" in screen_text(app))
         assert backend.stopped == []
 
 
@@ -205,7 +205,7 @@ async def test_quit_says_that_runs_go_on(backend: FakeBackend) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: len(app.runs) == 9)
         await pilot.press("q")
-        await until(pilot, lambda: isinstance(app.screen, LeaveDialog))
+        await until(pilot, lambda: isinstance(app.screen, QuitDialog))
         assert "3 runs go on without this screen." in screen_text(app)
         await pilot.press("escape")
         assert isinstance(app.screen, RunsScreen)

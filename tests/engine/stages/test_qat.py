@@ -109,7 +109,7 @@ def test_nvidias_schedule_needs_no_labels_and_has_its_rates(tuning: list[object]
     assert all(float(row.values["total"]) > 0 for row in rows)
     assert done.result.details["preset"] == "nvidia"
     message = refusal("qat", tmp_path / "other", *tuning, "--preset", "nvidia", "--lsq")
-    assert message.startswith("--preset nvidia knows neither --lsq nor --ema")
+    assert message.startswith("--preset nvidia takes neither --lsq nor --ema")
 
 
 def test_an_evaluation_leaves_every_bit_and_the_training_mode(toy_ptq: Path, toy_data: Path) -> None:

@@ -57,7 +57,7 @@ def test_a_paused_training_frees_its_job_and_goes_on_from_its_checkpoint(batch: 
     batch.until(lambda: batch.console(train).count("all ") >= 2)
     assert batch.cli("pause", "chain-train").code == 0
     batch.until(lambda: batch.cli.workspace.run(train).attempt(2).slurm.exists(), 40)
-    batch.until_reason(train, "paused: `resume` lets it go on")
+    batch.until_reason(train, "paused: `yoloqat resume` continues it")
     assert batch.slurm.shown(batch.job_id(train, 2))["Reason"] == "JobHeldUser"
     batch.until_job(train, "FAILED")  # the resources of the first job are free
     assert batch.cli("resume", "chain-train").code == 0

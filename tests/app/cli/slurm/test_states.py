@@ -125,7 +125,7 @@ def test_without_slurm_it_is_said_what_to_do(batch: Jobs) -> None:
 def test_what_slurm_refuses_says_why_and_leaves_no_run_alive(batch: Jobs) -> None:
     answer = batch.cli("run", "--slurm", "partition=nowhere", "--name", "odd", "--", "true")
     assert answer.code == 2
-    assert "Slurm does not take it: " in answer.err
+    assert "Slurm rejected it: " in answer.err
     assert "invalid partition specified: nowhere" in answer.err
     (row,) = batch.cli("ls", "--json").json()["runs"]
     assert row["state"] == "could not start"

@@ -10,7 +10,7 @@ from textual.widgets import Input
 
 from app.application import YoloqatApp
 from app.backend.local import LocalBackend
-from app.screens.dialogs.import_logs import BringInDialog, PathSuggester
+from app.screens.dialogs.import_logs import ImportDialog, PathSuggester
 from app.screens.run import RunScreen
 from engine.contracts.run_folder import Workspace
 from engine.contracts.states import RunState
@@ -34,8 +34,8 @@ async def fill_in(app: YoloqatApp, pilot: Pilot[None], command: str, text: str) 
     await until(pilot, lambda: command in screen_text(app).lower())
     await pilot.pause(0.3)
     await pilot.press("enter")
-    await until(pilot, lambda: isinstance(app.screen, BringInDialog))
-    app.screen.query_one("#bring-in", Input).value = text
+    await until(pilot, lambda: isinstance(app.screen, ImportDialog))
+    app.screen.query_one("#import-path", Input).value = text
     await pilot.press("enter")
 
 
