@@ -190,8 +190,8 @@ class YoloqatApp(AppInterface):
         before = {run.id: run for run in self.runs}
         self.runs, self.is_read = message.runs, True
         for run in message.runs:
-            known = before.get(run.id)
-            if known is not None and known.state.is_live and not run.state.is_live:
+            previous = before.get(run.id)
+            if previous is not None and previous.state.is_live and not run.state.is_live:
                 self.post_message(RunEnded(run))
         self.guide.runs_changed(message.runs)
 

@@ -156,8 +156,8 @@ def _epochs(epochs: tuple[EpochView, ...]) -> str:
         [f"{epoch.epoch}/{epoch.last_epoch}", *(_digits(epoch, name, metric_sources) for name in names)]
         for epoch in epochs
     ]
-    marks = [STORED if name in metric_sources.columns else "" for name in names]
-    titles = [name + source_sign for name, source_sign in zip(names, marks, strict=True)]
+    signs = [STORED if name in metric_sources.columns else "" for name in names]
+    titles = [name + source_sign for name, source_sign in zip(names, signs, strict=True)]
     legend = metric_sources.legend(STORED, PRINTED)
     columns_of_all = range(len(names) + 1)
     told = table(["EPOCH", *titles], rows, right=columns_of_all, flexible=columns_of_all[1:] or (0,))

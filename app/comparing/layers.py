@@ -68,20 +68,21 @@ def _sensitivity(detail: RunDetail) -> LayerTable | None:
 
 
 def _calibration(detail: RunDetail) -> LayerTable | None:
-    told = _mapping(detail.details.get("calibration")) or _event(detail, "calibration")
-    ranges = _sequence(detail.details.get("ranges")) or _sequence(told.get("quantizers"))
+    payload = _mapping(detail.details.get("calibration")) or _event(detail, "calibration")
+    ranges = _sequence(detail.details.get("ranges")) or _sequence(payload.get("quantizers"))
     rows = [row for row in ranges if _is_range(row) and row.get("kind") == "input"]
     if not rows:
         return None
     widths = {r["name"]: r.get("bits") for r in ranges if _is_range(r) and r.get("kind") == "weight"}
     largest = max(max(row["amax"] for row in rows), 1e-30)
-    notes = [f"{told.get('calibrator', '?')} on {told.get('images', '?')} images of {told.get('image_size', '?')} px"]
-    tried = [f"{name} {value:.4g}" for name, value in _mapping(told.get("tried")).items() if _is_number(value)]
+    calibrator, images, size = (payload.get(key, "?") for key in ("calibrator", "images", "image_size"))
+    notes = [f"{calibrator} on {images} images of {size} px"]
+    tried = [f"{name} {value:.4g}" for name, value in _mapping(payload.get("tried")).items() if _is_number(value)]
     if tried:
         notes.append(f"tried: {', '.join(tried)}")
-    floating = _sequence(detail.details.get("float_convolutions")) or _sequence(told.get("floating"))
+    floating = _sequence(detail.details.get("float_convolutions")) or _sequence(payload.get("floating"))
     notes.append(f"stay float: {', '.join(map(str, floating)) or 'none'}")
-    notes += [str(warning) for warning in _sequence(told.get("warnings"))]
+    notes += [str(warning) for warning in _sequence(payload.get("warnings"))]
     return LayerTable(
         ("INPUT OF", "RANGE ±", "BITS", "WEIGHTS", "ONE SCALE WITH"),
         tuple(
@@ -122,8 +123,8 @@ def _event(detail: RunDetail, kind: str) -> Mapping[str, Any]:
 def _measured(rows: Any) -> list[dict[str, Any]]:
     """Those that name a layer and its error; JSON has no infinity, so `result.json` says null of it."""
     named = [row for row in _sequence(rows) if isinstance(row, Mapping) and isinstance(row.get("name"), str)]
-    told = [{**row, "error": math.inf if row.get("error", "") is None else row.get("error")} for row in named]
-    return [row for row in told if _is_number(row["error"])]
+    payload = [{**row, "error": math.inf if row.get("error", "") is None else row.get("error")} for row in named]
+    return [row for row in payload if _is_number(row["error"])]
 
 
 def _is_range(row: Any) -> bool:

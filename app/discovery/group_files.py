@@ -61,8 +61,8 @@ def matching_folder(save_dir: str, log: Path, folders: Sequence[Path]) -> Path |
         if there is not None:
             return there
     tail = printed_path.parts[-2:]
-    meant = [folder for folder in folders if len(tail) == 2 and folder.resolve().parts[-2:] == tail]
-    return meant[0] if len(meant) == 1 else None
+    candidates = [folder for folder in folders if len(tail) == 2 and folder.resolve().parts[-2:] == tail]
+    return candidates[0] if len(candidates) == 1 else None
 
 
 def printed_run_dir(save_dir: str, bases: Iterable[Path]) -> RunDir | None:

@@ -13,7 +13,7 @@ MOST_BYTES = 8 << 20
 _READ_BYTES = 1 << 20
 
 
-def results_beside(log: Path | None, told: Sequence[str] = (), cwd: Path | None = None) -> list[Path]:
+def results_beside(log: Path | None, printed_folders: Sequence[str] = (), cwd: Path | None = None) -> list[Path]:
     """The files that are there, each once, the likelier ones first. None of them need be of the log's run.
 
     Args:
@@ -23,7 +23,7 @@ def results_beside(log: Path | None, told: Sequence[str] = (), cwd: Path | None 
         cwd: what these are relative to; where it is not known, the folder of the log and the one above it.
     """
     files: dict[tuple[int, int], Path] = {}
-    for path in _places(log, told, cwd):
+    for path in _places(log, printed_folders, cwd):
         try:
             status = path.stat()
         except (OSError, ValueError):
@@ -33,10 +33,10 @@ def results_beside(log: Path | None, told: Sequence[str] = (), cwd: Path | None 
     return list(files.values())
 
 
-def _places(log: Path | None, told: Sequence[str], cwd: Path | None) -> Iterator[Path]:
+def _places(log: Path | None, printed_folders: Sequence[str], cwd: Path | None) -> Iterator[Path]:
     bases: Iterable[Path] = [cwd] if cwd is not None else [log.parent, log.parent.parent] if log is not None else []
     for base in bases:
-        for folder in told:
+        for folder in printed_folders:
             yield from (base / folder / name for name in NAMES)
     if log is not None and os.path.isdir(log):
         yield from (log / name for name in NAMES)

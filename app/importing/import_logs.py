@@ -113,9 +113,11 @@ def import_paths(
     runs = gathering.join()
     if not runs:
         raise _nothing_found(paths, gathering)
-    with naming(workspace) as taken:
+    with naming(workspace) as used_names:
         known_runs = KnownRuns(workspace)
-        files = [report for run in runs for report in _import_run(workspace, known_runs, run, name, taken, dry_run)]
+        files = [
+            report for run in runs for report in _import_run(workspace, known_runs, run, name, used_names, dry_run)
+        ]
     if not dry_run:
         from app.indexing.service import catch_up
 
@@ -240,7 +242,7 @@ class _Gathering:
 
 
 def _import_run(
-    workspace: Workspace, known: KnownRuns, run: FoundRun, name: str | None, taken: set[str], dry_run: bool
+    workspace: Workspace, known: KnownRuns, run: FoundRun, name: str | None, used_names: set[str], dry_run: bool
 ) -> list[ImportReport]:
     """Write a run, or what is new of it."""
     run_id = known.find(run)
@@ -253,8 +255,8 @@ def _import_run(
     if run_id is not None:
         shown = read_name(workspace.run(run_id)).name if workspace.run(run_id).spec.exists() else run.name
     else:
-        shown = free_name(name or _as_name(run.name), taken)
-        taken.add(shown)
+        shown = free_name(name or _as_name(run.name), used_names)
+        used_names.add(shown)
         run_id = new_run_id()
         if not dry_run:
             assert record is not None

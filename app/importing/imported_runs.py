@@ -55,9 +55,9 @@ class KnownRuns:
 
     def find(self, run: FoundRun) -> str | None:
         """The id of the run that this is, as it was or with less in it; None for a new one."""
-        meant = [self._by_folder.get(storable(run.folder.absolute()))] if run.folder else []
-        meant += [self._by_source.get((storable(p.file.path.absolute()), p.part.begins)) for p in run.consoles]
-        for run_id in dict.fromkeys(meant):
+        candidates = [self._by_folder.get(storable(run.folder.absolute()))] if run.folder else []
+        candidates += [self._by_source.get((storable(p.file.path.absolute()), p.part.begins)) for p in run.consoles]
+        for run_id in dict.fromkeys(candidates):
             if run_id is not None and self._has_grown_into(run_id, run):
                 return run_id
         for piece in run.consoles:

@@ -116,42 +116,42 @@ def _stale(
     """
     stale = {}
     for run_id, folder in folders.items():
-        known = index.runs.get(run_id)
-        if not _is_read(folder, known, index.broken.get(run_id), sizes.get(run_id, 0)):
-            stale[run_id] = _changed_at(workspace, folder, known)
+        indexed = index.runs.get(run_id)
+        if not _is_read(folder, indexed, index.broken.get(run_id), sizes.get(run_id, 0)):
+            stale[run_id] = _changed_at(workspace, folder, indexed)
     for run_id in index.runs.keys() - folders.keys():
         stale[run_id] = workspace.runs.stat().st_mtime
     return stale
 
 
-def _is_read(folder: RunFolder, known: IndexedRun | None, broken: str | None, size: int) -> bool:
+def _is_read(folder: RunFolder, indexed: IndexedRun | None, broken: str | None, size: int) -> bool:
     """Whether everything that is in the folder now has been read, as far as it can be."""
-    if known is not None and known.stamps:
-        return stamps(folder) in (known.stamps, broken)
-    if known is not None and known.state.is_live:
-        return _is_read_so_far(folder, known, size)
+    if indexed is not None and indexed.stamps:
+        return stamps(folder) in (indexed.stamps, broken)
+    if indexed is not None and indexed.state.is_live:
+        return _is_read_so_far(folder, indexed, size)
     return broken is not None and stamps(folder) == broken
 
 
-def _is_read_so_far(folder: RunFolder, known: IndexedRun, size: int) -> bool:
+def _is_read_so_far(folder: RunFolder, indexed: IndexedRun, size: int) -> bool:
     """Whether a run lives on as the index knows it, and so much of its log has been read."""
     from engine.supervise.state import read_state
 
-    if newest_attempt(folder) != known.attempt or not read_state(folder).state.is_live:
+    if newest_attempt(folder) != indexed.attempt or not read_state(folder).state.is_live:
         return False
-    return min(size, _log_size(folder, known)) <= known.offset
+    return min(size, _log_size(folder, indexed)) <= indexed.offset
 
 
-def _log_size(folder: RunFolder, known: IndexedRun) -> int:
+def _log_size(folder: RunFolder, indexed: IndexedRun) -> int:
     """Bytes of the newest log of a live run; 0 for one that has ended, whose stamps tell more."""
-    stamp = stamp_of(folder.attempt(known.attempt).console) if known.state.is_live else None
+    stamp = stamp_of(folder.attempt(indexed.attempt).console) if indexed.state.is_live else None
     return stamp[1] if stamp is not None else 0
 
 
-def _changed_at(workspace: Workspace, folder: RunFolder, known: IndexedRun | None) -> float:
+def _changed_at(workspace: Workspace, folder: RunFolder, indexed: IndexedRun | None) -> float:
     """When what has not been read was written. A log that grows has done so since the index was written last."""
     index, attempt = index_file(workspace), folder.attempt(newest_attempt(folder))
-    if known is not None and known.state.is_live:
+    if indexed is not None and indexed.state.is_live:
         files = [index, index.with_name(f"{index.name}-wal")]
     else:
         files = [folder.spec, folder.user, folder.result, attempt.outcome, attempt.console]

@@ -160,11 +160,13 @@ def cpu_lane() -> int:
     return lane_width(load_settings().cpu_lane)
 
 
-def _launch_named(workspace: Workspace, wanted: str, specify: Callable[[str, str], RunSpec], priority: int) -> RunSpec:
-    check_name(wanted)
+def _launch_named(
+    workspace: Workspace, wished_name: str, specify: Callable[[str, str], RunSpec], priority: int
+) -> RunSpec:
+    check_name(wished_name)
     width, notify_path = cpu_lane(), notify_file()
     with naming(workspace) as used_names:
-        spec = specify(new_run_id(), free_name(wanted, used_names))
+        spec = specify(new_run_id(), free_name(wished_name, used_names))
         if spec.slurm is not None:
             require_slurm()
         launch(workspace, spec, cpu_lane=width, priority=priority, notify=notify_path)

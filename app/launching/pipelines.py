@@ -135,8 +135,8 @@ def launch_pipeline(
     engine = choose_engine(engine_python)
     if any(step.uses for step in pipeline.stages.values()):
         engine.check()
-    with naming(workspace) as taken:
-        specs = _plan(workspace, pipeline, overrides or {}, name, cwd, taken, asked, engine)
+    with naming(workspace) as used_names:
+        specs = _plan(workspace, pipeline, overrides or {}, name, cwd, used_names, asked, engine)
         try:
             for name_of_all, batch in _batches(pipeline, specs):
                 if len(batch) == 1:
@@ -167,12 +167,12 @@ def _plan(
     overrides: Mapping[str, Any],
     name: str | None,
     cwd: Path | None,
-    taken: set[str],
+    used_names: set[str],
     slurm: Mapping[str, SlurmOptions] | None,
     engine: EngineChoice,
 ) -> list[RunSpec]:
     inputs = _inputs(pipeline, overrides)
-    group = _free_group(pipeline, check_name(name or pipeline.name), taken)
+    group = _free_group(pipeline, check_name(name or pipeline.name), used_names)
     directory = Path(os.path.abspath(cwd or Path.cwd()))
     ids = {step: new_run_id() for step in pipeline.order()}
     mistakes: list[Mistake] = []
@@ -244,12 +244,12 @@ def _inputs(pipeline: Pipeline, overrides: Mapping[str, Any]) -> dict[str, Any]:
     return {name: overrides.get(name, declared_input.default) for name, declared_input in pipeline.inputs.items()}
 
 
-def _free_group(pipeline: Pipeline, wanted: str, taken: set[str]) -> str:
+def _free_group(pipeline: Pipeline, wished_name: str, used_names: set[str]) -> str:
     """A group whose name and the names of all its runs are free."""
-    blocked = set(taken)
+    blocked = set(used_names)
     while True:
-        group = free_name(wanted, blocked)
-        if not any(f"{group}-{step}" in taken for step in pipeline.stages):
+        group = free_name(wished_name, blocked)
+        if not any(f"{group}-{step}" in used_names for step in pipeline.stages):
             return group
         blocked.add(group)
 

@@ -13,7 +13,7 @@ from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import RunFolder, Workspace
 from engine.files.atomic import write_text
 
-Marks = dict[str, Any]
+Annotations = dict[str, Any]
 _MOST_CHARACTERS = 64
 """Of a tag."""
 
@@ -29,11 +29,11 @@ def rename_run(workspace: Workspace, reference: str, name: str) -> str:
     """
     check_name(name)
     run_id = find_id(workspace, reference)
-    with naming(workspace) as taken:
+    with naming(workspace) as used_names:
         before = read_name(workspace.run(run_id)).name
-        if name in taken and name != before:
+        if name in used_names and name != before:
             raise YoloqatError(f"the name {name!r} is taken", where=str(workspace.path), hint="Choose another one.")
-        _edit(workspace.run(run_id), lambda marks: marks.update(name=name))
+        _edit(workspace.run(run_id), lambda annotations: annotations.update(name=name))
     return before
 
 
@@ -52,11 +52,11 @@ def tag_run(workspace: Workspace, reference: str, add: Sequence[str] = (), remov
     folder = workspace.run(find_id(workspace, reference))
     tags: list[str] = []
 
-    def change(marks: Marks) -> None:
-        given = marks.get("tags")
+    def change(annotations: Annotations) -> None:
+        given = annotations.get("tags")
         before = [str(tag) for tag in given] if isinstance(given, list) else []
         tags.extend(dict.fromkeys(tag for tag in [*before, *add] if tag not in remove))
-        marks["tags"] = tags
+        annotations["tags"] = tags
 
     if add or remove:
         _edit(folder, change)
@@ -72,7 +72,7 @@ def note_run(workspace: Workspace, reference: str, text: str) -> None:
         YoloqatError: no such run, or it cannot be written.
     """
     folder = workspace.run(find_id(workspace, reference))
-    _edit(folder, lambda marks: marks.update(notes=text.strip()))
+    _edit(folder, lambda annotations: annotations.update(notes=text.strip()))
 
 
 def read_note(workspace: Workspace, reference: str) -> str:
@@ -86,16 +86,16 @@ def archive_run(workspace: Workspace, run_id: str, archived: bool = True) -> Non
     Raises:
         YoloqatError: it cannot be written.
     """
-    _edit(workspace.run(run_id), lambda marks: marks.update(archived=archived))
+    _edit(workspace.run(run_id), lambda annotations: annotations.update(archived=archived))
 
 
-def _edit(folder: RunFolder, change: Callable[[Marks], object]) -> None:
+def _edit(folder: RunFolder, change: Callable[[Annotations], object]) -> None:
     """Change `user.json` while nobody else does; what this program does not know stays in it."""
     try:
         with _alone(folder):
-            marks = read_user(folder)
-            change(marks)
-            write_text(folder.user, json.dumps(marks, indent=1, ensure_ascii=False) + "\n")
+            annotations = read_user(folder)
+            change(annotations)
+            write_text(folder.user, json.dumps(annotations, indent=1, ensure_ascii=False) + "\n")
     except OSError as error:
         raise YoloqatError(f"cannot write: {error.strerror or error}", where=str(folder.user)) from error
 

@@ -7,11 +7,11 @@ from db.views import RunDetail
 
 def log_dialect(detail: RunDetail) -> str:
     """By what the log was told to be last; empty where nothing tells, as for runs of ours."""
-    told = [event.payload.get("dialect") for event in detail.events if event.kind == "log format"]
-    if told and isinstance(told[-1], str):
+    payload_values = [event.payload.get("dialect") for event in detail.events if event.kind == "log format"]
+    if payload_values and isinstance(payload_values[-1], str):
         from engine.logs.registry import describe  # all the parsers, which few runs need
 
-        return describe(told[-1])
+        return describe(payload_values[-1])
     foreign = [event.payload.get("text") for event in detail.events if event.kind == "foreign"]
     if foreign and not detail.epochs:
         return f"{foreign[-1]}, which is not read"
@@ -20,8 +20,12 @@ def log_dialect(detail: RunDetail) -> str:
 
 def sensitive_layers(detail: RunDetail) -> list[tuple[str, str]]:
     """Layers, and the AP of the model with all but that one quantized as printed; what gains most comes first."""
-    told = [event.payload.get("without") for event in detail.events if event.kind == "layer sensitivity"]
-    pairs = [pair for pair in told[-1] if _is_pair(pair)] if told and isinstance(told[-1], list) else []
+    payload_values = [event.payload.get("without") for event in detail.events if event.kind == "layer sensitivity"]
+    pairs = (
+        [pair for pair in payload_values[-1] if _is_pair(pair)]
+        if payload_values and isinstance(payload_values[-1], list)
+        else []
+    )
     return sorted(((layer, text) for layer, text in pairs), key=lambda pair: -float(pair[1]))
 
 

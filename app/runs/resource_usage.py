@@ -13,9 +13,9 @@ def taken(usage: Sequence[UsageView]) -> list[tuple[str, str]]:
     devices: dict[str, dict[str, UsageView]] = {}
     for row in usage:
         devices.setdefault(row.device, {})[row.key] = row
-    told = [(name.replace("gpu", "GPU"), _gpu(devices[name])) for name in devices if name.startswith("gpu ")]
-    told += [(name, words(devices[name])) for name, words in (("run", _run), ("host", _host)) if name in devices]
-    return [(name, text) for name, text in told if text]
+    rows = [(name.replace("gpu", "GPU"), _gpu(devices[name])) for name in devices if name.startswith("gpu ")]
+    rows += [(name, describe(devices[name])) for name, describe in (("run", _run), ("host", _host)) if name in devices]
+    return [(name, text) for name, text in rows if text]
 
 
 def _gpu(numbers: _Numbers) -> str:

@@ -49,23 +49,23 @@ def undelete_runs(workspace: Workspace, references: Sequence[str] = ()) -> list[
     """
     there = trashed(workspace)
     if not references:
-        wanted = there[-1:]
-        if not wanted:
+        restored = there[-1:]
+        if not restored:
             raise YoloqatError("the trash is empty", where=str(workspace.trash))
     else:
-        wanted = []
+        restored = []
         for reference in references:
-            meant = [run for run in there if reference in (run.name, run.group) or run.id.startswith(reference)]
-            if not meant:
+            matches = [run for run in there if reference in (run.name, run.group) or run.id.startswith(reference)]
+            if not matches:
                 raise YoloqatError(
                     f"there is no run {reference!r} in the trash",
                     where=str(workspace.trash),
                     hint="`yoloqat trash` lists them.",
                 )
-            wanted += [run for run in meant if run not in wanted]
-    for run in wanted:
+            restored += [run for run in matches if run not in restored]
+    for run in restored:
         _move(RunFolder(workspace.trash / run.id), workspace.run(run.id))
-    return wanted
+    return restored
 
 
 def trashed(workspace: Workspace) -> list[RunName]:

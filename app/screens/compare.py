@@ -64,10 +64,12 @@ class CompareScreen(BaseScreen):
         return next((run for run in self.yoloqat.runs if run.id == self._baseline), None)
 
     def _runs_changed(self, runs: tuple[RunView, ...]) -> None:
-        wanted = set(self.run_ids)
-        seen = tuple((run.id, run.state, run.epochs_done, run.best_map) for run in runs if run.id in wanted)
-        if seen != self._seen or self.comparison is None:
-            self._seen = seen
+        compared_ids = set(self.run_ids)
+        milestones_of_runs = tuple(
+            (run.id, run.state, run.epochs_done, run.best_map) for run in runs if run.id in compared_ids
+        )
+        if milestones_of_runs != self._seen or self.comparison is None:
+            self._seen = milestones_of_runs
             self.compare()
 
     @work(thread=True, exclusive=True, group="compare", exit_on_error=False)

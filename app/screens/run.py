@@ -94,8 +94,8 @@ class RunScreen(BaseScreen):
     @property
     def run_at_hand(self) -> RunView | None:
         """The run, as the table knows it."""
-        known = next((run for run in self.yoloqat.runs if run.id == self.run_id), None)
-        return known or (self._detail.run if self._detail else None)
+        listed = next((run for run in self.yoloqat.runs if run.id == self.run_id), None)
+        return listed or (self._detail.run if self._detail else None)
 
     def show_run(self, run_id: str) -> None:
         """Show another run in the same screen."""
@@ -116,7 +116,7 @@ class RunScreen(BaseScreen):
     def follow_run(self) -> None:
         """Read the run's detail and log whenever they change, until another run is shown."""
         worker, app, run_id = get_current_worker(), self.yoloqat, self.run_id
-        seen: tuple[object, ...] = ()
+        drawn: tuple[object, ...] = ()
         stamp: tuple[int, int, int] | None = None
         next_detail, began = 0.0, time.monotonic()
         while not (worker.is_cancelled or self._is_over):
@@ -130,9 +130,9 @@ class RunScreen(BaseScreen):
                         stamp = newest
                         self._post(worker.is_cancelled, LogRead(run_id, lines))
                     current = (app.backend.version(), milestones(self.run_at_hand))
-                    if current != seen and (current[1:] != seen[1:] or now >= next_detail):
+                    if current != drawn and (current[1:] != drawn[1:] or now >= next_detail):
                         detail = app.backend.detail(run_id)
-                        seen, next_detail = current, now + DETAIL_SECONDS
+                        drawn, next_detail = current, now + DETAIL_SECONDS
                         self._post(worker.is_cancelled, DetailRead(detail, app.backend.provenance(run_id)))
                 except YoloqatError as error:
                     if now - began > PATIENCE_SECONDS:

@@ -54,17 +54,17 @@ def find_id(workspace: Workspace, reference: str) -> str:
     if reference and "/" not in reference and workspace.run(reference).spec.is_file():
         return reference
     runs = run_names(workspace)
-    for meant in (
+    for matches in (
         [run for run in runs if run.name == reference],
         [run for run in runs if reference and run.id.startswith(reference)],
     ):
-        if len(meant) == 1:
-            return meant[0].id
-        if meant:
+        if len(matches) == 1:
+            return matches[0].id
+        if matches:
             raise YoloqatError(
-                f"{reference!r} may mean {len(meant)} runs",
+                f"{reference!r} may mean {len(matches)} runs",
                 where=str(workspace.path),
-                hint=f"Give more of the id: {_list(meant)}.",
+                hint=f"Give more of the id: {_list(matches)}.",
             )
     raise _unknown(workspace, reference, runs)
 
@@ -82,14 +82,14 @@ def find_ids(workspace: Workspace, reference: str) -> list[str]:
     return [find_id(workspace, reference)]
 
 
-def free_name(wanted: str, taken: Collection[str]) -> str:
+def free_name(wished_name: str, used_names: Collection[str]) -> str:
     """The name, counted up as YOLOv7 does where it is taken: exp, exp2, exp3."""
-    if wanted not in taken:
-        return wanted
-    pattern = re.compile(rf"{re.escape(wanted)}(\d+)")
-    numbers = [int(match.group(1)) for name in taken if (match := pattern.fullmatch(name))]
+    if wished_name not in used_names:
+        return wished_name
+    pattern = re.compile(rf"{re.escape(wished_name)}(\d+)")
+    numbers = [int(match.group(1)) for name in used_names if (match := pattern.fullmatch(name))]
     number = max([number for number in numbers if number > 1], default=1) + 1
-    return f"{wanted}{number}"
+    return f"{wished_name}{number}"
 
 
 def check_name(name: str) -> str:

@@ -52,13 +52,13 @@ class Resampling:
         Raises:
             ValueError: it is something else.
         """
-        told = json.loads(text)
-        if not isinstance(told, dict) or told.keys() != {"of", "maps"} or not isinstance(told["maps"], dict):
+        record = json.loads(text)
+        if not isinstance(record, dict) or record.keys() != {"of", "maps"} or not isinstance(record["maps"], dict):
             raise ValueError("no resampling")
-        lists = told["maps"].values()
+        lists = record["maps"].values()
         if not all(isinstance(maps, list) and all(isinstance(m, float | None) for m in maps) for maps in lists):
             raise ValueError("no resampling")
-        return cls(str(told["of"]), told["maps"])
+        return cls(str(record["of"]), record["maps"])
 
 
 def paired_intervals(reference: Resampling, own: Resampling) -> dict[str, Interval]:

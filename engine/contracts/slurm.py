@@ -72,5 +72,5 @@ class SlurmOptions(BaseModel):
 
     def with_changes(self, changes: "SlurmOptions") -> "SlurmOptions":
         """These options, with what the others say in the place of them; `extra` is added to."""
-        said = {name: getattr(changes, name) for name in changes.model_fields_set}
-        return self.model_copy(update={**said, "extra": [*self.extra, *changes.extra]})
+        given_fields = {name: getattr(changes, name) for name in changes.model_fields_set}
+        return self.model_copy(update={**given_fields, "extra": [*self.extra, *changes.extra]})

@@ -50,8 +50,10 @@ def non_max_suppression(
         if len(labels) and len(labels[i]):
             rows = torch.cat([rows, _certain(labels[i], rows)])
         candidates = _candidates(rows, conf_thres, classes, multi_label, max_candidates)
-        kept = suppress(candidates[:, :4], None if agnostic else candidates[:, 5], iou_thres=iou_thres, max_det=max_det)
-        results.append(torch.from_numpy(candidates[kept]).to(prediction.device))
+        survivors_so_far = suppress(
+            candidates[:, :4], None if agnostic else candidates[:, 5], iou_thres=iou_thres, max_det=max_det
+        )
+        results.append(torch.from_numpy(candidates[survivors_so_far]).to(prediction.device))
     return results
 
 
@@ -72,19 +74,19 @@ def suppress(
     boxes = np.ascontiguousarray(boxes, np.float32)
     kinds = np.zeros(len(boxes), np.float32) if classes is None else classes
     remaining = np.arange(len(boxes))
-    kept = np.zeros(0, np.int64)
+    survivors_so_far = np.zeros(0, np.int64)
     looked_ahead = 0
-    while len(remaining) and len(kept) < max_det:
+    while len(remaining) and len(survivors_so_far) < max_det:
         block, remaining = remaining[:BLOCK], remaining[BLOCK:]
-        recent = kept[looked_ahead:]
+        recent = survivors_so_far[looked_ahead:]
         if len(recent):
             block = block[~_overlaps(boxes, kinds, recent, block, iou_thres).any(0)]
         survivors = block[_greedy(_overlaps(boxes, kinds, block, block, iou_thres))]
-        kept = np.concatenate([kept, survivors])
+        survivors_so_far = np.concatenate([survivors_so_far, survivors])
         if len(survivors) < DENSE * BLOCK and len(remaining) > BLOCK:
-            remaining = _thin_out(boxes, kinds, kept[looked_ahead:], remaining, iou_thres)
-            looked_ahead = len(kept)
-    return kept[:max_det]
+            remaining = _thin_out(boxes, kinds, survivors_so_far[looked_ahead:], remaining, iou_thres)
+            looked_ahead = len(survivors_so_far)
+    return survivors_so_far[:max_det]
 
 
 def _overlaps(
@@ -99,24 +101,24 @@ def _overlaps(
 def _greedy(overlaps: np.ndarray) -> np.ndarray:
     """Indices that remain when each one that remains removes all later ones it overlaps."""
     removed = np.zeros(len(overlaps), bool)
-    kept = []
+    survivors_so_far = []
     for i, row in enumerate(overlaps):
         if not removed[i]:
-            kept.append(i)
+            survivors_so_far.append(i)
             removed |= row
-    return np.array(kept, np.int64)
+    return np.array(survivors_so_far, np.int64)
 
 
 def _thin_out(
-    boxes: np.ndarray, kinds: np.ndarray, kept: np.ndarray, remaining: np.ndarray, iou_thres: float
+    boxes: np.ndarray, kinds: np.ndarray, survivors_so_far: np.ndarray, remaining: np.ndarray, iou_thres: float
 ) -> np.ndarray:
     """Those of `remaining` that none of `kept` suppresses, in the same order."""
     alive = np.ones(len(remaining), bool)
     remaining_kinds = kinds[remaining]
-    for kind in np.unique(kinds[kept]):
+    for kind in np.unique(kinds[survivors_so_far]):
         same = np.flatnonzero(remaining_kinds == kind)
         if len(same):
-            iou = pairwise_iou(boxes[kept[kinds[kept] == kind]], boxes[remaining[same]])
+            iou = pairwise_iou(boxes[survivors_so_far[kinds[survivors_so_far] == kind]], boxes[remaining[same]])
             alive[same] = ~(iou > iou_thres).any(0)
     return remaining[alive]
 

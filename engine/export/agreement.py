@@ -56,12 +56,12 @@ def compare(model: nn.Module, path: Path, batches: Sequence[Tensor]) -> Agreemen
             # Raw heads are decoded as the model decodes its own: what is compared are boxes and scores.
             raws = [torch.from_numpy(output) for output in outputs]
             got.append(outputs[0] if len(raws) == 1 else model.head.decode(raws).numpy())  # type: ignore[operator,union-attr]
-    wanted = np.concatenate(expected).astype(np.float64)
-    difference = np.concatenate(got) - wanted
+    expected_values = np.concatenate(expected).astype(np.float64)
+    difference = np.concatenate(got) - expected_values
     parts = [slice(0, 4), slice(4, None)]
-    relative = [_norm(difference[..., part]) / max(_norm(wanted[..., part]), 1e-12) for part in parts]
+    relative = [_norm(difference[..., part]) / max(_norm(expected_values[..., part]), 1e-12) for part in parts]
     largest = [float(np.abs(difference[..., part]).max()) for part in parts]
-    return Agreement(len(wanted), max(relative), largest[0], largest[1])
+    return Agreement(len(expected_values), max(relative), largest[0], largest[1])
 
 
 def check_agreement(agreement: Agreement, tolerance: float) -> None:

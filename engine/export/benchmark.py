@@ -80,8 +80,8 @@ class Worker:
         line = self._process.stdout.readline()
         if not line:
             code = self._process.wait()
-            said = self._errors.read_text(errors="replace").strip().splitlines()
-            why = said[-1][:300] if said else f"signal {-code}" if code < 0 else f"exit code {code}"
+            error_lines = self._errors.read_text(errors="replace").strip().splitlines()
+            why = error_lines[-1][:300] if error_lines else f"signal {-code}" if code < 0 else f"exit code {code}"
             raise YoloqatError(f"this model cannot be timed: {why}", where=str(self._path))
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:

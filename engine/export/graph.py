@@ -147,9 +147,9 @@ def _share_quantization_constants(graph: GraphProto) -> None:
     for tensor in [t for t in graph.initializer if t.name in names]:
         key = numpy_helper.to_array(tensor)
         content = f"{key.dtype}{key.shape}".encode() + key.tobytes()
-        kept = first.setdefault(content, tensor.name)
-        if kept != tensor.name:
-            replaced[tensor.name] = kept
+        representative = first.setdefault(content, tensor.name)
+        if representative != tensor.name:
+            replaced[tensor.name] = representative
             graph.initializer.remove(tensor)
     for node in graph.node:
         for i, name in enumerate(node.input):
@@ -164,9 +164,9 @@ def _merge_equal_nodes(graph: GraphProto, operators: set[str]) -> None:
         if node.op_type not in operators:
             continue
         attributes = tuple(sorted(attribute.SerializeToString() for attribute in node.attribute))
-        kept = first.setdefault((node.op_type, tuple(node.input), attributes), node)
-        if kept is not node:
-            redirect(graph, node.output[0], kept.output[0])
+        representative = first.setdefault((node.op_type, tuple(node.input), attributes), node)
+        if representative is not node:
+            redirect(graph, node.output[0], representative.output[0])
             graph.node.remove(node)
 
 

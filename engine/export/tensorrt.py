@@ -76,20 +76,20 @@ def _has_precision_flags(program: str) -> bool:
     return "--int8" in done.stdout + done.stderr
 
 
-def _engine(label: str, batch: int, command: list[str], told: TrtexecResult, code: int) -> Engine:
-    if not told.passed:
+def _engine(label: str, batch: int, command: list[str], result: TrtexecResult, code: int) -> Engine:
+    if not result.passed:
         return Engine(
-            label, batch, command, told.version, None, None, None, None, list(told.errors) or [f"exit code {code}"]
+            label, batch, command, result.version, None, None, None, None, list(result.errors) or [f"exit code {code}"]
         )
-    latency, gpu = told.timings.get("latency"), told.timings.get("gpu_compute")
-    queries = float(told.throughput_qps) if told.throughput_qps else None
+    latency, gpu = result.timings.get("latency"), result.timings.get("gpu_compute")
+    queries = float(result.throughput_qps) if result.throughput_qps else None
     return Engine(
         label=label,
         batch=batch,
         command=command,
-        version=told.version,
+        version=result.version,
         median_ms=float(latency.median) if latency else None,
         gpu_ms=float(gpu.median) if gpu else None,
         images_per_second=queries * batch if queries is not None else None,
-        engine_mib=float(told.engine_mib) if told.engine_mib else None,
+        engine_mib=float(result.engine_mib) if result.engine_mib else None,
     )

@@ -36,7 +36,7 @@ def mount_of(path: Path, table: Path = Path("/proc/self/mountinfo")) -> Mount | 
         lines = table.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return None
-    wanted = os.path.realpath(path)
+    real_path = os.path.realpath(path)
     best: Mount | None = None
     for line in lines:
         before, _, after = line.partition(" - ")
@@ -44,7 +44,7 @@ def mount_of(path: Path, table: Path = Path("/proc/self/mountinfo")) -> Mount | 
         if len(fields) < 5 or not after:
             continue
         point = _OCTAL.sub(lambda match: chr(int(match[1], 8)), fields[4])
-        inside = point == "/" or wanted == point or wanted.startswith(f"{point}/")
+        inside = point == "/" or real_path == point or real_path.startswith(f"{point}/")
         # Of two on one point the later one covers the earlier.
         if inside and (best is None or len(point) >= len(best.point)):
             best = Mount(point, after.split(" ")[0])

@@ -16,12 +16,12 @@ def tell_format(state: State, epoch: int, last_epoch: int) -> list[Fact]:
         state.first_epoch = 0
     elif state.first_epoch is None and state.planned is not None and 0 <= state.planned - last_epoch <= 1:
         state.first_epoch = 1 + last_epoch - state.planned
-    told = [state.dialect, state.first_epoch]
+    format_facts = [state.dialect, state.first_epoch]
     is_usual = state.told is None and state.dialect in (None, "yolov7")
-    if is_usual or state.first_epoch is None or state.told == told or state.notes >= MOST_NOTES:
+    if is_usual or state.first_epoch is None or state.told == format_facts or state.notes >= MOST_NOTES:
         return []
     state.notes += 1
-    state.told = told
+    state.told = format_facts
     return [LogFormat(state.dialect or "yolov7", state.first_epoch)]
 
 
@@ -42,8 +42,8 @@ def facts_of_result(state: State, token: ResultsRow) -> list[Fact] | None:
     )
     if is_final:
         return [row]
-    told = tell_format(state, token.epoch, token.last_epoch)
-    return [*told, EpochRow(token.epoch, token.last_epoch, token.values, source=token.dialect), row]
+    format_facts = tell_format(state, token.epoch, token.last_epoch)
+    return [*format_facts, EpochRow(token.epoch, token.last_epoch, token.values, source=token.dialect), row]
 
 
 def is_of_a_lost_epoch(state: State) -> bool:

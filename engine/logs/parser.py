@@ -172,9 +172,9 @@ class LogParser:
             text, is_plain = without_escapes(text), False  # the sequences may have stood within a word
         text = without_prefix(text)
         if not is_plain:
-            told = self._read_rare(text)
-            if told is not None:
-                return told
+            rare_facts = self._read_rare(text)
+            if rare_facts is not None:
+                return rare_facts
         text = text[:MOST_CHARACTERS]
         if not text:
             return []
@@ -192,9 +192,9 @@ class LogParser:
         """The facts of a line's tokens; None when none of them was understood."""
         facts: list[Fact] | None = None
         for token in tokens:
-            taken = self._builder.take(token)
-            if taken is not None:
-                facts = [*facts, *taken] if facts else taken
+            facts_of_token = self._builder.take(token)
+            if facts_of_token is not None:
+                facts = [*facts, *facts_of_token] if facts else facts_of_token
         return facts
 
     def _read_rare(self, text: str) -> list[Fact] | None:

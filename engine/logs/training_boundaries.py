@@ -32,11 +32,11 @@ def training_starts(data: bytes) -> Iterator[int]:
             yield _banner_above(data, begins)
 
 
-def _all(data: bytes, wanted: bytes) -> Iterator[int]:
-    at = data.find(wanted)
+def _all(data: bytes, needle: bytes) -> Iterator[int]:
+    at = data.find(needle)
     while at >= 0:
         yield at
-        at = data.find(wanted, at + len(wanted))
+        at = data.find(needle, at + len(needle))
 
 
 def _beginning(data: bytes, at: int) -> int:

@@ -46,13 +46,13 @@ def expand_grids(pipeline: Pipeline) -> tuple[Pipeline, dict[str, str]]:
     return expanded, origin
 
 
-def _variants(step: PipelineStep, name: str, known: Mapping[str, list[Choice]]) -> Iterator[Choice]:
+def _variants(step: PipelineStep, name: str, choices_by_step: Mapping[str, list[Choice]]) -> Iterator[Choice]:
     """The step's own choices, times those of its parents as far as they agree on what they have in common."""
     own = [
         {(name, key): value for key, value in zip(step.grid, values, strict=True)}
         for values in itertools.product(*step.grid.values())
     ]
-    parents = [known[parent] for parent in step.parents() if parent in known]
+    parents = [choices_by_step[parent] for parent in step.parents() if parent in choices_by_step]
     for combination in itertools.product(*parents):
         joined: dict[tuple[str, str], Any] = {}
         if all(_join(joined, choice) for choice in combination):
@@ -101,8 +101,8 @@ def _step(step: PipelineStep, name: str, choice: Choice, variants: Mapping[str, 
 def _redirected(value: Any, redirect: Any) -> Any:
     """With every reference written anew; what stands for a plain `${` stays written so."""
     if isinstance(value, str):
-        kept = value.replace("$${", "\0")
-        return substitute(kept, redirect).replace("\0", "$${")
+        protected = value.replace("$${", "\0")
+        return substitute(protected, redirect).replace("\0", "$${")
     if isinstance(value, list):
         return [_redirected(item, redirect) for item in value]
     if isinstance(value, dict):

@@ -184,19 +184,21 @@ def _table(subjects: Sequence[Subject], facts: dict[str, Any], batch: int) -> st
         f"  {'':<14} {'median':>8} {'IQR':>7} {'p95':>8} {'images/s':>9} {'speed':>7} {'peak MB':>8} "
         f"{'file MB':>8}  where",
     ]
-    for subject, told in zip(subjects, facts["models"], strict=True):
-        row = next((row for row in told["timings"] if row["batch"] == batch), None)
+    for subject, measured in zip(subjects, facts["models"], strict=True):
+        row = next((row for row in measured["timings"] if row["batch"] == batch), None)
         if row is None:
             lines.append(f"  {subject.label:<14} takes another batch")
             continue
         speed = f"{row['speed']:.2f}x" if row["speed"] else "-"
-        size = f"{told['size_bytes'] / 1e6:.2f}" if told["size_bytes"] else "-"
+        size = f"{measured['size_bytes'] / 1e6:.2f}" if measured["size_bytes"] else "-"
         lines.append(
             f"  {subject.label:<14} {row['median']:8.2f} {row['iqr']:7.2f} {row['p95']:8.2f} "
             f"{row['images_per_second']:9.1f} {speed:>7} {subject.peak_mb:8.0f} {size:>8}  "
             f"{subject.runtime}, {subject.provider}"
         )
     against = {
-        f"{told['label']} / {told['reference']}" for told in facts["models"] if told["label"] != told["reference"]
+        f"{measured['label']} / {measured['reference']}"
+        for measured in facts["models"]
+        if measured["label"] != measured["reference"]
     }
     return "\n".join([*lines, f"  speed: {', '.join(sorted(against)) or 'one model alone'}"])

@@ -166,8 +166,8 @@ class _Checks:
         )
 
 
-def _rounded_image_size(wanted: int, stride: int) -> int:
-    size = -(-wanted // stride) * stride
-    if size != wanted:
-        say(f"WARNING: --img-size {wanted} must be multiple of max stride {stride}, updating to {size}")
+def _rounded_image_size(requested: int, stride: int) -> int:
+    size = -(-requested // stride) * stride
+    if size != requested:
+        say(f"WARNING: --img-size {requested} must be multiple of max stride {stride}, updating to {size}")
     return size

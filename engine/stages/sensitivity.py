@@ -127,8 +127,8 @@ def _acceptance(options: SensitivityOptions, start: float, scorer: _Scorer) -> C
     """Whether what is left float is enough: by the drop of mAP where one was given, else by the head's error."""
     if not options.max_drop:
         return lambda error: error <= start * options.error_share
-    wanted = scorer.in_float() - options.max_drop
-    return lambda _: scorer() >= wanted
+    least_map = scorer.in_float() - options.max_drop
+    return lambda _: scorer() >= least_map
 
 
 def _write_policy(path: Path, patterns: Sequence[str], plan: Plan, weights: str) -> None:

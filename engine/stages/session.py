@@ -79,7 +79,7 @@ class Session:
             print(f"Ending after epoch {epoch}, as asked. Resume it to go on.", flush=True)
             raise Interrupted(signal.SIGINT)
 
-    def device(self, wanted: str) -> "torch.device":
+    def device(self, requested: str) -> "torch.device":
         """The device for `--device`, and the original's line about it.
 
         Args:
@@ -90,19 +90,20 @@ class Session:
         """
         import torch
 
-        text = wanted.strip().lower().removeprefix("cuda:").removeprefix("cuda")
+        text = requested.strip().lower().removeprefix("cuda:").removeprefix("cuda")
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if text == "cpu" or (not wanted and not count):
+        if text == "cpu" or (not requested and not count):
             device = torch.device("cpu")
             about = "CPU"
         else:
             index = text.strip() or "0"
             if "," in index:
-                raise YoloqatError(f"--device {wanted}: {ONE_DEVICE}", hint="Name one, such as --device 0.")
+                raise YoloqatError(f"--device {requested}: {ONE_DEVICE}", hint="Name one, such as --device 0.")
             if not index.isdigit() or int(index) >= count:
                 there = f"this machine has {count} CUDA device(s)" if count else "this machine has no CUDA device"
                 raise YoloqatError(
-                    f"--device {wanted}: {there}", hint="Use --device cpu, or leave --device out to take what there is."
+                    f"--device {requested}: {there}",
+                    hint="Use --device cpu, or leave --device out to take what there is.",
                 )
             device = torch.device("cuda", int(index))
             torch.cuda.set_device(device)

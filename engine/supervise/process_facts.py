@@ -145,10 +145,10 @@ def _of_the_living(
 
 def _other_host(process: ProcessRecord | None) -> str | None:
     """The machine that it was on, unless it was this one: by its name or, for another container on it, by its boot."""
-    seen = process.runner if process else None
-    if seen is None or seen.host == os.uname().nodename or seen.boot_id == boot_id():
+    recorded_runner = process.runner if process else None
+    if recorded_runner is None or recorded_runner.host == os.uname().nodename or recorded_runner.boot_id == boot_id():
         return None
-    return seen.host
+    return recorded_runner.host
 
 
 def _presence(record: ProcessIdentity, attempt: AttemptFolder) -> str:

@@ -223,14 +223,14 @@ def _what_the_log_shows(evidence: Evidence) -> str:
     ending = evidence.ending
     if ending is None or ending.kind == "nothing":
         return "the log is empty"
-    words = {
+    text = {
         "complete": "the log is complete",
         "traceback": "the log ends in a traceback",
         "interrupted": "the log ends with an interruption",
         "cut off": "the log stops in the middle",
         "line": "the log ends with",
     }[ending.kind]
-    return f"{words}: {ending.text[:200]}"
+    return f"{text}: {ending.text[:200]}"
 
 
 def _are_missing(paths: tuple[str, ...]) -> str:
@@ -238,9 +238,9 @@ def _are_missing(paths: tuple[str, ...]) -> str:
 
 
 def _stop_in_progress(evidence: Evidence) -> str:
-    words = describe_stop(evidence.stopping, evidence.stop_asked)
+    text = describe_stop(evidence.stopping, evidence.stop_asked)
     later = AFTER_EPOCH if evidence.asked_after_epoch else AT_CHECKPOINT if evidence.pause_asked else ""
-    return words or later
+    return text or later
 
 
 def describe_stop(stopping: StoppingRecord | None, asked: bool) -> str:
@@ -273,8 +273,8 @@ def _with_silence(reason: str, silence: Silence | None) -> str:
     if silence is None:
         return reason
     usual = f", usually {silence.usual:.0f} s" if silence.usual else ""
-    words = f"silent for {silence.seconds // 60:.0f} min{usual}"
-    return f"{reason}; {words}" if reason else words
+    text = f"silent for {silence.seconds // 60:.0f} min{usual}"
+    return f"{reason}; {text}" if reason else text
 
 
 def _seconds_so_far(evidence: Evidence) -> float | None:

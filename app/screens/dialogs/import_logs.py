@@ -84,8 +84,8 @@ class ImportDialog(ModalScreen[str]):
 
 def _import(host: AppInterface, text: str) -> None:
     def call() -> None:
-        told = clean(host.backend.import_path(Path(text).expanduser()))
-        host.call_from_thread(lambda: host.notify(told, title="Import", markup=False, timeout=15))
+        summary = clean(host.backend.import_path(Path(text).expanduser()))
+        host.call_from_thread(lambda: host.notify(summary, title="Import", markup=False, timeout=15))
 
     host.notify(clean(text), title="Reading", markup=False)
     in_background(host, call, "import")

@@ -59,14 +59,14 @@ def matches(run: RunView, words: Sequence[str]) -> bool:
     return all((word[1:] not in text) if word.startswith("-") and len(word) > 1 else word in text for word in words)
 
 
-def arrange(runs: Sequence[RunView], wanted: str, folded: Collection[str]) -> tuple[Entry, ...]:
+def arrange(runs: Sequence[RunView], filter_text: str, folded: Collection[str]) -> tuple[Entry, ...]:
     """The rows, newest first; a pipeline's runs stay together, in the order of their launch.
 
     Args:
         wanted: the filter's text.
         folded: groups whose runs are folded away.
     """
-    words = wanted.lower().split()
+    words = filter_text.lower().split()
     groups: dict[str, list[RunView]] = {}
     for run in runs:
         groups.setdefault(run.group or f"run:{run.id}", []).append(run)

@@ -130,17 +130,17 @@ def read_line(line: str) -> Part | None:
     stamp = _STAMP.match(line)
     if stamp is None:
         return None
-    said = line[stamp.end() :].strip()
+    message = line[stamp.end() :].strip()
     if stamp["severity"] in "EF":
-        return ("error", said[:_MOST_CHARACTERS]) if said else None
+        return ("error", message[:_MOST_CHARACTERS]) if message else None
     if stamp["severity"] == "W":
-        return ("warning", said[2:_MOST_CHARACTERS]) if said.startswith("* ") else None
-    if match := _TIMING.fullmatch(said):
+        return ("warning", message[2:_MOST_CHARACTERS]) if message.startswith("* ") else None
+    if match := _TIMING.fullmatch(message):
         return _timing(match)
-    if match := _INPUT.fullmatch(said):
+    if match := _INPUT.fullmatch(message):
         return ("input", [match["name"], match["shape"]])
     for name, pattern in _VALUES.items():
-        if match := pattern.fullmatch(said):
+        if match := pattern.fullmatch(message):
             return (name, match[1].strip())
     return None
 

@@ -226,12 +226,12 @@ def _names(holders: Sequence[Holder]) -> str:
     return ", ".join(f"run {holder.name}" for holder in holders)
 
 
-def _resolved(wants: Wants, seen: Sequence[GpuSeen]) -> Wants:
+def _resolved(wants: Wants, gpu_status: Sequence[GpuSeen]) -> Wants:
     """UUIDs, or their beginnings, replaced by indices; what fits nothing stays as it is, to be told."""
 
     def index_of(name: str) -> str:
-        gpu_names = [gpu.name for gpu in seen if name == gpu.name or (gpu.uuid and gpu.uuid == name)]
-        gpu_names += [gpu.name for gpu in seen if len(name) > 4 and gpu.uuid.startswith(name)]
+        gpu_names = [gpu.name for gpu in gpu_status if name == gpu.name or (gpu.uuid and gpu.uuid == name)]
+        gpu_names += [gpu.name for gpu in gpu_status if len(name) > 4 and gpu.uuid.startswith(name)]
         return gpu_names[0] if gpu_names else name
 
     gpus = wants.gpus if isinstance(wants.gpus, int) else tuple(dict.fromkeys(index_of(name) for name in wants.gpus))

@@ -54,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _by_nvml(mark: str, wanted: Sequence[str]) -> Callable[[], list[Reading]] | None:
+def _by_nvml(mark: str, uuids: Sequence[str]) -> Callable[[], list[Reading]] | None:
     """None where there is no NVML module, or no driver that it can talk to."""
     nvml = by_nvml_module()
     if nvml is None:
@@ -65,24 +65,24 @@ def _by_nvml(mark: str, wanted: Sequence[str]) -> Callable[[], list[Reading]] | 
     def look() -> list[Reading]:
         readings = []
         for index, handle in handles:
-            if wanted and index not in wanted:
+            if uuids and index not in uuids:
                 continue
             ours = _memory_of_ours(nvml, handle, mark, is_own_by_pid)
-            if wanted or ours is not None:
+            if uuids or ours is not None:
                 readings.append(_read(nvml, index, handle, ours))
         return readings
 
     return look
 
 
-def _memory_of_ours(nvml: Any, handle: Any, mark: str, marks: dict[int, bool]) -> int | None:
+def _memory_of_ours(nvml: Any, handle: Any, mark: str, is_ours_by_pid: dict[int, bool]) -> int | None:
     """Bytes that processes with the mark have on a GPU; None where none of them is there."""
     found = None
     for process in _nvml_value(nvml, lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle)) or ():
         pid = int(process.pid)
-        if pid not in marks:
-            marks[pid] = marker_of(pid) == mark
-        if marks[pid]:
+        if pid not in is_ours_by_pid:
+            is_ours_by_pid[pid] = marker_of(pid) == mark
+        if is_ours_by_pid[pid]:
             found = (found or 0) + int(process.usedGpuMemory or 0)
     return found
 
@@ -111,14 +111,14 @@ def _nvml_value(nvml: Any, ask: Callable[[], Any]) -> Any:
         return None
 
 
-def _by_smi(wanted: Sequence[str]) -> Callable[[], list[Reading]]:
+def _by_smi(uuids: Sequence[str]) -> Callable[[], list[Reading]]:
     """nvidia-smi tells nothing of marks: without indices there is nothing to look at."""
 
     def look() -> list[Reading]:
-        if not wanted:
+        if not uuids:
             raise CannotAsk("which GPUs a run uses is known by NVML alone (nvidia-ml-py)")
         rows = ask_smi(f"--query-gpu={_SMI_FIELDS}", 6)
-        return [_of_smi(row) for row in rows if row[0] in wanted]
+        return [_of_smi(row) for row in rows if row[0] in uuids]
 
     return look
 

@@ -70,7 +70,7 @@ def call(argv: Sequence[str], *, seconds: float = ASK_SECONDS, environment: Mapp
     except OSError as error:
         raise NoAnswer(f"{argv[0]} cannot be run: {error.strerror or error}") from error
     reply = Reply(done.returncode, done.stdout, done.stderr)
-    if reply.code != 0 and any(words in reply.error.lower() for words in _NO_ANSWER):
+    if reply.code != 0 and any(phrase in reply.error.lower() for phrase in _NO_ANSWER):
         raise NoAnswer(message(reply, argv[0]))
     return reply
 

@@ -62,8 +62,8 @@ def amended(folder: RunFolder, outcome: Outcome, record: SlurmRecord, end: Slurm
         return outcome.model_copy(update={"kind": OutcomeKind.LOST, "stop_requested": False, "reason": reason_text})
     last_lines = _last_lines(record)[-1:]
     if end.state == "FAILED" and last_lines and last_lines[0].startswith(_OURS):
-        told = last_lines[0].removeprefix(_OURS)
-        return outcome.model_copy(update={"reason": f"put back into Slurm's queue, and not started again: {told}"})
+        job_text = last_lines[0].removeprefix(_OURS)
+        return outcome.model_copy(update={"reason": f"put back into Slurm's queue, and not started again: {job_text}"})
     return outcome
 
 
@@ -96,7 +96,7 @@ def _outcome(
     started = process is not None and process.stage is not None
     stop_requested = attempt.stop_request.exists()
     common = {"started_at": process.started_at if process else None, "ended_at": end.seen_at}
-    said = _last_lines(record)
+    last_log_lines = _last_lines(record)
     if folder.result.exists() and all((folder.path / path).is_file() for path in promised):
         # A stage of ours writes it last: it settles the end.
         kind, extra = OutcomeKind.EXITED, {"exit_code": 0, "reason": f"it finished; {reason}"}
@@ -110,15 +110,15 @@ def _outcome(
         extra = {"stop_requested": True, "reason": words}
     elif end.state in TIMED_OUT:
         kind, extra = OutcomeKind.SIGNALED, {"signal": int(signal.SIGKILL), "reason": reason, "time_limit": True}
-    elif end.state == "OUT_OF_MEMORY" or any(_MEMORY.search(line) for line in said):
+    elif end.state == "OUT_OF_MEMORY" or any(_MEMORY.search(line) for line in last_log_lines):
         # Where no cgroups are, Slurm counts a job that it has killed for its memory as failed.
         reason = f"{why_it_ended('OUT_OF_MEMORY')} (job {record.job_id})"
         kind, extra = OutcomeKind.SIGNALED, {"signal": int(signal.SIGKILL), "reason": reason, "oom_kill": True}
     elif process is None and end.state in ("FAILED", "COMPLETED", *_NEVER_BEGAN):
-        kind, extra = OutcomeKind.COULD_NOT_START, {"reason": ": ".join([reason, *said[-1:]])}
+        kind, extra = OutcomeKind.COULD_NOT_START, {"reason": ": ".join([reason, *last_log_lines[-1:]])}
     else:
-        told = f"; its job says: {said[-1]}" if said else ""
-        kind, extra = OutcomeKind.LOST, {"reason": f"{reason}; its runner left no outcome{told}"}
+        job_text = f"; its job says: {last_log_lines[-1]}" if last_log_lines else ""
+        kind, extra = OutcomeKind.LOST, {"reason": f"{reason}; its runner left no outcome{job_text}"}
     return Outcome.model_validate({"kind": kind, **common, **extra})
 
 
