@@ -54,7 +54,7 @@ class LogFollower:
         self._events = 0
         self._finished = False
 
-    def catch_up(self, store: Store, *, finish: bool) -> bool:
+    def update_index(self, store: Store, *, finish: bool) -> bool:
         """Read what is new, and commit it. The run's row must be there.
 
         Args:

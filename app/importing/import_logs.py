@@ -119,9 +119,9 @@ def import_paths(
             report for run in runs for report in _import_run(workspace, known_runs, run, name, used_names, dry_run)
         ]
     if not dry_run:
-        from app.indexing.service import catch_up
+        from app.indexing.service import update_index
 
-        catch_up(workspace, _readings(runs, files))
+        update_index(workspace, _readings(runs, files))
     return ImportSummary((*files, *gathering.failures), len(runs), gathering.others)
 
 

@@ -91,9 +91,9 @@ def _watch(workspace: Workspace, path: Path, name: str | None, process: RunningP
         elif not followed:
             before = known_runs.record(run_id)
             write_changes(workspace, run_id, run, recorded(run, before) or before)
-    from app.indexing.service import catch_up, ensure_indexer
+    from app.indexing.service import ensure_indexer, update_index
 
-    catch_up(workspace)
+    update_index(workspace)
     ensure_indexer(workspace)
     return Watched(
         run_id=run_id,

@@ -149,7 +149,7 @@ class Indexer:
         if entry.spec.source != "watched":
             return status
         entry.mirror = entry.mirror or LogCopier(folder)
-        while not status.state.is_live and entry.mirror.catch_up():
+        while not status.state.is_live and entry.mirror.update_index():
             status = read_state(folder)
         if not status.state.is_live and not entry.is_behind and not entry.mirror.is_over:
             end_watch(folder)
@@ -159,7 +159,7 @@ class Indexer:
     def _read_logs(self, folder: RunFolder, entry: _RunMemory) -> None:
         assert entry.row is not None
         if entry.mirror is not None and entry.is_live:  # else it was copied to its end, or is behind
-            entry.mirror.catch_up()
+            entry.mirror.update_index()
         assert entry.spec is not None
         for attempt in folder.attempts():
             follower = entry.followers.get(attempt.number)
@@ -168,13 +168,13 @@ class Indexer:
                 follower = LogFollower(folder.id, attempt.number, attempt.console, reading)
                 entry.followers[attempt.number] = follower
             is_over = not (entry.is_live or entry.is_behind) or attempt.number < entry.row.attempt
-            follower.catch_up(self._store, finish=is_over)
+            follower.update_index(self._store, finish=is_over)
             usage = entry.usage.get(attempt.number)
             if usage is None:
                 usage = entry.usage[attempt.number] = UsageFollower(folder.id, attempt.number, attempt.system)
-            usage.catch_up(self._store, finish=is_over)
+            usage.update_index(self._store, finish=is_over)
         entry.results = entry.results or ResultsFollower(folder, entry.spec)
-        entry.results.catch_up(self._store, finish=not entry.is_live)
+        entry.results.update_index(self._store, finish=not entry.is_live)
 
     def _write_row(self, entry: _RunMemory, row: Run, tags: list[str]) -> None:
         assert entry.spec is not None

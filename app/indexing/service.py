@@ -75,7 +75,7 @@ def ensure_indexer(workspace: Workspace) -> None:
         raise _cannot_start(log, f"exit code {done.returncode}")
 
 
-def catch_up(workspace: Workspace, read: "Readings | None" = None) -> None:
+def update_index(workspace: Workspace, read: "Readings | None" = None) -> None:
     """Bring the database up to date, unless an indexer is at it.
 
     Args:

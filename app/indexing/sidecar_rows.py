@@ -54,7 +54,7 @@ class ResultsFollower:
         """What stood in a file when it had that stamp, or why it could not be read."""
         self._stored = _StoredResults()
 
-    def catch_up(self, store: Store, *, finish: bool) -> bool:
+    def update_index(self, store: Store, *, finish: bool) -> bool:
         """Read the files that have changed, and commit what they tell. The rows of the logs must be there.
 
         Args:

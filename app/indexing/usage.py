@@ -47,7 +47,7 @@ class UsageFollower:
         self._stamp: Stamp | None = None
         self._due = 0.0
 
-    def catch_up(self, store: Store, *, finish: bool) -> None:
+    def update_index(self, store: Store, *, finish: bool) -> None:
         """Read the samples again where they have changed, now and then, and at the end. The run's row must be there."""
         if not finish and time.monotonic() < self._due:
             return

@@ -21,7 +21,7 @@ from engine.runner.processes.samples import Sampler
 from engine.runner.stage import CouldNotStart, End, HeldStage, hold, reap
 from engine.runner.stop import GRACE, STUCK_SECONDS, Escalation, clear_leftovers
 from engine.runner.waiting import dependencies
-from engine.runner.waiting.admission import CannotEverStart, Turn
+from engine.runner.waiting.admission import Admission, CannotEverStart
 
 SAMPLE_SECONDS = 5.0
 _FIRST_LOOK_SECONDS, _LOOK_SECONDS = 0.1, 1.0
@@ -76,7 +76,7 @@ class Run:
         self.grace = {**GRACE, **launch.get("grace", {})}
         self.outcome = ReservedRecord(self._path("outcome.json"))
         self.console = open_append(self._path("console.log"))
-        self.turn = Turn(launch, attempt)
+        self.turn = Admission(launch, attempt)
         self.started_at: str | None = None
         self.started_monotonic: float | None = None
         self.stop: Escalation | None = None
@@ -118,7 +118,7 @@ class Run:
         try:
             while True:
                 self._check_for_stop()
-                fate, reason = dependencies.judge(parents)
+                fate, reason = dependencies.check_dependencies(parents)
                 if fate == dependencies.FAILED:
                     raise dependencies.DependencyFailed(reason)
                 if fate == dependencies.SUCCEEDED:

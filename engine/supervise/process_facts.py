@@ -38,7 +38,7 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class ProcessFacts:
     """All that a state is decided from. `runner` and `stage` are None where no such process was ever recorded."""
 
     outcome: Outcome | None = None
@@ -70,7 +70,7 @@ class Evidence:
     """The other machine or container, for a run whose processes cannot be seen from here."""
 
 
-def gather(folder: RunFolder, attempt: AttemptFolder) -> Evidence:
+def collect_process_facts(folder: RunFolder, attempt: AttemptFolder) -> ProcessFacts:
     """Collect the evidence of an attempt. Reads a few small files; never looks through the process table."""
     job = SlurmRecord.read(attempt.slurm)
     if job is not None:
@@ -86,11 +86,11 @@ def gather(folder: RunFolder, attempt: AttemptFolder) -> Evidence:
     # Both may have gone, and written the outcome, between the first look and the second.
     outcome = Outcome.read(attempt.outcome)
     if outcome is not None:
-        return gather(folder, attempt)
+        return collect_process_facts(folder, attempt)
     launch = LaunchRecord.read(attempt.launch)
     expected = not attempt.process.exists()  # a damaged record is not one that is still to come
     promised = launch.artifacts.values() if launch else ()
-    return Evidence(
+    return ProcessFacts(
         process=process,
         launch=launch,
         runner=runner,
@@ -105,14 +105,14 @@ def gather(folder: RunFolder, attempt: AttemptFolder) -> Evidence:
     )
 
 
-def _of_an_outcome(folder: RunFolder, attempt: AttemptFolder, outcome: Outcome) -> Evidence:
+def _of_an_outcome(folder: RunFolder, attempt: AttemptFolder, outcome: Outcome) -> ProcessFacts:
     if outcome.exit_code == 0 or outcome.stop_requested:
-        return Evidence(outcome=outcome, finished=folder.result.exists())
+        return ProcessFacts(outcome=outcome, finished=folder.result.exists())
     is_requested = folder.stop_after_epoch.exists()
-    return Evidence(outcome=outcome, ending=read_ending(attempt.console), asked_after_epoch=is_requested)
+    return ProcessFacts(outcome=outcome, ending=read_ending(attempt.console), asked_after_epoch=is_requested)
 
 
-def _of_a_job(folder: RunFolder, attempt: AttemptFolder, job: Observed) -> Evidence:
+def _of_a_job(folder: RunFolder, attempt: AttemptFolder, job: Observed) -> ProcessFacts:
     """Slurm tells whether it lives: the processes are on a node, where they cannot be seen from here."""
     if job.outcome is not None:
         return _of_an_outcome(folder, attempt, job.outcome)
@@ -126,10 +126,10 @@ def _of_a_job(folder: RunFolder, attempt: AttemptFolder, job: Observed) -> Evide
 
 def _of_the_living(
     folder: RunFolder, attempt: AttemptFolder, process: ProcessRecord | None, runner: str | None, stage: str | None
-) -> Evidence:
+) -> ProcessFacts:
     waiting = WaitingRecord.read(attempt.waiting) if stage is None else None
     record = process.runner if process else None
-    return Evidence(
+    return ProcessFacts(
         process=process,
         runner=runner,
         stage=stage,

@@ -111,7 +111,7 @@ def _release(workspace: Workspace, spec: RunSpec) -> AttemptFolder | None:
     if outcome is None or outcome.kind is not OutcomeKind.DEPENDENCY_FAILED:
         return None
     parents = [{"name": parent, "path": str(workspace.run(parent).path)} for parent in spec.parents]
-    if dependencies.judge(parents)[0] == dependencies.FAILED:
+    if dependencies.check_dependencies(parents)[0] == dependencies.FAILED:
         return None
     before = LaunchRecord.read(attempts[-1].launch)
     return launch(

@@ -13,7 +13,7 @@ from engine.contracts.states import AFTER_EPOCH, AT_CHECKPOINT, RunState
 from engine.runner.processes.identity import ALIVE, REBOOTED, boot_id
 from engine.runner.processes.samples import patience
 from engine.supervise.console_tail import read_ending
-from engine.supervise.process_facts import Evidence, Silence, gather, measure_silence
+from engine.supervise.process_facts import ProcessFacts, Silence, collect_process_facts, measure_silence
 from engine.supervise.watched import observe
 
 START_SECONDS = 600.0
@@ -63,7 +63,7 @@ def read_state(
         attempt = attempts[-1]
     if attempt.watch.exists():
         return _of_a_watched(attempt, rhythm_seconds)
-    evidence = gather(folder, attempt)
+    evidence = collect_process_facts(folder, attempt)
     state, reason = decide(evidence)
     outcome, process = evidence.outcome, evidence.process
     running = state is RunState.RUNNING
@@ -107,14 +107,14 @@ def _of_a_watched(attempt: AttemptFolder, rhythm_seconds: float | None) -> RunSt
     lost = observed.rebooted and ending.kind not in ("complete", "traceback", "interrupted")
     return RunStatus(
         state=RunState.LOST if lost else RunState.ENDED,
-        reason="the machine restarted" if lost else _what_the_log_shows(Evidence(ending=ending)),
+        reason="the machine restarted" if lost else _what_the_log_shows(ProcessFacts(ending=ending)),
         attempt=attempt.number,
         started_at=record.started_at,
         ended_at=record.ended_at,
     )
 
 
-def decide(evidence: Evidence) -> tuple[RunState, str]:
+def decide(evidence: ProcessFacts) -> tuple[RunState, str]:
     """State and reason, from the evidence alone."""
     if evidence.outcome is not None:
         return _decide_by_outcome(evidence.outcome, evidence)
@@ -125,7 +125,7 @@ def decide(evidence: Evidence) -> tuple[RunState, str]:
     return _decide_without_outcome(evidence)
 
 
-def _decide_by_outcome(outcome: Outcome, evidence: Evidence) -> tuple[RunState, str]:
+def _decide_by_outcome(outcome: Outcome, evidence: ProcessFacts) -> tuple[RunState, str]:
     match outcome.kind:
         case OutcomeKind.COULD_NOT_START:
             return RunState.COULD_NOT_START, outcome.reason
@@ -145,7 +145,7 @@ def _decide_by_outcome(outcome: Outcome, evidence: Evidence) -> tuple[RunState, 
             return _decide_by_exit(outcome, evidence)
 
 
-def _decide_by_exit(outcome: Outcome, evidence: Evidence) -> tuple[RunState, str]:
+def _decide_by_exit(outcome: Outcome, evidence: ProcessFacts) -> tuple[RunState, str]:
     done = outcome.exit_code == 0 and not outcome.missing_artifacts
     if outcome.time_limit:
         return RunState.KILLED, outcome.reason
@@ -169,7 +169,7 @@ def _decide_by_exit(outcome: Outcome, evidence: Evidence) -> tuple[RunState, str
     return RunState.FAILED, outcome.reason
 
 
-def _decide_for_the_living(evidence: Evidence) -> tuple[RunState, str]:
+def _decide_for_the_living(evidence: ProcessFacts) -> tuple[RunState, str]:
     where = evidence.where or (f"on {evidence.host}" if evidence.host else "")
     if evidence.stage is None:
         if evidence.waiting:
@@ -180,7 +180,7 @@ def _decide_for_the_living(evidence: Evidence) -> tuple[RunState, str]:
     return RunState.RUNNING, where
 
 
-def _decide_without_runner(evidence: Evidence) -> tuple[RunState, str]:
+def _decide_without_runner(evidence: ProcessFacts) -> tuple[RunState, str]:
     """No runner has ever told who it is."""
     if evidence.launch is None:
         return RunState.ENDED, _what_the_log_shows(evidence)
@@ -189,7 +189,7 @@ def _decide_without_runner(evidence: Evidence) -> tuple[RunState, str]:
     return RunState.COULD_NOT_START, "its runner never started"
 
 
-def _decide_without_outcome(evidence: Evidence) -> tuple[RunState, str]:
+def _decide_without_outcome(evidence: ProcessFacts) -> tuple[RunState, str]:
     """Runner and stage are gone, and nobody wrote how it ended."""
     rebooted = REBOOTED in (evidence.runner, evidence.stage)
     if evidence.finished and not evidence.missing:
@@ -209,7 +209,7 @@ def _decide_without_outcome(evidence: Evidence) -> tuple[RunState, str]:
     return (RunState.ENDED if is_log_conclusive else RunState.LOST), reason
 
 
-def _decide_before_the_stage(evidence: Evidence, rebooted: bool) -> tuple[RunState, str]:
+def _decide_before_the_stage(evidence: ProcessFacts, rebooted: bool) -> tuple[RunState, str]:
     """The runner has gone, and nothing of the run has ever computed: it still may."""
     if evidence.stop_asked:
         return RunState.STOPPED, "stopped before it started"
@@ -219,7 +219,7 @@ def _decide_before_the_stage(evidence: Evidence, rebooted: bool) -> tuple[RunSta
     return RunState.QUEUED, AFTER_REBOOT if rebooted else RUNNER_LOST
 
 
-def _what_the_log_shows(evidence: Evidence) -> str:
+def _what_the_log_shows(evidence: ProcessFacts) -> str:
     ending = evidence.ending
     if ending is None or ending.kind == "nothing":
         return "the log is empty"
@@ -237,7 +237,7 @@ def _are_missing(paths: tuple[str, ...]) -> str:
     return f"{', '.join(paths)} {'is' if len(paths) == 1 else 'are'} missing"
 
 
-def _stop_in_progress(evidence: Evidence) -> str:
+def _stop_in_progress(evidence: ProcessFacts) -> str:
     text = describe_stop(evidence.stopping, evidence.stop_asked)
     later = AFTER_EPOCH if evidence.asked_after_epoch else AT_CHECKPOINT if evidence.pause_asked else ""
     return text or later
@@ -277,7 +277,7 @@ def _with_silence(reason: str, silence: Silence | None) -> str:
     return f"{reason}; {text}" if reason else text
 
 
-def _seconds_so_far(evidence: Evidence) -> float | None:
+def _seconds_so_far(evidence: ProcessFacts) -> float | None:
     process = evidence.process
     if process is None or process.started_monotonic is None:
         return None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.indexing.service import catch_up
+from app.indexing.service import update_index
 
 
 @pytest.fixture(autouse=True)
@@ -12,4 +12,4 @@ def index_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     Commands that a test runs as processes ask for the real one, and so do tests with `@pytest.mark.indexer_process`.
     """
     if request.node.get_closest_marker("indexer_process") is None:
-        monkeypatch.setattr("app.indexing.freshness.start_indexer", catch_up)
+        monkeypatch.setattr("app.indexing.freshness.start_indexer", update_index)

@@ -18,7 +18,7 @@ class CannotEverStart(Exception):
     """What it wants is not on this machine; the message says what."""
 
 
-class Turn:
+class Admission:
     """What stands between a run whose parents have succeeded and its stage."""
 
     def __init__(self, launch: Mapping[str, Any], attempt: str) -> None:

@@ -24,7 +24,7 @@ class DependencyFailed(Exception):
     """A run that this one needs did not succeed; the message says which and how."""
 
 
-def judge(parents: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+def check_dependencies(parents: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     """Whether a run may start.
 
     Args:
@@ -35,7 +35,7 @@ def judge(parents: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     """
     waiting = []
     for parent in parents:
-        fate, reason = fate_of(str(parent["path"]))
+        fate, reason = dependency_status(str(parent["path"]))
         if fate == FAILED:
             return FAILED, f"{parent['name']} {reason}"
         if fate == PENDING:
@@ -43,7 +43,7 @@ def judge(parents: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     return (PENDING, "waits for " + ", ".join(waiting)) if waiting else (SUCCEEDED, "")
 
 
-def fate_of(run_folder: str) -> tuple[str, str]:
+def dependency_status(run_folder: str) -> tuple[str, str]:
     """What has become of a run, by its newest attempt: a verdict, and how it failed."""
     attempt = newest_attempt(run_folder)
     if attempt is None:

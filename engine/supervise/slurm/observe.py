@@ -91,5 +91,7 @@ def _living(attempt: AttemptFolder, record: SlurmRecord, seen: Seen, *, put_back
 def _parents(attempt: AttemptFolder) -> str:
     """`waits for relu-retrain`, as a runner says it."""
     launch = LaunchRecord.read(attempt.launch)
-    fate, words = dependencies.judge([parent.model_dump() for parent in launch.wait_for]) if launch else ("", "")
+    fate, words = (
+        dependencies.check_dependencies([parent.model_dump() for parent in launch.wait_for]) if launch else ("", "")
+    )
     return words if fate == dependencies.PENDING else ""

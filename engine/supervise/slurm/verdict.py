@@ -125,7 +125,7 @@ def _outcome(
 def _failed_parents(launch: LaunchRecord | None) -> str:
     """`relu-retrain failed: exit code 3`, as the runner would have said it."""
     parents = [parent.model_dump() for parent in launch.wait_for] if launch else []
-    fate, words = dependencies.judge(parents)
+    fate, words = dependencies.check_dependencies(parents)
     return words if fate == dependencies.FAILED else ""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.importing.watch import attach, watch_log
-from app.indexing.service import catch_up, reindex
+from app.indexing.service import reindex, update_index
 from app.runs.reader import find_run, list_runs
 from engine.contracts.run_folder import Workspace
 from engine.contracts.states import RunState
@@ -116,9 +116,9 @@ def test_a_process_that_ends_as_soon_as_it_is_attached_to_is_read_to_its_end(
     def end_first(*arguments: object) -> None:
         writer.print(b"".join(lines()[5:]))
         writer.end()
-        catch_up(workspace)
+        update_index(workspace)
 
-    monkeypatch.setattr("app.indexing.service.catch_up", end_first)
+    monkeypatch.setattr("app.indexing.service.update_index", end_first)
     attached = attach(workspace, writer.process.pid, "quick")
     monkeypatch.undo()
     ended(workspace, attached.run_id)

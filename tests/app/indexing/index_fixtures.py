@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.indexing.lock import lock_file
-from app.indexing.service import catch_up
+from app.indexing.service import update_index
 from app.launching.launch import launch_command
 from app.launching.stop import run_status, stop_run
 from engine.contracts.errors import YoloqatError
@@ -71,7 +71,7 @@ def wait(workspace: Workspace, run_id: str) -> None:
 
 def rows_of(workspace: Workspace) -> Dump:
     """All rows of a workspace, brought up to date."""
-    catch_up(workspace)
+    update_index(workspace)
     return dump(workspace.database)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from app.indexing import freshness
 from app.indexing.freshness import refresh
-from app.indexing.service import catch_up, ensure_indexer
+from app.indexing.service import ensure_indexer, update_index
 from app.launching.launch import launch_command
 from app.runs.annotations import tag_run
 from app.runs.reader import find_run, list_runs
@@ -40,7 +40,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Workspace]:
 def test_a_current_index_needs_no_indexer(workspace: Workspace, asked: list[Workspace]) -> None:
     assert refresh(workspace) is None, "there is nothing to index"
     add_result(add_folder(workspace, epochs_log(0, 3), epochs_log(4, 5)))
-    catch_up(workspace)
+    update_index(workspace)
     assert (refresh(workspace), len(list_runs(workspace))) == (None, 1)
     assert asked == []
 
@@ -63,13 +63,13 @@ def test_every_change_of_a_folder_is_noticed_and_read(
     workspace: Workspace, change: object, asked: list[Workspace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = add_folder(workspace, epochs_log(0, 3))
-    catch_up(workspace)
+    update_index(workspace)
     assert callable(change)
     change(workspace, folder)
     lag = refresh(workspace, wait_seconds=0)
     assert lag is not None
     assert (lag.runs, lag.seconds < 60, len(asked)) == (1, True, 1)
-    monkeypatch.setattr(freshness, "start_indexer", catch_up)
+    monkeypatch.setattr(freshness, "start_indexer", update_index)
     assert refresh(workspace) is None
     monkeypatch.setattr(freshness, "start_indexer", asked.append)
     assert refresh(workspace) is None, "what cannot be read is not tried again at every look"
@@ -78,7 +78,7 @@ def test_every_change_of_a_folder_is_noticed_and_read(
 
 def test_one_run_that_matters_does_not_wait_for_the_others(workspace: Workspace, asked: list[Workspace]) -> None:
     folder = add_folder(workspace, epochs_log(0, 3))
-    catch_up(workspace)
+    update_index(workspace)
     add_folder(workspace, epochs_log(0, 3), name="other")
     assert refresh(workspace, [folder.id]) is None
     assert asked == []
@@ -128,7 +128,7 @@ def test_a_live_run_has_an_indexer_again_after_it_was_killed(workspace: Workspac
 
 def test_a_tag_on_a_live_run_is_there_at_once(workspace: Workspace, asked: list[Workspace]) -> None:
     run_id = train(workspace, 60, 0.5)
-    catch_up(workspace)
+    update_index(workspace)
     tag_run(workspace, run_id, ["good"])
     (run,) = list_runs(workspace)
     assert run.tags == ("good",)
@@ -140,7 +140,7 @@ def test_an_older_database_is_migrated_by_the_indexer_not_by_who_reads(
     import sqlite3
 
     add_folder(workspace, epochs_log(0, 3))
-    catch_up(workspace)
+    update_index(workspace)
     with sqlite3.connect(workspace.database) as file:
         file.executescript("DROP TABLE index_state; DROP TABLE run_change; DROP TABLE broken_run;")
         file.execute("UPDATE alembic_version SET version_num = '0003'")
@@ -148,7 +148,7 @@ def test_an_older_database_is_migrated_by_the_indexer_not_by_who_reads(
     lag = refresh(workspace, wait_seconds=0)
     assert lag is not None
     assert not list(workspace.path.glob("*.before-*"))
-    catch_up(workspace)
+    update_index(workspace)
     assert (refresh(workspace), [run.epochs_done for run in list_runs(workspace)]) == (None, [4])
     assert list(workspace.path.glob("*.before-*")), "a copy of what was there"
 

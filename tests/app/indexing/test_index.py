@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.indexing.process import Loop
-from app.indexing.service import catch_up, ensure_indexer, reindex
+from app.indexing.service import ensure_indexer, reindex, update_index
 from app.launching.launch import launch_command
 from app.launching.resume import resume_run
 from app.launching.stop import run_status
@@ -41,7 +41,7 @@ def console(folder: RunFolder) -> Path:
 
 def losses(workspace: Workspace, reference: str = "run") -> list[tuple[int, str]]:
     """Epochs and their box losses, after the index has been brought up to date."""
-    catch_up(workspace)
+    update_index(workspace)
     return [(epoch.epoch, epoch.values["box"].text) for epoch in get_detail(workspace, reference).epochs]
 
 
@@ -63,7 +63,7 @@ def test_a_run_appears_as_it_prints(workspace: Workspace) -> None:
     assert run.name == "train"
     seen = []
     while run_status(workspace, run_id).state.is_live:
-        catch_up(workspace)
+        update_index(workspace)
         run = find_run(workspace, run_id)
         if run.state is RunState.RUNNING and run.progress is not None:
             seen.append((run.epochs_done or 0, run.progress.epoch, run.progress.done))
@@ -123,7 +123,7 @@ def index_and_die(workspace: Workspace, seconds: float) -> None:
 def test_an_indexer_killed_at_any_moment_loses_and_doubles_nothing(workspace: Workspace) -> None:
     epochs, chance = 60, random.Random(7)
     run_id = train(workspace, epochs, 0.06)
-    catch_up(workspace)
+    update_index(workspace)
     kills, counts = 0, set()
     while run_status(workspace, run_id).state.is_live:
         index_and_die(workspace, chance.uniform(0.0, 0.12))
@@ -149,7 +149,7 @@ def test_a_log_that_grows_byte_by_byte_under_many_readers(workspace: Workspace) 
     folder = add_folder(workspace, b"")
     for end in range(0, len(text), 29):
         console(folder).write_bytes(text[:end])
-        catch_up(workspace)
+        update_index(workspace)
     console(folder).write_bytes(text)
     assert losses(workspace) == expected(range(2))
     assert_rebuilt_alike(workspace)
@@ -234,7 +234,7 @@ def test_what_people_say_of_a_run_is_shown(workspace: Workspace) -> None:
     folder = add_folder(workspace, evaluated_log(), name="stage")
     assert find_run(workspace, "stage").tags == ()
     add_result(folder)
-    catch_up(workspace)
+    update_index(workspace)
     run = find_run(workspace, "renamed")
     assert (run.name, run.tags) == ("renamed", ("z", "a"))
     folder.user.write_text(json.dumps({"archived": True, "tags": ["\ud800"], "notes": 5}))
@@ -278,10 +278,10 @@ def test_a_folder_that_is_deleted_takes_its_rows_with_it(workspace: Workspace) -
 
 def test_a_look_without_news_writes_nothing(workspace: Workspace) -> None:
     add_result(add_folder(workspace, epochs_log(0, 3)))
-    catch_up(workspace)
+    update_index(workspace)
     version = data_version(workspace)
     content = workspace.database.read_bytes()
-    catch_up(workspace)
+    update_index(workspace)
     list_runs(workspace)
     assert (data_version(workspace), workspace.database.read_bytes()) == (version, content)
 

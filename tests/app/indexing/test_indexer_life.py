@@ -16,7 +16,7 @@ from alembic.command import upgrade
 
 from app.indexing import lock
 from app.indexing.lock import holder, indexer_lock
-from app.indexing.service import catch_up, ensure_indexer
+from app.indexing.service import ensure_indexer, update_index
 from db.connect import connect
 from db.migrate import alembic_config
 from db.migrations import HEAD
@@ -140,7 +140,7 @@ def test_the_older_version_goes_before_its_database_is_migrated(workspace: Works
     add_folder(workspace, epochs_log(0, 3))
     make_older(workspace)
     old = hold(OLD)
-    catch_up(workspace)
+    update_index(workspace)
     assert old.wait(10) == -signal.SIGTERM
     assert stored_revision(workspace.database) == HEAD
     assert stored_revision(workspace.path / f"yoloqat.db.before-{HEAD}") == "0002"
@@ -156,7 +156,7 @@ def test_a_process_that_is_no_indexer_is_not_signalled(
     other = hold("train.py")
     ensure_indexer(workspace)
     with pytest.raises(YoloqatError, match="does not go"):
-        catch_up(workspace)
+        update_index(workspace)
     assert other.poll() is None
     assert stored_revision(workspace.database) == "0002", "nothing is changed under it"
 

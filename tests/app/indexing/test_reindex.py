@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.importing.import_logs import import_logs
-from app.indexing.service import catch_up, ensure_indexer, reindex
+from app.indexing.service import ensure_indexer, reindex, update_index
 from app.runs.reader import find_run, list_runs, settle
 from db.open import open_store
 from db.reading.runs import list_runs as stored_runs
@@ -51,7 +51,7 @@ def fill(workspace: Workspace) -> None:
     add_folder(workspace, epochs_log(0, 1), name="damaged").spec.write_text("id: [")
     run_id = train(workspace, 4, 0.3, name="live")
     while not find_run(workspace, run_id).epochs_done:
-        catch_up(workspace)
+        update_index(workspace)
     wait(workspace, run_id)
     settle(workspace, run_id)
 
@@ -93,7 +93,7 @@ def test_wrong_rows_are_put_right_and_strays_go(workspace: Workspace) -> None:
 
 def test_an_open_screen_sees_the_new_rows(workspace: Workspace) -> None:
     folder = add_folder(workspace, epochs_log(0, 5))
-    catch_up(workspace)
+    update_index(workspace)
     store = open_store(workspace.database)
     with store.reading() as connection:
         assert [run.epochs_done for run in stored_runs(connection)] == [6]
@@ -130,7 +130,7 @@ def test_a_newer_versions_database_is_left_alone(workspace: Workspace) -> None:
         file.execute("UPDATE alembic_version SET version_num = '2047'")
         file.commit()
     before = dump(workspace.database)
-    for use in (reindex, catch_up, list_runs, ensure_indexer):
+    for use in (reindex, update_index, list_runs, ensure_indexer):
         with pytest.raises(YoloqatError, match="revision 2047"):
             use(workspace)
     assert dump(workspace.database) == before

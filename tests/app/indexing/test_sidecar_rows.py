@@ -9,7 +9,7 @@ import pytest
 
 from app.importing.import_logs import import_logs
 from app.importing.watch import watch_log
-from app.indexing.service import catch_up, reindex
+from app.indexing.service import reindex, update_index
 from app.launching.launch import launch_command
 from app.runs.reader import find_run, get_detail, settle
 from db.views import Number, ResultsFileView, RunDetail
@@ -127,7 +127,7 @@ def test_a_resumed_run_that_began_an_epoch_again(workspace: Workspace) -> None:
     folder = add_folder(workspace, told + epochs_log(3, 5), told + epochs_log(5, 7, loss=0.03), name="resumed")
     rows = [results_row(epoch) for epoch in (0, 1, 2, 3, 4, 5)] + [results_row(epoch, loss=0.03) for epoch in (5, 6, 7)]
     (folder.attempt(2).path / "results.txt").write_text("".join(rows))
-    catch_up(workspace)
+    update_index(workspace)
     detail = get_detail(workspace, "resumed")
     assert [file.problem for file in detail.results] == [""]
     assert [(e.attempt, e.epoch) for e in detail.epochs] == [*((1, n) for n in range(5)), *((2, n) for n in (5, 6, 7))]
@@ -140,7 +140,7 @@ def test_rows_that_the_log_has_not_come_to_are_of_an_earlier_run(workspace: Work
     folder = add_folder(workspace, epochs_log(0, 1), name="again")
     file = folder.attempt(1).path / "results.txt"
     file.write_text("".join(results_row(epoch) for epoch in range(9)))
-    catch_up(workspace)
+    update_index(workspace)
     assert [e.epoch for e in get_detail(workspace, "again").epochs] == [0, 1]
 
 
@@ -188,7 +188,7 @@ def test_a_live_run(workspace: Workspace, tmp_path: Path) -> None:
     run_id = launch_command(workspace, argv, name="live", cwd=tmp_path).id
 
     def told() -> list[tuple[str, str]]:
-        catch_up(workspace)
+        update_index(workspace)
         return numbers(get_detail(workspace, run_id), "mAP@.5:.95")
 
     until(lambda: told() == [("0.05", "log")])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.indexing.service import catch_up, reindex
+from app.indexing.service import reindex, update_index
 from app.indexing.usage import CURVE_POINTS, samples_of, usage_rows
 from app.runs.reader import get_detail, settle
 from app.runs.resource_usage import taken
@@ -41,7 +41,7 @@ def write(workspace: Workspace, *lines: str) -> str:
 
 def test_people_are_told_in_words(workspace: Workspace) -> None:
     run_id = write(workspace, sample(100, 0), sample(105, 80), sample(110, 100))
-    catch_up(workspace)
+    update_index(workspace)
     assert taken(get_detail(workspace, run_id).usage) == [
         ("GPU 0", "90 % (most 100 %), 9.80 GB of 80.0 GB, 312 W, 61 °C"),
         ("run", "3.4 cores (most 3.4), 5.10 GB of RAM at most"),
@@ -54,7 +54,7 @@ def test_a_mean_is_one_over_time_however_the_samples_were_thinned(workspace: Wor
     dense = [sample(5.0 * n, 100 if n < 400 else 0) for n in range(800)]
     thinned = [line for n, line in enumerate(dense) if n >= 400 or n % 4 == 3]
     run_id = write(workspace, *thinned)
-    catch_up(workspace)
+    update_index(workspace)
     load = next(row for row in get_detail(workspace, run_id).usage if row.key == "utilization_percent")
     assert load.mean == pytest.approx(50, abs=1)
     assert len(load.curve) == CURVE_POINTS
@@ -65,7 +65,7 @@ def test_a_mean_is_one_over_time_however_the_samples_were_thinned(workspace: Wor
 def test_lines_that_a_full_disk_has_cut_and_strange_ones_are_passed_over(workspace: Workspace) -> None:
     whole = sample(105, 50)
     run_id = write(workspace, whole[:40], "[]", "null", '{"monotonic": "x"}', '{"monotonic": 1, "gpus": 3}', whole)
-    catch_up(workspace)
+    update_index(workspace)
     assert [row.mean for row in get_detail(workspace, run_id).usage if row.key == "utilization_percent"] == [50]
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.indexing.service import catch_up
+from app.indexing.service import update_index
 from app.launching.stop import run_status
 from app.runs.reader import data_version, find_run, get_detail, group_details, list_runs
 from engine.contracts.attempt_records import ProcessRecord
@@ -92,7 +92,7 @@ def test_the_number_of_the_store_changes_with_its_rows(workspace: Workspace) -> 
     run_id = train(workspace, 3, 0.3)
     seen = set()
     while run_status(workspace, run_id).state.is_live:
-        catch_up(workspace)
+        update_index(workspace)
         seen.add((data_version(workspace), find_run(workspace, run_id).epochs_done))
     wait(workspace, run_id)
     find_run(workspace, run_id)

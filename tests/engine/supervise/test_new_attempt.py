@@ -36,7 +36,7 @@ def test_a_child_goes_on_waiting_while_its_paused_parent_is_put_back(lab, tmp_pa
     maker.start()
     fates = set()
     while maker.is_alive():
-        fates.add(dependencies.fate_of(str(parent.folder.path)))
+        fates.add(dependencies.dependency_status(str(parent.folder.path)))
         time.sleep(0.01)
     maker.join()
     assert time.monotonic() - began > 0.4, "git was slow while the attempt was made"
@@ -53,9 +53,9 @@ def test_an_attempt_that_an_older_launcher_is_making_is_waited_for(lab):
     parent.until_state(RunState.FAILED)
     made_first = parent.folder.attempt(2).path
     made_first.mkdir()
-    assert dependencies.fate_of(str(parent.folder.path)) == (dependencies.PENDING, "")
+    assert dependencies.dependency_status(str(parent.folder.path)) == (dependencies.PENDING, "")
     os.utime(made_first, (time.time() - 3600,) * 2)
-    assert dependencies.fate_of(str(parent.folder.path)) == (dependencies.FAILED, "was lost")
+    assert dependencies.dependency_status(str(parent.folder.path)) == (dependencies.FAILED, "was lost")
 
 
 def test_a_runner_that_starts_late_is_waited_for_as_long_as_its_launcher_lives(lab):
@@ -63,9 +63,9 @@ def test_a_runner_that_starts_late_is_waited_for_as_long_as_its_launcher_lives(l
     attempt = write_attempt(lab.workspace, spec)
     folder = str(lab.workspace.run(spec.id).path)
     os.utime(attempt.launch, (time.time() - 120,) * 2)
-    assert dependencies.fate_of(folder) == (dependencies.PENDING, "")
+    assert dependencies.dependency_status(folder) == (dependencies.PENDING, "")
     os.utime(attempt.launch, (time.time() - 3600,) * 2)
-    assert dependencies.fate_of(folder) == (dependencies.FAILED, "was lost")
+    assert dependencies.dependency_status(folder) == (dependencies.FAILED, "was lost")
 
 
 def test_an_attempt_that_cannot_be_written_leaves_nothing(lab):

@@ -13,7 +13,7 @@ from engine.contracts.run_folder import RunFolder
 from engine.contracts.states import RunState
 from engine.runner.processes.identity import ALIVE, GONE, REBOOTED, presence
 from engine.supervise.console_tail import LogEnding, judge_ending
-from engine.supervise.process_facts import Evidence, Silence, identity_of, measure_silence
+from engine.supervise.process_facts import ProcessFacts, Silence, identity_of, measure_silence
 from engine.supervise.state import decide, describe_stop, is_stalled, read_state
 
 SOMEBODY = ProcessIdentity(pid=1, start_time=1, boot_id="b", host="h", pid_namespace="n")
@@ -23,7 +23,7 @@ FOREIGN = LaunchRecord(run_id="x", stage="command", argv=["true"], cwd="/")
 
 
 def ended(**fields):
-    return Evidence(outcome=Outcome(**{"kind": OutcomeKind.EXITED, "reason": "why", **fields}))
+    return ProcessFacts(outcome=Outcome(**{"kind": OutcomeKind.EXITED, "reason": "why", **fields}))
 
 
 @pytest.mark.parametrize(
@@ -41,25 +41,25 @@ def ended(**fields):
         (ended(kind=OutcomeKind.DEPENDENCY_FAILED), RunState.DEPENDENCY_FAILED),
         (ended(kind=OutcomeKind.CANCELLED, stop_requested=True), RunState.STOPPED),
         (ended(kind=OutcomeKind.ENDED, stop_requested=True), RunState.STOPPED),
-        (Evidence(process=PROCESS, runner=ALIVE), RunState.STARTING),
-        (Evidence(process=PROCESS, runner=ALIVE, waiting="waits for x"), RunState.QUEUED),
-        (Evidence(process=PROCESS, runner=ALIVE, stage=ALIVE), RunState.RUNNING),
+        (ProcessFacts(process=PROCESS, runner=ALIVE), RunState.STARTING),
+        (ProcessFacts(process=PROCESS, runner=ALIVE, waiting="waits for x"), RunState.QUEUED),
+        (ProcessFacts(process=PROCESS, runner=ALIVE, stage=ALIVE), RunState.RUNNING),
         # The stage has gone and its runner is about to say how.
-        (Evidence(process=PROCESS, runner=ALIVE, stage=GONE), RunState.RUNNING),
-        (Evidence(process=PROCESS, runner=GONE, stage=ALIVE), RunState.RUNNING),
-        (Evidence(process=PROCESS, runner=GONE), RunState.LOST),
-        (Evidence(process=PROCESS, runner=REBOOTED), RunState.LOST),
-        (Evidence(process=PROCESS, launch=FOREIGN, runner=REBOOTED), RunState.QUEUED),
-        (Evidence(process=PROCESS, launch=FOREIGN, runner=GONE), RunState.QUEUED),
-        (Evidence(process=PROCESS, launch=FOREIGN, runner=GONE, host="there"), RunState.LOST),
-        (Evidence(process=PROCESS, launch=FOREIGN, runner=GONE, stop_asked=True), RunState.STOPPED),
-        (Evidence(process=PROCESS, runner=REBOOTED, stage=REBOOTED, finished=True), RunState.SUCCEEDED),
-        (Evidence(process=PROCESS, runner=REBOOTED, stage=REBOOTED), RunState.LOST),
-        (Evidence(process=PROCESS, runner=GONE, stage=GONE, stop_asked=True), RunState.STOPPED),
-        (Evidence(launch=FOREIGN, launcher=ALIVE), RunState.STARTING),
-        (Evidence(launch=FOREIGN, launcher=ALIVE, age_seconds=3600), RunState.COULD_NOT_START),
-        (Evidence(launch=FOREIGN, launcher=GONE), RunState.COULD_NOT_START),
-        (Evidence(ending=LogEnding("line", "an imported log")), RunState.ENDED),
+        (ProcessFacts(process=PROCESS, runner=ALIVE, stage=GONE), RunState.RUNNING),
+        (ProcessFacts(process=PROCESS, runner=GONE, stage=ALIVE), RunState.RUNNING),
+        (ProcessFacts(process=PROCESS, runner=GONE), RunState.LOST),
+        (ProcessFacts(process=PROCESS, runner=REBOOTED), RunState.LOST),
+        (ProcessFacts(process=PROCESS, launch=FOREIGN, runner=REBOOTED), RunState.QUEUED),
+        (ProcessFacts(process=PROCESS, launch=FOREIGN, runner=GONE), RunState.QUEUED),
+        (ProcessFacts(process=PROCESS, launch=FOREIGN, runner=GONE, host="there"), RunState.LOST),
+        (ProcessFacts(process=PROCESS, launch=FOREIGN, runner=GONE, stop_asked=True), RunState.STOPPED),
+        (ProcessFacts(process=PROCESS, runner=REBOOTED, stage=REBOOTED, finished=True), RunState.SUCCEEDED),
+        (ProcessFacts(process=PROCESS, runner=REBOOTED, stage=REBOOTED), RunState.LOST),
+        (ProcessFacts(process=PROCESS, runner=GONE, stage=GONE, stop_asked=True), RunState.STOPPED),
+        (ProcessFacts(launch=FOREIGN, launcher=ALIVE), RunState.STARTING),
+        (ProcessFacts(launch=FOREIGN, launcher=ALIVE, age_seconds=3600), RunState.COULD_NOT_START),
+        (ProcessFacts(launch=FOREIGN, launcher=GONE), RunState.COULD_NOT_START),
+        (ProcessFacts(ending=LogEnding("line", "an imported log")), RunState.ENDED),
     ],
 )
 def test_the_state_follows_from_the_evidence(evidence, state):
@@ -82,7 +82,7 @@ def test_the_state_follows_from_the_evidence(evidence, state):
     ],
 )
 def test_without_outcome_the_log_decides(kind, launch, state):
-    evidence = Evidence(process=PROCESS, runner=GONE, stage=GONE, launch=launch, ending=LogEnding(kind, "text"))
+    evidence = ProcessFacts(process=PROCESS, runner=GONE, stage=GONE, launch=launch, ending=LogEnding(kind, "text"))
     assert decide(evidence)[0] is state
 
 
