@@ -16,6 +16,8 @@ from tests.app.cli.test_main import HEAVY, STORE
 from tests.conftest import REPOSITORY
 
 SECONDS = 60.0
+EDITOR_ON = "\x1b[?2004h"
+"""zsh asks for bracketed paste when its editor starts to read."""
 
 
 @pytest.fixture
@@ -90,7 +92,8 @@ def in_zsh(home: Path, line: str) -> list[str]:
         os.execvpe("zsh", ["zsh", "-f", "-i"], environment(home))
     try:
         os.write(terminal, f"{start}\n".encode())
-        read_until(terminal, lambda text: "BEGUN" in text)
+        # Before zsh's editor is on, the terminal takes ^D itself, as the end of the input.
+        read_until(terminal, lambda text: EDITOR_ON in text.partition("BEGUN")[2])
         # ^D where a word may go on lists what it may be
         os.write(terminal, f"{line}\x04".encode())
         shown = read_until(terminal, lambda text: f"READY {line.rstrip()}" in text)

@@ -102,6 +102,7 @@ stages:
 """
 
 
+@pytest.mark.slow
 def test_a_step_of_a_pipeline_is_one_too(cli: Cli) -> None:
     file = cli.directory / "pair.yaml"
     file.write_text(PIPELINE.format(python=sys.executable))

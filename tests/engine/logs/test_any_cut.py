@@ -70,6 +70,7 @@ def test_the_bar_does_not_depend_on_the_pieces_either() -> None:
         assert parser.progress == whole.progress == restarted(parser).progress, at
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.sets(st.integers(0, SEED.stat().st_size), max_size=12))
 def test_a_real_log_in_any_pieces(cuts: set[int]) -> None:

@@ -146,6 +146,7 @@ except YoloqatError as error:
 """
 
 
+@pytest.mark.slow
 def test_the_default_never_loads_the_second_and_where_it_is_missing_that_is_said(
     narrow_tiny: YoloModel, tmp_path: Path
 ) -> None:

@@ -91,6 +91,7 @@ def test_without_images_the_first_layer_is_named(narrow_tiny: YoloModel) -> None
         set_ranges(narrow_tiny, collect(narrow_tiny, []), "mse")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_batches_of_zeros_before_and_after_images_change_no_range_but_the_share_of_zeros(
     narrow_tiny: YoloModel, method: str

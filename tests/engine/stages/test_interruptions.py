@@ -143,6 +143,7 @@ def test_a_stop_while_torch_is_being_loaded_is_a_stop(
     assert "Traceback" not in running.log
 
 
+@pytest.mark.slow
 def test_a_fine_tuning_that_was_killed_goes_on(
     tuned: Done, tuning: list[object], tmp_path: Path, left_alone: list[Running]
 ) -> None:

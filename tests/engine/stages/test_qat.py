@@ -99,6 +99,7 @@ def test_better_epochs_are_kept_and_ranges_learn_where_asked(
     load_quantized(kept)
 
 
+@pytest.mark.slow
 def test_nvidias_schedule_needs_no_labels_and_has_its_rates(tuning: list[object], tmp_path: Path) -> None:
     done = run_stage("qat", tmp_path / "run", *tuning, "--preset", "nvidia", "--epochs", 3, "--max-batches", 1)
     assert done.code == 0, done.log
@@ -129,6 +130,7 @@ def test_an_evaluation_leaves_every_bit_and_the_training_mode(toy_ptq: Path, toy
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+@pytest.mark.slow
 def test_averaged_weights_are_what_is_evaluated_and_kept(tuning: list[object], toy_ptq: Path, tmp_path: Path) -> None:
     done = run_stage("qat", tmp_path / "run", *tuning, "--ema", 0.9, "--lr0", 1e-4)
     assert done.code == 0, done.log
