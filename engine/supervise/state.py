@@ -161,7 +161,8 @@ def _decide_by_exit(outcome: Outcome, evidence: ProcessFacts) -> tuple[RunState,
     if outcome.oom_kill:
         return RunState.OUT_OF_MEMORY, f"killed by the kernel: {outcome.reason}"
     if evidence.ending is not None and evidence.ending.out_of_memory:
-        return RunState.OUT_OF_MEMORY, f"{outcome.reason}; memory ran out, as the log says"
+        parts = (outcome.reason, "memory ran out, as the log says")
+        return RunState.OUT_OF_MEMORY, "; ".join(part for part in parts if part)
     if outcome.oom_kills and evidence.ending is not None and evidence.ending.worker_killed:
         return RunState.OUT_OF_MEMORY, outcome.reason  # which says that the kernel killed a process
     if outcome.signal is not None:
