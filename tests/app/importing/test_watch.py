@@ -227,7 +227,7 @@ def test_it_cannot_be_stopped_from_here(workspace: Workspace, tmp_path: Path, st
     start(path)
     until(path.exists)
     watched = watch_log(workspace, path)
-    with pytest.raises(YoloqatError, match="not started here"):
+    with pytest.raises(YoloqatError, match="not started by yoloqat"):
         stop_run(workspace, watched.run_id)
     assert run_status(workspace, watched.run_id).stopping == ""
 
@@ -253,7 +253,7 @@ def test_a_run_of_ours_is_not_watched_twice(workspace: Workspace) -> None:
     assert process is not None
     assert process.stage is not None
     for watch in (lambda: watch_log(workspace, console), lambda: attach(workspace, process.stage.pid)):  # type: ignore[union-attr]
-        with pytest.raises(YoloqatError, match="follows already"):
+        with pytest.raises(YoloqatError, match="already follows this file"):
             watch()
 
 
@@ -262,7 +262,7 @@ def test_a_run_of_ours_is_not_watched_twice(workspace: Workspace) -> None:
     [
         (lambda path: path.mkdir(), "is a folder"),
         (lambda path: None, "no such file"),
-        (os.mkfifo, "no regular file"),
+        (os.mkfifo, "not a regular file"),
     ],
 )
 def test_what_is_not_watched(workspace: Workspace, tmp_path: Path, make: Callable[[Path], object], words: str) -> None:

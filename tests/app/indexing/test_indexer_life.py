@@ -23,6 +23,7 @@ from db.migrations import HEAD
 from db.revision import stored_revision
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
+from engine.files.programs import module_command
 from tests.app.indexing.index_fixtures import add_folder, epochs_log, indexer_is_at_work, until, workspace
 from tests.app.indexing.test_index import start_indexer
 
@@ -155,7 +156,7 @@ def test_a_process_that_is_no_indexer_is_not_signalled(
     make_older(workspace)
     other = hold("train.py")
     ensure_indexer(workspace)
-    with pytest.raises(YoloqatError, match="does not go"):
+    with pytest.raises(YoloqatError, match="does not stop"):
         update_index(workspace)
     assert other.poll() is None
     assert stored_revision(workspace.database) == "0002", "nothing is changed under it"
@@ -168,7 +169,7 @@ def test_a_command_that_has_the_lock_for_a_moment_is_no_indexer(workspace: Works
 
 
 def test_an_indexer_that_is_asked_for_in_a_folder_that_is_gone_says_so(tmp_path: Path) -> None:
-    command = [sys.executable, "-P", "-m", "app.indexing.process", "--foreground", "--workspace", str(tmp_path / "no")]
+    command = module_command("app.indexing.process", "--foreground", "--workspace", str(tmp_path / "no"))
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert done.returncode == 1
     assert "the workspace cannot be written" in done.stderr

@@ -3,7 +3,6 @@
 import shutil
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from db.open import open_store
 from db.reading.runs import list_runs as stored_runs
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
+from engine.files.programs import module_command
 from tests.app.indexing.index_fixtures import (
     SEED,
     add_folder,
@@ -174,7 +174,7 @@ def test_the_folders_are_all_that_must_be_kept(workspace: Workspace, tmp_path: P
 
 def test_the_command_tells_what_it_did(workspace: Workspace) -> None:
     import_logs(workspace, [SEED])
-    command = [sys.executable, "-P", "-m", "app.cli.main", "--workspace", str(workspace.path), "reindex"]
+    command = module_command("app.cli.main", "--workspace", str(workspace.path), "reindex")
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "1 run" in done.stdout

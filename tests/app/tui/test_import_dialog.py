@@ -80,7 +80,7 @@ async def test_a_log_is_watched_live(workspace: Workspace, tmp_path: Path) -> No
     [
         ("import runs", "/nowhere/at/all", "cannot be read"),
         ("watch a log", "/nowhere/at/all", "no such file"),
-        ("attach to a process", "four", "no number of a process"),
+        ("attach to a process", "four", "not a valid PID"),
     ],
 )
 async def test_what_cannot_be_brought_in_is_told(workspace: Workspace, command: str, text: str, told: str) -> None:

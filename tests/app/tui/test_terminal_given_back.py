@@ -135,5 +135,5 @@ def test_a_dumb_terminal_is_refused(tmp_path: Path) -> None:
         os.execv(sys.executable, [sys.executable, "-P", "-m", "app.tui", "--workspace", str(tmp_path)])
     refused = Terminal(pid, master)
     assert refused.end() == 2
-    assert b"this terminal cannot place text" in refused.output
+    assert b"this terminal cannot move the cursor" in refused.output
     assert b"\x1b" not in refused.output

@@ -98,8 +98,11 @@ def assert_holds(before: Any, now: Any, where: str) -> None:
 
 
 def _as_written_now(value: Any) -> Any:
-    """Version 0.1 wrote `.500` where it is `0.500` now."""
-    return re.sub(r"^([-+−]?)\.(?=\d)", r"\g<1>0.", value) if isinstance(value, str) else value
+    """Version 0.1 wrote `.500` and `0.5 s` where it is `0.500` and `0.5s` now."""
+    if not isinstance(value, str):
+        return value
+    value = re.sub(r"^(\d+(?:\.\d+)?) s$", r"\1s", value)
+    return re.sub(r"^([-+−]?)\.(?=\d)", r"\g<1>0.", value)
 
 
 def test_its_documents_are_those_that_it_told(old: Old, capsys: pytest.CaptureFixture[str]) -> None:

@@ -121,7 +121,7 @@ def test_what_is_no_such_file_is_refused_at_once(text: str) -> None:
     with pytest.raises(YoloqatError) as caught:
         parse_hyperparameters(text.encode(), "opt.yaml")
     assert str(caught.value).startswith("opt.yaml")
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 10
 
 
 def test_merges_are_no_more_than_a_key() -> None:

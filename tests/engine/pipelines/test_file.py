@@ -118,7 +118,7 @@ def test_all_mistakes_come_at_once_in_the_order_of_the_file(tmp_path: Path) -> N
     [
         (b"name: [", "pipeline.yaml:1"),
         (b"name: x\nstages: !!python/object/apply:os.system [ls]\n", "pipeline.yaml:2"),
-        (b"stages: &a\n  x: *a\nname: x\n", "an alias stands inside"),
+        (b"stages: &a\n  x: *a\nname: x\n", "an alias refers to itself"),
         (b"\xff\xfe\x00", "not a text file"),
         (b"- one\n- two\n", "needs the keys `name` and `stages`"),
         (b"", "needs the keys `name` and `stages`"),

@@ -37,7 +37,7 @@ def test_entries_name_weights_inputs_or_both_and_the_last_one_counts() -> None:
         ("model.1=four", "names no width"),
         ("model.1=", "names no width"),
         ("model.3=4", "matches no quantized convolution"),
-        ("model.(=4", "no regular expression"),
+        ("model.(=4", "not a regular expression"),
     ],
 )
 def test_a_wrong_entry_is_told(entry: str, message: str) -> None:
