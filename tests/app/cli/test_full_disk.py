@@ -63,8 +63,11 @@ def test_an_end_on_a_full_disk_is_told(cli: Cli, small: Path) -> None:
     doctor = cli("doctor")
     assert doctor.code == 1
     assert re.search(r"\d (B|kB|MB) free for the workspace", doctor.out)
-    fill(small)  # what a database takes for a moment is free again
-    refused = cli("run", "--", "true")
+    for _ in range(5):  # what a database takes for a moment, or an indexer that goes, is free again
+        fill(small)
+        refused = cli("run", "--", "true")
+        if refused.code:
+            break
     assert refused.code == 2
     assert "Free some disk space" in refused.err
     assert cli("reindex").code == 2

@@ -99,7 +99,7 @@ def test_a_watched_run_outlives_the_command(cli: Cli, trainer: subprocess.Popen[
     (before,) = cli("ls", "--json").json()["runs"]
     until(lambda: cli("ls", "--json").json()["runs"][0]["epochs_done"] > before["epochs_done"])
     refused = cli("stop", "theirs")
-    assert (refused.code, "was not started here" in refused.err) == (2, True)
+    assert (refused.code, "was not started by yoloqat" in refused.err) == (2, True)
     trainer.send_signal(signal.SIGINT)
     trainer.wait(patience(10))
     until(lambda: cli("ls", "--json").json()["runs"][0]["state"] == "ended")

@@ -77,7 +77,7 @@ def test_control_c_detaches_and_says_how_to_go_on(cli: Cli) -> None:
 def test_in_a_terminal_a_bar_is_redrawn_in_one_line(cli: Cli) -> None:
     parent, child = pty.openpty()
     process = subprocess.Popen(
-        cli.command("run", "-f", "--", sys.executable, "train.py", "1", "0.6"),
+        cli.command("run", "-f", "--", sys.executable, "train.py", "1", "3"),
         cwd=cli.directory,
         env={**cli.environment, "COLUMNS": "60", "TERM": "xterm"},
         stdout=child,

@@ -92,7 +92,9 @@ def test_policy_default_of_tiny_and_of_yolov7(narrow_tiny: YoloModel) -> None:
     assert "model.5.conv" in resolve_policy(narrow_tiny, ["default", r"model\.5\..*"]).floating
 
 
-@pytest.mark.parametrize(("pattern", "message"), [("model.999", "matches no convolution"), ("model.(", "no regular")])
+@pytest.mark.parametrize(
+    ("pattern", "message"), [("model.999", "matches no convolution"), ("model.(", "not a regular")]
+)
 def test_policy_mistakes_are_told(narrow_tiny: YoloModel, pattern: str, message: str) -> None:
     with pytest.raises(YoloqatError, match=message):
         resolve_policy(narrow_tiny, ["default", pattern])
