@@ -102,22 +102,27 @@ class InputForm(VerticalScroll, can_focus=False):
             self.mount(Static("This pipeline has no inputs.", classes="none"))
 
     @property
+    def rows(self) -> list[FormRow]:
+        """The rows that have their editors: one that is about to come or to go has none."""
+        return [row for row in self.query(FormRow) if row.query("Checkbox, Select, Input")]
+
+    @property
     def values(self) -> Mapping[str, str | bool]:
         """All values by name, as typed; a text that is empty as its default is left out."""
         return {
             row.field.name: row.value
-            for row in self.query(FormRow)
+            for row in self.rows
             if row.is_mounted and (row.value != "" or row.field.default != "")
         }
 
     def missing(self) -> list[str]:
         """Names of required fields that are empty."""
-        return [row.field.name for row in self.query(FormRow) if row.field.is_required and row.value == ""]
+        return [row.field.name for row in self.rows if row.field.is_required and row.value == ""]
 
     def complain(self, wrong: Mapping[str, str]) -> None:
         """Put errors beside the fields that they are about, and go to the first one."""
         first = None
-        for row in self.query(FormRow):
+        for row in self.rows:
             text = wrong.get(row.field.name, "")
             row.complain(text)
             first = first or (row if text else None)
