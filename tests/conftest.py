@@ -15,8 +15,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 _QUICK = ("app/comparing", "app/doctor", "app/following", "app/widgets", "configs", "db", "engine/console")
 _QUICK_ENGINE = ("engine/contracts", "engine/files", "engine/logs", "engine/pipelines")
-_NOT_QUICK = ("test_noise.py", "test_real_logs.py", "test_every_real_log.py")
-"""Files of those folders that resample, start processes, or read long logs."""
+_NOT_QUICK = (
+    "test_noise.py",
+    "test_real_logs.py",
+    "test_every_real_log.py",
+    "test_dialects.py",
+    "test_any_cut.py",
+    "test_whole_rows.py",
+    "test_prefixes.py",
+    "test_hostile.py",
+)
+"""Files of those folders that resample, start processes, read long logs, or read every log in many pieces."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
