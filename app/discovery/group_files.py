@@ -67,9 +67,9 @@ def matching_folder(save_dir: str, log: Path, folders: Sequence[Path]) -> Path |
 
 def printed_run_dir(save_dir: str, bases: Iterable[Path]) -> RunDir | None:
     """The folder of a run that a log means by its save_dir, where it is on this machine."""
-    told = Path(save_dir.strip().replace("\\", "/"))
+    printed_path = Path(save_dir.strip().replace("\\", "/"))
     for base in bases:
-        run_directory = run_dir(base / told)
+        run_directory = run_dir(base / printed_path)
         if run_directory is not None:
             return run_directory
     return None
@@ -173,8 +173,8 @@ def _with_results(runs: list[FoundRun]) -> list[FoundRun]:
     for run in runs if alone else ():
         last = run.consoles[-1]
         for path in results_beside(last.file.path) if last.role == LOG else ():
-            found = alone.get(path.resolve())
-            if found is not None and agree(last.part, found.consoles[0].part):
+            results_run = alone.get(path.resolve())
+            if results_run is not None and agree(last.part, results_run.consoles[0].part):
                 run.results = alone.pop(path.resolve()).consoles[0]
                 break
     left = set(map(id, alone.values()))

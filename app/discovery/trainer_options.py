@@ -34,7 +34,7 @@ def apply_printed_options(run: FoundRun) -> None:
         run.options = next((piece.part.options for piece in reversed(run.consoles) if piece.part.options), {})
 
 
-def _first_weights(options: Mapping[str, Any], folder: Path, told_in: Path) -> list[tuple[str, Path]]:
+def _first_weights(options: Mapping[str, Any], folder: Path, options_source: Path) -> list[tuple[str, Path]]:
     """The file that the training began with, which ties it to the run that left it; none where it is newer."""
     printed_weights = next((options[key] for key in ("weights", "model") if options.get(key)), None)
     printed_weights = (
@@ -43,7 +43,7 @@ def _first_weights(options: Mapping[str, Any], folder: Path, told_in: Path) -> l
     if not isinstance(printed_weights, str) or not printed_weights.endswith(".pt"):
         return []
     try:
-        began = told_in.stat().st_mtime
+        began = options_source.stat().st_mtime
         there = (base / printed_weights for base in bases_of(folder))
         return [("weights", path) for path in there if path.is_file() and path.stat().st_mtime <= began][:1]
     except (OSError, ValueError):

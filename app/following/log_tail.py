@@ -44,10 +44,10 @@ def find_attempt(workspace: Workspace, reference: str, number: int | None = None
 def tail(path: Path, lines: int) -> list[str]:
     """The last lines of a log; none when it is not there."""
     data, _ = tail_bytes(path, lines)
-    found = data.decode("utf-8", errors="replace").split("\n")
-    if found[-1] == "":
-        found.pop()
-    return [without_escapes(last_frame(line)).rstrip() for line in found]
+    log_lines = data.decode("utf-8", errors="replace").split("\n")
+    if log_lines[-1] == "":
+        log_lines.pop()
+    return [without_escapes(last_frame(line)).rstrip() for line in log_lines]
 
 
 def last_lines(attempt: AttemptFolder | None, lines: int = 5) -> tuple[str, ...]:
@@ -61,10 +61,10 @@ def last_lines(attempt: AttemptFolder | None, lines: int = 5) -> tuple[str, ...]
             data = file.read(_GLANCE_BYTES)
     except OSError:
         return ()
-    found = data.decode("utf-8", errors="replace").split("\n")
-    if size > _GLANCE_BYTES and len(found) > 1:
-        del found[0]  # its beginning is not known
-    cleaned = (without_escapes(last_frame(line)).strip() for line in found)
+    log_lines = data.decode("utf-8", errors="replace").split("\n")
+    if size > _GLANCE_BYTES and len(log_lines) > 1:
+        del log_lines[0]  # its beginning is not known
+    cleaned = (without_escapes(last_frame(line)).strip() for line in log_lines)
     return tuple([line for line in cleaned if line][-lines:])
 
 

@@ -67,12 +67,12 @@ class ImportSummary:
     def sentence(self) -> str:
         """How many runs are new, have grown and were known, and what was left alone."""
         counts = [(self.count("new"), "new"), (self.count("grown"), "grown"), (self.count("known"), "known")]
-        words = [f"{count} {word}" for count, word in counts if count]
+        parts = [f"{count} {word}" for count, word in counts if count]
         failed = sum(file.status == "not read" for file in self.files)
-        words += [_counted(failed, "file") + " not read"] if failed else []
-        words += [_counted(self.others, "file") + " of other kinds"] if self.others else []
+        parts += [_counted(failed, "file") + " not read"] if failed else []
+        parts += [_counted(self.others, "file") + " of other kinds"] if self.others else []
         nothing = "" if self.count("new") or self.count("grown") else "nothing to add; "
-        return f"{nothing}{_counted(self.runs, 'run')}: {', '.join(words)}"
+        return f"{nothing}{_counted(self.runs, 'run')}: {', '.join(parts)}"
 
 
 def _counted(count: int, noun: str) -> str:
@@ -112,7 +112,7 @@ def import_paths(
         gathering.take(Path(path))
     runs = gathering.join()
     if not runs:
-        raise _nothing_found(paths, gathering)
+        raise _no_run_error(paths, gathering)
     with naming(workspace) as used_names:
         known_runs = KnownRuns(workspace)
         files = [
@@ -242,11 +242,11 @@ class _Gathering:
 
 
 def _import_run(
-    workspace: Workspace, known: KnownRuns, run: FoundRun, name: str | None, used_names: set[str], dry_run: bool
+    workspace: Workspace, known_runs: KnownRuns, run: FoundRun, name: str | None, used_names: set[str], dry_run: bool
 ) -> list[ImportReport]:
     """Write a run, or what is new of it."""
-    run_id = known.find(run)
-    before = known.record(run_id) if run_id else ImportRecord()
+    run_id = known_runs.find(run)
+    before = known_runs.record(run_id) if run_id else ImportRecord()
     record = recorded(run, before)
     status: Status = "new" if run_id is None else "known" if record is None else "grown"
     if run_id is not None and (not before.files or watch_of(workspace.run(run_id))):
@@ -265,7 +265,7 @@ def _import_run(
         assert record is not None
         write_changes(workspace, run_id, run, record)
     if record is not None:
-        known.add(run_id, record)
+        known_runs.add(run_id, record)
     is_tried = dry_run and status == "new"
     return [
         report
@@ -347,7 +347,7 @@ def _refused(log: LogFile) -> YoloqatError:
     )
 
 
-def _nothing_found(paths: Iterable[Path], gathering: _Gathering) -> YoloqatError:
+def _no_run_error(paths: Iterable[Path], gathering: _Gathering) -> YoloqatError:
     failures = "; ".join(f"{file.path.name}: {file.reason}" for file in gathering.failures[:3])
     hint = "Looked for logs, and for folders with results.txt, results.csv, opt.yaml, args.yaml or weights."
     return YoloqatError(

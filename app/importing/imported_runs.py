@@ -108,8 +108,8 @@ def watch_of(folder: RunFolder) -> WatchRecord | None:
 def recorded(run: FoundRun, before: ImportRecord) -> ImportRecord | None:
     """The record of a run with everything that its files tell now; None where nothing of it is new."""
     files = _source_files(run, before)
-    known = {file.sha256 for file in before.files}
-    if before.files and known.issuperset(file.sha256 for file in files):
+    known_hashes = {file.sha256 for file in before.files}
+    if before.files and known_hashes.issuperset(file.sha256 for file in files):
         return None
     paths = {file.path for file in files}
     files += [file for file in before.files if file.path not in paths and not file.attempt]

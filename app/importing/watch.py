@@ -75,7 +75,7 @@ def _watch(workspace: Workspace, path: Path, name: str | None, process: RunningP
     log = read_log(path)
     if log.foreign and not log.is_log:
         raise YoloqatError(f"this is a log of {log.foreign}, which yoloqat does not read", where=str(path))
-    run = _found_run(log, path, process)
+    run = _last_run_of(log, path, process)
     piece = run.consoles[0]
     with naming(workspace) as used_names:
         known_runs = KnownRuns(workspace)
@@ -136,7 +136,7 @@ def _check(workspace: Workspace, path: Path) -> None:
         raise YoloqatError("the file name is not valid UTF-8", where=storable(path), hint="Follow it by a link to it.")
 
 
-def _found_run(log: LogFile, path: Path, process: RunningProcess | None) -> FoundRun:
+def _last_run_of(log: LogFile, path: Path, process: RunningProcess | None) -> FoundRun:
     """The last run in the file, with what its trainer has left so far."""
     role = RESULTS if log.parts[-1].dialect.startswith("results.") else LOG
     piece = Piece(log, log.parts[-1], role)

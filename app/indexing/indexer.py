@@ -45,7 +45,7 @@ class _RunMemory:
     stamp: str = ""
     """Its files when everything in them had been read; empty as long as that isn't so."""
     spec: RunSpec | None = None
-    mirror: LogCopier | None = None
+    copier: LogCopier | None = None
     """Copies the log of a process that was not started here."""
     row: Run | None = None
     followers: dict[int, LogFollower] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class _RunMemory:
     @property
     def is_behind(self) -> bool:
         """Whether its log is another program's and could not be copied to its end: that is tried again."""
-        return self.mirror is not None and self.mirror.is_behind
+        return self.copier is not None and self.copier.is_behind
 
 
 class Indexer:
@@ -148,18 +148,18 @@ class Indexer:
         assert entry.spec is not None
         if entry.spec.source != "watched":
             return status
-        entry.mirror = entry.mirror or LogCopier(folder)
-        while not status.state.is_live and entry.mirror.update_index():
+        entry.copier = entry.copier or LogCopier(folder)
+        while not status.state.is_live and entry.copier.update_index():
             status = read_state(folder)
-        if not status.state.is_live and not entry.is_behind and not entry.mirror.is_over:
+        if not status.state.is_live and not entry.is_behind and not entry.copier.is_over:
             end_watch(folder)
-            entry.mirror.finish()
+            entry.copier.finish()
         return status
 
     def _read_logs(self, folder: RunFolder, entry: _RunMemory) -> None:
         assert entry.row is not None
-        if entry.mirror is not None and entry.is_live:  # else it was copied to its end, or is behind
-            entry.mirror.update_index()
+        if entry.copier is not None and entry.is_live:  # else it was copied to its end, or is behind
+            entry.copier.update_index()
         assert entry.spec is not None
         for attempt in folder.attempts():
             follower = entry.followers.get(attempt.number)

@@ -33,7 +33,7 @@ class ReindexReport:
     epochs: int
     evaluations: int
     seconds: float
-    kept: Path | None = None
+    backup_path: Path | None = None
     """The file that was there before, where it was no database that could be rebuilt in place."""
 
 
@@ -115,10 +115,10 @@ def reindex(workspace: Workspace) -> ReindexReport:
             Indexer(workspace, store).look(everywhere=True)
             with store.reading() as connection:
                 counts = count_rows(connection)
-        kept = replace_database(fresh, index, in_place=is_usable)
+        backup_path = replace_database(fresh, index, in_place=is_usable)
         for leftover in index.parent.glob(f"{fresh.name}*"):
             leftover.unlink()
-    return ReindexReport(*counts, seconds=time.monotonic() - began, kept=kept)
+    return ReindexReport(*counts, seconds=time.monotonic() - began, backup_path=backup_path)
 
 
 @contextlib.contextmanager

@@ -37,7 +37,7 @@ from engine.supervise.resources import requested_resources, resources_of_stage
 from engine.supervise.slurm.client import require_slurm
 from engine.supervise.stop import request_stop
 
-NOTHING_ASKED = SlurmOptions()
+NO_SLURM_OPTIONS = SlurmOptions()
 CONFIGS = PACKAGE_ROOT / "configs"
 _FALLBACKS = {"weights": None, "data": "data", "cfg": "models", "hyp": "hyp"}
 """Options that name a file → folder of `configs` where a stage looks for what isn't there."""
@@ -90,7 +90,7 @@ def plan_pipeline(
     name: str | None = None,
     cwd: Path | None = None,
     executor: Executor | None = None,
-    slurm: SlurmOptions = NOTHING_ASKED,
+    slurm: SlurmOptions = NO_SLURM_OPTIONS,
     engine_python: str | None = None,
 ) -> list[RunSpec]:
     """The runs that a launch would start, parents first. Writes nothing; each call makes new ids.
@@ -120,7 +120,7 @@ def launch_pipeline(
     name: str | None = None,
     cwd: Path | None = None,
     executor: Executor | None = None,
-    slurm: SlurmOptions = NOTHING_ASKED,
+    slurm: SlurmOptions = NO_SLURM_OPTIONS,
     engine_python: str | None = None,
 ) -> list[RunSpec]:
     """Launch every step, detached; each one's runner waits for the steps that it needs. All or none are launched.
@@ -129,14 +129,14 @@ def launch_pipeline(
         YoloqatError: as `plan_pipeline`, or a run cannot be launched.
     """
     width, notify_path = cpu_lane(), notify_file()
-    asked = _slurm_options(pipeline, executor, slurm)
-    if asked is not None:
+    slurm_options = _slurm_options(pipeline, executor, slurm)
+    if slurm_options is not None:
         require_slurm()
     engine = choose_engine(engine_python)
     if any(step.uses for step in pipeline.stages.values()):
         engine.check()
     with naming(workspace) as used_names:
-        specs = _plan(workspace, pipeline, overrides or {}, name, cwd, used_names, asked, engine)
+        specs = _plan(workspace, pipeline, overrides or {}, name, cwd, used_names, slurm_options, engine)
         try:
             for name_of_all, batch in _batches(pipeline, specs):
                 if len(batch) == 1:
@@ -181,8 +181,8 @@ def _plan(
         step = pipeline.stages[step_name]
         resolve = _Resolver(workspace, pipeline, inputs, ids, run_id)
         try:
-            asked = None if slurm is None else slurm[step_name]
-            stage, options, command, resources = _resolved(pipeline, step_name, resolve, directory, asked, engine)
+            step_slurm = None if slurm is None else slurm[step_name]
+            stage, options, command, resources = _resolved(pipeline, step_name, resolve, directory, step_slurm, engine)
         except PipelineError as error:
             mistakes += error.mistakes
             continue
@@ -200,7 +200,7 @@ def _plan(
                 parents=[ids[parent] for parent in step.parents()],
                 artifacts=dict(step.roles),
                 resources=resources,
-                slurm=asked,
+                slurm=step_slurm,
             )
         )
     if mistakes:
@@ -299,8 +299,8 @@ def _resolved(
     model = stage_info(step.uses).options
     values = {
         key: adapt(model, key, value)
-        for key, given in step.options.items()
-        if (value := substitute(given, resolve)) is not None
+        for key, template in step.options.items()
+        if (value := substitute(template, resolve)) is not None
     }
     mistakes = [*option_mistakes(model, values), *_missing_files(pipeline, step, values, cwd)]
     if mistakes:

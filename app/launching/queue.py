@@ -217,8 +217,8 @@ def _waiting(workspace: Workspace, reference: str, verb: str) -> list[QueuedRun]
         YoloqatError: nothing of it does.
     """
     ids = find_ids(workspace, reference)
-    found = [run for run in queued_runs(workspace) if run.id in ids]
-    if not found:
+    waiting_runs = [run for run in queued_runs(workspace) if run.id in ids]
+    if not waiting_runs:
         status = read_state(workspace.run(ids[0]))
         state = "nothing of it waits" if len(ids) > 1 else f"it is {status.state.value}"
         live = any(read_state(workspace.run(run_id)).state.is_live for run_id in ids)
@@ -226,7 +226,7 @@ def _waiting(workspace: Workspace, reference: str, verb: str) -> list[QueuedRun]
             f"{reference} cannot be {verb}: {state}",
             hint=f"`yoloqat stop {reference}` stops it." if live else "`yoloqat queue` shows what waits.",
         )
-    return found
+    return waiting_runs
 
 
 def _waiting_here(workspace: Workspace, reference: str, verb: str) -> list[QueuedRun]:
@@ -235,15 +235,15 @@ def _waiting_here(workspace: Workspace, reference: str, verb: str) -> list[Queue
     Raises:
         YoloqatError: nothing of it waits, or something of it waits at Slurm.
     """
-    found = _waiting(workspace, reference, verb)
-    jobs = [SlurmRecord.read(workspace.run(run.id).attempt(run.attempt).slurm) for run in found]
+    waiting_runs = _waiting(workspace, reference, verb)
+    jobs = [SlurmRecord.read(workspace.run(run.id).attempt(run.attempt).slurm) for run in waiting_runs]
     ids = " ".join(job.job_id for job in jobs if job is not None)
     if ids:
         raise YoloqatError(
             f"{reference} cannot be {verb}: Slurm decides when it starts",
             hint=f"`scontrol top {ids}` and `scontrol update jobid=… nice=…` do the like at Slurm.",
         )
-    return found
+    return waiting_runs
 
 
 def _places(order: Sequence[QueuedRun]) -> list[tuple[int, float]]:

@@ -13,7 +13,7 @@ from engine.logs.lexer.text import decode
 _READ_BYTES = 4 << 20
 """Of the log's beginning: trainers tell their folder before the first epoch."""
 _SCRIPTS = ("train.py", "train_aux.py", "train_dual.py", "train_triple.py")
-_KNOWN = "YOLOv5, YOLOv7, YOLOv9, Ultralytics"
+_RESUMABLE_TRAINERS = "YOLOv5, YOLOv7, YOLOv9, Ultralytics"
 _FOLDER = re.compile(r"(?:Logging results to|Results saved to) (?P<folder>\S.*?)\s*$")
 
 
@@ -49,7 +49,7 @@ def resume_command(argv: Sequence[str], cwd: Path, console: Path, *, must_exist:
     """
     template_match = next(((t, at) for t in _TEMPLATES if (at := t.find(argv)) is not None), None)
     if template_match is None:
-        raise _cannot(f"this command is none of the trainers whose resuming is known: {_KNOWN}")
+        raise _cannot(f"this command is none of the trainers whose resuming is known: {_RESUMABLE_TRAINERS}")
     template, at = template_match
     folder = _results_folder(console)
     if folder is None:

@@ -53,8 +53,8 @@ def tag_run(workspace: Workspace, reference: str, add: Sequence[str] = (), remov
     tags: list[str] = []
 
     def change(annotations: Annotations) -> None:
-        given = annotations.get("tags")
-        before = [str(tag) for tag in given] if isinstance(given, list) else []
+        stored_tags = annotations.get("tags")
+        before = [str(tag) for tag in stored_tags] if isinstance(stored_tags, list) else []
         tags.extend(dict.fromkeys(tag for tag in [*before, *add] if tag not in remove))
         annotations["tags"] = tags
 

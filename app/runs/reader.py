@@ -133,7 +133,7 @@ def provenance(workspace: Workspace, run_id: str) -> "Provenance | None":
 def log_tails(workspace: Workspace, runs: Sequence[RunView]) -> dict[str, tuple[str, ...]]:
     """What the newest log of each run said last, by id."""
     attempts = {run.id: workspace.run(run.id).attempts() for run in runs}
-    return {run_id: last_lines(found[-1] if found else None) for run_id, found in attempts.items()}
+    return {run_id: last_lines(folders[-1] if folders else None) for run_id, folders in attempts.items()}
 
 
 def group_details(workspace: Workspace, group: str) -> list[RunDetail]:

@@ -97,13 +97,13 @@ def empty_trash(workspace: Workspace) -> int:
 
 def _waiting(workspace: Workspace) -> dict[str, RunName]:
     """Run id → a queued run that waits for it."""
-    found: dict[str, RunName] = {}
+    children: dict[str, RunName] = {}
     for run in run_names(workspace):
         folder = workspace.run(run.id)
         if read_state(folder).state is RunState.QUEUED:
             for parent in RunSpec.read(folder.spec).parents:
-                found[parent] = run
-    return found
+                children[parent] = run
+    return children
 
 
 def is_watched(folder: RunFolder) -> bool:

@@ -63,7 +63,7 @@ def test_every_row_comes_back_the_same(workspace: Workspace) -> None:
     forget(workspace)
     report = reindex(workspace)
     assert dump(workspace.database) == before
-    assert (report.runs, report.kept) == (5, None)
+    assert (report.runs, report.backup_path) == (5, None)
     assert report.epochs == 10 + 12 + 4 + 3
     assert rows_of(workspace) == before, "nothing is left to be read"
     reindex(workspace)
@@ -119,8 +119,8 @@ def test_a_file_that_is_no_database_is_kept_and_replaced(workspace: Workspace, d
     with pytest.raises(YoloqatError, match="not a database of yoloqat"):
         list_runs(workspace)
     report = reindex(workspace)
-    assert report.kept is not None
-    assert report.kept.read_bytes() == content
+    assert report.backup_path is not None
+    assert report.backup_path.read_bytes() == content
     assert dump(workspace.database) == before
 
 
