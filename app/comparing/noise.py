@@ -28,7 +28,7 @@ Noise = Mapping[Pair, Mapping[str, Interval]]
 """By metric: `mAP@.5`, `mAP@.5:.95`."""
 
 
-def wanted(comparison: Comparison | None, chain: Sequence[ChainStep]) -> set[Pair]:
+def compared_pairs(comparison: Comparison | None, chain: Sequence[ChainStep]) -> set[Pair]:
     """The differences that are shown: each run's to the baseline, each step's to its parent and to float."""
     pairs = set(_compared(comparison).values()) if comparison is not None else set()
     for step in chain:
@@ -64,7 +64,7 @@ def intervals(
     return noise
 
 
-def unknown(workspace: Workspace, pairs: Collection[Pair]) -> int:
+def count_unsampled(workspace: Workspace, pairs: Collection[Pair]) -> int:
     """How many evaluations would have to be resampled for these differences."""
     return sum(_read(_place(workspace, path)) is None for path in set(_files(workspace, pairs).values()))
 
@@ -85,7 +85,7 @@ def with_noise(comparison: Comparison, chain: Sequence[ChainStep], noise: Noise)
 
 def chain_with_noise(workspace: Workspace, chain: Sequence[ChainStep]) -> list[ChainStep]:
     """A chain with the intervals, resampled where they are not known yet."""
-    noise = intervals(workspace, wanted(None, chain))
+    noise = intervals(workspace, compared_pairs(None, chain))
     return [_noisy_step(step, noise) for step in chain]
 
 

@@ -43,7 +43,7 @@ class RunDir:
 
 
 @dataclass
-class Found:
+class TreeContents:
     """What a tree holds."""
 
     run_dirs: list[RunDir] = field(default_factory=list)
@@ -55,14 +55,14 @@ class Found:
     """Files that are none of these."""
 
 
-def find(top: Path, *, without: Path | None = None, tell: Callable[[Path], None] | None = None) -> Found:
+def scan_tree(top: Path, *, without: Path | None = None, tell: Callable[[Path], None] | None = None) -> TreeContents:
     """Look through a tree. Hidden files and folders are passed over, links to folders not followed.
 
     Args:
         without: a folder that is left out.
         tell: called with each folder.
     """
-    contents = Found()
+    contents = TreeContents()
     visited_inodes: set[tuple[int, int]] = set()
     waiting = [(top, 0)]
     while waiting:
@@ -92,7 +92,7 @@ def find(top: Path, *, without: Path | None = None, tell: Callable[[Path], None]
 
 def run_dir(folder: Path) -> RunDir | None:
     """What a trainer left in one folder; None where it is no folder of a run."""
-    contents = Found()
+    contents = TreeContents()
     try:
         files, below = _list(folder, contents)
     except (OSError, ValueError):
@@ -106,7 +106,7 @@ def _look_into(
     files: list[os.DirEntry[str]],
     below: list[os.DirEntry[str]],
     visited_inodes: set[tuple[int, int]],
-    contents: Found,
+    contents: TreeContents,
 ) -> RunDir:
     run = RunDir(folder)
     for path in _files(files, visited_inodes, contents):
@@ -124,7 +124,9 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     return is_folder and not entry.name.startswith(".") and entry.name not in _PASSED_OVER
 
 
-def _files(entries: list[os.DirEntry[str]], visited_inodes: set[tuple[int, int]], contents: Found) -> Iterator[Path]:
+def _files(
+    entries: list[os.DirEntry[str]], visited_inodes: set[tuple[int, int]], contents: TreeContents
+) -> Iterator[Path]:
     """The regular files that may matter by their names, each once, whatever links to it."""
     for entry in entries:
         try:
@@ -145,7 +147,7 @@ def _may_matter(name: str) -> bool:
     return is_named or name.lower().endswith(_SUFFIXES) or name.endswith(_JSON) or bool(_NAMES.fullmatch(name))
 
 
-def _list(folder: Path, contents: Found) -> tuple[list[os.DirEntry[str]], list[os.DirEntry[str]]]:
+def _list(folder: Path, contents: TreeContents) -> tuple[list[os.DirEntry[str]], list[os.DirEntry[str]]]:
     """The files that may matter and the folders, sorted: of a data set's files, only the number is kept.
 
     Raises:

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from app.discovery.discover import RunDir
-from app.discovery.group_files import FoundRun, bases_of
+from app.discovery.group_files import DiscoveredRun, bases_of
 from engine.contracts.errors import YoloqatError
 from engine.logs.results.option_files import NAMES, read_hyperparameters
 
 
-def take_options(run: FoundRun, folder: RunDir) -> Iterator[tuple[Path, str]]:
+def apply_option_files(run: DiscoveredRun, folder: RunDir) -> Iterator[tuple[Path, str]]:
     """Read the options in a run's folder: what an earlier one of the files says, a later one only adds to.
 
     Yields:
@@ -28,7 +28,7 @@ def take_options(run: FoundRun, folder: RunDir) -> Iterator[tuple[Path, str]]:
         run.weights += _first_weights(run.options, folder.path, run.option_files[0])
 
 
-def apply_printed_options(run: FoundRun) -> None:
+def apply_printed_options(run: DiscoveredRun) -> None:
     """Take the options that the newest of a run's logs has printed, where no file tells any."""
     if not run.options:
         run.options = next((piece.part.options for piece in reversed(run.consoles) if piece.part.options), {})

@@ -41,7 +41,7 @@ class LogCopier:
         self._looked_at = datetime.min.replace(tzinfo=UTC)
         self._failure = ""
 
-    def update_index(self) -> bool:
+    def copy_new_bytes(self) -> bool:
         """Copy what is new. A file that was truncated or replaced is a new attempt.
 
         What cannot be read or written now, for a server is away or the disk is full, is tried again the next time.

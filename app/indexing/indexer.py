@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.following.log_copier import LogCopier
 from app.following.log_follower import LogFollower, Reading
-from app.indexing.log_outcome import log_ending
+from app.indexing.log_outcome import describe_log_end
 from app.indexing.run_row import run_row
 from app.indexing.sidecar_rows import ResultsFollower
 from app.indexing.stamps import stamps
@@ -71,7 +71,7 @@ class Indexer:
         self._store = store
         self._memory_by_run: dict[str, _RunMemory] | None = None
 
-    def look(self, *, everywhere: bool) -> int:
+    def index_runs(self, *, everywhere: bool) -> int:
         """Look at the runs that live, are new, or have not been read to their end.
 
         Args:
@@ -140,7 +140,7 @@ class Indexer:
         self._write_row(entry, run_row(entry.spec, user, status, stamp=""), user_tags(user))
         self._read_logs(folder, entry)
         if not entry.is_live and not entry.is_behind:
-            self._settle(folder, entry, status.attempt, stamp)
+            self._finish_run(folder, entry, status.attempt, stamp)
 
     def _state(self, folder: RunFolder, entry: _RunMemory) -> RunStatus:
         """The state; a watched log that has ended is copied to its end first, which may show that it goes on."""
@@ -149,7 +149,7 @@ class Indexer:
         if entry.spec.source != "watched":
             return status
         entry.copier = entry.copier or LogCopier(folder)
-        while not status.state.is_live and entry.copier.update_index():
+        while not status.state.is_live and entry.copier.copy_new_bytes():
             status = read_state(folder)
         if not status.state.is_live and not entry.is_behind and not entry.copier.is_over:
             end_watch(folder)
@@ -159,7 +159,7 @@ class Indexer:
     def _read_logs(self, folder: RunFolder, entry: _RunMemory) -> None:
         assert entry.row is not None
         if entry.copier is not None and entry.is_live:  # else it was copied to its end, or is behind
-            entry.copier.update_index()
+            entry.copier.copy_new_bytes()
         assert entry.spec is not None
         for attempt in folder.attempts():
             follower = entry.followers.get(attempt.number)
@@ -184,7 +184,7 @@ class Indexer:
             write_run(connection, row, entry.spec.parents, tags)
         entry.row = row
 
-    def _settle(self, folder: RunFolder, entry: _RunMemory, attempt: int, stamp: str) -> None:
+    def _finish_run(self, folder: RunFolder, entry: _RunMemory, attempt: int, stamp: str) -> None:
         """What is known only once a run has ended. After that it is left alone until one of its files changes."""
         result = StageResult.read(folder.result) or _of_import(folder, entry)
         assert entry.spec is not None
@@ -193,7 +193,7 @@ class Indexer:
                 write_result(connection, folder.id, attempt, result)
             refresh_summary(connection, folder.id)
             if entry.spec.source != "launched":
-                write_reason(connection, folder.id, log_ending(file_connection(connection), folder.id))
+                write_reason(connection, folder.id, describe_log_end(file_connection(connection), folder.id))
             settle_run(connection, folder.id, stamp)
         entry.stamp = stamp
         entry.row = None

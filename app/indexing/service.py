@@ -89,7 +89,7 @@ def update_index(workspace: Workspace, read: "Readings | None" = None) -> None:
     store = open_index(workspace)
     with indexer_lock(workspace) as is_ours, contextlib.closing(store):
         if is_ours:
-            Indexer(workspace, store, read).look(everywhere=True)
+            Indexer(workspace, store, read).index_runs(everywhere=True)
 
 
 def reindex(workspace: Workspace) -> ReindexReport:
@@ -112,7 +112,7 @@ def reindex(workspace: Workspace) -> ReindexReport:
             leftover.unlink()
         store = open_store(fresh)
         with contextlib.closing(store):
-            Indexer(workspace, store).look(everywhere=True)
+            Indexer(workspace, store).index_runs(everywhere=True)
             with store.reading() as connection:
                 counts = count_rows(connection)
         backup_path = replace_database(fresh, index, in_place=is_usable)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app.workspace.engine_python import choose_engine
-from app.workspace.notifications import notify_file
-from app.workspace.run_names import check_name, free_name, naming
+from app.workspace.notifications import write_notify_file
+from app.workspace.run_names import check_name, free_name, lock_names
 from app.workspace.settings import load_settings
 from engine.contracts.errors import YoloqatError
 from engine.contracts.options.base import StageOptions
@@ -100,7 +100,7 @@ def launch_command(
     """
     directory = _directory(cwd)
     check_program(argv, directory)
-    command = list(argv) if torchrun is None else as_processes(argv, torchrun, slurm)
+    command = list(argv) if torchrun is None else torchrun_command(argv, torchrun, slurm)
 
     def specify(run_id: str, free: str) -> RunSpec:
         return RunSpec(
@@ -116,7 +116,7 @@ def launch_command(
     return _launch_named(workspace, name or name_of_command(argv), specify, priority)
 
 
-def as_processes(argv: Sequence[str], processes: int, slurm: SlurmOptions | None) -> list[str]:
+def torchrun_command(argv: Sequence[str], processes: int, slurm: SlurmOptions | None) -> list[str]:
     """The command line that runs a command as so many processes on each node.
 
     Raises:
@@ -164,8 +164,8 @@ def _launch_named(
     workspace: Workspace, wished_name: str, specify: Callable[[str, str], RunSpec], priority: int
 ) -> RunSpec:
     check_name(wished_name)
-    width, notify_path = cpu_lane(), notify_file()
-    with naming(workspace) as used_names:
+    width, notify_path = cpu_lane(), write_notify_file()
+    with lock_names(workspace) as used_names:
         spec = specify(new_run_id(), free_name(wished_name, used_names))
         if spec.slurm is not None:
             require_slurm()

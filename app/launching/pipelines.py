@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.launching.launch import as_processes, check_program, cpu_lane
+from app.launching.launch import check_program, cpu_lane, torchrun_command
 from app.workspace.engine_python import choose_engine
-from app.workspace.notifications import notify_file
-from app.workspace.run_names import check_name, free_name, naming, used_names_of
+from app.workspace.notifications import write_notify_file
+from app.workspace.run_names import check_name, free_name, lock_names, used_names_of
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
 from engine.contracts.slurm import Executor, SlurmOptions
@@ -128,14 +128,14 @@ def launch_pipeline(
     Raises:
         YoloqatError: as `plan_pipeline`, or a run cannot be launched.
     """
-    width, notify_path = cpu_lane(), notify_file()
+    width, notify_path = cpu_lane(), write_notify_file()
     slurm_options = _slurm_options(pipeline, executor, slurm)
     if slurm_options is not None:
         require_slurm()
     engine = choose_engine(engine_python)
     if any(step.uses for step in pipeline.stages.values()):
         engine.check()
-    with naming(workspace) as used_names:
+    with lock_names(workspace) as used_names:
         specs = _plan(workspace, pipeline, overrides or {}, name, cwd, used_names, slurm_options, engine)
         try:
             for name_of_all, batch in _batches(pipeline, specs):
@@ -288,7 +288,7 @@ def _resolved(
             check_program(command, cwd)
         if step.torchrun is not None:
             with _at(pipeline, name, "command"):
-                command = as_processes(command, step.torchrun, slurm)
+                command = torchrun_command(command, step.torchrun, slurm)
         with _at(pipeline, name, "resources"):
             return (
                 COMMAND,

@@ -2,7 +2,7 @@
 
 import contextlib
 
-from app.launching.requeue_paused import put_back
+from app.launching.requeue_paused import requeue_paused_run
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
 from engine.supervise.requeue import paused_and_ended, queued_without_runner, relaunch
@@ -20,7 +20,7 @@ def requeue(workspace: Workspace) -> int:
     for attempt in paused_and_ended(workspace):
         # Its runner could not do it; where another command is at it at this moment, that one does it.
         with contextlib.suppress(YoloqatError):
-            put_back(attempt)
+            requeue_paused_run(attempt)
     started = 0
     for attempt in queued_without_runner(workspace):
         try:

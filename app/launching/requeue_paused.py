@@ -23,7 +23,7 @@ _PUT_BACK = (RunState.STOPPED, RunState.ENDED, RunState.LOST)
 """What has ended otherwise is shown as it ended: a pause must not hide a failure."""
 
 
-def ask_for_pause(attempt: AttemptFolder, checkpoint: Path | None = None) -> None:
+def write_pause_request(attempt: AttemptFolder, checkpoint: Path | None = None) -> None:
     """Write the request.
 
     Args:
@@ -44,7 +44,7 @@ def ask_for_pause(attempt: AttemptFolder, checkpoint: Path | None = None) -> Non
         raise YoloqatError(f"cannot ask for the pause: {error.strerror}", where=str(attempt.pause)) from error
 
 
-def put_back(attempt: AttemptFolder) -> bool:
+def requeue_paused_run(attempt: AttemptFolder) -> bool:
     """Make the next attempt of a paused run, held in the queue, from its last checkpoint.
 
     Returns:
@@ -76,7 +76,7 @@ def main(argv: list[str]) -> int:
     """Returns the exit code: 1, with the reason on stderr, when it cannot be put back."""
     attempt = AttemptFolder(Path(argv[0]))
     try:
-        put_back(attempt)
+        requeue_paused_run(attempt)
     except (YoloqatError, OSError) as error:
         print(f"{read_name(RunFolder(attempt.path.parents[1])).name} is not put back: {error}", file=sys.stderr)
         return 1

@@ -69,7 +69,7 @@ def pause_run(workspace: Workspace, reference: str) -> str:
         YoloqatError: it has ended, it cannot be resumed, or it cannot be asked.
     """
     from app.launching.queue import hold_runs
-    from app.launching.requeue_paused import ask_for_pause
+    from app.launching.requeue_paused import write_pause_request
     from app.launching.resume import next_checkpoint
 
     folder = workspace.run(find_id(workspace, reference))
@@ -81,14 +81,14 @@ def pause_run(workspace: Workspace, reference: str) -> str:
         hold_runs(workspace, folder.id)
         return "held in the queue"
     if can_end_after_epoch(spec):
-        ask_for_pause(attempt)
+        write_pause_request(attempt)
         end_after_epoch(workspace, folder.id)
         return AFTER_EPOCH
     checkpoint = next_checkpoint(folder, spec)
     if checkpoint is not None and status.runner_alive:
-        ask_for_pause(attempt, checkpoint)
+        write_pause_request(attempt, checkpoint)
         return AT_CHECKPOINT
-    ask_for_pause(attempt)
+    write_pause_request(attempt)
     request_stop(attempt)
     return "asked to stop"
 

@@ -24,7 +24,7 @@ from engine.contracts.states import RunState
 if TYPE_CHECKING:
     from engine.contracts.attempt_records import Provenance
 
-__all__ = ["data_version", "find_run", "get_detail", "group_details", "list_runs", "log_tail", "settle"]
+__all__ = ["data_version", "find_run", "get_detail", "group_details", "list_runs", "log_tail", "wait_until_indexed"]
 
 Answer = TypeVar("Answer")
 SETTLE_SECONDS = 15.0
@@ -146,7 +146,7 @@ def data_version(workspace: Workspace) -> int:
     return database.data_version(index_file(workspace))
 
 
-def settle(workspace: Workspace, run_id: str) -> None:
+def wait_until_indexed(workspace: Workspace, run_id: str) -> None:
     """Wait until all that an ended run left has been read into the index; gives up after a while."""
     refresh(workspace, [run_id], wait_seconds=SETTLE_SECONDS)
 
