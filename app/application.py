@@ -14,7 +14,7 @@ from textual.scrollbar import ScrollBar
 from textual.worker import get_current_worker
 
 from app.backend.interface import Backend
-from app.backend.known_runs import KnownRuns
+from app.backend.run_cache import RunCache
 from app.formatting import duration, metric
 from app.keymap import bindings
 from app.messages import CallFailed, RunEnded, RunsRead
@@ -147,7 +147,7 @@ class YoloqatApp(AppInterface):
         """Read the runs whenever they have changed, until the app ends. One read at a time."""
         worker = get_current_worker()
         version, recheck, follow = -1, 0.0, 0.0
-        run_cache = KnownRuns()
+        run_cache = RunCache()
         shown: tuple[RunView, ...] | None = None
         while not (worker.is_cancelled or self._is_over):
             try:

@@ -18,7 +18,7 @@ _ENDS = re.compile(r"complete|stopped early|interrupted|crashed|out of memory|cu
 _LOST = re.compile(r", (?:all )?(losses nan)(?: since epoch \d+)?$")
 
 
-def ending(reason: str) -> str:
+def short_outcome(reason: str) -> str:
     """How a log ended in short, of the same in full: `complete`, `cut off`, `losses nan`; empty where nothing tells."""
     if lost := _LOST.search(reason):
         return lost[1]

@@ -23,21 +23,21 @@ def write_results(
     run_id: str,
     files: Sequence[ResultsFile],
     cells: Mapping[Place, Cell],
-    known: Collection[Place],
+    current_places: Collection[Place],
 ) -> None:
     """Bring what the files of results of a run tell up to date.
 
     Args:
         files: all of them.
         cells: the numbers that are new or have changed.
-        known: all that there are now: others are forgotten.
+        current_places: all that there are now; others are deleted.
     """
     connection.exec_driver_sql("DELETE FROM results_file WHERE run_id = ?", (run_id,))
     write_rows(connection, ResultsFile, files)
     stored_places = connection.exec_driver_sql(
         "SELECT epoch, key FROM results_metric WHERE run_id = ?", (run_id,)
     ).fetchall()
-    removed_places = [(run_id, epoch, key) for epoch, key in stored_places if (epoch, key) not in known]
+    removed_places = [(run_id, epoch, key) for epoch, key in stored_places if (epoch, key) not in current_places]
     execute(connection, "DELETE FROM results_metric WHERE run_id = ? AND epoch = ? AND key = ?", removed_places)
     execute(connection, _METRIC, [(run_id, *place, *cell) for place, cell in cells.items()])
 
@@ -55,7 +55,7 @@ def logged_numbers(connection: sqlite3.Connection, run_id: str) -> dict[int, Log
     rows = connection.execute(
         "SELECT attempt, epoch, key, text FROM metric WHERE run_id = ? AND source = ?", (run_id, LOG)
     )
-    found: dict[int, Logged] = {}
+    numbers: dict[int, Logged] = {}
     for attempt, epoch, key, text in rows:
-        found.setdefault(attempt, {}).setdefault(epoch, {})[key] = text
-    return found
+        numbers.setdefault(attempt, {}).setdefault(epoch, {})[key] = text
+    return numbers

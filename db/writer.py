@@ -200,7 +200,7 @@ def write_result(connection: Connection, run_id: str, attempt: int, result: Stag
     rows = FactRows()
     for position, evaluation in enumerate(result.evaluations):
         name = (evaluation.label, evaluation.weights)
-        number = next((number for number, known in free if known == name), RESULT_NUMBERS + position)
+        number = next((number for number, key in free if key == name), RESULT_NUMBERS + position)
         free = [entry for entry in free if entry[0] != number]
         rows.evaluations[number] = {
             "label": evaluation.label,

@@ -105,7 +105,7 @@ class Backend(RunReader, Protocol):
     def stop(self, run_id: str, now: bool = False) -> None:
         """Ask the runner to stop the run; `now` skips to the next signal."""
 
-    def mark(self, run: RunView, name: str, tags: Sequence[str], notes: str) -> None:
+    def annotate(self, run: RunView, name: str, tags: Sequence[str], notes: str) -> None:
         """Write what has changed of a run's name, tags and note."""
 
     def archive(self, run_id: str, archived: bool) -> None:

@@ -135,7 +135,7 @@ class LocalBackend:
 
         stop_run(self.workspace, run_id, now=now)
 
-    def mark(self, run: RunView, name: str, tags: Sequence[str], notes: str) -> None:
+    def annotate(self, run: RunView, name: str, tags: Sequence[str], notes: str) -> None:
         """Write what has changed of a run's name, tags and note."""
         from app.runs.annotations import note_run, rename_run, tag_run
 
@@ -249,12 +249,12 @@ class LocalBackend:
         Args:
             cancelled: resample for what is not known, which takes seconds, until this is true; None does not.
         """
-        from app.comparing.noise import intervals, unknown, wanted, with_noise
+        from app.comparing.noise import compared_pairs, count_unsampled, intervals, with_noise
 
-        pairs = wanted(comparison, chain)
+        pairs = compared_pairs(comparison, chain)
         if cancelled is None:
             stored_intervals = intervals(self.workspace, pairs, resample=False)
-            return *with_noise(comparison, chain, stored_intervals), unknown(self.workspace, pairs)
+            return *with_noise(comparison, chain, stored_intervals), count_unsampled(self.workspace, pairs)
         return *with_noise(comparison, chain, intervals(self.workspace, pairs, cancelled=cancelled)), 0
 
     def demo(self) -> list[RunSpec]:

@@ -14,14 +14,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Print what was found; exit code 1 where something would kill runs or lose data."""
-    from app.doctor.examine import examine
+    from app.doctor.examine import run_checks
     from app.doctor.finding import Level
     from app.workspace.engine_python import choose_engine
     from app.workspace.open import open_workspace
 
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
-    findings = list(examine(workspace, choose_engine()))
+    findings = list(run_checks(workspace, choose_engine()))
     if arguments.json:
         print_json({"schema": 1, "workspace": workspace.path, "findings": findings})
     else:

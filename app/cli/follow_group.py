@@ -81,9 +81,9 @@ class _Step:
             self._print_detail(get_detail(self._workspace, self._spec.id))
 
     def _print_rest(self) -> None:
-        from app.runs.reader import get_detail, settle
+        from app.runs.reader import get_detail, wait_until_indexed
 
-        settle(self._workspace, self._spec.id)
+        wait_until_indexed(self._workspace, self._spec.id)
         self._print_detail(get_detail(self._workspace, self._spec.id))
 
     def _print_detail(self, detail: RunDetail) -> None:
@@ -115,10 +115,10 @@ def _rates(values: Mapping[str, Number]) -> list[str]:
 
 def _print_chain(workspace: Workspace, group: str) -> None:
     from app.backend.demo import demo_table
-    from app.comparing.noise import announcement, chain_with_noise, unknown, wanted
+    from app.comparing.noise import announcement, chain_with_noise, compared_pairs, count_unsampled
 
     chain = demo_table(workspace, group)
-    missing = unknown(workspace, wanted(None, chain))
+    missing = count_unsampled(workspace, compared_pairs(None, chain))
     if missing:
         say(f"{announcement(missing)} (Ctrl-C: without)")
     with contextlib.suppress(KeyboardInterrupt):

@@ -8,7 +8,7 @@ from typing import TypeVar
 from app.backend.interface import RunReader
 from app.cli.output import coloured, print_json, say_lag, say_workspace
 from app.cli.reasons import table_with_reasons
-from app.formatting import ABSENT, age, ending, metric, time_left
+from app.formatting import ABSENT, age, metric, short_outcome, time_left
 from db.views import RunView
 from engine.contracts.states import RunState
 
@@ -72,7 +72,7 @@ def progress_text(run: RunView) -> str:
 
 def _state(run: RunView) -> str:
     """The state; of a run that was not started here, how its log ended: `cut off`."""
-    return (ending(run.reason) if run.state is RunState.ENDED else "") or state_text(run)
+    return (short_outcome(run.reason) if run.state is RunState.ENDED else "") or state_text(run)
 
 
 def _row(run: RunView) -> list[str]:

@@ -19,6 +19,6 @@ def call(arguments: argparse.Namespace) -> int:
     say_workspace(workspace)
     report = reindex(workspace)
     print(f"{report.runs} runs, {report.epochs} epochs, {report.evaluations} evaluations in {duration(report.seconds)}")
-    if report.kept is not None:
-        print(f"what was there before is kept as {report.kept}")
+    if report.backup_path is not None:
+        print(f"what was there before is kept as {report.backup_path}")
     return 0

@@ -15,7 +15,7 @@ from app.comparing.layers import layer_table
 from app.comparing.metric_sources import FILES, PRINTED, STORED, Sources, sources
 from app.formatting import ABSENT, ago, duration, megabytes, metric, time_left
 from app.runs.log_format import log_dialect
-from app.runs.resource_usage import taken
+from app.runs.resource_usage import resource_usage_rows
 from db.views import EpochView, EvaluationView, RunDetail, RunView
 from engine.logs.loss_names import loss_names
 
@@ -141,7 +141,7 @@ def _progress(run: RunView) -> str:
 
 
 def _resource_usage(detail: RunDetail) -> str:
-    rows = [list(row) for row in taken(detail.usage)]
+    rows = [list(row) for row in resource_usage_rows(detail.usage)]
     return table(["DEVICE", "TOOK"], rows) if rows else ""
 
 

@@ -231,8 +231,8 @@ def _fact_rows(details: Sequence[RunDetail]) -> Iterator[Row]:
         yield Row(FACTS, "throughput", tuple(rates))
 
 
-def _timed(told: tuple[str, float] | None) -> Cell:
-    return Cell(*told) if told else Cell(ABSENT)
+def _timed(speed: tuple[str, float] | None) -> Cell:
+    return Cell(*speed) if speed else Cell(ABSENT)
 
 
 def _latency(detail: RunDetail, timed: Mapping[str, Speed]) -> Cell:
@@ -290,8 +290,8 @@ def _shown(value: Any) -> str:
 def _named(text: str, details: Sequence[RunDetail]) -> str:
     """A path inside one of the runs begins with the run's name, which says more than its folder."""
     for detail in details:
-        _, found, rest = text.partition(f"/runs/{detail.run.id}/")
-        if found:
+        _, separator, rest = text.partition(f"/runs/{detail.run.id}/")
+        if separator:
             return f"{detail.run.name}:{rest}"
     return text
 

@@ -61,8 +61,8 @@ def _float_layers(detail: RunDetail) -> Decisions:
     if not isinstance(layers, list) or not isinstance(option, Sequence):
         return
     names = " ".join(sorted(map(str, layers))) or "none"
-    asked_text = option if isinstance(option, str) else " ".join(map(str, option))
-    yield "keep_float", Decision(names, names if names == asked_text else f"{names} ({asked_text})")
+    option_text = option if isinstance(option, str) else " ".join(map(str, option))
+    yield "keep_float", Decision(names, names if names == option_text else f"{names} ({option_text})")
 
 
 def _evaluated(detail: RunDetail) -> Decisions:
@@ -74,9 +74,9 @@ def _evaluated(detail: RunDetail) -> Decisions:
         ("letterbox", "letterbox", lambda value: isinstance(value, str)),
     )
     for option, setting, is_one in rules:
-        asked, used = detail.options.get(option), settings.get(setting)
-        if is_one(asked) and is_one(used) and asked != used:
-            yield option, Decision(str(used), f"{used} ({asked})")
+        requested, used = detail.options.get(option), settings.get(setting)
+        if is_one(requested) and is_one(used) and requested != used:
+            yield option, Decision(str(used), f"{used} ({requested})")
 
 
 def _device(detail: RunDetail) -> Decisions:

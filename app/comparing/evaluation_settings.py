@@ -26,7 +26,7 @@ METRICS = (
 )
 """The order in which metrics are shown."""
 
-_WORDS = {
+_SETTING_NAMES = {
     "data": "other images or labels",
     "split": "split",
     "images": "images",
@@ -62,10 +62,10 @@ def disagreement(one: EvaluationView, other: EvaluationView) -> str:
 def settings_disagreement(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """The settings in which two evaluations differ, in words; empty when they agree."""
     parts = []
-    for key in dict.fromkeys([*_WORDS, *one, *other]):
+    for key in dict.fromkeys([*_SETTING_NAMES, *one, *other]):
         values = one.get(key), other.get(key)
         if values[0] != values[1]:
-            name = _WORDS.get(key, key)
+            name = _SETTING_NAMES.get(key, key)
             parts.append(name if key == "data" else f"{name} {values[0]} ≠ {values[1]}")
     return ", ".join(parts)
 

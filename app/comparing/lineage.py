@@ -143,7 +143,7 @@ class _Node:
     def is_float(self) -> bool:
         return self.detail.run.stage == "retrain"
 
-    def given(self) -> EvaluationView | None:
+    def input_evaluation(self) -> EvaluationView | None:
         """This run's evaluation of the model that it started from."""
         return next(
             (e for e in self.detail.evaluations if e is not self.own and e.values and _is_of_input(self, e)), None
@@ -154,9 +154,9 @@ class _Node:
         if self.own is not None:
             yield self.own, measured_by(self.detail.run.id, self.own)
         for child in self.children:
-            given = child.given()
-            if given is not None:
-                yield given, measured_by(child.detail.run.id, given)
+            input_evaluation = child.input_evaluation()
+            if input_evaluation is not None:
+                yield input_evaluation, measured_by(child.detail.run.id, input_evaluation)
 
     def ancestors(self) -> Iterator["_Node"]:
         node = self.parent
@@ -182,7 +182,7 @@ def lineage(details: Sequence[RunDetail]) -> list[ChainStep]:
         _tie(node, nodes)
     steps: list[ChainStep] = []
     for node in nodes.values():
-        if node.parent is None and (node.children or node.given() is not None):
+        if node.parent is None and (node.children or node.input_evaluation() is not None):
             steps += _steps(node)
     return [replace(step, speed=timed.get(step.sha256)) for step in steps]
 
@@ -234,10 +234,10 @@ def _is_of_input(node: _Node, evaluation: EvaluationView) -> bool:
 
 
 def _steps(root: _Node) -> Iterator[ChainStep]:
-    given = root.given()
-    if given is not None:
-        yield _input_step(root, given)
-    yield from _below(root, 0 if given is None else 1)
+    input_evaluation = root.input_evaluation()
+    if input_evaluation is not None:
+        yield _input_step(root, input_evaluation)
+    yield from _below(root, 0 if input_evaluation is None else 1)
 
 
 def _below(node: _Node, depth: int) -> Iterator[ChainStep]:
@@ -313,11 +313,13 @@ def _measured(node: _Node, reference: _Node | None) -> _Reference:
 
 
 def _measured_on_input(own: EvaluationView | None, root: _Node) -> _Reference:
-    given = root.given()
-    if own is None or given is None:
+    input_evaluation = root.input_evaluation()
+    if own is None or input_evaluation is None:
         return {}, "", None
-    reason = disagreement(own, given)
-    return ({}, reason, None) if reason else (given.values, "", measured_by(root.detail.run.id, given))
+    reason = disagreement(own, input_evaluation)
+    if reason:
+        return {}, reason, None
+    return input_evaluation.values, "", measured_by(root.detail.run.id, input_evaluation)
 
 
 def _label(node: _Node) -> str:
@@ -335,8 +337,8 @@ def _label(node: _Node) -> str:
 def _parent_label(node: _Node) -> str | None:
     if node.parent is not None:
         return _label(node.parent)
-    given = node.given()
-    return None if given is None else _input_label(given)
+    input_evaluation = node.input_evaluation()
+    return None if input_evaluation is None else _input_label(input_evaluation)
 
 
 def _input_label(evaluation: EvaluationView) -> str:

@@ -27,11 +27,11 @@ class Sources:
         """Whether a number is the log's, unlike others of its column."""
         return number.source == LOG and name in self.columns
 
-    def legend(self, mark: str, exception: str) -> str:
+    def legend(self, column_sign: str, number_sign: str) -> str:
         """`° from results.csv, ' log`; empty where the log tells everything."""
         if not self.files:
             return ""
-        return f"{mark} from {', '.join(self.files)}" + (f", {exception} log" if self.has_exceptions else "")
+        return f"{column_sign} from {', '.join(self.files)}" + (f", {number_sign} log" if self.has_exceptions else "")
 
 
 def sources(epochs: Iterable[EpochView], names: Sequence[str]) -> Sources:

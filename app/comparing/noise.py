@@ -28,7 +28,7 @@ Noise = Mapping[Pair, Mapping[str, Interval]]
 """By metric: `mAP@.5`, `mAP@.5:.95`."""
 
 
-def wanted(comparison: Comparison | None, chain: Sequence[ChainStep]) -> set[Pair]:
+def compared_pairs(comparison: Comparison | None, chain: Sequence[ChainStep]) -> set[Pair]:
     """The differences that are shown: each run's to the baseline, each step's to its parent and to float."""
     pairs = set(_compared(comparison).values()) if comparison is not None else set()
     for step in chain:
@@ -64,7 +64,7 @@ def intervals(
     return noise
 
 
-def unknown(workspace: Workspace, pairs: Collection[Pair]) -> int:
+def count_unsampled(workspace: Workspace, pairs: Collection[Pair]) -> int:
     """How many evaluations would have to be resampled for these differences."""
     return sum(_read(_place(workspace, path)) is None for path in set(_files(workspace, pairs).values()))
 
@@ -85,7 +85,7 @@ def with_noise(comparison: Comparison, chain: Sequence[ChainStep], noise: Noise)
 
 def chain_with_noise(workspace: Workspace, chain: Sequence[ChainStep]) -> list[ChainStep]:
     """A chain with the intervals, resampled where they are not known yet."""
-    noise = intervals(workspace, wanted(None, chain))
+    noise = intervals(workspace, compared_pairs(None, chain))
     return [_noisy_step(step, noise) for step in chain]
 
 
@@ -136,9 +136,9 @@ def _matches(workspace: Workspace, measured: Measured) -> Path | None:
 
 def _files(workspace: Workspace, pairs: Collection[Pair]) -> dict[Measured, Path]:
     """Of those evaluations that have one, where the other of the pair has one, too."""
-    found = {measured: _matches(workspace, measured) for measured in {one for pair in pairs for one in pair}}
-    paired = {one for pair in pairs if all(found[one] for one in pair) for one in pair}
-    return {measured: path for measured, path in found.items() if path is not None and measured in paired}
+    files = {measured: _matches(workspace, measured) for measured in {one for pair in pairs for one in pair}}
+    paired = {one for pair in pairs if all(files[one] for one in pair) for one in pair}
+    return {measured: path for measured, path in files.items() if path is not None and measured in paired}
 
 
 def _place(workspace: Workspace, matches: Path) -> Path:
@@ -169,17 +169,17 @@ def _resample(
                     process.kill()
     if process.returncode < 0:  # killed: the last line may be half of one
         resampler_output = resampler_output[: resampler_output.rfind("\n") + 1]
-    found: dict[Path, Resampling | None] = {}
+    resampled: dict[Path, Resampling | None] = {}
     for path, line in zip(paths, resampler_output.splitlines(), strict=False):
-        found[path] = Resampling.from_json(line)
+        resampled[path] = Resampling.from_json(line)
         _write(_place(workspace, path), line)
-    left = paths[len(found) :]
+    left = paths[len(resampled) :]
     if not left or process.returncode <= 0:
-        return found
+        return resampled
     # The first of these cannot be resampled. That is kept, too, or it would be tried at every look.
     nothing = Resampling(of="", maps={})
     _write(_place(workspace, left[0]), nothing.to_json())
-    return found | {left[0]: nothing} | _resample(workspace, left[1:], cancelled)
+    return resampled | {left[0]: nothing} | _resample(workspace, left[1:], cancelled)
 
 
 def _write(path: Path, text: str) -> None:

@@ -43,7 +43,7 @@ class RunDir:
 
 
 @dataclass
-class Found:
+class TreeContents:
     """What a tree holds."""
 
     run_dirs: list[RunDir] = field(default_factory=list)
@@ -55,14 +55,14 @@ class Found:
     """Files that are none of these."""
 
 
-def find(top: Path, *, without: Path | None = None, tell: Callable[[Path], None] | None = None) -> Found:
+def scan_tree(top: Path, *, without: Path | None = None, tell: Callable[[Path], None] | None = None) -> TreeContents:
     """Look through a tree. Hidden files and folders are passed over, links to folders not followed.
 
     Args:
         without: a folder that is left out.
         tell: called with each folder.
     """
-    discovered = Found()
+    contents = TreeContents()
     visited_inodes: set[tuple[int, int]] = set()
     waiting = [(top, 0)]
     while waiting:
@@ -72,32 +72,32 @@ def find(top: Path, *, without: Path | None = None, tell: Callable[[Path], None]
         if tell is not None:
             tell(folder)
         try:
-            files, below = _list(folder, discovered)
+            files, below = _list(folder, contents)
         except OSError as error:
-            discovered.failures.append((folder, f"cannot be read: {error.strerror or error}"))
+            contents.failures.append((folder, f"cannot be read: {error.strerror or error}"))
             continue
-        run = _look_into(folder, files, below, visited_inodes, discovered)
+        run = _look_into(folder, files, below, visited_inodes, contents)
         below = [entry for entry in below if not (run.weights and entry.name == "weights")]
         if run.is_run:
-            discovered.run_dirs.append(run)
+            contents.run_dirs.append(run)
         else:
-            discovered.logs += run.logs
-            discovered.others += len(run.options)
+            contents.logs += run.logs
+            contents.others += len(run.options)
         if depth >= _DEEPEST:
-            discovered.failures += [(Path(entry.path), "lies too deep") for entry in below]
+            contents.failures += [(Path(entry.path), "lies too deep") for entry in below]
             continue
         waiting += [(Path(entry.path), depth + 1) for entry in reversed(below)]
-    return discovered
+    return contents
 
 
 def run_dir(folder: Path) -> RunDir | None:
     """What a trainer left in one folder; None where it is no folder of a run."""
-    found = Found()
+    contents = TreeContents()
     try:
-        files, below = _list(folder, found)
+        files, below = _list(folder, contents)
     except (OSError, ValueError):
         return None
-    run = _look_into(folder, files, below, set(), found)
+    run = _look_into(folder, files, below, set(), contents)
     return run if run.is_run else None
 
 
@@ -105,11 +105,11 @@ def _look_into(
     folder: Path,
     files: list[os.DirEntry[str]],
     below: list[os.DirEntry[str]],
-    seen: set[tuple[int, int]],
-    found: Found,
+    visited_inodes: set[tuple[int, int]],
+    contents: TreeContents,
 ) -> RunDir:
     run = RunDir(folder)
-    for path in _files(files, seen, found):
+    for path in _files(files, visited_inodes, contents):
         _sort_in(path, run)
     if any(entry.name == "weights" for entry in below):
         run.weights = list(_weights(folder / "weights"))
@@ -124,7 +124,9 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     return is_folder and not entry.name.startswith(".") and entry.name not in _PASSED_OVER
 
 
-def _files(entries: list[os.DirEntry[str]], seen: set[tuple[int, int]], found: Found) -> Iterator[Path]:
+def _files(
+    entries: list[os.DirEntry[str]], visited_inodes: set[tuple[int, int]], contents: TreeContents
+) -> Iterator[Path]:
     """The regular files that may matter by their names, each once, whatever links to it."""
     for entry in entries:
         try:
@@ -132,10 +134,10 @@ def _files(entries: list[os.DirEntry[str]], seen: set[tuple[int, int]], found: F
                 continue
             status = entry.stat()
         except OSError as error:
-            found.failures.append((Path(entry.path), f"cannot be read: {error.strerror or error}"))
+            contents.failures.append((Path(entry.path), f"cannot be read: {error.strerror or error}"))
             continue
-        if (status.st_dev, status.st_ino) not in seen:
-            seen.add((status.st_dev, status.st_ino))
+        if (status.st_dev, status.st_ino) not in visited_inodes:
+            visited_inodes.add((status.st_dev, status.st_ino))
             yield Path(entry.path)
 
 
@@ -145,7 +147,7 @@ def _may_matter(name: str) -> bool:
     return is_named or name.lower().endswith(_SUFFIXES) or name.endswith(_JSON) or bool(_NAMES.fullmatch(name))
 
 
-def _list(folder: Path, found: Found) -> tuple[list[os.DirEntry[str]], list[os.DirEntry[str]]]:
+def _list(folder: Path, contents: TreeContents) -> tuple[list[os.DirEntry[str]], list[os.DirEntry[str]]]:
     """The files that may matter and the folders, sorted: of a data set's files, only the number is kept.
 
     Raises:
@@ -161,7 +163,7 @@ def _list(folder: Path, found: Found) -> tuple[list[os.DirEntry[str]], list[os.D
             elif _may_matter(entry.name):
                 files.append(entry)
             elif not entry.is_symlink():
-                found.others += not entry.is_dir()
+                contents.others += not entry.is_dir()
     key = lambda entry: _natural(entry.name)  # noqa: E731
     return sorted(files, key=key), sorted(folders, key=key)
 

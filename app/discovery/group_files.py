@@ -28,7 +28,7 @@ class Piece:
 
 
 @dataclass
-class FoundRun:
+class DiscoveredRun:
     """A run as it lies on the disk."""
 
     name: str
@@ -67,9 +67,9 @@ def matching_folder(save_dir: str, log: Path, folders: Sequence[Path]) -> Path |
 
 def printed_run_dir(save_dir: str, bases: Iterable[Path]) -> RunDir | None:
     """The folder of a run that a log means by its save_dir, where it is on this machine."""
-    told = Path(save_dir.strip().replace("\\", "/"))
+    printed_path = Path(save_dir.strip().replace("\\", "/"))
     for base in bases:
-        run_directory = run_dir(base / told)
+        run_directory = run_dir(base / printed_path)
         if run_directory is not None:
             return run_directory
     return None
@@ -80,7 +80,7 @@ def bases_of(log: Path) -> list[Path]:
     return list(log.resolve().parents)[:_MOST_ABOVE]
 
 
-def agree(log: LogPart, results: LogPart) -> bool | None:
+def metrics_agree(log: LogPart, results: LogPart) -> bool | None:
     """Whether two files tell the same mAP by epoch; None where they have no epoch in common."""
     shift = log.first_epoch - results.first_epoch
     # The last epoch of a training that was cut off may have been trained again, and its results overwritten.
@@ -94,7 +94,9 @@ def agree(log: LogPart, results: LogPart) -> bool | None:
     return same >= _AGREE * len(shared) if shared else None
 
 
-def join(folders: Sequence[RunDir], read: dict[Path, list[Piece]], logs: Iterable[Piece]) -> list[FoundRun]:
+def group_into_runs(
+    folders: Sequence[RunDir], read: dict[Path, list[Piece]], logs: Iterable[Piece]
+) -> list[DiscoveredRun]:
     """Put logs to the folders that they belong to; what is left of them are runs of their own.
 
     Args:
@@ -113,7 +115,7 @@ def join(folders: Sequence[RunDir], read: dict[Path, list[Piece]], logs: Iterabl
             alone.append(piece)
     for place, pieces in beside.items():
         run = runs[place]
-        proven = [piece for piece in pieces if run.results and agree(piece.part, run.results.part)]
+        proven = [piece for piece in pieces if run.results and metrics_agree(piece.part, run.results.part)]
         if not proven and len(pieces) == 1 and not _has_log(run):
             proven = pieces
         for piece in pieces:
@@ -124,18 +126,18 @@ def join(folders: Sequence[RunDir], read: dict[Path, list[Piece]], logs: Iterabl
     return [*runs.values(), *_with_results(_of_logs(alone))]
 
 
-def _of_folder(folder: RunDir, read: list[Piece]) -> FoundRun:
+def _of_folder(folder: RunDir, read: list[Piece]) -> DiscoveredRun:
     """A run without its log: what results it left stands for the console."""
-    run = FoundRun(folder.path.resolve().name or "run", folder.path, weights=folder.weights)
+    run = DiscoveredRun(folder.path.resolve().name or "run", folder.path, weights=folder.weights)
     results = [piece for piece in read if piece.role == RESULTS]
     run.results = results[0] if results else None
     run.consoles = results[:1] or [piece for piece in read if piece.role == EVENT_FILE]
     return run
 
 
-def _add(run: FoundRun, piece: Piece) -> bool:
+def _add(run: DiscoveredRun, piece: Piece) -> bool:
     """Make a log one of the run's attempts, unless its numbers are another run's."""
-    if run.results is not None and agree(piece.part, run.results.part) is False:
+    if run.results is not None and metrics_agree(piece.part, run.results.part) is False:
         return False
     if not _has_log(run):
         run.consoles = []
@@ -159,11 +161,11 @@ def _is_duplicate(one: LogPart, other: LogPart) -> bool:
     return is_most and sum(one.rates[epoch] == other.rates[epoch] for epoch in shared) >= _AGREE * len(shared)
 
 
-def _has_log(run: FoundRun) -> bool:
+def _has_log(run: DiscoveredRun) -> bool:
     return any(piece.role == LOG for piece in run.consoles)
 
 
-def _with_results(runs: list[FoundRun]) -> list[FoundRun]:
+def _with_results(runs: list[DiscoveredRun]) -> list[DiscoveredRun]:
     """Put files of results that stand alone to the logs beside them whose numbers they tell."""
     alone = {
         run.consoles[0].file.path.resolve(): run
@@ -173,18 +175,18 @@ def _with_results(runs: list[FoundRun]) -> list[FoundRun]:
     for run in runs if alone else ():
         last = run.consoles[-1]
         for path in results_beside(last.file.path) if last.role == LOG else ():
-            found = alone.get(path.resolve())
-            if found is not None and agree(last.part, found.consoles[0].part):
+            results_run = alone.get(path.resolve())
+            if results_run is not None and metrics_agree(last.part, results_run.consoles[0].part):
                 run.results = alone.pop(path.resolve()).consoles[0]
                 break
     left = set(map(id, alone.values()))
     return [run for run in runs if run.consoles[0].role != RESULTS or id(run) in left or len(run.consoles) > 1]
 
 
-def _of_logs(pieces: Iterable[Piece]) -> list[FoundRun]:
+def _of_logs(pieces: Iterable[Piece]) -> list[DiscoveredRun]:
     """Runs of which there is only a log. Trainings of one file that save to the same place are attempts of one run."""
-    runs: list[FoundRun] = []
-    by_place: dict[tuple[int, str], FoundRun] = {}
+    runs: list[DiscoveredRun] = []
+    by_place: dict[tuple[int, str], DiscoveredRun] = {}
     for piece in pieces:
         key = (id(piece.file), piece.part.save_dir)
         if piece.part.save_dir and key in by_place:
@@ -192,7 +194,7 @@ def _of_logs(pieces: Iterable[Piece]) -> list[FoundRun]:
             continue
         several = len(piece.file.parts) > 1 and piece.part.save_dir
         name = Path(piece.part.save_dir.replace("\\", "/")).name if several else ""
-        run = FoundRun(name or piece.file.path.stem, consoles=[piece])
+        run = DiscoveredRun(name or piece.file.path.stem, consoles=[piece])
         by_place[key] = run
         runs.append(run)
     return runs

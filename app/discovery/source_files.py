@@ -3,23 +3,23 @@
 import hashlib
 from pathlib import Path
 
-from app.discovery.group_files import FoundRun
+from app.discovery.group_files import DiscoveredRun
 from engine.contracts.errors import YoloqatError
 from engine.contracts.imported import ImportRecord, SourceFile, storable
 
 
-def record_weights(run: FoundRun, before: ImportRecord) -> list[SourceFile]:
+def hash_weights(run: DiscoveredRun, before: ImportRecord) -> list[SourceFile]:
     """The weights by their content; those that cannot be read are left out."""
     files = []
     for role, path in run.weights:
         try:
-            files.append(measure(path, role, before))
+            files.append(hash_source_file(path, role, before))
         except YoloqatError:
             continue
     return files
 
 
-def measure(path: Path, role: str, before: ImportRecord) -> SourceFile:
+def hash_source_file(path: Path, role: str, before: ImportRecord) -> SourceFile:
     """A file by its content, which is read only where its size or time are new."""
     try:
         status = path.stat()

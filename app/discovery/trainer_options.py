@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from app.discovery.discover import RunDir
-from app.discovery.group_files import FoundRun, bases_of
+from app.discovery.group_files import DiscoveredRun, bases_of
 from engine.contracts.errors import YoloqatError
 from engine.logs.results.option_files import NAMES, read_hyperparameters
 
 
-def take_options(run: FoundRun, folder: RunDir) -> Iterator[tuple[Path, str]]:
+def apply_option_files(run: DiscoveredRun, folder: RunDir) -> Iterator[tuple[Path, str]]:
     """Read the options in a run's folder: what an earlier one of the files says, a later one only adds to.
 
     Yields:
@@ -28,13 +28,13 @@ def take_options(run: FoundRun, folder: RunDir) -> Iterator[tuple[Path, str]]:
         run.weights += _first_weights(run.options, folder.path, run.option_files[0])
 
 
-def apply_printed_options(run: FoundRun) -> None:
+def apply_printed_options(run: DiscoveredRun) -> None:
     """Take the options that the newest of a run's logs has printed, where no file tells any."""
     if not run.options:
         run.options = next((piece.part.options for piece in reversed(run.consoles) if piece.part.options), {})
 
 
-def _first_weights(options: Mapping[str, Any], folder: Path, told_in: Path) -> list[tuple[str, Path]]:
+def _first_weights(options: Mapping[str, Any], folder: Path, options_source: Path) -> list[tuple[str, Path]]:
     """The file that the training began with, which ties it to the run that left it; none where it is newer."""
     printed_weights = next((options[key] for key in ("weights", "model") if options.get(key)), None)
     printed_weights = (
@@ -43,7 +43,7 @@ def _first_weights(options: Mapping[str, Any], folder: Path, told_in: Path) -> l
     if not isinstance(printed_weights, str) or not printed_weights.endswith(".pt"):
         return []
     try:
-        began = told_in.stat().st_mtime
+        began = options_source.stat().st_mtime
         there = (base / printed_weights for base in bases_of(folder))
         return [("weights", path) for path in there if path.is_file() and path.stat().st_mtime <= began][:1]
     except (OSError, ValueError):

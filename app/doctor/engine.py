@@ -9,22 +9,31 @@ from engine.contracts.errors import YoloqatError
 from engine.supervise.interpreter import WITHOUT_ENGINE, EngineChoice, Interpreter, examine_interpreter
 
 
-def check_engine(found: Interpreter | YoloqatError, origin: str) -> Iterator[Finding]:
+def check_engine(interpreter: Interpreter | YoloqatError, origin: str) -> Iterator[Finding]:
     """Whether our stages can run.
 
     Args:
-        found: what it has, or why it cannot be asked.
+        interpreter: what it has, or why it cannot be asked.
         origin: who has chosen it.
     """
-    if isinstance(found, YoloqatError):
-        yield Finding(Level.PROBLEM, "engine", f"{found.where}: {found.what}", found.hint or "")
-    elif found.torch is None and found.path == sys.executable:
-        text = f"none in {found.path}: runs can be imported, watched and compared, but no stage of ours can be launched"
+    if isinstance(interpreter, YoloqatError):
+        yield Finding(Level.PROBLEM, "engine", f"{interpreter.where}: {interpreter.what}", interpreter.hint or "")
+    elif interpreter.torch is None and interpreter.path == sys.executable:
+        text = (
+            f"none in {interpreter.path}: runs can be imported, watched and compared, "
+            "but no stage of ours can be launched"
+        )
         yield Finding(Level.WARNING, "engine", text, WITHOUT_ENGINE)
-    elif found.mistakes:
-        yield Finding(Level.PROBLEM, "engine", f"{found.path} ({origin}): {'; '.join(found.mistakes)}", found.advice)
+    elif interpreter.mistakes:
+        yield Finding(
+            Level.PROBLEM,
+            "engine",
+            f"{interpreter.path} ({origin}): {'; '.join(interpreter.mistakes)}",
+            interpreter.advice,
+        )
     else:
-        yield Finding(Level.OK, "engine", f"{found.path}, Python {found.python}, torch {found.torch}")
+        text = f"{interpreter.path}, Python {interpreter.python}, torch {interpreter.torch}"
+        yield Finding(Level.OK, "engine", text)
 
 
 def ask_engine(engine: EngineChoice) -> Interpreter | YoloqatError:
@@ -35,8 +44,8 @@ def ask_engine(engine: EngineChoice) -> Interpreter | YoloqatError:
         return error
 
 
-def torch_of(found: Interpreter | YoloqatError) -> Torch | None:
+def torch_of(interpreter: Interpreter | YoloqatError) -> Torch | None:
     """What its PyTorch was built for; None without one."""
-    if isinstance(found, YoloqatError) or found.torch is None:
+    if isinstance(interpreter, YoloqatError) or interpreter.torch is None:
         return None
-    return Torch(found.torch, found.cuda or None)
+    return Torch(interpreter.torch, interpreter.cuda or None)

@@ -15,7 +15,7 @@ from engine.contracts.run_folder import Workspace
 from engine.supervise.interpreter import EngineChoice
 
 
-def examine(workspace: Workspace, engine: EngineChoice) -> Iterator[Finding]:
+def run_checks(workspace: Workspace, engine: EngineChoice) -> Iterator[Finding]:
     """Look at the machine, the workspace and the Python that runs our stages; changes nothing."""
     yield from check_logout()
     yield from check_limits()

@@ -1,1 +1,1 @@
-"""Following a growing log: copying it, reading it into the store, showing its tail."""
+"""Follow growing logs: copy them, read them into the index, show their tail."""

@@ -1,4 +1,4 @@
-"""What tells that a file has changed."""
+"""Stamps that change whenever a file does."""
 
 import os
 
@@ -7,7 +7,7 @@ Stamp = tuple[int, int, int]
 
 
 def stamp_of(path: str | os.PathLike[str]) -> Stamp | None:
-    """Changes whenever the file does; None when it is not there."""
+    """Return the stamp of a file; None when it is missing."""
     try:
         status = os.stat(path)
     except OSError:

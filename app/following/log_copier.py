@@ -1,7 +1,7 @@
-"""Following a log that another program writes: its bytes are copied into the run folder as they come.
+"""Copy the bytes of a log that another program writes into the run folder, as they come.
 
-The copy is the truth from then on: what is rotated away, truncated or deleted is still there. Only the holder of the
-indexer's lock copies.
+The copy is authoritative from then on: it keeps what the program rotates away, truncates or deletes. Only
+the holder of the indexer's lock copies, so no two processes append to one copy.
 """
 
 import contextlib
@@ -23,14 +23,14 @@ from engine.supervise.watched import current_writers
 _LOG = logging.getLogger(__name__)
 _READ_BYTES = 1 << 20
 _MOST_BYTES = 64 << 20
-"""Copied in one look, so that other runs have their turn."""
+"""Limit per call, so that other runs get their turn."""
 _TAIL_BYTES = 256
 _HEAD_BYTES = 4096
 _WRITERS_SECONDS = 5.0
 
 
 class LogCopier:
-    """Where the copying of a run's log stands: at the length of the newest attempt's console."""
+    """Copies the watched log of one run. Its position is the length of the newest attempt's console."""
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
@@ -41,16 +41,16 @@ class LogCopier:
         self._looked_at = datetime.min.replace(tzinfo=UTC)
         self._failure = ""
 
-    def update_index(self) -> bool:
-        """Copy what is new. A file that was truncated or replaced is a new attempt.
+    def copy_new_bytes(self) -> bool:
+        """Copy the new bytes. A file that was truncated or replaced starts a new attempt.
 
-        What cannot be read or written now, for a server is away or the disk is full, is tried again the next time.
+        A failed read or write (server unreachable, disk full) is retried at the next call.
 
         Returns:
-            Whether anything was new.
+            Whether bytes were copied.
         """
         try:
-            copied = self._catch_up()
+            copied = self._copy_changes()
         except OSError as error:
             if str(error) != self._failure:
                 _LOG.warning("%s cannot be followed at present: %s", self._folder.id, error)
@@ -60,14 +60,14 @@ class LogCopier:
         self._failure = ""
         return copied
 
-    def _catch_up(self) -> bool:
+    def _copy_changes(self) -> bool:
         self._open_newest()
         if self._attempt is None or self._record is None or self._record.ended_at is not None:
             return False
         if self._file is None:
             if self._open(self._record):
-                return self._begin_anew("the log was replaced")
-            if self._file is None:  # deleted, and nobody holds it open: what was copied is all there is
+                return self._start_attempt("the log was replaced")
+            if self._file is None:  # deleted, and no process holds it open: the copy is complete
                 return False
         status = os.fstat(self._file.fileno())
         copied = False
@@ -75,40 +75,40 @@ class LogCopier:
             console = self._attempt.console
             have = console.stat().st_size if console.exists() else 0
             if self._is_rewritten(console, have, status.st_size):
-                return self._begin_anew("the log was truncated")
+                return self._start_attempt("the log was truncated")
             copied = self._copy(console, have, status.st_size)
             if self._record.begins + console.stat().st_size == status.st_size:
                 self._stamp = (status.st_size, status.st_mtime_ns)
-        self._look_at_writers(copied)
+        self._record_writers(copied)
         if not copied and self._is_replaced():
-            return self._begin_anew("the log was replaced")
+            return self._start_attempt("the log was replaced")
         return copied
 
     @property
     def is_over(self) -> bool:
-        """Whether the end of the newest attempt's file has been recorded."""
+        """Whether the newest attempt's file has been marked as finished."""
         self._open_newest()
         return self._record is None or self._record.ended_at is not None
 
     @property
     def is_behind(self) -> bool:
-        """Whether the file could not be read, or its copy not be written, at the last try: more may be to come."""
+        """Whether the last read or write failed, so bytes may be missing."""
         return bool(self._failure)
 
     def finish(self) -> None:
-        """Nobody writes it any more, and all of it is copied: it is left alone from now on."""
+        """Mark the file as finished: no process writes it, and all of it is copied."""
         if self._record is not None and self._record.ended_at is None:
             self._write(self._record.model_copy(update={"ended_at": datetime.now(UTC)}))
         self.close()
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def _open_newest(self) -> None:
-        """Take up the newest attempt, and what another process has written of it."""
+        """Open the newest attempt at the length that an earlier process has copied to."""
         attempts = self._folder.attempts()
         newest = attempts[-1] if attempts else None
         if newest != self._attempt:
@@ -118,19 +118,19 @@ class LogCopier:
             self._record = WatchRecord.read(newest.watch)
 
     def _open(self, record: WatchRecord) -> bool:
-        """Open the file, also where it was renamed or deleted; True when there is only another one by its name.
+        """Open the file, even if it was renamed or deleted; return True when its name belongs to another file now.
 
         Raises:
-            OSError: there is a file by its name that cannot be read at present.
+            OSError: a file of this name exists and cannot be read now.
         """
         unreadable: OSError | None = None
         for path in _places(record):
             try:
-                file = open_regular(path, follow=True)  # it stays open, so that what is renamed is read on
+                file = open_regular(path, follow=True)  # stays open, so that a renamed file is read to its end
             except OSError as error:
-                is_odd = isinstance(error, NotRegularFileError) and not os.path.islink(path)  # not what was watched
-                is_gone = is_odd or isinstance(error, FileNotFoundError | NotADirectoryError)
-                if path == record.path and not is_gone:
+                is_other_file = isinstance(error, NotRegularFileError) and not os.path.islink(path)
+                is_missing = is_other_file or isinstance(error, FileNotFoundError | NotADirectoryError)
+                if path == record.path and not is_missing:
                     unreadable = error
                 continue
             status = os.fstat(file.fileno())
@@ -143,7 +143,7 @@ class LogCopier:
         return os.path.exists(record.path)
 
     def _is_rewritten(self, console: Path, have: int, size: int) -> bool:
-        """Whether the file does not begin with what was copied of it any more."""
+        """Whether the file no longer begins with the bytes that were copied."""
         assert self._record is not None
         assert self._file is not None
         if not have:
@@ -173,8 +173,8 @@ class LogCopier:
                 left -= len(chunk)
         return True
 
-    def _look_at_writers(self, copied: bool) -> None:
-        """Remember who writes it, and in what rhythm it grows."""
+    def _record_writers(self, copied: bool) -> None:
+        """Record the processes that write the file, and how often it grows."""
         assert self._record is not None
         now = datetime.now(UTC)
         record = self._record
@@ -192,7 +192,7 @@ class LogCopier:
             self._write(record.model_copy(update=changes))
 
     def _is_replaced(self) -> bool:
-        """Whether another file has its name, and nobody writes the old one any more."""
+        """Whether another file has taken the name, and no process writes the old one."""
         assert self._record is not None
         try:
             status = os.stat(self._record.path)
@@ -201,8 +201,8 @@ class LogCopier:
         is_other = (status.st_dev, status.st_ino) != (self._record.device, self._record.inode)
         return is_other and status.st_size > 0 and not current_writers(self._record)
 
-    def _begin_anew(self, note: str) -> bool:
-        """A new attempt, whose console is a copy of what the file is now."""
+    def _start_attempt(self, note: str) -> bool:
+        """Create a new attempt, whose console is a copy of the file as it is now."""
         assert self._attempt is not None
         assert self._record is not None
         before = self._record
@@ -232,7 +232,7 @@ class LogCopier:
 
 
 def _places(record: WatchRecord) -> Iterator[str]:
-    """Where the file may be found: by its name, at who writes it, by another name in its folder."""
+    """Yield paths to the file: its name, the descriptors of its writers, other names in its folder."""
     yield record.path
     for writer in record.writers:
         with contextlib.suppress(OSError):
@@ -245,7 +245,7 @@ def _places(record: WatchRecord) -> Iterator[str]:
 
 
 def _first_data(file: BinaryIO) -> int:
-    """Where the file's text begins: a program that goes on writing into a truncated file leaves a hole before it."""
+    """Return the offset of the first data: a program that keeps writing after a truncation leaves a hole before it."""
     if file.read(1) not in (b"\0",):
         return 0
     try:

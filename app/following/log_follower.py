@@ -1,4 +1,4 @@
-"""Following one log into the store: rows and the offset they came from in one transaction."""
+"""Read one log into the index: rows and the offset that they came from are written in one transaction."""
 
 import hashlib
 import json
@@ -23,23 +23,23 @@ from engine.logs.progress import progress_fields
 _READ_BYTES = 1 << 20
 _COMMIT_BYTES = 64 << 20
 _COMMIT_CELLS = 30_000
-"""What is read between two transactions: so many bytes, or some 8 MB of numbers, so that memory is bounded."""
+"""Limits of one transaction, in bytes and in numbers (about 8 MB): they bound memory."""
 _HEAD_BYTES = 4096
 _TAIL_BYTES = 256
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A log that has been read to its end already, and the rows that it makes."""
+    """A log that has been read to its end, with its rows."""
 
     size: int
     rows: FactRows
     parser: LogParser
-    """As it stands after its `finish`."""
+    """The parser after `finish`."""
 
 
 class LogFollower:
-    """Where the reading of an attempt's log stands."""
+    """Reads the log of one attempt, and remembers how far."""
 
     def __init__(self, run_id: str, number: int, path: Path, reading: Reading | None = None) -> None:
         self.run_id = run_id
@@ -55,10 +55,10 @@ class LogFollower:
         self._finished = False
 
     def update_index(self, store: Store, *, finish: bool) -> bool:
-        """Read what is new, and commit it. The run's row must be there.
+        """Read the new bytes and commit their rows. The run's row must exist.
 
         Args:
-            finish: nothing will be added any more, so the last line counts even without a line feed.
+            finish: the log is complete, so its last line counts even without a line feed.
 
         Returns:
             Whether anything was written.
@@ -82,7 +82,7 @@ class LogFollower:
         return written
 
     def _load(self, store: Store) -> None:
-        """Go on where the last process committed."""
+        """Load the position that was committed last."""
         with store.reading() as connection:
             position = reading_position(connection, self.run_id, self.number)
         self._loaded = True
@@ -97,7 +97,7 @@ class LogFollower:
         self._offset, self._fingerprint, self._finished, self._events = offset, fingerprint_, finished, events
 
     def _adopt(self, store: Store, file: BinaryIO) -> bool:
-        """Commit what another reading has brought, where nothing has been read yet and the log is as long as that."""
+        """Commit the rows of an earlier reading, if nothing has been read yet and the log has the same length."""
         reading, self._reading = self._reading, None
         if reading is None or self._offset or self._finished or os.fstat(file.fileno()).st_size != reading.size:
             return False
@@ -107,7 +107,7 @@ class LogFollower:
         return True
 
     def _read_some(self, store: Store, file: BinaryIO, finish: bool) -> bool:
-        """Read and commit at most `_COMMIT_BYTES` or `_COMMIT_CELLS`; False when there was nothing to do."""
+        """Read and commit at most `_COMMIT_BYTES` or `_COMMIT_CELLS`; return False when there is nothing new."""
         size = os.fstat(file.fileno()).st_size
         grown_after_the_end = self._finished and size != self._offset
         if grown_after_the_end or size < self._offset or fingerprint(file, self._offset) != self._fingerprint:
@@ -150,7 +150,7 @@ class LogFollower:
         self._offset, self._fingerprint, self._finished, self._events = offset, print_, finished, attempt.events
 
     def _restart(self, store: Store) -> None:
-        """Forget what was read: the log is another one now, or this program reads logs differently."""
+        """Delete the rows and read from the start: the log was replaced, or the parser's version has changed."""
         with store.writing(self.run_id) as connection:
             clear_attempt(connection, self.run_id, self.number)
         self._parser = LogParser()
@@ -158,7 +158,7 @@ class LogFollower:
 
 
 def fingerprint(file: BinaryIO, offset: int) -> str:
-    """SHA-256 over the first bytes of a log and the last ones before the offset; empty before the first byte."""
+    """Return the SHA-256 of the first bytes of a log and the last ones before the offset; empty at offset 0."""
     if offset == 0:
         return ""
     file.seek(0)

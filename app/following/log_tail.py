@@ -1,4 +1,4 @@
-"""The end of a console log, however large it is."""
+"""Read the end of a console log of any size."""
 
 import os
 from pathlib import Path
@@ -13,11 +13,11 @@ from engine.files.safe_open import open_regular
 _BLOCK = 256 << 10
 _GLANCE_BYTES = 4096
 _MOST_BYTES = 16 << 20
-"""More is not read for any number of lines: redraws can make a single line of a log this long."""
+"""Read at most this much for any number of lines: redraws can make a single line this long."""
 
 
 def log_tail(workspace: Workspace, reference: str, lines: int = 200, attempt: int | None = None) -> list[str]:
-    """The last lines of a run's log as text that commands nothing; redraws are collapsed to the last one.
+    """Return the last lines of a run's log with terminal control sequences removed; redraws collapse to the last one.
 
     Args:
         reference: name, id or a prefix of the id.
@@ -31,7 +31,7 @@ def log_tail(workspace: Workspace, reference: str, lines: int = 200, attempt: in
 
 
 def find_attempt(workspace: Workspace, reference: str, number: int | None = None) -> AttemptFolder | None:
-    """An attempt of a run, the newest one when no number is given; None when it was never started.
+    """Return an attempt of a run, by default the newest; None when there is none.
 
     Raises:
         YoloqatError: there is no such run.
@@ -42,16 +42,16 @@ def find_attempt(workspace: Workspace, reference: str, number: int | None = None
 
 
 def tail(path: Path, lines: int) -> list[str]:
-    """The last lines of a log; none when it is not there."""
+    """Return the last lines of a log; none when the file is missing."""
     data, _ = tail_bytes(path, lines)
-    found = data.decode("utf-8", errors="replace").split("\n")
-    if found[-1] == "":
-        found.pop()
-    return [without_escapes(last_frame(line)).rstrip() for line in found]
+    log_lines = data.decode("utf-8", errors="replace").split("\n")
+    if log_lines[-1] == "":
+        log_lines.pop()
+    return [without_escapes(last_frame(line)).rstrip() for line in log_lines]
 
 
 def last_lines(attempt: AttemptFolder | None, lines: int = 5) -> tuple[str, ...]:
-    """What a log said last, without empty lines: of its last few kilobytes, so that it can be asked of a thousand."""
+    """Return the last non-empty lines, from the last few kilobytes only: a list of runs asks it of a thousand."""
     if attempt is None:
         return ()
     try:
@@ -61,15 +61,15 @@ def last_lines(attempt: AttemptFolder | None, lines: int = 5) -> tuple[str, ...]
             data = file.read(_GLANCE_BYTES)
     except OSError:
         return ()
-    found = data.decode("utf-8", errors="replace").split("\n")
-    if size > _GLANCE_BYTES and len(found) > 1:
-        del found[0]  # its beginning is not known
-    cleaned = (without_escapes(last_frame(line)).strip() for line in found)
+    log_lines = data.decode("utf-8", errors="replace").split("\n")
+    if size > _GLANCE_BYTES and len(log_lines) > 1:
+        del log_lines[0]  # may be cut off at its start
+    cleaned = (without_escapes(last_frame(line)).strip() for line in log_lines)
     return tuple([line for line in cleaned if line][-lines:])
 
 
 def tail_bytes(path: Path, lines: int) -> tuple[bytes, int]:
-    """The last lines as they are, and the offset where they end. Only this part of the file is read."""
+    """Return the last lines unchanged, and the offset of their end. Reads only this part of the file."""
     try:
         with open_regular(path) as file:
             end = file.seek(0, os.SEEK_END)
@@ -81,7 +81,7 @@ def tail_bytes(path: Path, lines: int) -> tuple[bytes, int]:
 def _read_back(file: BinaryIO, end: int, lines: int) -> bytes:
     blocks: list[bytes] = []
     position, breaks, size = end, 0, 0
-    # The line feed that ends the last line begins no other one.
+    # A line feed at the very end terminates the last line and starts no new one.
     while position > 0 and breaks <= lines and size < _MOST_BYTES:
         step = min(_BLOCK, position)
         position -= step

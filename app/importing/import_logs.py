@@ -6,13 +6,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from app.discovery.discover import RunDir, find
-from app.discovery.group_files import EVENT_FILE, LOG, RESULTS, FoundRun, Piece, bases_of, join, printed_run_dir
+from app.discovery.discover import RunDir, scan_tree
+from app.discovery.group_files import (
+    EVENT_FILE,
+    LOG,
+    RESULTS,
+    DiscoveredRun,
+    Piece,
+    bases_of,
+    group_into_runs,
+    printed_run_dir,
+)
 from app.discovery.read_log import MOST_CELLS, LogFile, read_log
-from app.discovery.trainer_options import apply_printed_options, take_options
+from app.discovery.trainer_options import apply_option_files, apply_printed_options
 from app.following.log_follower import Reading
-from app.importing.imported_runs import KnownRuns, recorded, watch_of, write_changes, write_new
-from app.workspace.run_names import check_name, free_name, naming, read_name
+from app.importing.imported_runs import ImportedRuns, recorded, watch_of, write_changes, write_new
+from app.workspace.run_names import check_name, free_name, lock_names, read_name
 from engine.contracts.errors import YoloqatError
 from engine.contracts.imported import ImportRecord
 from engine.contracts.run_folder import Workspace
@@ -67,12 +76,12 @@ class ImportSummary:
     def sentence(self) -> str:
         """How many runs are new, have grown and were known, and what was left alone."""
         counts = [(self.count("new"), "new"), (self.count("grown"), "grown"), (self.count("known"), "known")]
-        words = [f"{count} {word}" for count, word in counts if count]
+        parts = [f"{count} {word}" for count, word in counts if count]
         failed = sum(file.status == "not read" for file in self.files)
-        words += [_counted(failed, "file") + " not read"] if failed else []
-        words += [_counted(self.others, "file") + " of other kinds"] if self.others else []
+        parts += [_counted(failed, "file") + " not read"] if failed else []
+        parts += [_counted(self.others, "file") + " of other kinds"] if self.others else []
         nothing = "" if self.count("new") or self.count("grown") else "nothing to add; "
-        return f"{nothing}{_counted(self.runs, 'run')}: {', '.join(words)}"
+        return f"{nothing}{_counted(self.runs, 'run')}: {', '.join(parts)}"
 
 
 def _counted(count: int, noun: str) -> str:
@@ -110,13 +119,13 @@ def import_paths(
     gathering = _Gathering(workspace, tell)
     for path in paths:
         gathering.take(Path(path))
-    runs = gathering.join()
+    runs = gathering.group()
     if not runs:
-        raise _nothing_found(paths, gathering)
-    with naming(workspace) as used_names:
-        known_runs = KnownRuns(workspace)
+        raise _no_run_error(paths, gathering)
+    with lock_names(workspace) as used_names:
+        imported_runs = ImportedRuns(workspace)
         files = [
-            report for run in runs for report in _import_run(workspace, known_runs, run, name, used_names, dry_run)
+            report for run in runs for report in _import_run(workspace, imported_runs, run, name, used_names, dry_run)
         ]
     if not dry_run:
         from app.indexing.service import update_index
@@ -166,7 +175,7 @@ class _Gathering:
             self._cells += part.cells
 
     def _take_tree(self, top: Path) -> None:
-        discovered = find(top, without=self._workspace.path, tell=self._tell)
+        discovered = scan_tree(top, without=self._workspace.path, tell=self._tell)
         self.others += discovered.others
         for path, reason in discovered.failures:
             self._fail(path, reason)
@@ -217,16 +226,16 @@ class _Gathering:
     def _fail(self, path: Path, reason: str, role: str = LOG) -> None:
         self.failures.append(_not_read(path, reason, role))
 
-    def join(self) -> list[FoundRun]:
+    def group(self) -> list[DiscoveredRun]:
         """The runs that all of it is."""
         for piece in self._logs:
             self._apply_printed_folder(piece)
         folders = list(self._folders.values())
-        runs = join(folders, self._read, self._logs)
+        runs = group_into_runs(folders, self._read, self._logs)
         by_path = {folder.path: folder for folder in folders}
         for run in runs:
             if run.folder is not None:
-                for path, reason in take_options(run, by_path[run.folder]):
+                for path, reason in apply_option_files(run, by_path[run.folder]):
                     self._fail(path, reason, "options")
             apply_printed_options(run)
         return runs
@@ -242,11 +251,16 @@ class _Gathering:
 
 
 def _import_run(
-    workspace: Workspace, known: KnownRuns, run: FoundRun, name: str | None, used_names: set[str], dry_run: bool
+    workspace: Workspace,
+    imported_runs: ImportedRuns,
+    run: DiscoveredRun,
+    name: str | None,
+    used_names: set[str],
+    dry_run: bool,
 ) -> list[ImportReport]:
     """Write a run, or what is new of it."""
-    run_id = known.find(run)
-    before = known.record(run_id) if run_id else ImportRecord()
+    run_id = imported_runs.find(run)
+    before = imported_runs.record(run_id) if run_id else ImportRecord()
     record = recorded(run, before)
     status: Status = "new" if run_id is None else "known" if record is None else "grown"
     if run_id is not None and (not before.files or watch_of(workspace.run(run_id))):
@@ -265,7 +279,7 @@ def _import_run(
         assert record is not None
         write_changes(workspace, run_id, run, record)
     if record is not None:
-        known.add(run_id, record)
+        imported_runs.add(run_id, record)
     is_tried = dry_run and status == "new"
     return [
         report
@@ -275,7 +289,7 @@ def _import_run(
     ]
 
 
-def _readings(runs: Iterable[FoundRun], files: Iterable[ImportReport]) -> dict[tuple[str, int], Reading]:
+def _readings(runs: Iterable[DiscoveredRun], files: Iterable[ImportReport]) -> dict[tuple[str, int], Reading]:
     """The consoles of new runs, as they were read, so that the index need not read them again."""
     new = {(file.path, file.begins): file.run_id for file in files if file.status == "new"}
     read = {}
@@ -287,7 +301,7 @@ def _readings(runs: Iterable[FoundRun], files: Iterable[ImportReport]) -> dict[t
     return read
 
 
-def _reports(run: FoundRun) -> Iterator[ImportReport]:
+def _reports(run: DiscoveredRun) -> Iterator[ImportReport]:
     """What each file of a run told."""
     pieces = list(run.consoles)
     if run.results is not None and run.results not in pieces:
@@ -347,7 +361,7 @@ def _refused(log: LogFile) -> YoloqatError:
     )
 
 
-def _nothing_found(paths: Iterable[Path], gathering: _Gathering) -> YoloqatError:
+def _no_run_error(paths: Iterable[Path], gathering: _Gathering) -> YoloqatError:
     failures = "; ".join(f"{file.path.name}: {file.reason}" for file in gathering.failures[:3])
     hint = "Looked for logs, and for folders with results.txt, results.csv, opt.yaml, args.yaml or weights."
     return YoloqatError(

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app.discovery.group_files import EVENT_FILE, LOG, RESULTS, FoundRun, Piece
-from app.discovery.source_files import measure, record_weights
+from app.discovery.group_files import EVENT_FILE, LOG, RESULTS, DiscoveredRun, Piece
+from app.discovery.source_files import hash_source_file, hash_weights
 from engine.contracts.errors import YoloqatError
 from engine.contracts.imported import BESIDE, ImportRecord, SourceFile, storable
 from engine.contracts.run_folder import RunFolder, Workspace
@@ -21,7 +21,7 @@ _RANKS = {EVENT_FILE: 0, RESULTS: 1, LOG: 2}
 """What tells more takes the place of what tells less."""
 
 
-class KnownRuns:
+class ImportedRuns:
     """What has been imported into a workspace."""
 
     def __init__(self, workspace: Workspace) -> None:
@@ -53,7 +53,7 @@ class KnownRuns:
         """What is known of a run; nothing of one that an older version imported."""
         return self._records.get(run_id) or ImportRecord()
 
-    def find(self, run: FoundRun) -> str | None:
+    def find(self, run: DiscoveredRun) -> str | None:
         """The id of the run that this is, as it was or with less in it; None for a new one."""
         candidates = [self._by_folder.get(storable(run.folder.absolute()))] if run.folder else []
         candidates += [self._by_source.get((storable(p.file.path.absolute()), p.part.begins)) for p in run.consoles]
@@ -66,7 +66,7 @@ class KnownRuns:
                 return run_id
         return None
 
-    def _has_grown_into(self, run_id: str, run: FoundRun) -> bool:
+    def _has_grown_into(self, run_id: str, run: DiscoveredRun) -> bool:
         """Whether each console that there is begins the one of the same attempt, or results that the log replaces."""
         consoles = self.record(run_id).consoles()
         known_hashes = {file.sha256 for file in consoles}
@@ -105,11 +105,11 @@ def watch_of(folder: RunFolder) -> WatchRecord | None:
     return watch if watch is not None and watch.ended_at is None else None
 
 
-def recorded(run: FoundRun, before: ImportRecord) -> ImportRecord | None:
+def recorded(run: DiscoveredRun, before: ImportRecord) -> ImportRecord | None:
     """The record of a run with everything that its files tell now; None where nothing of it is new."""
     files = _source_files(run, before)
-    known = {file.sha256 for file in before.files}
-    if before.files and known.issuperset(file.sha256 for file in files):
+    known_hashes = {file.sha256 for file in before.files}
+    if before.files and known_hashes.issuperset(file.sha256 for file in files):
         return None
     paths = {file.path for file in files}
     files += [file for file in before.files if file.path not in paths and not file.attempt]
@@ -117,16 +117,16 @@ def recorded(run: FoundRun, before: ImportRecord) -> ImportRecord | None:
     return ImportRecord(folder=folder, files=files)
 
 
-def _source_files(run: FoundRun, before: ImportRecord) -> list[SourceFile]:
+def _source_files(run: DiscoveredRun, before: ImportRecord) -> list[SourceFile]:
     """Weights that have not changed are not read again."""
     files = [_source(piece, piece.role, attempt) for attempt, piece in enumerate(run.consoles, 1)]
     if run.results is not None and run.results not in run.consoles:
         files.append(_source(run.results, BESIDE, len(run.consoles)))
-    files += [measure(path, "options", before) for path in run.option_files]
-    return files + record_weights(run, before)
+    files += [hash_source_file(path, "options", before) for path in run.option_files]
+    return files + hash_weights(run, before)
 
 
-def write_new(workspace: Workspace, run_id: str, name: str, run: FoundRun, record: ImportRecord) -> None:
+def write_new(workspace: Workspace, run_id: str, name: str, run: DiscoveredRun, record: ImportRecord) -> None:
     """The specification makes a folder a run, so it comes last; what fails before leaves nothing."""
     folder = workspace.run(run_id)
     try:
@@ -142,7 +142,7 @@ def write_new(workspace: Workspace, run_id: str, name: str, run: FoundRun, recor
         raise YoloqatError(f"cannot write the run: {error.strerror or error}", where=str(folder.path)) from error
 
 
-def write_changes(workspace: Workspace, run_id: str, run: FoundRun, record: ImportRecord) -> None:
+def write_changes(workspace: Workspace, run_id: str, run: DiscoveredRun, record: ImportRecord) -> None:
     """Bring a known run up to what its files are now."""
     folder = workspace.run(run_id)
     try:
@@ -155,7 +155,7 @@ def write_changes(workspace: Workspace, run_id: str, run: FoundRun, record: Impo
         raise YoloqatError(f"cannot write the run: {error.strerror or error}", where=str(folder.path)) from error
 
 
-def write_files(folder: RunFolder, run: FoundRun) -> None:
+def write_files(folder: RunFolder, run: DiscoveredRun) -> None:
     """Copy consoles as far as the copies lack anything. The index reads the results beside them, and keeps them."""
     for number, piece in enumerate(run.consoles, 1):
         attempt = folder.attempt(number)
@@ -198,7 +198,7 @@ def _chunks(piece: Piece, start: int, end: int) -> Iterator[bytes]:
             yield chunk
 
 
-def _write_spec(folder: RunFolder, run: FoundRun, name: str, before: RunSpec | None = None) -> None:
+def _write_spec(folder: RunFolder, run: DiscoveredRun, name: str, before: RunSpec | None = None) -> None:
     if before is not None:
         source = "watched" if run.watch else before.source
         spec = before.model_copy(update={"options": run.options or before.options, "source": source})
@@ -218,7 +218,7 @@ def _write_spec(folder: RunFolder, run: FoundRun, name: str, before: RunSpec | N
     spec.write(folder.spec)
 
 
-def _created(run: FoundRun) -> float:
+def _created(run: DiscoveredRun) -> float:
     """When the run began: trainers write their options first; a log tells only when it ended."""
     started = [path.stat().st_mtime for path in run.option_files]
     return min(started) if started else max((p.file.modified_ns / 1e9 for p in run.consoles), default=0.0)

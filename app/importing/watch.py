@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from app.discovery.discover import run_dir
-from app.discovery.group_files import LOG, RESULTS, FoundRun, Piece, bases_of, printed_run_dir
+from app.discovery.group_files import LOG, RESULTS, DiscoveredRun, Piece, bases_of, printed_run_dir
 from app.discovery.process_output import RunningProcess, find_log
 from app.discovery.read_log import LogFile, read_log
-from app.discovery.trainer_options import apply_printed_options, take_options
-from app.importing.imported_runs import KnownRuns, recorded, watch_of, write_changes, write_new
-from app.workspace.run_names import check_name, free_name, naming, read_name
+from app.discovery.trainer_options import apply_option_files, apply_printed_options
+from app.importing.imported_runs import ImportedRuns, recorded, watch_of, write_changes, write_new
+from app.workspace.run_names import check_name, free_name, lock_names, read_name
 from engine.contracts.attempt_records import ProcessIdentity
 from engine.contracts.errors import YoloqatError
 from engine.contracts.imported import ImportRecord, storable
@@ -75,12 +75,12 @@ def _watch(workspace: Workspace, path: Path, name: str | None, process: RunningP
     log = read_log(path)
     if log.foreign and not log.is_log:
         raise YoloqatError(f"this is a log of {log.foreign}, which yoloqat does not read", where=str(path))
-    run = _found_run(log, path, process)
+    run = _last_run_of(log, path, process)
     piece = run.consoles[0]
-    with naming(workspace) as used_names:
-        known_runs = KnownRuns(workspace)
+    with lock_names(workspace) as used_names:
+        imported_runs = ImportedRuns(workspace)
         followed = _followed(workspace, path)
-        run_id = followed or known_runs.find(run)
+        run_id = followed or imported_runs.find(run)
         is_new = run_id is None
         if run_id is None:
             run_id = new_run_id()
@@ -89,7 +89,7 @@ def _watch(workspace: Workspace, path: Path, name: str | None, process: RunningP
             assert record is not None
             write_new(workspace, run_id, shown, run, record)
         elif not followed:
-            before = known_runs.record(run_id)
+            before = imported_runs.record(run_id)
             write_changes(workspace, run_id, run, recorded(run, before) or before)
     from app.indexing.service import ensure_indexer, update_index
 
@@ -136,11 +136,11 @@ def _check(workspace: Workspace, path: Path) -> None:
         raise YoloqatError("the file name is not valid UTF-8", where=storable(path), hint="Follow it by a link to it.")
 
 
-def _found_run(log: LogFile, path: Path, process: RunningProcess | None) -> FoundRun:
+def _last_run_of(log: LogFile, path: Path, process: RunningProcess | None) -> DiscoveredRun:
     """The last run in the file, with what its trainer has left so far."""
     role = RESULTS if log.parts[-1].dialect.startswith("results.") else LOG
     piece = Piece(log, log.parts[-1], role)
-    run = FoundRun(path.stem, consoles=[piece])
+    run = DiscoveredRun(path.stem, consoles=[piece])
     run.watch = _watch_record(path, piece, process)
     if process is not None:
         run.command, run.cwd = list(process.argv), process.cwd
@@ -148,7 +148,7 @@ def _found_run(log: LogFile, path: Path, process: RunningProcess | None) -> Foun
     folder = printed_run_dir(piece.part.save_dir, bases) if piece.part.save_dir else run_dir(path.parent)
     if folder is not None:
         run.folder = folder.path  # its weights change as long as it trains
-        list(take_options(run, folder))
+        list(apply_option_files(run, folder))
     apply_printed_options(run)
     return run
 
@@ -180,7 +180,7 @@ def _started(processes: Sequence[ProcessIdentity]) -> datetime:
     return datetime.fromtimestamp(datetime.now(UTC).timestamp() - age, UTC)
 
 
-def _name(run: FoundRun, process: RunningProcess | None) -> str:
+def _name(run: DiscoveredRun, process: RunningProcess | None) -> str:
     """What the process calls its run, else the program, else the file."""
     if process is not None:
         match = _NAME.search(" ".join(process.argv))

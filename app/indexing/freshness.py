@@ -59,12 +59,12 @@ def refresh(
             start_indexer(workspace)
         return None
     deadline = time.monotonic() + (_wait_seconds() if wait_seconds is None else wait_seconds)
-    asked_at = 0.0
+    requested_at = 0.0
     while stale and not is_full(workspace.path):
         now = time.monotonic()
-        if now - asked_at > _ASK_SECONDS:
+        if now - requested_at > _ASK_SECONDS:
             start_indexer(workspace)
-            asked_at = now
+            requested_at = now
         if now >= deadline:
             break
         time.sleep(_LOOK_SECONDS)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.following.log_copier import LogCopier
 from app.following.log_follower import LogFollower, Reading
-from app.indexing.log_outcome import log_ending
+from app.indexing.log_outcome import describe_log_end
 from app.indexing.run_row import run_row
 from app.indexing.sidecar_rows import ResultsFollower
 from app.indexing.stamps import stamps
@@ -45,7 +45,7 @@ class _RunMemory:
     stamp: str = ""
     """Its files when everything in them had been read; empty as long as that isn't so."""
     spec: RunSpec | None = None
-    mirror: LogCopier | None = None
+    copier: LogCopier | None = None
     """Copies the log of a process that was not started here."""
     row: Run | None = None
     followers: dict[int, LogFollower] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class _RunMemory:
     @property
     def is_behind(self) -> bool:
         """Whether its log is another program's and could not be copied to its end: that is tried again."""
-        return self.mirror is not None and self.mirror.is_behind
+        return self.copier is not None and self.copier.is_behind
 
 
 class Indexer:
@@ -71,7 +71,7 @@ class Indexer:
         self._store = store
         self._memory_by_run: dict[str, _RunMemory] | None = None
 
-    def look(self, *, everywhere: bool) -> int:
+    def index_runs(self, *, everywhere: bool) -> int:
         """Look at the runs that live, are new, or have not been read to their end.
 
         Args:
@@ -140,7 +140,7 @@ class Indexer:
         self._write_row(entry, run_row(entry.spec, user, status, stamp=""), user_tags(user))
         self._read_logs(folder, entry)
         if not entry.is_live and not entry.is_behind:
-            self._settle(folder, entry, status.attempt, stamp)
+            self._finish_run(folder, entry, status.attempt, stamp)
 
     def _state(self, folder: RunFolder, entry: _RunMemory) -> RunStatus:
         """The state; a watched log that has ended is copied to its end first, which may show that it goes on."""
@@ -148,18 +148,18 @@ class Indexer:
         assert entry.spec is not None
         if entry.spec.source != "watched":
             return status
-        entry.mirror = entry.mirror or LogCopier(folder)
-        while not status.state.is_live and entry.mirror.update_index():
+        entry.copier = entry.copier or LogCopier(folder)
+        while not status.state.is_live and entry.copier.copy_new_bytes():
             status = read_state(folder)
-        if not status.state.is_live and not entry.is_behind and not entry.mirror.is_over:
+        if not status.state.is_live and not entry.is_behind and not entry.copier.is_over:
             end_watch(folder)
-            entry.mirror.finish()
+            entry.copier.finish()
         return status
 
     def _read_logs(self, folder: RunFolder, entry: _RunMemory) -> None:
         assert entry.row is not None
-        if entry.mirror is not None and entry.is_live:  # else it was copied to its end, or is behind
-            entry.mirror.update_index()
+        if entry.copier is not None and entry.is_live:  # else it was copied to its end, or is behind
+            entry.copier.copy_new_bytes()
         assert entry.spec is not None
         for attempt in folder.attempts():
             follower = entry.followers.get(attempt.number)
@@ -184,7 +184,7 @@ class Indexer:
             write_run(connection, row, entry.spec.parents, tags)
         entry.row = row
 
-    def _settle(self, folder: RunFolder, entry: _RunMemory, attempt: int, stamp: str) -> None:
+    def _finish_run(self, folder: RunFolder, entry: _RunMemory, attempt: int, stamp: str) -> None:
         """What is known only once a run has ended. After that it is left alone until one of its files changes."""
         result = StageResult.read(folder.result) or _of_import(folder, entry)
         assert entry.spec is not None
@@ -193,7 +193,7 @@ class Indexer:
                 write_result(connection, folder.id, attempt, result)
             refresh_summary(connection, folder.id)
             if entry.spec.source != "launched":
-                write_reason(connection, folder.id, log_ending(file_connection(connection), folder.id))
+                write_reason(connection, folder.id, describe_log_end(file_connection(connection), folder.id))
             settle_run(connection, folder.id, stamp)
         entry.stamp = stamp
         entry.row = None

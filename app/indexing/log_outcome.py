@@ -23,7 +23,7 @@ _UNPLANNED = ("results.csv", "tensorboard")
 """Formats that do not tell how many epochs were planned."""
 
 
-def log_ending(connection: sqlite3.Connection, run_id: str) -> str:
+def describe_log_end(connection: sqlite3.Connection, run_id: str) -> str:
     """What the log of an imported run shows: complete, interrupted, crashed, out of memory, cut off; losses of nan."""
     events = [(kind, payload) for _, kind, payload in log_events(connection, run_id, (*_TELLING, _BEGUN))]
     return _how(connection, run_id, events) + _lost_losses(connection, run_id)

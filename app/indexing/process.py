@@ -111,7 +111,7 @@ class Loop:
                     if now is None or database_stamp is None or now[0] != database_stamp[0]:
                         return False
                     stored_revision(database)  # a newer version may have migrated it from another machine
-                if indexer.look(everywhere=everywhere) or requested_at != before:
+                if indexer.index_runs(everywhere=everywhere) or requested_at != before:
                     busy_at = time.monotonic()
                 if time.monotonic() - busy_at > IDLE_SECONDS:
                     return True

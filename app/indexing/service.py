@@ -33,7 +33,7 @@ class ReindexReport:
     epochs: int
     evaluations: int
     seconds: float
-    kept: Path | None = None
+    backup_path: Path | None = None
     """The file that was there before, where it was no database that could be rebuilt in place."""
 
 
@@ -89,7 +89,7 @@ def update_index(workspace: Workspace, read: "Readings | None" = None) -> None:
     store = open_index(workspace)
     with indexer_lock(workspace) as is_ours, contextlib.closing(store):
         if is_ours:
-            Indexer(workspace, store, read).look(everywhere=True)
+            Indexer(workspace, store, read).index_runs(everywhere=True)
 
 
 def reindex(workspace: Workspace) -> ReindexReport:
@@ -112,13 +112,13 @@ def reindex(workspace: Workspace) -> ReindexReport:
             leftover.unlink()
         store = open_store(fresh)
         with contextlib.closing(store):
-            Indexer(workspace, store).look(everywhere=True)
+            Indexer(workspace, store).index_runs(everywhere=True)
             with store.reading() as connection:
                 counts = count_rows(connection)
-        kept = replace_database(fresh, index, in_place=is_usable)
+        backup_path = replace_database(fresh, index, in_place=is_usable)
         for leftover in index.parent.glob(f"{fresh.name}*"):
             leftover.unlink()
-    return ReindexReport(*counts, seconds=time.monotonic() - began, kept=kept)
+    return ReindexReport(*counts, seconds=time.monotonic() - began, backup_path=backup_path)
 
 
 @contextlib.contextmanager

@@ -126,7 +126,7 @@ class ResultsFollower:
         logged: Mapping[int, Logged],
         first_epoch: int | None,
     ) -> _StoredResults:
-        told = _StoredResults()
+        stored = _StoredResults()
         newest = {epoch: number for number in sorted(logged) for epoch in logged[number]}
         for path, attempts in files.items():
             file = self._read_again(path, stamps[path])
@@ -140,15 +140,15 @@ class ResultsFollower:
                 row.problem = _problem(match)
                 if match.is_of_one_run:
                     theirs = {epoch for epoch in match.epochs if newest.get(epoch, max(attempts)) in attempts}
-                    row.epochs = _cover(told.cells, match, theirs, file.source, own)
-                    told.used.append((path, max(attempts), file.source))
+                    row.epochs = _cover(stored.cells, match, theirs, file.source, own)
+                    stored.used.append((path, max(attempts), file.source))
             if row.epochs or row.problem:
-                told.rows.append(row)
-        if told.used:
-            told.rows = [row for row in told.rows if row.epochs]
-        for position, row in enumerate(told.rows):
+                stored.rows.append(row)
+        if stored.used:
+            stored.rows = [row for row in stored.rows if row.epochs]
+        for position, row in enumerate(stored.rows):
             row.position = position
-        return told
+        return stored
 
     def _read_again(self, path: Path, stamp: Stamp | None) -> ResultsFile | str:
         previous_reading = self._read.get(path)
@@ -176,14 +176,14 @@ class ResultsFollower:
 
 def _read_printed_folders(connection: sqlite3.Connection, run_id: str) -> dict[int, list[str]] | None:
     """The folders that the log of each attempt names; None where a stage of ours has printed it."""
-    told: dict[int, list[str]] = {number: [] for number in attempt_numbers(connection, run_id)}
+    folders_by_attempt: dict[int, list[str]] = {number: [] for number in attempt_numbers(connection, run_id)}
     for attempt, kind, payload in log_events(connection, run_id, ("stage", *KINDS)):
         if kind not in KINDS:
             return None
         folder = told_folder(kind, payload)
-        if folder is not None and folder not in told[attempt]:
-            told[attempt].append(folder)
-    return told
+        if folder is not None and folder not in folders_by_attempt[attempt]:
+            folders_by_attempt[attempt].append(folder)
+    return folders_by_attempt
 
 
 def _cover(cells: dict[Place, Cell], match: Match, epochs: Iterable[int], source: str, logged: Logged) -> int:
@@ -206,8 +206,9 @@ def _problem(match: Match) -> str:
     """Why a file is left aside; empty where it isn't, or where nothing can be said of it."""
     if match.difference is None:
         return ""
-    found = match.difference
-    return f"not of this run: in epoch {found.epoch}, {found.key} is {found.logged} in the log and {found.stored} there"
+    difference = match.difference
+    values = f"{difference.logged} in the log and {difference.stored} there"
+    return f"not of this run: in epoch {difference.epoch}, {difference.key} is {values}"
 
 
 def _text(path: Path) -> str:

@@ -4,10 +4,10 @@ import hashlib
 from pathlib import Path
 
 from app.discovery.discover import RunDir, run_dir
-from app.discovery.group_files import FoundRun, bases_of, printed_run_dir
+from app.discovery.group_files import DiscoveredRun, bases_of, printed_run_dir
 from app.discovery.read_log import LogPart
-from app.discovery.source_files import record_weights
-from app.discovery.trainer_options import take_options
+from app.discovery.source_files import hash_weights
+from app.discovery.trainer_options import apply_option_files
 from engine.contracts.imported import ImportRecord, SourceFile, storable
 from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.contracts.spec import RunSpec
@@ -23,19 +23,19 @@ def end_watch(folder: RunFolder) -> None:
     before = ImportRecord.read(folder.imported) or ImportRecord()
     files = [file for attempt in folder.attempts() if (file := _console(attempt)) is not None]
     spec = RunSpec.read(folder.spec)
-    run = FoundRun(spec.name)
+    run = DiscoveredRun(spec.name)
     part = _head(folder)
     trainer_folder = _trainers_folder(part, spec)
     if trainer_folder is not None:
         run.folder, run.weights = trainer_folder.path, trainer_folder.weights
-        list(take_options(run, trainer_folder))
+        list(apply_option_files(run, trainer_folder))
     run.options = run.options or spec.options or part.options
     if run.options != spec.options:
         spec.model_copy(update={"options": run.options}).write(folder.spec)
     option_files = [file for file in before.files if not file.attempt and file.role == "options"]
     record = ImportRecord(
         folder=storable(trainer_folder.path.absolute()) if trainer_folder else before.folder,
-        files=[*files, *option_files, *record_weights(run, before)],
+        files=[*files, *option_files, *hash_weights(run, before)],
     )
     record.write(folder.imported)
 

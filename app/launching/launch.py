@@ -1,4 +1,4 @@
-"""Launching a single run: one of our stages, or any command."""
+"""Launch a single run: a stage of ours, or any command."""
 
 import os
 import shutil
@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app.workspace.engine_python import choose_engine
-from app.workspace.notifications import notify_file
-from app.workspace.run_names import check_name, free_name, naming
+from app.workspace.notifications import write_notify_file
+from app.workspace.run_names import check_name, free_name, lock_names
 from app.workspace.settings import load_settings
 from engine.contracts.errors import YoloqatError
 from engine.contracts.options.base import StageOptions
@@ -96,11 +96,11 @@ def launch_command(
         torchrun: as how many processes it runs on each node, under `torchrun`; None for the command as it stands.
 
     Raises:
-        YoloqatError: the program isn't there, or it cannot be launched.
+        YoloqatError: the program is missing, or the run cannot be launched.
     """
     directory = _directory(cwd)
     check_program(argv, directory)
-    command = list(argv) if torchrun is None else as_processes(argv, torchrun, slurm)
+    command = list(argv) if torchrun is None else torchrun_command(argv, torchrun, slurm)
 
     def specify(run_id: str, free: str) -> RunSpec:
         return RunSpec(
@@ -116,11 +116,11 @@ def launch_command(
     return _launch_named(workspace, name or name_of_command(argv), specify, priority)
 
 
-def as_processes(argv: Sequence[str], processes: int, slurm: SlurmOptions | None) -> list[str]:
-    """The command line that runs a command as so many processes on each node.
+def torchrun_command(argv: Sequence[str], processes: int, slurm: SlurmOptions | None) -> list[str]:
+    """Wrap a command in `torchrun`, for several processes on each node.
 
     Raises:
-        YoloqatError: it is no Python script or module.
+        YoloqatError: the command is not a Python script or module.
     """
     if slurm is not None and slurm.nodes is not None and slurm.nodes > 1:
         return on_nodes_argv(argv, processes, slurm.nodes)
@@ -134,10 +134,10 @@ def name_of_command(argv: Sequence[str]) -> str:
 
 
 def check_program(argv: Sequence[str], cwd: Path) -> None:
-    """Look for the program as the runner will.
+    """Check that the program can be executed, by the rules of the runner.
 
     Raises:
-        YoloqatError: nothing is to be run, or the program isn't there or cannot be executed.
+        YoloqatError: the command is empty, or the program is missing or not executable.
     """
     if not argv or not argv[0]:
         raise YoloqatError("there is no command to run", hint="Write it after `--`: yoloqat run -- python train.py")
@@ -152,10 +152,10 @@ def check_program(argv: Sequence[str], cwd: Path) -> None:
 
 
 def cpu_lane() -> int:
-    """How many runs may have the CPU lane at a time; 0 for any number.
+    """Return how many runs may hold the CPU lane at once; 0 for no limit.
 
     Raises:
-        YoloqatError: the settings or YOLOQAT_CPU_LANE cannot be used.
+        YoloqatError: the settings or YOLOQAT_CPU_LANE are invalid.
     """
     return lane_width(load_settings().cpu_lane)
 
@@ -164,8 +164,8 @@ def _launch_named(
     workspace: Workspace, wished_name: str, specify: Callable[[str, str], RunSpec], priority: int
 ) -> RunSpec:
     check_name(wished_name)
-    width, notify_path = cpu_lane(), notify_file()
-    with naming(workspace) as used_names:
+    width, notify_path = cpu_lane(), write_notify_file()
+    with lock_names(workspace) as used_names:
         spec = specify(new_run_id(), free_name(wished_name, used_names))
         if spec.slurm is not None:
             require_slurm()

@@ -1,4 +1,4 @@
-"""Pipelines: finding, planning and launching them."""
+"""Find, plan and launch pipelines."""
 
 import contextlib
 import os
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.launching.launch import as_processes, check_program, cpu_lane
+from app.launching.launch import check_program, cpu_lane, torchrun_command
 from app.workspace.engine_python import choose_engine
-from app.workspace.notifications import notify_file
-from app.workspace.run_names import check_name, free_name, naming, used_names_of
+from app.workspace.notifications import write_notify_file
+from app.workspace.run_names import check_name, free_name, lock_names, used_names_of
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
 from engine.contracts.slurm import Executor, SlurmOptions
@@ -37,10 +37,10 @@ from engine.supervise.resources import requested_resources, resources_of_stage
 from engine.supervise.slurm.client import require_slurm
 from engine.supervise.stop import request_stop
 
-NOTHING_ASKED = SlurmOptions()
+NO_SLURM_OPTIONS = SlurmOptions()
 CONFIGS = PACKAGE_ROOT / "configs"
 _FALLBACKS = {"weights": None, "data": "data", "cfg": "models", "hyp": "hyp"}
-"""Options that name a file → folder of `configs` where a stage looks for what isn't there."""
+"""Options that name a file → folder of `configs` that a stage falls back to when the file is missing."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class PipelineSummary:
 
 
 def list_pipelines() -> list[PipelineSummary]:
-    """The pipelines of `configs/pipelines`, by name.
+    """List the pipelines of `configs/pipelines`, by name.
 
     Raises:
         YoloqatError: one of them has mistakes.
@@ -67,7 +67,7 @@ def load_pipeline(path_or_name: str | Path) -> Pipeline:
     """Read a pipeline by the path of its file, or by the name of one in `configs/pipelines`.
 
     Raises:
-        YoloqatError: there is none, or it has mistakes; each with its file and line.
+        YoloqatError: the pipeline does not exist or has mistakes; each is reported with file and line.
     """
     path = Path(path_or_name)
     if path.is_file() or path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
@@ -90,22 +90,22 @@ def plan_pipeline(
     name: str | None = None,
     cwd: Path | None = None,
     executor: Executor | None = None,
-    slurm: SlurmOptions = NOTHING_ASKED,
+    slurm: SlurmOptions = NO_SLURM_OPTIONS,
     engine_python: str | None = None,
 ) -> list[RunSpec]:
-    """The runs that a launch would start, parents first. Writes nothing; each call makes new ids.
+    """Return the runs that a launch would start, parents first. Writes nothing; each call draws new ids.
 
     Args:
         overrides: values of the pipeline's inputs; text is converted.
         name: of the group, counted up where it is taken; the pipeline's name when None.
         cwd: what relative paths in inputs are relative to; the caller's working directory when None.
-        executor: in the place of the pipeline's own.
-        slurm: what every step asks of Slurm, whatever the pipeline says.
+        executor: replaces the one in the pipeline.
+        slurm: options of every step at Slurm; they override those in the pipeline.
         engine_python: the Python that runs our stages; that of the settings, else this one, when None. A launch asks
             it whether they can run there.
 
     Raises:
-        YoloqatError: an input is unknown or missing, a value is not possible, or a file is not there.
+        YoloqatError: an input is unknown or missing, a value is invalid, or a file is missing.
     """
     slurm_options = _slurm_options(pipeline, executor, slurm)
     engine = choose_engine(engine_python)
@@ -120,23 +120,23 @@ def launch_pipeline(
     name: str | None = None,
     cwd: Path | None = None,
     executor: Executor | None = None,
-    slurm: SlurmOptions = NOTHING_ASKED,
+    slurm: SlurmOptions = NO_SLURM_OPTIONS,
     engine_python: str | None = None,
 ) -> list[RunSpec]:
-    """Launch every step, detached; each one's runner waits for the steps that it needs. All or none are launched.
+    """Launch every step, detached; each runner waits for the steps that its run needs. Launches all or none.
 
     Raises:
         YoloqatError: as `plan_pipeline`, or a run cannot be launched.
     """
-    width, notify_path = cpu_lane(), notify_file()
-    asked = _slurm_options(pipeline, executor, slurm)
-    if asked is not None:
+    width, notify_path = cpu_lane(), write_notify_file()
+    slurm_options = _slurm_options(pipeline, executor, slurm)
+    if slurm_options is not None:
         require_slurm()
     engine = choose_engine(engine_python)
     if any(step.uses for step in pipeline.stages.values()):
         engine.check()
-    with naming(workspace) as used_names:
-        specs = _plan(workspace, pipeline, overrides or {}, name, cwd, used_names, asked, engine)
+    with lock_names(workspace) as used_names:
+        specs = _plan(workspace, pipeline, overrides or {}, name, cwd, used_names, slurm_options, engine)
         try:
             for name_of_all, batch in _batches(pipeline, specs):
                 if len(batch) == 1:
@@ -152,7 +152,7 @@ def launch_pipeline(
 
 
 def _batches(pipeline: Pipeline, specs: Sequence[RunSpec]) -> list[tuple[str, list[RunSpec]]]:
-    """What is launched at once, parents first, each with a name: at Slurm, all runs that a grid makes of a step."""
+    """Group the runs into submissions, parents first, each with a name: at Slurm, a grid of a step is one job array."""
     batches: dict[str, list[RunSpec]] = {}
     for spec in specs:
         step = spec.step or ""
@@ -181,8 +181,8 @@ def _plan(
         step = pipeline.stages[step_name]
         resolve = _Resolver(workspace, pipeline, inputs, ids, run_id)
         try:
-            asked = None if slurm is None else slurm[step_name]
-            stage, options, command, resources = _resolved(pipeline, step_name, resolve, directory, asked, engine)
+            step_slurm = None if slurm is None else slurm[step_name]
+            stage, options, command, resources = _resolved(pipeline, step_name, resolve, directory, step_slurm, engine)
         except PipelineError as error:
             mistakes += error.mistakes
             continue
@@ -200,7 +200,7 @@ def _plan(
                 parents=[ids[parent] for parent in step.parents()],
                 artifacts=dict(step.roles),
                 resources=resources,
-                slurm=asked,
+                slurm=step_slurm,
             )
         )
     if mistakes:
@@ -211,7 +211,7 @@ def _plan(
 def _slurm_options(
     pipeline: Pipeline, executor: Executor | None, changes: SlurmOptions
 ) -> dict[str, SlurmOptions] | None:
-    """What each step asks of Slurm; None where the runs are for this machine."""
+    """Return the Slurm options of each step; None for runs on this machine."""
     if (executor or pipeline.executor) == "local":
         return None
     return {
@@ -220,10 +220,10 @@ def _slurm_options(
 
 
 def _inputs(pipeline: Pipeline, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """The value of every input.
+    """Return the value of every input.
 
     Raises:
-        YoloqatError: names every unknown and every missing one.
+        YoloqatError: inputs are unknown or missing; names all of them.
     """
     unknown = [name for name in overrides if name not in pipeline.inputs]
     if unknown:
@@ -245,7 +245,7 @@ def _inputs(pipeline: Pipeline, overrides: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _free_group(pipeline: Pipeline, wished_name: str, used_names: set[str]) -> str:
-    """A group whose name and the names of all its runs are free."""
+    """Return a group name that is unused, with unused names for all runs of the group."""
     blocked = set(used_names)
     while True:
         group = free_name(wished_name, blocked)
@@ -256,7 +256,7 @@ def _free_group(pipeline: Pipeline, wished_name: str, used_names: set[str]) -> s
 
 @dataclass(frozen=True)
 class _Resolver:
-    """Gives every reference of one step its value."""
+    """Resolve the references of one step to their values."""
 
     workspace: Workspace
     pipeline: Pipeline
@@ -276,10 +276,10 @@ class _Resolver:
 def _resolved(
     pipeline: Pipeline, name: str, resolve: _Resolver, cwd: Path, slurm: SlurmOptions | None, engine: EngineChoice
 ) -> tuple[str, dict[str, Any], list[str], Resources]:
-    """Stage, options and command line of a step, and what it needs to itself on this machine.
+    """Return stage, options and command line of a step, and the resources that it reserves on this machine.
 
     Raises:
-        PipelineError: with every mistake.
+        PipelineError: lists every mistake.
     """
     step = pipeline.stages[name]
     if step.uses is None:
@@ -288,7 +288,7 @@ def _resolved(
             check_program(command, cwd)
         if step.torchrun is not None:
             with _at(pipeline, name, "command"):
-                command = as_processes(command, step.torchrun, slurm)
+                command = torchrun_command(command, step.torchrun, slurm)
         with _at(pipeline, name, "resources"):
             return (
                 COMMAND,
@@ -299,8 +299,8 @@ def _resolved(
     model = stage_info(step.uses).options
     values = {
         key: adapt(model, key, value)
-        for key, given in step.options.items()
-        if (value := substitute(given, resolve)) is not None
+        for key, template in step.options.items()
+        if (value := substitute(template, resolve)) is not None
     }
     mistakes = [*option_mistakes(model, values), *_missing_files(pipeline, step, values, cwd)]
     if mistakes:
@@ -319,7 +319,7 @@ def _resolved(
 
 @contextlib.contextmanager
 def _at(pipeline: Pipeline, name: str, part: str) -> Iterator[None]:
-    """What goes wrong inside is a mistake of this part of a step."""
+    """Report an error in the block as a mistake at this part of a step."""
     try:
         yield
     except YoloqatError as error:
@@ -336,7 +336,7 @@ def _requested_resources(resources: StepResources) -> Resources:
 def _missing_files(
     pipeline: Pipeline, step: PipelineStep, values: Mapping[str, Any], cwd: Path
 ) -> list[tuple[str, str]]:
-    """Files that are given and not there; what another step will write is not looked for."""
+    """Report files that are named but missing. Files that another step will write are not checked."""
     mistakes = []
     for key, folder in _FALLBACKS.items():
         value = values.get(key)

@@ -1,4 +1,4 @@
-"""The queue: what waits and why, who has what, and the order."""
+"""The queue: which runs wait and why, which devices are leased, and the order."""
 
 import contextlib
 import os
@@ -27,7 +27,7 @@ from engine.supervise.state import read_state
 from engine.supervise.stop import request_stop
 
 _SECONDS = 3.0
-"""How long a runner may take to see that it is held; it looks once a second."""
+"""Time for a runner to notice that its run is held; it checks once a second."""
 _STEP = 1e-6
 _PARENTS = "waits for "
 _HELD_AT_SLURM = why_it_waits("PENDING", HELD_BY_USER)
@@ -42,7 +42,7 @@ class QueuedRun:
     attempt: int
     reason: str
     needs: str
-    """What it needs to itself, in words; empty for nothing."""
+    """The resources that it reserves, as text; empty for none."""
     priority: int
     position: float
     held: bool
@@ -51,18 +51,18 @@ class QueuedRun:
 
 @dataclass(frozen=True)
 class LeaseView:
-    """A device that a run has, in whatever workspace it is."""
+    """A device that a run holds a lease on, in any workspace."""
 
     device: str
     run: str
     pid: int
     attempt: str
     memory: int
-    """Bytes that it shares the device by; 0 when it has it alone."""
+    """Bytes reserved on a shared device; 0 for exclusive use."""
 
 
 def queued_runs(workspace: Workspace) -> list[QueuedRun]:
-    """What waits in a workspace, in the order in which it gets its turn."""
+    """List the queued runs of a workspace, in the order in which they start."""
     waiting = []
     for folder in workspace.run_folders():
         attempts = folder.attempts()
@@ -75,7 +75,7 @@ def queued_runs(workspace: Workspace) -> list[QueuedRun]:
 
 
 def leases_here() -> list[LeaseView]:
-    """The devices that runs of this user have, in every workspace."""
+    """List the devices that runs of this user hold leases on, in every workspace."""
     folder = lease_folder()
     if not folder.is_dir():
         return []
@@ -93,13 +93,13 @@ def leases_here() -> list[LeaseView]:
 
 
 def hold_runs(workspace: Workspace, reference: str) -> list[str]:
-    """Keep a run, or what waits of a group, from starting until it is released.
+    """Keep a run, or the queued runs of a group, from starting until they are released.
 
     Returns:
-        The names of those that are held.
+        The names of the held runs.
 
     Raises:
-        YoloqatError: nothing that is meant waits, or it has started meanwhile.
+        YoloqatError: none of the runs is queued, or one has started meanwhile.
     """
     names = []
     for run in _waiting(workspace, reference, "held"):
@@ -116,13 +116,13 @@ def hold_runs(workspace: Workspace, reference: str) -> list[str]:
 
 
 def release_runs(workspace: Workspace, reference: str) -> list[str]:
-    """Let held runs go on waiting for their turn.
+    """Let held runs take their turn in the queue again.
 
     Returns:
-        The names of those that were held.
+        The names of the runs that were held.
 
     Raises:
-        YoloqatError: nothing that is meant waits, or nothing of it is held.
+        YoloqatError: none of the runs is queued, or none of them is held.
     """
     held = [run for run in _waiting(workspace, reference, "released") if run.held or run.reason == _HELD_AT_SLURM]
     if not held:
@@ -137,31 +137,31 @@ def release_runs(workspace: Workspace, reference: str) -> list[str]:
 
 
 def cancel_runs(workspace: Workspace, reference: str) -> list[str]:
-    """Take what waits out of the queue. What runs is left alone.
+    """Take queued runs out of the queue. Runs that have started are left alone.
 
     Raises:
-        YoloqatError: nothing that is meant waits.
+        YoloqatError: none of the runs is queued.
     """
     waiting = _waiting(workspace, reference, "cancelled")
-    # Children first: one that waits would else end as `dependency failed`.
+    # Children first: a queued child would otherwise end as `dependency failed`.
     for run in sorted(waiting, key=lambda run: run.id, reverse=True):
         request_stop(workspace.run(run.id).attempt(run.attempt))
     return [run.name for run in waiting]
 
 
 def move_runs(workspace: Workspace, reference: str, *, before: str | None = None, last: bool = False) -> list[str]:
-    """Put a run, or what waits of a group, first in the queue, last, or before another one.
+    """Move a run, or the queued runs of a group, to the front of the queue, to its end, or before another run.
 
-    The places are handed round, so what is launched later still comes later.
+    Permutes the places that exist, so runs that are launched later still come later.
 
     Args:
-        before: a run that waits; first when None, unless `last`.
+        before: a queued run; None moves to the front, or to the end with `last`.
 
     Returns:
-        The names of all that wait, in their new order.
+        The names of all queued runs, in their new order.
 
     Raises:
-        YoloqatError: nothing that is meant waits, or `before` does not.
+        YoloqatError: none of the runs is queued, or `before` is not.
     """
     moved = _waiting_here(workspace, reference, "moved")
     rest = [run for run in queued_runs(workspace) if run.id not in {run.id for run in moved}]
@@ -211,14 +211,14 @@ def _view(run_id: str, name: str, attempt: AttemptFolder, reason: str) -> Queued
 
 
 def _waiting(workspace: Workspace, reference: str, verb: str) -> list[QueuedRun]:
-    """What waits of a run or group, in the order of the queue.
+    """Return the queued runs of a run or group, in the order of the queue.
 
     Raises:
-        YoloqatError: nothing of it does.
+        YoloqatError: none of them is queued.
     """
     ids = find_ids(workspace, reference)
-    found = [run for run in queued_runs(workspace) if run.id in ids]
-    if not found:
+    waiting_runs = [run for run in queued_runs(workspace) if run.id in ids]
+    if not waiting_runs:
         status = read_state(workspace.run(ids[0]))
         state = "nothing of it waits" if len(ids) > 1 else f"it is {status.state.value}"
         live = any(read_state(workspace.run(run_id)).state.is_live for run_id in ids)
@@ -226,28 +226,28 @@ def _waiting(workspace: Workspace, reference: str, verb: str) -> list[QueuedRun]
             f"{reference} cannot be {verb}: {state}",
             hint=f"`yoloqat stop {reference}` stops it." if live else "`yoloqat queue` shows what waits.",
         )
-    return found
+    return waiting_runs
 
 
 def _waiting_here(workspace: Workspace, reference: str, verb: str) -> list[QueuedRun]:
-    """As `_waiting`; what waits at Slurm has its place there.
+    """As `_waiting`, for runs of the local queue: Slurm orders its own.
 
     Raises:
-        YoloqatError: nothing of it waits, or something of it waits at Slurm.
+        YoloqatError: none of them is queued, or one of them is queued at Slurm.
     """
-    found = _waiting(workspace, reference, verb)
-    jobs = [SlurmRecord.read(workspace.run(run.id).attempt(run.attempt).slurm) for run in found]
+    waiting_runs = _waiting(workspace, reference, verb)
+    jobs = [SlurmRecord.read(workspace.run(run.id).attempt(run.attempt).slurm) for run in waiting_runs]
     ids = " ".join(job.job_id for job in jobs if job is not None)
     if ids:
         raise YoloqatError(
             f"{reference} cannot be {verb}: Slurm decides when it starts",
             hint=f"`scontrol top {ids}` and `scontrol update jobid=… nice=…` do the like at Slurm.",
         )
-    return found
+    return waiting_runs
 
 
 def _places(order: Sequence[QueuedRun]) -> list[tuple[int, float]]:
-    """The places that these runs have now, first in line first, no two alike."""
+    """Return the current places of these runs, first in the queue first, all distinct."""
     places: list[tuple[int, float]] = []
     for run in sorted(order, key=lambda run: (-run.priority, run.position)):
         position = run.position
@@ -264,12 +264,13 @@ def _write(attempt: AttemptFolder, place: QueueRecord) -> None:
         raise YoloqatError(f"the queue cannot be changed: {error.strerror}", where=str(attempt.queue)) from error
     process = ProcessRecord.read(attempt.process)
     if process is not None:
-        # The runner wakes for the end of a child, finds that there is none, and looks at its place: no second is lost.
+        # SIGCHLD wakes the runner from its wait; it finds no ended child and reads its place again, without the second
+        # that it would otherwise sleep.
         send_signal(identity_of(process.runner), signal.SIGCHLD)
 
 
 def _await_hold(workspace: Workspace, run: QueuedRun) -> None:
-    """It may have got its turn at this very moment: say so rather than that it is held."""
+    """Wait until the runner has seen the hold; raise where the run has started at that very moment."""
 
     def state() -> tuple[RunState, str]:
         status = read_state(workspace.run(run.id))

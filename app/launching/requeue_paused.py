@@ -1,4 +1,4 @@
-"""As a program, with the attempt's folder: puts a paused run back into the queue once its attempt has ended.
+"""Program, called with the attempt's folder: queues a paused run again once its attempt has ended.
 
 Started by its runner, so that it happens with nothing else alive. Every command does it where the runner couldn't.
 """
@@ -20,14 +20,14 @@ from engine.runner.pause import stamp_of
 from engine.supervise.state import read_state
 
 _PUT_BACK = (RunState.STOPPED, RunState.ENDED, RunState.LOST)
-"""What has ended otherwise is shown as it ended: a pause must not hide a failure."""
+"""An attempt that ended in another state keeps it: a pause must not hide a failure."""
 
 
-def ask_for_pause(attempt: AttemptFolder, checkpoint: Path | None = None) -> None:
-    """Write the request.
+def write_pause_request(attempt: AttemptFolder, checkpoint: Path | None = None) -> None:
+    """Write the request to pause an attempt.
 
     Args:
-        checkpoint: end it once this file has been written again; None where whoever asks sees to the end.
+        checkpoint: end the attempt once this file has been rewritten; None where the caller ends it.
 
     Raises:
         YoloqatError: it cannot be written.
@@ -44,14 +44,14 @@ def ask_for_pause(attempt: AttemptFolder, checkpoint: Path | None = None) -> Non
         raise YoloqatError(f"cannot ask for the pause: {error.strerror}", where=str(attempt.pause)) from error
 
 
-def put_back(attempt: AttemptFolder) -> bool:
-    """Make the next attempt of a paused run, held in the queue, from its last checkpoint.
+def requeue_paused_run(attempt: AttemptFolder) -> bool:
+    """Create the next attempt of a paused run from its last checkpoint, and queue it, held.
 
     Returns:
-        Whether the pause is over and done with: False as long as the run lives.
+        True once the pause is complete; False while the run is live.
 
     Raises:
-        YoloqatError: it cannot go on, or somebody else is at it.
+        YoloqatError: the run cannot be resumed, or another process is requeueing it.
     """
     folder = RunFolder(attempt.path.parents[1])
     status = read_state(folder)
@@ -73,10 +73,10 @@ def put_back(attempt: AttemptFolder) -> bool:
 
 
 def main(argv: list[str]) -> int:
-    """Returns the exit code: 1, with the reason on stderr, when it cannot be put back."""
+    """Return the exit code: 1, with the reason on stderr, when the run cannot be queued again."""
     attempt = AttemptFolder(Path(argv[0]))
     try:
-        put_back(attempt)
+        requeue_paused_run(attempt)
     except (YoloqatError, OSError) as error:
         print(f"{read_name(RunFolder(attempt.path.parents[1])).name} is not put back: {error}", file=sys.stderr)
         return 1

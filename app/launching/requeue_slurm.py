@@ -1,6 +1,6 @@
-"""As a program, with the attempt's folder: the next attempt of a run that Slurm has put back, made by its job.
+"""Program, called with the attempt's folder by a job that Slurm has requeued: creates the run's next attempt.
 
-Prints the folder that the job's runner is to run. A training goes on from its last checkpoint.
+Prints the folder of the attempt for the job's runner. A training resumes from its last checkpoint.
 """
 
 import sys
@@ -19,19 +19,19 @@ from engine.supervise.slurm.jobs import workspace_of
 
 
 def next_attempt(first: AttemptFolder) -> AttemptFolder:
-    """The attempt that a job that was put back has to run.
+    """Return the attempt that a requeued job has to run.
 
     Args:
-        first: the attempt that the job was submitted for; later ones are of earlier restarts.
+        first: the attempt that the job was submitted for; later attempts come from earlier requeues.
 
     Raises:
-        YoloqatError: somebody has stopped the run, resumed it otherwise, or the attempt cannot be written.
+        YoloqatError: the run has been stopped or resumed by a user, or the attempt cannot be written.
     """
     folder = RunFolder(first.path.parents[1])
     last = folder.attempts()[-1]
     job, submitted = SlurmRecord.read(last.slurm), SlurmRecord.read(first.slurm)
     if submitted is not None and (job is None or job.job_id != submitted.job_id):
-        raise YoloqatError("the run has been resumed otherwise", where=str(last.path))
+        raise YoloqatError("the run has already been resumed", where=str(last.path))
     if last.stop_request.exists():
         raise YoloqatError("the run has been stopped", where=str(last.path))
     process = ProcessRecord.read(last.process)
@@ -48,16 +48,16 @@ def next_attempt(first: AttemptFolder) -> AttemptFolder:
 
 
 def _next_argv(folder: RunFolder, spec: RunSpec) -> list[str] | None:
-    """None for the first attempt's: Slurm, too, starts a job from its beginning when it puts it back."""
+    """Return the command line; None for that of the first attempt, as Slurm restarts a requeued job, too."""
     try:
         return next_command(folder, spec)[0]
     except YoloqatError as error:
-        print(f"yoloqat: {error.what}; it begins anew", file=sys.stderr)
+        print(f"yoloqat: {error.what}; restarting from the beginning", file=sys.stderr)
         return None
 
 
 def _conclude(attempt: AttemptFolder, process: ProcessRecord | None) -> None:
-    """The outcome of an attempt whose runner was killed before it could write one."""
+    """Write the outcome of an attempt whose runner was killed before it could write one."""
     if attempt.outcome.exists():
         return
     outcome = Outcome(
@@ -70,7 +70,7 @@ def _conclude(attempt: AttemptFolder, process: ProcessRecord | None) -> None:
 
 
 def main(argv: list[str]) -> int:
-    """Returns the exit code: 1, with the reason on stderr, when there is nothing to run."""
+    """Return the exit code: 1, with the reason on stderr, when there is nothing to run."""
     try:
         print(next_attempt(AttemptFolder(Path(argv[0]))).path)
     except (YoloqatError, OSError) as error:

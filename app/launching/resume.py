@@ -1,4 +1,4 @@
-"""Resuming: a new attempt of a run that was stopped, failed, was killed or lost."""
+"""Resume runs: create a new attempt of a run that was stopped, failed, was killed or lost."""
 
 import contextlib
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Resumed:
     name: str
     attempt: int
     checkpoint: Path | None
-    """Where it goes on; None when it begins anew."""
+    """The checkpoint that it resumes from; None when it restarts from the beginning."""
 
 
 def resume_run(
@@ -41,15 +41,15 @@ def resume_run(
 ) -> Resumed:
     """Start the next attempt of a run: from its last checkpoint, or from the beginning where its stage keeps none.
 
-    Runs that could not run because of this one wait for it again.
+    Children that ended as `dependency failed` wait for it again.
 
     Args:
         reference: name, id or a prefix of the id.
-        anew: begin anew in any case, with the command line of the first attempt.
+        anew: restart from the beginning, with the command line of the first attempt.
         engine_python: the Python that runs a stage of ours; that of the attempt before when None.
 
     Raises:
-        YoloqatError: it lives or has succeeded, or it cannot be resumed; says why.
+        YoloqatError: the run is live, has succeeded, or cannot be resumed; the error says why.
     """
     folder = workspace.run(find_id(workspace, reference))
     spec = RunSpec.read(folder.spec)
@@ -74,13 +74,13 @@ def resume_run(
 def start_attempt(
     workspace: Workspace, spec: RunSpec, number: int, argv: list[str] | None, *, paused: bool = False
 ) -> AttemptFolder:
-    """Start the next attempt of a run, and those runs again that could not run because of the one before.
+    """Start the next attempt of a run, and restart the children that the attempt before let fail.
 
     Args:
-        paused: it waits in the queue until it is released.
+        paused: hold the attempt in the queue until it is released.
 
     Raises:
-        YoloqatError: it cannot be launched.
+        YoloqatError: the attempt cannot be launched.
     """
     if paused:
         launch_held(workspace, spec, attempt=number, argv=argv, why=PAUSED)
@@ -93,10 +93,10 @@ def start_attempt(
 def resume_group(
     workspace: Workspace, reference: str, *, anew: bool = False, engine_python: str | None = None
 ) -> list[Resumed]:
-    """Resume every run of a group that has ended without success, parents first; or the one run that is meant.
+    """Resume every run of a group that has ended without success, parents first; or a single run.
 
     Raises:
-        YoloqatError: nothing is left to resume, or as `resume_run`.
+        YoloqatError: there is nothing to resume, or as for `resume_run`.
     """
     ids = find_ids(workspace, reference)
     if len(ids) > 1:
@@ -106,7 +106,7 @@ def resume_group(
             raise YoloqatError(f"every run of {reference} is live or has succeeded: there is nothing to resume")
     if len(ids) == 1:
         return [resume_run(workspace, ids[0], anew=anew, engine_python=engine_python)]
-    # One whose parent has just been resumed is live by its turn: the parent has released it.
+    # A child of a run that was just resumed is live already: the parent restarted it.
     return [
         resume_run(workspace, run_id, anew=anew, engine_python=engine_python)
         for run_id in ids
@@ -115,7 +115,7 @@ def resume_group(
 
 
 def is_held(folder: RunFolder) -> bool:
-    """Whether it waits and does not start before it is released, as a paused run does."""
+    """Whether a run is queued and held, as a paused run is."""
     status = read_state(folder)
     return status.state is RunState.QUEUED and read_place(str(folder.attempt(status.attempt).path)).held
 
@@ -126,22 +126,22 @@ def _may_resume(workspace: Workspace, run_id: str) -> bool:
 
 
 def _release(workspace: Workspace, folder: RunFolder, name: str, attempt: int) -> Resumed:
-    """A paused run goes on with the attempt that waits."""
+    """Release the queued attempt of a paused run."""
     from app.launching.queue import release_runs
 
     checkpoint = None
     with contextlib.suppress(YoloqatError):
         _, checkpoint = next_command(folder, RunSpec.read(folder.spec))
     release_runs(workspace, folder.id)
-    release_children(workspace, folder.id)  # at Slurm, the end of the attempt before has taken them out of its queue
+    release_children(workspace, folder.id)  # Slurm removed them from its queue when the previous attempt ended
     return Resumed(folder.id, name, attempt, checkpoint)
 
 
 def next_checkpoint(folder: RunFolder, spec: RunSpec) -> Path | None:
-    """The checkpoint that a foreign trainer at work writes after each epoch; None for a stage of ours.
+    """Return the checkpoint that a running foreign trainer writes after each epoch; None for a stage of ours.
 
     Raises:
-        YoloqatError: it could not be resumed; says why.
+        YoloqatError: the trainer could not be resumed from it; the error says why.
     """
     if spec.stage != COMMAND:
         return None
@@ -150,7 +150,7 @@ def next_checkpoint(folder: RunFolder, spec: RunSpec) -> Path | None:
 
 
 def next_command(folder: RunFolder, spec: RunSpec) -> tuple[list[str] | None, Path | None]:
-    """The command line of the next attempt, None for the first one's; and the checkpoint that it starts from."""
+    """Return the command line of the next attempt (None: that of the first), and the checkpoint that it starts from."""
     return _next_command(folder, spec, _engine_of(folder, spec))
 
 
@@ -176,7 +176,7 @@ def _from_the_beginning(spec: RunSpec, engine: EngineChoice | None) -> list[str]
 
 
 def _engine_of(folder: RunFolder, spec: RunSpec, option: str | None = None) -> EngineChoice | None:
-    """The Python of the next attempt of one of our stages; None for any other command."""
+    """Return the Python for the next attempt of a stage of ours; None for any other command."""
     if spec.stage == COMMAND:
         return None
     attempts = folder.attempts()

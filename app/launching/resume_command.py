@@ -1,4 +1,4 @@
-"""How the trainers of others are resumed: a command line and a log → the command line that goes on."""
+"""Resume foreign trainers: a command line and a log → the command line that resumes the training."""
 
 import os
 import re
@@ -11,15 +11,15 @@ from engine.files.safe_open import open_regular
 from engine.logs.lexer.text import decode
 
 _READ_BYTES = 4 << 20
-"""Of the log's beginning: trainers tell their folder before the first epoch."""
+"""Read from the beginning of the log: trainers print their folder before the first epoch."""
 _SCRIPTS = ("train.py", "train_aux.py", "train_dual.py", "train_triple.py")
-_KNOWN = "YOLOv5, YOLOv7, YOLOv9, Ultralytics"
+_RESUMABLE_TRAINERS = "YOLOv5, YOLOv7, YOLOv9, Ultralytics"
 _FOLDER = re.compile(r"(?:Logging results to|Results saved to) (?P<folder>\S.*?)\s*$")
 
 
 @dataclass(frozen=True)
 class Resumption:
-    """What goes on."""
+    """The command line that resumes a training, and its checkpoint."""
 
     argv: list[str]
     checkpoint: Path
@@ -31,25 +31,25 @@ class _Template:
 
     name: str
     find: Callable[[Sequence[str]], int | None]
-    """The word of a command line that names the trainer, None when it is not of this family."""
+    """The position of the argument that names the trainer; None when it is not of this family."""
     resume: Callable[[Sequence[str], int, Path], list[str]]
 
 
 def resume_command(argv: Sequence[str], cwd: Path, console: Path, *, must_exist: bool = True) -> Resumption:
-    """The command that goes on where a trainer was stopped.
+    """Return the command that resumes a trainer that was stopped.
 
     Args:
         argv: as it was launched.
         cwd: its working directory, which the folders in its log are relative to.
         console: its log.
-        must_exist: whether it has to have left a checkpoint by now.
+        must_exist: whether a checkpoint must exist already.
 
     Raises:
-        YoloqatError: cannot resume; says why.
+        YoloqatError: the training cannot be resumed; the error says why.
     """
     template_match = next(((t, at) for t in _TEMPLATES if (at := t.find(argv)) is not None), None)
     if template_match is None:
-        raise _cannot(f"this command is none of the trainers whose resuming is known: {_KNOWN}")
+        raise _cannot(f"this command is not a trainer that can be resumed ({_RESUMABLE_TRAINERS})")
     template, at = template_match
     folder = _results_folder(console)
     if folder is None:
@@ -65,7 +65,7 @@ def _cannot(why: str, where: str | None = None) -> YoloqatError:
 
 
 def _results_folder(console: Path) -> str | None:
-    """What the trainer said last, before its first epoch or after it."""
+    """The folder that the trainer printed last, before or after its first epoch."""
     try:
         with open_regular(console) as file:
             head = file.read(_READ_BYTES)
@@ -81,7 +81,7 @@ def _find_script(argv: Sequence[str]) -> int | None:
 
 
 def _resume_script(argv: Sequence[str], at: int, checkpoint: Path) -> list[str]:
-    """Everything but the checkpoint comes from the `opt.yaml` beside it."""
+    """Pass the checkpoint alone: the trainer reads all else from the `opt.yaml` beside it."""
     return [*argv[: at + 1], "--resume", str(checkpoint)]
 
 

@@ -1,4 +1,4 @@
-"""Stopping and pausing runs."""
+"""Stop and pause runs."""
 
 from app.workspace.run_names import find_id
 from engine.contracts.errors import YoloqatError
@@ -17,23 +17,23 @@ def stop_run(workspace: Workspace, reference: str, *, now: bool = False) -> bool
         now: skip to the next signal.
 
     Returns:
-        False when there was nothing left to stop.
+        False when the run had ended already.
 
     Raises:
-        YoloqatError: there is no such run, or it cannot be asked.
+        YoloqatError: the run does not exist, or the request cannot be written.
     """
     attempts = workspace.run(find_id(workspace, reference)).attempts()
     if not attempts:
         return False
-    attempts[-1].pause.unlink(missing_ok=True)  # whoever stops it does not want it back
+    attempts[-1].pause.unlink(missing_ok=True)  # a stop overrides a pause: the run is not queued again
     return request_stop(attempts[-1], now=now)
 
 
 def end_after_epoch(workspace: Workspace, reference: str) -> None:
-    """Ask one of our trainings to end once the epoch that it is in is validated and saved. Returns at once.
+    """Ask a training of ours to end once the current epoch is validated and saved. Returns at once.
 
     Raises:
-        YoloqatError: there is no such run, it is not at work, or it cannot be asked that.
+        YoloqatError: the run does not exist or is not running, or its stage does not support this.
     """
     folder = workspace.run(find_id(workspace, reference))
     status = read_state(folder)
@@ -52,24 +52,24 @@ def end_after_epoch(workspace: Workspace, reference: str) -> None:
 
 
 def can_end_after_epoch(spec: RunSpec) -> bool:
-    """Whether a run has epochs after which it can be asked to end."""
+    """Whether a run supports ending after an epoch."""
     return spec.source == "launched" and "resume" in spec.options
 
 
 def pause_run(workspace: Workspace, reference: str) -> str:
-    """End a run at a checkpoint and put it back into the queue, held, from where it goes on when it is released.
+    """End a run at a checkpoint and queue it again, held; when it is released, it resumes from there.
 
     One of our trainings ends after the epoch that it is in, a foreign one once it has written its next checkpoint. A
-    stage without checkpoints is stopped at once and begins anew. What waits is held.
+    stage without checkpoints is stopped at once and restarts from the beginning. A queued run is held.
 
     Returns:
-        What was asked of it, in words.
+        What was requested, as text.
 
     Raises:
-        YoloqatError: it has ended, it cannot be resumed, or it cannot be asked.
+        YoloqatError: the run has ended, cannot be resumed, or the request cannot be written.
     """
     from app.launching.queue import hold_runs
-    from app.launching.requeue_paused import ask_for_pause
+    from app.launching.requeue_paused import write_pause_request
     from app.launching.resume import next_checkpoint
 
     folder = workspace.run(find_id(workspace, reference))
@@ -81,18 +81,18 @@ def pause_run(workspace: Workspace, reference: str) -> str:
         hold_runs(workspace, folder.id)
         return "held in the queue"
     if can_end_after_epoch(spec):
-        ask_for_pause(attempt)
+        write_pause_request(attempt)
         end_after_epoch(workspace, folder.id)
         return AFTER_EPOCH
     checkpoint = next_checkpoint(folder, spec)
     if checkpoint is not None and status.runner_alive:
-        ask_for_pause(attempt, checkpoint)
+        write_pause_request(attempt, checkpoint)
         return AT_CHECKPOINT
-    ask_for_pause(attempt)
+    write_pause_request(attempt)
     request_stop(attempt)
     return "asked to stop"
 
 
 def run_status(workspace: Workspace, run_id: str) -> RunStatus:
-    """The state of a run as its processes and files show it now, without the store."""
+    """Return the state of a run from its processes and files, without the index."""
     return read_state(workspace.run(run_id))

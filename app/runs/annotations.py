@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from app.workspace.run_names import check_name, find_id, naming, read_name
+from app.workspace.run_names import check_name, find_id, lock_names, read_name
 from app.workspace.user_file import read_user
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import RunFolder, Workspace
@@ -29,7 +29,7 @@ def rename_run(workspace: Workspace, reference: str, name: str) -> str:
     """
     check_name(name)
     run_id = find_id(workspace, reference)
-    with naming(workspace) as used_names:
+    with lock_names(workspace) as used_names:
         before = read_name(workspace.run(run_id)).name
         if name in used_names and name != before:
             raise YoloqatError(f"the name {name!r} is taken", where=str(workspace.path), hint="Choose another one.")
@@ -53,8 +53,8 @@ def tag_run(workspace: Workspace, reference: str, add: Sequence[str] = (), remov
     tags: list[str] = []
 
     def change(annotations: Annotations) -> None:
-        given = annotations.get("tags")
-        before = [str(tag) for tag in given] if isinstance(given, list) else []
+        stored_tags = annotations.get("tags")
+        before = [str(tag) for tag in stored_tags] if isinstance(stored_tags, list) else []
         tags.extend(dict.fromkeys(tag for tag in [*before, *add] if tag not in remove))
         annotations["tags"] = tags
 

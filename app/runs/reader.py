@@ -24,7 +24,7 @@ from engine.contracts.states import RunState
 if TYPE_CHECKING:
     from engine.contracts.attempt_records import Provenance
 
-__all__ = ["data_version", "find_run", "get_detail", "group_details", "list_runs", "log_tail", "settle"]
+__all__ = ["data_version", "find_run", "get_detail", "group_details", "list_runs", "log_tail", "wait_until_indexed"]
 
 Answer = TypeVar("Answer")
 SETTLE_SECONDS = 15.0
@@ -133,7 +133,7 @@ def provenance(workspace: Workspace, run_id: str) -> "Provenance | None":
 def log_tails(workspace: Workspace, runs: Sequence[RunView]) -> dict[str, tuple[str, ...]]:
     """What the newest log of each run said last, by id."""
     attempts = {run.id: workspace.run(run.id).attempts() for run in runs}
-    return {run_id: last_lines(found[-1] if found else None) for run_id, found in attempts.items()}
+    return {run_id: last_lines(folders[-1] if folders else None) for run_id, folders in attempts.items()}
 
 
 def group_details(workspace: Workspace, group: str) -> list[RunDetail]:
@@ -146,7 +146,7 @@ def data_version(workspace: Workspace) -> int:
     return database.data_version(index_file(workspace))
 
 
-def settle(workspace: Workspace, run_id: str) -> None:
+def wait_until_indexed(workspace: Workspace, run_id: str) -> None:
     """Wait until all that an ended run left has been read into the index; gives up after a while."""
     refresh(workspace, [run_id], wait_seconds=SETTLE_SECONDS)
 

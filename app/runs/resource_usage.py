@@ -8,7 +8,7 @@ from db.views import UsageView
 _Numbers = Mapping[str, UsageView]
 
 
-def taken(usage: Sequence[UsageView]) -> list[tuple[str, str]]:
+def resource_usage_rows(usage: Sequence[UsageView]) -> list[tuple[str, str]]:
     """Device and words, GPUs first: `GPU 0`, `87 % (most 100 %), 9.8 of 80.0 GB, 312 W, 61 °C`."""
     devices: dict[str, dict[str, UsageView]] = {}
     for row in usage:

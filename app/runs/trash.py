@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Sequence
 
-from app.workspace.run_names import RunName, naming, read_name, run_names
+from app.workspace.run_names import RunName, lock_names, read_name, run_names
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import RunFolder, Workspace
 from engine.contracts.spec import RunSpec
@@ -22,7 +22,7 @@ def delete_runs(workspace: Workspace, run_ids: Sequence[str]) -> list[RunName]:
     Raises:
         YoloqatError: one lives, or another run waits for it; or a folder cannot be moved.
     """
-    with naming(workspace):
+    with lock_names(workspace):
         names = [read_name(workspace.run(run_id)) for run_id in run_ids]
         waiting = _waiting(workspace)
         for run in names:
@@ -97,13 +97,13 @@ def empty_trash(workspace: Workspace) -> int:
 
 def _waiting(workspace: Workspace) -> dict[str, RunName]:
     """Run id → a queued run that waits for it."""
-    found: dict[str, RunName] = {}
+    children: dict[str, RunName] = {}
     for run in run_names(workspace):
         folder = workspace.run(run.id)
         if read_state(folder).state is RunState.QUEUED:
             for parent in RunSpec.read(folder.spec).parents:
-                found[parent] = run
-    return found
+                children[parent] = run
+    return children
 
 
 def is_watched(folder: RunFolder) -> bool:

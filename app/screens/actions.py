@@ -60,9 +60,9 @@ def resume(host: AppInterface, run: RunView) -> None:
     in_background(host, call, "resume")
 
 
-def mark(host: AppInterface, run: RunView, name: str, tags: Sequence[str], notes: str) -> None:
+def annotate(host: AppInterface, run: RunView, name: str, tags: Sequence[str], notes: str) -> None:
     """Write a run's name, tags and note."""
-    in_background(host, lambda: host.backend.mark(run, name, tags, notes), "mark")
+    in_background(host, lambda: host.backend.annotate(run, name, tags, notes), "mark")
 
 
 def archive(host: AppInterface, run: RunView) -> None:

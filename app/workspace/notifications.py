@@ -8,7 +8,7 @@ from engine.contracts.errors import YoloqatError
 from engine.files.atomic import write_text
 
 
-def notify_file() -> str:
+def write_notify_file() -> str:
     """Write the settings' `notify` where runners read it, and return the path; empty when nobody is to be told.
 
     The runner knows no YAML. The file is the user's alone: a webhook's address is a secret.

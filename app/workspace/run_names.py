@@ -108,7 +108,7 @@ def check_name(name: str) -> str:
 
 
 @contextlib.contextmanager
-def naming(workspace: Workspace) -> Iterator[set[str]]:
+def lock_names(workspace: Workspace) -> Iterator[set[str]]:
     """All taken names, while nobody else can take one: two launches at once must not get the same.
 
     Raises:

@@ -16,10 +16,10 @@ def read_user(folder: RunFolder) -> dict[str, Any]:
     return user if isinstance(user, dict) else {}
 
 
-def user_name(user: dict[str, Any], given: str) -> str:
+def user_name(user: dict[str, Any], default_name: str) -> str:
     """The name that a person gave the run, else the one that it was launched with."""
     name = user.get("name")
-    return name if isinstance(name, str) and name else given
+    return name if isinstance(name, str) and name else default_name
 
 
 def user_tags(user: dict[str, Any]) -> list[str]:

@@ -41,13 +41,13 @@ def resident():
 
 idle = Workspace(Path(sys.argv[1]))
 with contextlib.closing(open_store(idle.database)) as store:
-    Indexer(idle, store).look(everywhere=True)
+    Indexer(idle, store).index_runs(everywhere=True)
 workspace = Workspace(Path(sys.argv[2]))
 with contextlib.closing(open_store(workspace.database)) as store:
     indexer = Indexer(workspace, store)
     before = resident()
     cpu, wall = time.process_time(), time.perf_counter()
-    indexer.look(everywhere=True)
+    indexer.index_runs(everywhere=True)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
     with store.reading() as connection:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.launching.requeue_paused import ask_for_pause
+from app.launching.requeue_paused import write_pause_request
 from engine.contracts.attempt_records import PauseRequest
 from engine.contracts.run_folder import AttemptFolder
 from engine.files.programs import ENTRY, PACKAGE_ROOT, module_command
@@ -62,7 +62,7 @@ def test_a_helper_runs_by_its_path(hostile: Path, command: list[str]) -> None:
 def test_what_a_runner_or_a_job_starts_later_needs_no_pythonpath(hostile: Path, tmp_path: Path) -> None:
     attempt = AttemptFolder(tmp_path / "run" / "attempts" / "1")
     attempt.path.mkdir(parents=True)
-    ask_for_pause(attempt)
+    write_pause_request(attempt)
     request = PauseRequest.read(attempt.pause)
     assert request is not None
     assert request.command == module_command("app.launching.requeue_paused", str(attempt.path))

@@ -62,6 +62,6 @@ def edit_annotations(app: AppInterface, run: RunView) -> None:
 
     def take(edited: Edited | None) -> None:
         if edited is not None and edited != Edited(run.name, run.tags, run.notes):
-            actions.mark(app, run, edited.name, edited.tags, edited.notes)
+            actions.annotate(app, run, edited.name, edited.tags, edited.notes)
 
     app.push_screen(AnnotationsDialog(run), take)

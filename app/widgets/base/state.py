@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.formatting import ending
+from app.formatting import short_outcome
 from app.widgets.base.glyphs import glyphs
 from app.widgets.base.styled_text import Span
 from db.views import RunView
@@ -64,7 +64,7 @@ def look(run: RunView) -> StateLook:
 def short_state(run: RunView) -> tuple[Span, ...]:
     """`● running`: sign and word; of a run that was not started here, how its log ended."""
     shown = look(run)
-    word, tone = ENDINGS.get(ending(run.reason) if run.state is RunState.ENDED else "", (shown.word, shown.tone))
+    word, tone = ENDINGS.get(short_outcome(run.reason) if run.state is RunState.ENDED else "", (shown.word, shown.tone))
     return ((f"{shown.sign} {word}", tone),)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from app.formatting import clock, duration, size
 from app.runs.log_format import log_dialect
-from app.runs.resource_usage import taken
+from app.runs.resource_usage import resource_usage_rows
 from app.widgets.base.glyphs import glyphs
 from app.widgets.base.state import long_state
 from app.widgets.base.styled_text import Cell, clean, join
@@ -34,7 +34,7 @@ def about(detail: RunDetail, folder: str, provenance: Provenance | None = None) 
         lines += ["", ((heading, "title"),), clean(detail.imported_from)]
         if dialect := log_dialect(detail):
             lines.append(join([(("as ", "muted"), (clean(dialect), ""))]))
-    if took := taken(detail.usage):
+    if took := resource_usage_rows(detail.usage):
         lines += [
             "",
             (("Took", "title"),),

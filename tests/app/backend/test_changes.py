@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from app.backend.interface import Backend
-from app.backend.known_runs import KnownRuns
 from app.backend.local import LocalBackend
+from app.backend.run_cache import RunCache
 from app.cli.output import plain
 from app.runs.annotations import archive_run, tag_run
 from app.runs.trash import delete_runs, undelete_runs
@@ -14,12 +14,12 @@ from tests.app.indexing.index_fixtures import add_folder, add_result, epochs_log
 __all__ = ["workspace"]
 
 
-def news(backend: Backend, known: KnownRuns) -> tuple[list[str], list[str]]:
+def news(backend: Backend, known: RunCache) -> tuple[list[str], list[str]]:
     """Names of the runs that an answer holds, and ids of those that are gone; what is known then is what there is."""
     backend.refresh()
     changes = backend.changes(known.version)
     known.apply(changes)
-    fresh = KnownRuns()
+    fresh = RunCache()
     fresh.apply(backend.changes())
     assert [run.id for run in known.listed(archived=True)] == [run.id for run in fresh.listed(archived=True)]
     assert [run.tags for run in known.listed(archived=False)] == [run.tags for run in fresh.listed(archived=False)]
@@ -28,7 +28,7 @@ def news(backend: Backend, known: KnownRuns) -> tuple[list[str], list[str]]:
 
 def test_changes_hold_what_has_changed_and_no_more(workspace: Workspace) -> None:
     backend: Backend = LocalBackend(workspace)
-    known = KnownRuns()
+    known = RunCache()
     assert news(backend, known) == ([], [])
     first = add_folder(workspace, epochs_log(0, 3), name="first")
     second = add_folder(workspace, epochs_log(0, 1), name="second")
@@ -47,7 +47,7 @@ def test_changes_hold_what_has_changed_and_no_more(workspace: Workspace) -> None
 
 def test_a_run_is_in_every_answer_until_it_has_ended(workspace: Workspace) -> None:
     backend: Backend = LocalBackend(workspace)
-    known = KnownRuns()
+    known = RunCache()
     add_folder(workspace, epochs_log(0, 3), name="done")
     run_id = train(workspace, 3, 0.3, name="live")
     assert news(backend, known) == (["done", "live"], [])
@@ -62,7 +62,7 @@ def test_a_rebuilt_index_makes_nobody_keep_what_is_gone(workspace: Workspace) ->
     from app.indexing.service import reindex
 
     backend: Backend = LocalBackend(workspace)
-    known = KnownRuns()
+    known = RunCache()
     gone = add_folder(workspace, epochs_log(0, 3), name="gone")
     add_folder(workspace, epochs_log(0, 3), name="stays")
     news(backend, known)

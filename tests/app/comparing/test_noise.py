@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.comparing.comparison import compare, lineage
-from app.comparing.noise import intervals, unknown, wanted, with_noise
+from app.comparing.noise import compared_pairs, count_unsampled, intervals, with_noise
 from app.runs.reader import get_detail
 from engine.contracts.run_folder import RunFolder, Workspace
 from tests.app.comparing.noisy_chain import add_chain
@@ -23,9 +23,9 @@ def chain(workspace: Workspace) -> list[RunFolder]:
 def test_a_drop_is_told_from_noise_and_resampled_once(workspace: Workspace, chain: list[RunFolder]) -> None:
     details = [get_detail(workspace, folder.id) for folder in chain]
     comparison, steps = compare(details), lineage(details)
-    pairs = wanted(comparison, steps)
+    pairs = compared_pairs(comparison, steps)
     assert len(pairs) == 3, "float → PTQ, float → INT8, PTQ → INT8"
-    assert unknown(workspace, pairs) == 3, "evaluations"
+    assert count_unsampled(workspace, pairs) == 3, "evaluations"
     comparison, steps = with_noise(comparison, steps, intervals(workspace, pairs))
     _, ptq, int8 = steps
     assert ptq.noise_float is not None
@@ -37,7 +37,7 @@ def test_a_drop_is_told_from_noise_and_resampled_once(workspace: Workspace, chai
     cells = next(row.cells for row in comparison.metrics if row.key == "mAP@.5:.95")
     assert [cell.is_noise for cell in cells] == [False, True, False]
     assert cells[1].low == ptq.noise_float.low
-    assert unknown(workspace, pairs) == 0
+    assert count_unsampled(workspace, pairs) == 0
     began = time.monotonic()
     assert intervals(workspace, pairs)[wanted_float(pairs, ptq)]["mAP@.5:.95"] == ptq.noise_float
     assert time.monotonic() - began < 0.5, "no process is started for what is known"
@@ -52,12 +52,12 @@ def test_evaluations_without_matches_have_no_interval(workspace: Workspace, chai
     (chain[2].path / "best_matches.npz").write_bytes(b"damaged")
     details = [get_detail(workspace, folder.id) for folder in chain]
     comparison, steps = compare(details), lineage(details)
-    pairs = wanted(comparison, steps)
+    pairs = compared_pairs(comparison, steps)
     assert not any(intervals(workspace, pairs).values())
     comparison, steps = with_noise(comparison, steps, {})
     assert not comparison.has_noise
     assert steps[1].delta_float_text()[-1].isdigit()
-    assert unknown(workspace, pairs) == 0, "what cannot be read is not tried at every look"
+    assert count_unsampled(workspace, pairs) == 0, "what cannot be read is not tried at every look"
 
 
 def test_a_damaged_file_takes_no_other_with_it(workspace: Workspace, chain: list[RunFolder]) -> None:
@@ -65,12 +65,12 @@ def test_a_damaged_file_takes_no_other_with_it(workspace: Workspace, chain: list
     path.write_bytes(path.read_bytes()[:-300] + bytes(300))
     details = [get_detail(workspace, folder.id) for folder in chain]
     steps = lineage(details)
-    noise = intervals(workspace, wanted(compare(details), steps))
+    noise = intervals(workspace, compared_pairs(compare(details), steps))
     assert {own.label for (_, own), found in noise.items() if found} == {"ONNX INT8"}, "PTQ → INT8"
 
 
 def test_resampling_ends_when_nobody_waits_for_it(workspace: Workspace, chain: list[RunFolder]) -> None:
     details = [get_detail(workspace, folder.id) for folder in chain]
-    pairs = wanted(compare(details), lineage(details))
+    pairs = compared_pairs(compare(details), lineage(details))
     assert intervals(workspace, pairs, cancelled=lambda: True) == {}
     assert not list(Path(workspace.noise).glob("*"))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.comparing.comparison import lineage
-from app.discovery.discover import find
+from app.discovery.discover import scan_tree
 from app.discovery.read_log import read_log
 from app.importing.import_logs import ImportSummary, import_paths
 from app.indexing.service import reindex
@@ -334,7 +334,7 @@ def test_a_resumed_training_in_two_logs_is_two_attempts(workspace: Workspace, tm
 def test_files_that_matter_by_their_names(tmp_path: Path) -> None:
     for name in ("a.jpg", "b.PNG", "c.json", "d.pt", "results.txt"):
         (tmp_path / name).touch()
-    found = find(tmp_path)
+    found = scan_tree(tmp_path)
     assert (found.others, [folder.results for folder in found.run_dirs]) == (4, [[tmp_path / "results.txt"]])
     names = (
         "nohup.out",
@@ -348,5 +348,5 @@ def test_files_that_matter_by_their_names(tmp_path: Path) -> None:
     )
     for name in names:
         (tmp_path / name).touch()
-    (folder,) = find(tmp_path).run_dirs
+    (folder,) = scan_tree(tmp_path).run_dirs
     assert {path.name for path in (*folder.logs, *folder.events)} == set(names)

@@ -16,7 +16,7 @@ import pytest
 from app.importing.import_logs import import_paths
 from app.importing.watch import attach, watch_log
 from app.launching.stop import run_status, stop_run
-from app.runs.reader import find_run, get_detail, list_runs, settle
+from app.runs.reader import find_run, get_detail, list_runs, wait_until_indexed
 from app.runs.trash import delete_runs, undelete_runs
 from engine.contracts.attempt_records import ProcessRecord
 from engine.contracts.errors import YoloqatError
@@ -87,7 +87,7 @@ def epochs_done(workspace: Workspace) -> int:
 def ended(workspace: Workspace, reference: str) -> None:
     """Wait until a run has ended, and all of it has been read."""
     until(lambda: find_run(workspace, reference).state is RunState.ENDED)
-    settle(workspace, find_run(workspace, reference).id)
+    wait_until_indexed(workspace, find_run(workspace, reference).id)
 
 
 def test_a_run_lives_as_long_as_somebody_writes_its_log(workspace: Workspace, tmp_path: Path, start: Start) -> None:

@@ -14,7 +14,7 @@ from app.indexing.service import ensure_indexer, reindex, update_index
 from app.launching.launch import launch_command
 from app.launching.resume import resume_run
 from app.launching.stop import run_status
-from app.runs.reader import data_version, find_run, get_detail, list_runs, settle
+from app.runs.reader import data_version, find_run, get_detail, list_runs, wait_until_indexed
 from engine.contracts.run_folder import RunFolder, Workspace
 from engine.contracts.states import RunState
 from tests.app.indexing.index_fixtures import (
@@ -71,7 +71,7 @@ def test_a_run_appears_as_it_prints(workspace: Workspace) -> None:
     assert any(entry[:2] == (0, 0) for entry in seen), "the bar inside the first epoch"
     assert any(done == 1 for done, _, _ in seen), "an epoch is there while the next one runs"
     assert seen == sorted(seen)
-    settle(workspace, run_id)
+    wait_until_indexed(workspace, run_id)
     run = find_run(workspace, run_id)
     assert (run.state, run.epochs_done, run.epochs_total, run.best_epoch) == (RunState.SUCCEEDED, 3, 3, 2)
 
@@ -90,7 +90,7 @@ def test_a_run_that_goes_on_is_shown_as_running_at_once(workspace: Workspace) ->
     script = "if [ -e mark ]; then sleep 60; fi; touch mark; exit 3"
     run_id = launch_command(workspace, ["sh", "-c", script], name="again", cwd=workspace.path).id
     wait(workspace, run_id)
-    settle(workspace, run_id)
+    wait_until_indexed(workspace, run_id)
     assert (find_run(workspace, run_id).state, find_run(workspace, run_id).attempt) == (RunState.FAILED, 1)
     resume_run(workspace, run_id, anew=True)
     run = find_run(workspace, run_id)
@@ -196,7 +196,7 @@ def test_a_reader_at_work_notices_that_the_log_is_another_one(workspace: Workspa
     indexer = Indexer(workspace, store)
     for text, epochs in ((epochs_log(0, 3), 4), (epochs_log(0, 1), 2), (epochs_log(0, 5, 0.03), 6), (b"", 0)):
         console(folder).write_bytes(text)
-        assert indexer.look(everywhere=True) == 0
+        assert indexer.index_runs(everywhere=True) == 0
         assert len(dump(workspace.database)["epoch"]) == epochs
     store.close()
 

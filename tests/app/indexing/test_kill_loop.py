@@ -16,7 +16,7 @@ import pytest
 from app.indexing.service import ensure_indexer, reindex
 from app.launching.requeue import requeue
 from app.launching.stop import run_status
-from app.runs.reader import get_detail, settle
+from app.runs.reader import get_detail, wait_until_indexed
 from engine.contracts.attempt_records import ProcessRecord
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import COMMAND, RunSpec
@@ -134,7 +134,7 @@ def survive(workspace: Workspace, kills: int, seed: int) -> None:
             wait(workspace, run_id)
     assert (kills_of["runner"] and kills_of["waiting"]) or kills < 20
     for run_id, epochs in expected.items():
-        settle(workspace, run_id)
+        wait_until_indexed(workspace, run_id)
         seen = [epoch.epoch for epoch in get_detail(workspace, run_id).epochs]
         assert seen == list(range(epochs)), run_id
     rows = rows_of(workspace)

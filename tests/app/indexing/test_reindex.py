@@ -10,7 +10,7 @@ import pytest
 
 from app.importing.import_logs import import_logs
 from app.indexing.service import ensure_indexer, reindex, update_index
-from app.runs.reader import find_run, list_runs, settle
+from app.runs.reader import find_run, list_runs, wait_until_indexed
 from db.open import open_store
 from db.reading.runs import list_runs as stored_runs
 from engine.contracts.errors import YoloqatError
@@ -53,7 +53,7 @@ def fill(workspace: Workspace) -> None:
     while not find_run(workspace, run_id).epochs_done:
         update_index(workspace)
     wait(workspace, run_id)
-    settle(workspace, run_id)
+    wait_until_indexed(workspace, run_id)
 
 
 def test_every_row_comes_back_the_same(workspace: Workspace) -> None:
@@ -63,7 +63,7 @@ def test_every_row_comes_back_the_same(workspace: Workspace) -> None:
     forget(workspace)
     report = reindex(workspace)
     assert dump(workspace.database) == before
-    assert (report.runs, report.kept) == (5, None)
+    assert (report.runs, report.backup_path) == (5, None)
     assert report.epochs == 10 + 12 + 4 + 3
     assert rows_of(workspace) == before, "nothing is left to be read"
     reindex(workspace)
@@ -119,8 +119,8 @@ def test_a_file_that_is_no_database_is_kept_and_replaced(workspace: Workspace, d
     with pytest.raises(YoloqatError, match="not a database of yoloqat"):
         list_runs(workspace)
     report = reindex(workspace)
-    assert report.kept is not None
-    assert report.kept.read_bytes() == content
+    assert report.backup_path is not None
+    assert report.backup_path.read_bytes() == content
     assert dump(workspace.database) == before
 
 
@@ -156,7 +156,7 @@ def test_a_running_indexer_yields_and_is_started_again(workspace: Workspace) -> 
     until(lambda: indexer_is_at_work(workspace))
     until(lambda: workspace.indexer_lock.read_text() not in ("", first))
     wait(workspace, run_id)
-    settle(workspace, run_id)
+    wait_until_indexed(workspace, run_id)
     before = rows_of(workspace)
     assert [row[2] for row in before["epoch"]] == list(range(6))
 

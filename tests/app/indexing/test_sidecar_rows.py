@@ -11,7 +11,7 @@ from app.importing.import_logs import import_logs
 from app.importing.watch import watch_log
 from app.indexing.service import reindex, update_index
 from app.launching.launch import launch_command
-from app.runs.reader import find_run, get_detail, settle
+from app.runs.reader import find_run, get_detail, wait_until_indexed
 from db.views import Number, ResultsFileView, RunDetail
 from engine.contracts.run_folder import Workspace
 from tests.app.importing.test_watch import Start, start
@@ -198,7 +198,7 @@ def test_a_live_run(workspace: Workspace, tmp_path: Path) -> None:
     assert find_run(workspace, run_id).state.is_live
     (tmp_path / "go on").touch()
     wait(workspace, run_id)
-    settle(workspace, run_id)
+    wait_until_indexed(workspace, run_id)
     assert told() == [("0.0502", "results.txt"), ("0.0602", "results.txt")]
     (tmp_path / "runs" / "exp" / "results.txt").unlink()
     reindex(workspace)
@@ -222,5 +222,5 @@ def test_a_watched_log(workspace: Workspace, tmp_path: Path, start: Start) -> No
     until(lambda: numbers(get_detail(workspace, run_id), "mAP@.5:.95") == expected)
     assert find_run(workspace, run_id).state.is_live
     writer.end()
-    settle(workspace, run_id)
+    wait_until_indexed(workspace, run_id)
     assert numbers(get_detail(workspace, run_id), "mAP@.5:.95") == expected

@@ -7,8 +7,8 @@ import pytest
 
 from app.indexing.service import reindex, update_index
 from app.indexing.usage import CURVE_POINTS, samples_of, usage_rows
-from app.runs.reader import get_detail, settle
-from app.runs.resource_usage import taken
+from app.runs.reader import get_detail, wait_until_indexed
+from app.runs.resource_usage import resource_usage_rows
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import COMMAND, RunSpec
 from engine.supervise.ids import new_run_id
@@ -42,7 +42,7 @@ def write(workspace: Workspace, *lines: str) -> str:
 def test_people_are_told_in_words(workspace: Workspace) -> None:
     run_id = write(workspace, sample(100, 0), sample(105, 80), sample(110, 100))
     update_index(workspace)
-    assert taken(get_detail(workspace, run_id).usage) == [
+    assert resource_usage_rows(get_detail(workspace, run_id).usage) == [
         ("GPU 0", "90 % (most 100 %), 9.80 GB of 80.0 GB, 312 W, 61 °C"),
         ("run", "3.4 cores (most 3.4), 5.10 GB of RAM at most"),
         ("host", "CPU 41 %, 12.0 GB of 24.0 GB of RAM at most, 61.0 GB of disk left"),
@@ -83,7 +83,7 @@ def test_a_real_run_is_sampled_and_a_rebuilt_index_tells_the_same(workspace: Wor
     spec = RunSpec(id=new_run_id(), name="busy", stage=COMMAND, command=["python3", "-S", "-c", busy], cwd="/")
     launch(workspace, spec, sample_seconds=0.2)
     wait(workspace, spec.id)
-    settle(workspace, spec.id)
+    wait_until_indexed(workspace, spec.id)
     before = get_detail(workspace, spec.id).usage
     rows = {(row.device, row.key): row for row in before}
     assert rows["run", "rss_bytes"].most > 200e6

@@ -14,7 +14,7 @@ from app.launching.launch import launch_command, launch_stage
 from app.launching.requeue import requeue
 from app.launching.resume import PAUSED, resume_group, resume_run
 from app.launching.stop import end_after_epoch, pause_run, run_status, stop_run
-from app.runs.reader import get_detail, settle
+from app.runs.reader import get_detail, wait_until_indexed
 from engine.contracts.attempt_records import ProcessRecord
 from engine.contracts.errors import YoloqatError
 from engine.contracts.options.retrain import RetrainOptions
@@ -46,7 +46,7 @@ def wait(until: Callable[[], object], seconds: float = 60.0) -> None:
 
 def ended(workspace: Workspace, run_id: str) -> RunState:
     wait(lambda: not run_status(workspace, run_id).state.is_live)
-    settle(workspace, run_id)
+    wait_until_indexed(workspace, run_id)
     return run_status(workspace, run_id).state
 
 

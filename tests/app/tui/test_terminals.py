@@ -151,7 +151,7 @@ async def show():
                 await pilot.pause(0.05)
             return [run.name for run in app.runs] == [name]
         assert await named("results_act_relu")
-        app.backend.mark(app.runs[0], "renamed", (), "")
+        app.backend.annotate(app.runs[0], "renamed", (), "")
         app.read_soon()
         assert await named("renamed")
         await pilot.press("enter")

@@ -6,7 +6,7 @@ from db.reading.index import NEVER
 from db.views import RunView
 
 
-class KnownRuns:
+class RunCache:
     """All runs by id, at the version of the last answer."""
 
     def __init__(self) -> None:
