@@ -106,7 +106,7 @@ def test_a_killed_foreign_training_goes_on_from_its_last_checkpoint(workspace: W
 def test_what_is_not_known_to_go_on_says_so_and_can_begin_anew(workspace: Workspace, tmp_path: Path) -> None:
     run_id = launch_command(workspace, ["sh", "-c", "echo hi; exit 3"], name="other", cwd=tmp_path).id
     assert ended(workspace, run_id) is RunState.FAILED
-    with pytest.raises(YoloqatError, match="cannot resume: this command is none of the trainers"):
+    with pytest.raises(YoloqatError, match="cannot resume: this command is not a trainer that can be resumed"):
         resume_run(workspace, run_id)
     assert resume_run(workspace, run_id, anew=True).attempt == 2
     assert ended(workspace, run_id) is RunState.FAILED
@@ -231,7 +231,7 @@ def test_a_stop_after_a_pause_is_a_stop(workspace: Workspace, tmp_path: Path) ->
 def test_what_cannot_be_paused_says_why_and_runs_on(workspace: Workspace, tmp_path: Path) -> None:
     run_id = launch_command(workspace, ["sleep", "60"], name="other", cwd=tmp_path).id
     wait(lambda: run_status(workspace, run_id).state is RunState.RUNNING)
-    with pytest.raises(YoloqatError, match="cannot resume: this command is none of the trainers"):
+    with pytest.raises(YoloqatError, match="cannot resume: this command is not a trainer that can be resumed"):
         pause_run(workspace, run_id)
     assert run_status(workspace, run_id).stopping == ""
     stop_run(workspace, run_id, now=True)

@@ -45,7 +45,7 @@ def test_it_goes_on_from_the_last_checkpoint(tmp_path: Path, console: Path, argv
 @pytest.mark.parametrize("argv", ["python detect.py", "sh -c 'python train.py'", "yolo detect predict", "./train.sh"])
 def test_another_command_cannot_be_resumed_and_says_why(tmp_path: Path, console: Path, argv: str) -> None:
     words = ["sh", "-c", "python train.py"] if argv.startswith("sh") else argv.split()
-    with pytest.raises(YoloqatError, match="cannot resume: this command is none of the trainers"):
+    with pytest.raises(YoloqatError, match="cannot resume: this command is not a trainer that can be resumed"):
         resume_command(words, tmp_path, console)
 
 
