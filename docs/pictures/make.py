@@ -12,9 +12,9 @@ from tests.pictures.screens import README_PICTURE, take
 README_SVG = Path(__file__).with_name(f"{README_PICTURE.name}.svg")
 
 
-async def make(folder: Path) -> str:
-    """The picture as SVG; `folder` is an empty one."""
-    return await take(README_PICTURE, folder)
+async def make(folder: Path, expected: str = "") -> str:
+    """Return the picture as SVG; `folder` is an empty one, for `expected` see `take`."""
+    return await take(README_PICTURE, folder, expected)
 
 
 if __name__ == "__main__":
