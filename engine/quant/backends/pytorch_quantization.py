@@ -71,6 +71,10 @@ class QuantizedConv2d(QuantizedConvolution, QuantConv2d):
         twin.train(conv.training)
         return twin
 
+    def init_quantizer(self, *descriptors: QuantDescriptor) -> None:
+        """Make no quantizers: `of` does. The library's own way walks the stack and reads the source of every caller."""
+        self._fake_quant = True
+
     def share_input_quantizer(self, quantizer: RangeQuantizer) -> None:
         """Quantize the input by `quantizer` from now on."""
         self._input_quantizer = quantizer
