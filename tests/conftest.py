@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -47,6 +48,14 @@ def signals() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A state folder of their own: tests neither see nor leave start records of the user's."""
+    folder = tmp_path_factory.mktemp("state")
+    with mock.patch.dict(os.environ, {"XDG_STATE_HOME": str(folder)}):
+        yield folder
 
 
 @pytest.fixture(autouse=True, scope="session")
