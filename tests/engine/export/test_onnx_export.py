@@ -16,7 +16,7 @@ from engine.export.metadata import describe, read_metadata
 from engine.export.onnx_export import export_onnx
 from engine.export.structure import check_structure
 from engine.models.yolo import YoloModel
-from engine.quant.library import TensorQuantizer
+from engine.quant.backends.pytorch_quantization_import import TensorQuantizer
 from engine.quant.quantizer import quantized_convolutions
 
 
