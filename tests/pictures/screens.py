@@ -1,4 +1,4 @@
-"""Which pictures there are, and how each is taken."""
+"""The list of pictures, and the steps that take each."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from app.screens.run import RunScreen
 from engine.contracts.run_folder import Workspace
 from tests.app.tui.fakes import screen_text, until
 from tests.pictures.picture import normalize
-from tests.pictures.recorded import AT_WORK, RecordedBackend, recorded_workspace, still
+from tests.pictures.recorded import LIVE_RUN, RecordedBackend, fixed_surroundings, recorded_workspace
 
-SECONDS = 30.0
-CHAIN = ("20261117-090000-silu", "20261118-100000-rtrn", "20261120-104000-ptqq", AT_WORK)
+TIMEOUT_SECONDS = 30.0
+CHAIN = ("20261117-090000-silu", "20261118-100000-rtrn", "20261120-104000-ptqq", LIVE_RUN)
 
 
 @dataclass(frozen=True)
@@ -26,45 +26,45 @@ class Picture:
     name: str
     size: tuple[int, int]
     show: Callable[[YoloqatApp, Pilot[None]], Awaitable[None]]
-    """From the first screen to the one that is meant."""
+    """Navigates from the first screen to the pictured one."""
     is_recorded: bool = True
-    """Whether it is of the recorded workspace; else of an empty one."""
+    """Whether it shows the recorded workspace; if not, an empty one."""
 
 
 async def show_runs(app: YoloqatApp, pilot: Pilot[None]) -> None:
-    await until(pilot, lambda: "2/5 steps" in screen_text(app) and "812/1200" in screen_text(app), SECONDS)
+    await until(pilot, lambda: "2/5 steps" in screen_text(app) and "812/1200" in screen_text(app), TIMEOUT_SECONDS)
 
 
 async def show_run(app: YoloqatApp, pilot: Pilot[None]) -> None:
     await show_runs(app, pilot)
-    app.push_screen(RunScreen(AT_WORK))
-    await until(pilot, lambda: "812/1200" in screen_text(app) and "4/9" in screen_text(app), SECONDS)
+    app.push_screen(RunScreen(LIVE_RUN))
+    await until(pilot, lambda: "812/1200" in screen_text(app) and "4/9" in screen_text(app), TIMEOUT_SECONDS)
 
 
 async def show_evaluation(app: YoloqatApp, pilot: Pilot[None]) -> None:
     await show_runs(app, pilot)
     app.push_screen(RunScreen(CHAIN[1], pane="evaluation"))
-    await until(pilot, lambda: "0.4932" in screen_text(app), SECONDS)
+    await until(pilot, lambda: "0.4932" in screen_text(app), TIMEOUT_SECONDS)
 
 
 async def show_comparison(app: YoloqatApp, pilot: Pilot[None]) -> None:
     await show_runs(app, pilot)
     app.push_screen(CompareScreen(CHAIN))
-    await until(pilot, lambda: "float ReLU" in screen_text(app) and "baseline" in screen_text(app), SECONDS)
+    await until(pilot, lambda: "float ReLU" in screen_text(app) and "baseline" in screen_text(app), TIMEOUT_SECONDS)
 
 
 async def show_launch_form(app: YoloqatApp, pilot: Pilot[None]) -> None:
     await show_runs(app, pilot)
     app.push_screen(LaunchScreen())
-    await until(pilot, lambda: "Command lines" in screen_text(app) and "python" in screen_text(app), SECONDS)
+    await until(pilot, lambda: "Command lines" in screen_text(app) and "python" in screen_text(app), TIMEOUT_SECONDS)
     await settle(app, pilot)
     choice = app.screen.query_one("#pipeline")
     choice.value = next(path for path in app.screen._summaries if path.endswith("/relu-int8.yaml"))  # type: ignore[attr-defined]
-    await until(pilot, lambda: "Still needed" in screen_text(app), SECONDS)
+    await until(pilot, lambda: "Still needed" in screen_text(app), TIMEOUT_SECONDS)
 
 
 async def show_welcome(app: YoloqatApp, pilot: Pilot[None]) -> None:
-    await until(pilot, lambda: "No runs yet" in screen_text(app), SECONDS)
+    await until(pilot, lambda: "No runs yet" in screen_text(app), TIMEOUT_SECONDS)
 
 
 PICTURES = (
@@ -79,16 +79,17 @@ PICTURES = (
     Picture("launch-120x40", (120, 40), show_launch_form),
 )
 README_PICTURE = Picture("runs", (120, 30), show_runs)
-"""The one that the README shows."""
+"""The picture in the README."""
 
 
-async def take(picture: Picture, folder: Path) -> str:
-    """The picture as SVG.
+async def take_picture(picture: Picture, folder: Path) -> str:
+    """Return the picture as SVG.
 
     Args:
-        folder: an empty one, for the workspace.
+        picture: the picture to take.
+        folder: empty folder for the workspace.
     """
-    with still(), recorded_workspace(folder / "recorded") as recorded:
+    with fixed_surroundings(), recorded_workspace(folder / "recorded") as recorded:
         workspace = recorded
         if not picture.is_recorded:
             workspace = Workspace(folder / "empty")
@@ -98,14 +99,14 @@ async def take(picture: Picture, folder: Path) -> str:
         async with app.run_test(size=picture.size) as pilot:
             await picture.show(app, pilot)  # type: ignore[arg-type]
             await settle(app, pilot)  # type: ignore[arg-type]
-            # As after the next reading of the runs: a table that was filled before its layout does not know its room.
+            # Refresh the runs: a table that was filled before the layout does not know its width yet.
             app.mutate_reactive(YoloqatApp.runs)
             await settle(app, pilot)  # type: ignore[arg-type]
             return normalize(app.export_screenshot(title="yoloqat", simplify=True))
 
 
 async def settle(app: YoloqatApp, pilot: Pilot[None]) -> None:
-    """Wait until nothing moves any more: what is read by a thread is drawn a moment later."""
+    """Wait until the screen stops changing: what a thread reads is drawn a moment later."""
     before = ""
     while before != (before := screen_text(app)):
         await pilot.pause(0.3)
