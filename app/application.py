@@ -10,7 +10,7 @@ from typing import ClassVar
 from textual import constants, events, on, work
 from textual.app import App, SystemCommand
 from textual.screen import Screen
-from textual.scrollbar import ScrollBar
+from textual.scrollbar import ScrollBar, ScrollBarRender
 from textual.worker import get_current_worker
 
 from app.backend.interface import Backend
@@ -100,9 +100,9 @@ class YoloqatApp(AppInterface):
         self.theme = DARK.name
         if constants.DEFAULT_THEME in self.available_themes and constants.DEFAULT_THEME != "textual-dark":
             self.theme = constants.DEFAULT_THEME
-        if glyphs().is_ascii:
-            self.add_class("-ascii")
-            ScrollBar.renderer = PlainScrollBar
+        # Textual keeps the renderer on the class, which outlives this app where several run in one process.
+        ScrollBar.renderer = PlainScrollBar if glyphs().is_ascii else ScrollBarRender
+        self.set_class(glyphs().is_ascii, "-ascii")
         self._loop = asyncio.get_running_loop()
         if not self.is_headless:
             self.set_interval(HANGUP_SECONDS, self._check_terminal)

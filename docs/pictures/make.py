@@ -12,9 +12,9 @@ from tests.pictures.screens import README_PICTURE, take_picture
 README_SVG = Path(__file__).with_name(f"{README_PICTURE.name}.svg")
 
 
-async def make_readme_picture(folder: Path) -> str:
-    """Return the picture as SVG; `folder` is an empty folder for the workspace."""
-    return await take_picture(README_PICTURE, folder)
+async def make_readme_picture(folder: Path, expected: str = "") -> str:
+    """Return the picture as SVG; `folder` is an empty folder, for `expected` see `take_picture`."""
+    return await take_picture(README_PICTURE, folder, expected)
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ def convert_head_to_products(model: onnx.ModelProto) -> None:
             continue
         reshape, transpose = reshaping
         anchors, cells = _anchors(index, reshape), shapes.get(conv.output[0], [])[2:]
-        is_known = all(name in index.constants for name in (weight.input[0], conv.input[2]))
-        if anchors and len(cells) == 2 and all(cells) and is_known:
+        are_constant = all(name in index.constants for name in (weight.input[0], conv.input[2]))
+        if anchors and len(cells) == 2 and all(cells) and are_constant:
             _convert(model, index, conv, source, weight, transpose, [*cells, *anchors])
 
 

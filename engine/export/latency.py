@@ -43,10 +43,10 @@ def measure(files: Mapping[str, Path], images: np.ndarray, *, rounds: int, threa
     times: dict[str, list[float]] = {label: [] for label in files}
     for turn in range(-WARM_UP, rounds):
         for label, runtime in sessions.items():
-            began = time.perf_counter()
+            start = time.perf_counter()
             runtime.run(None, {INPUT: images})
             if turn >= 0:
-                times[label].append((time.perf_counter() - began) * 1000)
+                times[label].append((time.perf_counter() - start) * 1000)
     return {
         label: Latency(
             median=statistics.median(milliseconds),

@@ -110,8 +110,8 @@ class _LearnedFakeQuantize(torch.autograd.Function):
         top = ctx.top
         v = x.float() / (amax / top)
         inside = (v >= -top - 1) & (v <= top)
-        by_step = v.round().clamp_(-top - 1, top).sub_(v.mul_(inside)).mul_(gradient)
+        step_gradient = v.round().clamp_(-top - 1, top).sub_(v.mul_(inside)).mul_(gradient)
         features = x[0].numel() if amax.dim() == 0 else x.numel() // amax.numel()
-        by_step = by_step.sum() if amax.dim() == 0 else by_step.sum_to_size(amax.shape)
+        step_gradient = step_gradient.sum() if amax.dim() == 0 else step_gradient.sum_to_size(amax.shape)
         # The step is amax / top.
-        return gradient * inside, by_step / (top * math.sqrt(features * top)), None
+        return gradient * inside, step_gradient / (top * math.sqrt(features * top)), None

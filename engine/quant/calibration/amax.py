@@ -111,8 +111,8 @@ def entropy_amax(counts: Tensor, edges: Tensor, bits: int = 8) -> float:
         reference[:, -1] += tail
         cross = torch.special.xlogy(reference, density).sum(1)
         clipped = last + tail
-        own = n_log_n[block] - torch.special.xlogy(last, last) + torch.special.xlogy(clipped, clipped)
-        divergence = (own - cross) / total + (mass[block] / total).log()
+        reference_term = n_log_n[block] - torch.special.xlogy(last, last) + torch.special.xlogy(clipped, clipped)
+        divergence = (reference_term - cross) / total + (mass[block] / total).log()
         divergences.append(torch.where((last == 0) & (tail > 0), torch.inf, divergence))
     divergence = torch.cat(divergences).nan_to_num(nan=torch.inf)
     # Among equal divergences the library chooses the widest range.

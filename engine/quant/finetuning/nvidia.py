@@ -14,9 +14,9 @@ from engine.quant.finetuning.distill import FeatureDistillation
 from engine.quant.finetuning.finetune import FineTuneSchedule
 from engine.train.epoch import Loss
 
-WARM, COOL = 0.3, 0.8
+HIGH_RATE_START, HIGH_RATE_END = 0.3, 0.8
 """Start and end of the high rate, as shares of the iterations, so that shorter trainings have all three phases."""
-PEAK = 10.0
+HIGH_RATE_FACTOR = 10.0
 """Factor of the high rate."""
 
 
@@ -40,6 +40,6 @@ class NvidiaSchedule(FineTuneSchedule):
     def start_iteration(self, iteration: int, epoch: int) -> None:
         """Set the learning rates; `iteration` counts from the start of fine-tuning."""
         share = iteration / self.iterations
-        factor = PEAK if WARM <= share < COOL else 1.0
+        factor = HIGH_RATE_FACTOR if HIGH_RATE_START <= share < HIGH_RATE_END else 1.0
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor

@@ -15,18 +15,16 @@ from tests.engine.stages.toy import (
     VAL_IMAGES,
     Done,
     arguments,
-    run_stage,
+    stage_once,
 )
+from tests.made_once import made_once
 
 
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Done:
     """A small drawn data set."""
-    folder = tmp_path_factory.mktemp("toy") / "shapes"
     sizes = ("--train-images", TRAIN_IMAGES, "--val-images", VAL_IMAGES, "--image-size", SIZE)
-    done = run_stage("shapes", folder, *sizes)
-    assert done.code == 0, done.log
-    return done
+    return stage_once(tmp_path_factory, "shapes", "shapes", *sizes)
 
 
 @pytest.fixture(scope="session")
@@ -38,18 +36,19 @@ def toy_data(drawn: Done) -> Path:
 @pytest.fixture(scope="session")
 def training(toy_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     """The options of a short training on it."""
-    hyp = tmp_path_factory.mktemp("hyp") / "hyp.yaml"
-    hyp.write_text(yaml.safe_dump({**load_hyp("hyp.shapes.yaml"), **HYP}))
-    return {**TRAINING, "--data": toy_data, "--hyp": hyp}
+
+    def write(folder: Path) -> Path:
+        hyp = folder / "hyp.yaml"
+        hyp.write_text(yaml.safe_dump({**load_hyp("hyp.shapes.yaml"), **HYP}))
+        return hyp
+
+    return {**TRAINING, "--data": toy_data, "--hyp": made_once(tmp_path_factory, "hyp", write)}
 
 
 @pytest.fixture(scope="session")
 def trained(training: dict[str, object], tmp_path_factory: pytest.TempPathFactory) -> Done:
     """A float model, trained without a disturbance."""
-    folder = tmp_path_factory.mktemp("float") / "run"
-    done = run_stage("retrain", folder, *arguments(training))
-    assert done.code == 0, done.log
-    return done
+    return stage_once(tmp_path_factory, "float", "retrain", *arguments(training))
 
 
 @pytest.fixture(scope="session")
@@ -67,10 +66,7 @@ def calibration(toy_data: Path, toy_float: Path) -> list[object]:
 @pytest.fixture(scope="session")
 def calibrated(calibration: list[object], tmp_path_factory: pytest.TempPathFactory) -> Done:
     """That model quantized by `mse`, the default."""
-    folder = tmp_path_factory.mktemp("ptq") / "run"
-    done = run_stage("ptq", folder, *calibration)
-    assert done.code == 0, done.log
-    return done
+    return stage_once(tmp_path_factory, "ptq", "ptq", *calibration)
 
 
 @pytest.fixture(scope="session")
@@ -81,10 +77,8 @@ def toy_ptq(calibrated: Done) -> Path:
 @pytest.fixture(scope="session")
 def exported(toy_ptq: Path, toy_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
     """The quantized model as ONNX."""
-    folder = tmp_path_factory.mktemp("export") / "run"
-    done = run_stage("export", folder, "--weights", toy_ptq, "--data", toy_data, "--img-size", SIZE, "--workers", 0)
-    assert done.code == 0, done.log
-    return done
+    given = ("--weights", toy_ptq, "--data", toy_data, "--img-size", SIZE, "--workers", 0)
+    return stage_once(tmp_path_factory, "export", "export", *given)
 
 
 @pytest.fixture(scope="session")
@@ -96,6 +90,4 @@ def tuning(toy_ptq: Path, toy_data: Path) -> list[object]:
 @pytest.fixture(scope="session")
 def tuned(tuning: list[object], tmp_path_factory: pytest.TempPathFactory) -> Done:
     """The quantized model, fine-tuned."""
-    done = run_stage("qat", tmp_path_factory.mktemp("qat") / "run", *tuning)
-    assert done.code == 0, done.log
-    return done
+    return stage_once(tmp_path_factory, "qat", "qat", *tuning)

@@ -6,17 +6,14 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.engine.stages.toy import SIZE, Done, refusal, run_stage
+from tests.engine.stages.toy import SIZE, Done, refusal, run_stage, stage_once
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory, toy_float: Path, toy_ptq: Path, exported: Done) -> Done:
     models = (toy_float, toy_ptq, exported.folder / "export" / "model.onnx")
-    folder = tmp_path_factory.mktemp("benchmark") / "run"
     sizes = ("--img-size", SIZE, "--batches", 4, 1, "--rounds", 4)
-    made = run_stage("benchmark", folder, "--models", *models, *sizes, PATH="/nothing")
-    assert made.code == 0, made.log
-    return made
+    return stage_once(tmp_path_factory, "benchmark", "benchmark", "--models", *models, *sizes, PATH="/nothing")
 
 
 def test_each_model_has_median_spread_throughput_memory_and_size(done: Done, exported: Done) -> None:

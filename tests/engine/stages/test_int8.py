@@ -4,16 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.stages.toy import Done, refusal, run_stage
+from tests.engine.stages.toy import Done, refusal, run_stage, stage_once
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory, exported: Done, toy_data: Path) -> Done:
     weights = exported.folder / "export" / "model.onnx"
-    folder = tmp_path_factory.mktemp("int8") / "run"
-    made = run_stage("int8", folder, "--weights", weights, "--data", toy_data, "--workers", 0, "--rounds", 3)
-    assert made.code == 0, made.log
-    return made
+    given = ("--weights", weights, "--data", toy_data, "--workers", 0, "--rounds", 3)
+    return stage_once(tmp_path_factory, "int8", "int8", *given)
 
 
 def test_it_is_evaluated_like_the_file_that_it_comes_from(done: Done, exported: Done) -> None:

@@ -12,7 +12,17 @@ import pytest
 import torch
 
 from engine.models.checkpoint import Checkpoint, load_checkpoint
-from tests.engine.stages.toy import TRAINING, Done, arguments, command, environment, epochs_of, refusal, run_stage
+from tests.engine.stages.toy import (
+    TRAINING,
+    Done,
+    arguments,
+    command,
+    environment,
+    epochs_of,
+    refusal,
+    run_stage,
+    stage_once,
+)
 from tests.waiting import wait_until
 
 EPOCHS = 3
@@ -63,9 +73,7 @@ def short(toy_data: Path) -> list[object]:
 
 @pytest.fixture(scope="module")
 def undisturbed(short: list[object], tmp_path_factory: pytest.TempPathFactory) -> Done:
-    done = run_stage("retrain", tmp_path_factory.mktemp("undisturbed") / "run", *short)
-    assert done.code == 0, done.log
-    return done
+    return stage_once(tmp_path_factory, "undisturbed", "retrain", *short)
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from engine.export.metadata import read_metadata
 from engine.models.checkpoint import load_checkpoint
 from engine.quant.state import QuantSpec
 from tests.conftest import REPOSITORY
-from tests.engine.stages.toy import SIZE, Done, command, environment, epochs_of, refusal, run_stage
+from tests.engine.stages.toy import SIZE, Done, command, environment, epochs_of, refusal, run_stage, stage_once
+from tests.made_once import made_once
 
 needs_modelopt = pytest.mark.skipif(importlib.util.find_spec("modelopt") is None, reason="needs yoloqat[modelopt]")
 ABSENT = "raise ModuleNotFoundError(\"No module named 'modelopt'\")\n"
@@ -23,35 +24,35 @@ ABSENT = "raise ModuleNotFoundError(\"No module named 'modelopt'\")\n"
 
 @pytest.fixture(scope="module")
 def ptq(calibration: list[object], tmp_path_factory: pytest.TempPathFactory) -> Done:
-    done = run_stage("ptq", tmp_path_factory.mktemp("ptq") / "run", *calibration, "--backend", "modelopt")
-    assert done.code == 0, done.log
-    return done
+    return stage_once(tmp_path_factory, "modelopt-ptq", "ptq", *calibration, "--backend", "modelopt")
 
 
 @pytest.fixture(scope="module")
 def qat(ptq: Done, toy_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
     """Ended after the first of two epochs, and resumed."""
-    folder = tmp_path_factory.mktemp("qat") / "run"
     weights = ptq.folder / "weights" / "ptq.pt"
     given = ("--weights", weights, "--data", toy_data, "--img-size", SIZE, "--epochs", 2, "--workers", 0)
-    folder.mkdir()
-    asked = RunFolder(folder).stop_after_epoch
-    asked.touch()
-    ended = run_stage("qat", folder, *given)
-    assert ended.code == 130, ended.log
-    assert [row.epoch for row, _ in epochs_of(ended.facts)] == [0]
-    asked.unlink()
-    done = run_stage("qat", folder, *given, "--resume")
-    assert done.code == 0, done.log
-    return done
+
+    def end_and_resume(parent: Path) -> Done:
+        folder = parent / "run"
+        folder.mkdir()
+        request = RunFolder(folder).stop_after_epoch
+        request.touch()
+        ended = run_stage("qat", folder, *given)
+        assert ended.code == 130, ended.log
+        assert [row.epoch for row, _ in epochs_of(ended.facts)] == [0]
+        request.unlink()
+        done = run_stage("qat", folder, *given, "--resume")
+        assert done.code == 0, done.log
+        return done
+
+    return made_once(tmp_path_factory, "modelopt-qat", end_and_resume)
 
 
 @pytest.fixture(scope="module")
 def exported(qat: Done, toy_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
     given = ("--weights", qat.folder / "weights" / "best.pt", "--data", toy_data, "--img-size", SIZE, "--workers", 0)
-    done = run_stage("export", tmp_path_factory.mktemp("export") / "run", *given)
-    assert done.code == 0, done.log
-    return done
+    return stage_once(tmp_path_factory, "modelopt-export", "export", *given)
 
 
 @needs_modelopt

@@ -28,8 +28,9 @@ def test_the_lines_of_yolov7_are_printed(trained: Done) -> None:
     assert log.count("     Epoch   gpu_mem       box       obj       cls     total    labels  img_size\n") == EPOCHS
     last = rf"     11/11        0G( +[\d.e-]+){{4}} +\d+ +{SIZE}: 100%\|██████████\| 12/12 \[.*it.*\]\n"
     assert re.search(last, log)
-    titles = "               Class      Images      Labels           P           R      mAP@.5  mAP@.5:.95: 100%|"
-    assert log.count(titles) == EPOCHS + 2
+    # A slow machine redraws a full bar before it ends the line.
+    titles = r"               Class      Images      Labels           P           R      mAP@\.5  mAP@\.5:\.95: 100%\|[^\r\n]*\n"
+    assert len(re.findall(titles, trained.log)) == EPOCHS + 2
     assert (
         len(re.findall(rf"^                 all          {VAL_IMAGES}          \d\d( +[\d.e-]+){{4}}$", log, re.M))
         == EPOCHS + 2

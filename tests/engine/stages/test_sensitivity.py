@@ -6,26 +6,22 @@ import pytest
 
 from engine.models.checkpoint import load_checkpoint
 from engine.quant.state import QuantSpec
-from tests.engine.stages.toy import CALIBRATION_IMAGES, SIZE, Done, refusal, run_stage
+from tests.engine.stages.toy import CALIBRATION_IMAGES, SIZE, Done, refusal, run_stage, stage_once
 
 COMMON = ("--img-size", SIZE, "--device", "cpu", "--workers", 0)
 
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory, toy_float: Path, toy_data: Path) -> Done:
-    folder = tmp_path_factory.mktemp("auto") / "run"
     options = ("--calibrator", "auto", "--bias-correction", "--calib-images", CALIBRATION_IMAGES, "--notest")
-    done = run_stage("ptq", folder, "--weights", toy_float, "--data", toy_data, *COMMON, *options)
-    assert done.code == 0, done.log
-    return done
+    given = ("--weights", toy_float, "--data", toy_data, *COMMON)
+    return stage_once(tmp_path_factory, "searched", "ptq", *given, *options)
 
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory, toy_ptq: Path, toy_data: Path) -> Done:
-    folder = tmp_path_factory.mktemp("sensitivity") / "run"
-    done = run_stage("sensitivity", folder, "--weights", toy_ptq, "--data", toy_data, *COMMON, "--min-int8", 0.8)
-    assert done.code == 0, done.log
-    return done
+    given = ("--weights", toy_ptq, "--data", toy_data, *COMMON, "--min-int8", 0.8)
+    return stage_once(tmp_path_factory, "sensitivity", "sensitivity", *given)
 
 
 def test_auto_tells_what_it_tried_and_keeps_the_best(searched: Done) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+import pytest
 import torch
 
 from engine.contracts.events import parse
@@ -18,6 +19,7 @@ from engine.logs.parser import LogParser
 from engine.stages.cli import main
 from tests.conftest import REPOSITORY
 from tests.in_process import Streams, run_in_process
+from tests.made_once import made_once
 
 SIZE = 64
 TRAIN_IMAGES = 96
@@ -104,6 +106,17 @@ def run_stage(name: str, folder: Path, *given: object, **env: str) -> Done:
     with Streams(together=True) as streams:
         code = _call(name, folder, given, env)
     return Done(code, streams.out, folder)
+
+
+def stage_once(factory: pytest.TempPathFactory, folder: str, name: str, *given: object, **env: str) -> Done:
+    """Run a stage to its end for all workers of this test run."""
+
+    def run(parent: Path) -> Done:
+        done = run_stage(name, parent / "run", *given, **env)
+        assert done.code == 0, done.log
+        return done
+
+    return made_once(factory, folder, run)
 
 
 def refusal(name: str, folder: Path, *given: object, **env: str) -> str:

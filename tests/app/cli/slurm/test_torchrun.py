@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 import sys
 
 import pytest
@@ -57,7 +58,8 @@ def test_a_process_on_each_of_two_nodes_and_a_stop_that_lets_both_save(batch: Jo
 def test_one_that_fails_fails_the_job_on_both_nodes(batch: Jobs, two: str) -> None:
     run_id = start(batch, *MEMORY, *PAIR, what="fail")
     status = batch.until_state(run_id, RunState.FAILED, 60)
-    assert status.exit_code == 1
+    # srun returns the highest exit code of its tasks, and it ends the other one with SIGTERM.
+    assert status.exit_code in (1, 128 + signal.SIGTERM)
     assert "ValueError: no labels in train" in batch.console(run_id)
 
 
