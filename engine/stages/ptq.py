@@ -21,10 +21,10 @@ from engine.evaluate.predictors import TorchPredictor
 from engine.models.checkpoint import Checkpoint, load_checkpoint, model_from_checkpoint, save_checkpoint
 from engine.models.yolo import YoloModel
 from engine.quant.backends import load_backend
-from engine.quant.calibration.calibrate import amax_table, collect, oddities, round_biases, set_ranges
+from engine.quant.calibration.calibrate import amax_table, calibration_warnings, collect, round_biases, set_ranges
 from engine.quant.calibration.histogram import ActivationHistogram
 from engine.quant.calibration.search import choose_calibrator, correct_biases
-from engine.quant.proxy import HeadError
+from engine.quant.head_error import HeadError
 from engine.quant.state import QuantSpec, quantize_model, quantized_checkpoint
 from engine.quant.widths import Width
 from engine.stages.session import Session
@@ -132,7 +132,7 @@ def _calibrate(
             yield to_network(batch[0], device)
 
     histograms = collect(model, images(), device)
-    warnings = oddities(histograms)
+    warnings = calibration_warnings(histograms)
     for warning in warnings:
         say(f"WARNING: {warning}")
     found = _choose_ranges(options, model, histograms, loader, device)

@@ -19,7 +19,7 @@ from engine.evaluate.predictors import TorchPredictor
 from engine.evaluate.validate import validate
 from engine.models.checkpoint import load_checkpoint
 from engine.models.yolo import YoloModel
-from engine.quant.proxy import HeadError
+from engine.quant.head_error import HeadError
 from engine.quant.quantizer import set_quantization
 from engine.quant.sensitivity import Plan, Sensitivity, measure_by_score, measure_sensitivity, multiply_adds, plan_float
 from engine.quant.state import QuantSpec, load_quantized
