@@ -104,7 +104,7 @@ def test_a_hyperparameter_that_does_not_exist(train: Refuse, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("option", "value", "what"),
     [
-        ("--img-size", 0, "--img-size 0: images have at least 32 pixels a side"),
+        ("--img-size", 0, "--img-size 0: images must have at least 32 pixels a side"),
         ("--freeze", 78, "--freeze 78 leaves nothing to train\n  The model has the layers 0 to 77."),
     ],
 )
@@ -195,7 +195,7 @@ def test_options_are_refused_without_waiting_for_torch(tmp_path: Path) -> None:
 def test_several_processes_are_refused(train: Refuse, toy_data: Path, tmp_path: Path) -> None:
     message = refusal("retrain", tmp_path / "run", "--data", toy_data, "--cfg", "yolov7-tiny", WORLD_SIZE="2")
     assert message == (
-        "WORLD_SIZE=2: a stage runs as one process on one device; training on several is not built\n"
+        "WORLD_SIZE=2: a stage runs as one process on one device; training on several devices is not supported\n"
         "  Start it without torchrun, or unset WORLD_SIZE; --device chooses the GPU."
     )
     assert not (tmp_path / "run").exists()
