@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 
-from engine.models.config import SHIPPED
+from engine.models.config import MODELS_FOLDER
 from engine.train.hyp import load_hyp
 from tests.engine.stages.toy import SIZE, TRAINING, arguments, environment, refusal, run_stage
 
@@ -86,7 +86,7 @@ def test_labels_and_images_with_mistakes_are_told_together(train: Refuse, toy_da
 
 def test_a_model_file_with_an_unknown_module(train: Refuse, tmp_path: Path) -> None:
     cfg = tmp_path / "mine.yaml"
-    cfg.write_text((SHIPPED / "yolov7-tiny.yaml").read_text().replace("Concat", "os.getcwd", 1))
+    cfg.write_text((MODELS_FOLDER / "yolov7-tiny.yaml").read_text().replace("Concat", "os.getcwd", 1))
     message = train(**{"--cfg": cfg})
     assert message.startswith(f"{cfg}, layer ")
     assert "unknown module 'os.getcwd'\n  Known modules: Conv, " in message
@@ -140,7 +140,7 @@ def test_weights_that_are_cut_off(suffix: str, evaluate: Refuse, toy_float: Path
     weights.write_bytes(toy_float.read_bytes()[:100_000])
     message = evaluate(weights)
     if suffix == ".pt":
-        assert message.startswith(f"{weights}: the file is cut off after 100000 bytes: ")
+        assert message.startswith(f"{weights}: the file is truncated after 100000 bytes: ")
         assert "\n  Download or copy it again" in message
     else:
         assert message.startswith(f"{weights}: ONNX Runtime cannot open this file: ")
@@ -149,7 +149,7 @@ def test_weights_that_are_cut_off(suffix: str, evaluate: Refuse, toy_float: Path
 
 @pytest.mark.parametrize(
     ("name", "what"),
-    [("yolov7-lfs-pointer.pt", "this is a Git LFS pointer"), ("yolov7-tiny-truncated.pt", "the file is cut off")],
+    [("yolov7-lfs-pointer.pt", "this is a Git LFS pointer"), ("yolov7-tiny-truncated.pt", "the file is truncated")],
 )
 def test_damaged_files_of_the_original(name: str, what: str, evaluate: Refuse, shared: Path) -> None:
     weights = shared / "data" / "weights-bad" / name
