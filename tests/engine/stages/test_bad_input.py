@@ -53,7 +53,7 @@ def test_a_data_set_whose_folder_is_missing(train: Refuse, toy_data: Path, tmp_p
     data = tmp_path / "data.yaml"
     data.write_text(yaml.safe_dump({**yaml.safe_load(toy_data.read_text()), "train": "nowhere/images"}))
     assert train(**{"--data": data}) == (
-        f"{data}: `train` names {tmp_path}/nowhere/images, which is not there\n"
+        f"{data}: `train` names {tmp_path}/nowhere/images, which does not exist\n"
         "  Correct `train:` (paths are relative to the YAML file, or to its `path:`), or put the data set there."
     )
 
@@ -78,7 +78,7 @@ def test_labels_and_images_with_mistakes_are_told_together(train: Refuse, toy_da
         "(class x1 y1 …)",
         f"  {labels[7]}:1: not all of '0 0.5 half 0.2 0.2' are numbers",
         f"  {labels[8]}:1: coordinates must lie between 0 and 1 (fractions of the image's width and height)",
-        f"  {images[10]}: this is not an image",
+        f"  {images[10]}: not an image",
     ]
     assert told[-1].startswith(f"  {images[12]}: the image cannot be read: ")
     assert hint.startswith("  Correct or remove these files")
