@@ -89,7 +89,7 @@ def _find_file(path: Path) -> Path:
     raise YoloqatError(
         "the data set YAML does not exist" if not path.exists() else "the data set YAML is a folder",
         where=str(path),
-        hint=f"Give the path of a YAML file with train, val, nc and names, or one of our names: {shipped_names}.",
+        hint=f"Give the path of a YAML file with train, val, nc and names, or a name in configs/data: {shipped_names}.",
     )
 
 
@@ -143,8 +143,8 @@ def _root(path: Path, root: Any) -> Path:
     if not isinstance(root, str):
         raise YoloqatError(f"`path` must be a folder, not {root!r}", where=str(path), hint="Correct `path`.")
     candidate = Path(root).expanduser()
-    beside = path.parent / candidate
-    return candidate.absolute() if not beside.exists() and candidate.exists() else beside
+    beside_yaml = path.parent / candidate
+    return candidate.absolute() if not beside_yaml.exists() and candidate.exists() else beside_yaml
 
 
 def _sources(path: Path, split: str, value: Any, root: Path) -> tuple[Path, ...]:
@@ -162,9 +162,9 @@ def _sources(path: Path, split: str, value: Any, root: Path) -> tuple[Path, ...]
 
 def _resolve(entry: Path, root: Path) -> Path:
     """Resolve an entry against the root, else the working directory; normalize `..`, keep symbolic links."""
-    beside, here = root / entry, entry.absolute()
-    chosen = here if not beside.exists() and here.exists() else beside
-    return Path(os.path.normpath(chosen.absolute()))
+    under_root, under_working_folder = root / entry, entry.absolute()
+    chosen_path = under_working_folder if not under_root.exists() and under_working_folder.exists() else under_root
+    return Path(os.path.normpath(chosen_path.absolute()))
 
 
 def _missing_source_error(path: Path, split: str, source: Path) -> YoloqatError:

@@ -151,11 +151,11 @@ def _candidates(
     selected = (candidate_scores > conf_thres).nonzero().squeeze(1)
     values = candidate_scores[selected]
     if len(selected) > limit:
-        values, chosen = values.topk(limit)
-        selected = selected[chosen]
+        values, order = values.topk(limit)
+        selected = selected[order]
     else:
-        values, chosen = values.sort(descending=True, stable=True)
-        selected = selected[chosen]
+        values, order = values.sort(descending=True, stable=True)
+        selected = selected[order]
     row, box_class = (selected // nc, selected % nc) if multi_label and nc > 1 else (selected, best[selected])
     half = rows[row, 2:4] / 2
     centre = rows[row, :2]

@@ -90,7 +90,7 @@ def load_model_config(path_or_name: str) -> ModelConfig:
         shipped_names = ", ".join(sorted(p.stem for p in MODELS_FOLDER.glob("*.yaml")))
         raise YoloqatError(
             f"no model file {path_or_name!r}",
-            hint=f"Give the path of a YAML file, or one of ours: {shipped_names}.",
+            hint=f"Give the path of a YAML file, or a name in configs/models: {shipped_names}.",
         )
     if len(path.parts) > 1 or path.suffix:
         print(f"{path_or_name} is not here: using our configs/models/{stem}.yaml", flush=True)

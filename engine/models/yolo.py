@@ -17,7 +17,7 @@ STRIDE_PROBE_PX = 256
 
 
 class YoloModel(nn.Module):
-    """YOLOv7 with the original's state-dict keys, `model.{layer}.…`.
+    """YOLOv7, with its original state-dict keys, `model.{layer}.…`.
 
     Training: list of raw head outputs (B, A, Y, X, 5+nc). Evaluation: (decoded (B, N, 5+nc), that list).
     """

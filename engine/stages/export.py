@@ -173,7 +173,7 @@ class _ExportChecks:
 
 
 def _rounded_image_size(requested: int, stride: int) -> int:
-    """Round up to a multiple of the stride, with the original's warning."""
+    """Round up to a multiple of the stride, with YOLOv7's warning."""
     size = -(-requested // stride) * stride
     if size != requested:
         say(f"WARNING: --img-size {requested} must be multiple of max stride {stride}, updating to {size}")

@@ -77,7 +77,7 @@ def run(options: QatOptions, session: Session) -> StageResult:
             **_fixed_options(options),
         },
         uninterrupted=session.uninterrupted,
-        after_epoch=session.end_if_asked,
+        after_epoch=session.stop_if_requested,
         snapshot=quantized_snapshot(spec),
     )
     hours = train(training, progress, plan)

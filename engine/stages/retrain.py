@@ -34,7 +34,7 @@ from engine.train.setup import check_anchors, freeze, make_loss, make_model, rep
 from engine.train.strip import strip
 
 EPOCH_IOU_THRES = 0.6
-"""NMS threshold of the evaluation after each epoch, as in the original."""
+"""NMS threshold of the evaluation after each epoch, as in YOLOv7."""
 SINGLE_CLASS = "item"
 SMALLEST_IMAGE_PX = 32
 
@@ -72,7 +72,7 @@ def run(options: RetrainOptions, session: Session) -> StageResult:
         hyp=hyp,
         meta={"stage": "retrain", "img_size": [train_size, test_size], "data": str(data.path)},
         uninterrupted=session.uninterrupted,
-        after_epoch=session.end_if_asked,
+        after_epoch=session.stop_if_requested,
         validate_always=not options.notest,
         save_always=not options.nosave,
         save_period=options.save_period,

@@ -35,7 +35,7 @@ class Interrupted(BaseException):
 class Session:
     """One execution of a stage, as a context manager.
 
-    The first SIGINT or SIGTERM raises `Interrupted` wherever the stage is, except inside `uninterrupted`; files are
+    The first SIGINT or SIGTERM raises `Interrupted` in the stage, except inside `uninterrupted`; files are
     written atomically, so saved files stay intact.
     """
 
@@ -80,7 +80,7 @@ class Session:
             raise Interrupted(signal.SIGINT)
 
     def device(self, requested: str) -> "torch.device":
-        """Return the device for `--device`, and print the original's line about it.
+        """Return the device for `--device`, and print YOLOv7's line about it.
 
         Args:
             requested: `cpu`, an index such as `0`, `cuda:0`; empty takes a GPU if there is one.

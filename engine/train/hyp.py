@@ -33,8 +33,8 @@ def load_hyp(path_or_name: str) -> dict[str, Any]:
         if not shipped.is_file():
             shipped_names = ", ".join(sorted(p.name for p in SHIPPED.glob("*.yaml")))
             raise YoloqatError(
-                f"there is no hyperparameter file {path_or_name!r}",
-                hint=f"Give the path of a YAML file, or one of ours: {shipped_names}.",
+                f"no hyperparameter file {path_or_name!r}",
+                hint=f"Give the path of a YAML file, or a name in configs/hyp: {shipped_names}.",
             )
         if len(path.parts) > 1:
             print(f"{path_or_name} is not here: using our configs/hyp/{shipped.name}", flush=True)
