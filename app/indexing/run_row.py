@@ -1,4 +1,4 @@
-"""A run's folder → the row of the run."""
+"""Build the row of a run from its folder."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +11,7 @@ from engine.supervise.state import RunStatus
 
 
 def run_row(spec: RunSpec, user: dict[str, Any], status: RunStatus, stamp: str) -> Run:
-    """The row of a run. Its run time is known once it has ended."""
+    """Return the row of a run; its duration is set after its end."""
     return Run(
         id=spec.id,
         name=user_name(user, spec.name),
@@ -41,5 +41,5 @@ def run_row(spec: RunSpec, user: dict[str, Any], status: RunStatus, stamp: str) 
 
 
 def utc(time: datetime) -> str:
-    """ISO 8601 in UTC; a time without a zone is taken for UTC."""
+    """Format a time as ISO 8601 in UTC; a time without a zone is UTC."""
     return (time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)).isoformat()

@@ -1,4 +1,4 @@
-"""What people say about runs: name, tags, notes, archived. Kept in the run folder's `user.json`."""
+"""Annotations of runs: name, tags, notes, archived. Stored in `user.json` of the run folder."""
 
 import contextlib
 import fcntl
@@ -14,48 +14,47 @@ from engine.contracts.run_folder import RunFolder, Workspace
 from engine.files.atomic import write_text
 
 Annotations = dict[str, Any]
-_MOST_CHARACTERS = 64
-"""Of a tag."""
+_MAX_TAG_CHARACTERS = 64
 
 
 def rename_run(workspace: Workspace, reference: str, name: str) -> str:
-    """Give a run another name. Its id and its folder stay.
+    """Rename a run. Its id and folder stay the same.
 
     Returns:
-        The name before.
+        The old name.
 
     Raises:
-        YoloqatError: no such run, the name is taken or cannot be one, or the run cannot be written.
+        YoloqatError: the run does not exist, the name is in use or invalid, or the run cannot be written.
     """
     check_name(name)
     run_id = find_id(workspace, reference)
     with lock_names(workspace) as used_names:
-        before = read_name(workspace.run(run_id)).name
-        if name in used_names and name != before:
-            raise YoloqatError(f"the name {name!r} is taken", where=str(workspace.path), hint="Choose another one.")
+        old_name = read_name(workspace.run(run_id)).name
+        if name in used_names and name != old_name:
+            raise YoloqatError(f"the name {name!r} is in use", where=str(workspace.path), hint="Choose another name.")
         _edit(workspace.run(run_id), lambda annotations: annotations.update(name=name))
-    return before
+    return old_name
 
 
 def tag_run(workspace: Workspace, reference: str, add: Sequence[str] = (), remove: Sequence[str] = ()) -> list[str]:
     """Add and remove tags.
 
     Returns:
-        The run's tags, in the order in which they were given.
+        The run's tags, in the order in which they were added.
 
     Raises:
-        YoloqatError: no such run, a tag cannot be one, or the run cannot be written.
+        YoloqatError: the run does not exist, a tag is invalid, or the run cannot be written.
     """
     for tag in add:
-        if not tag.isprintable() or not tag.strip() or " " in tag or len(tag) > _MOST_CHARACTERS:
-            raise YoloqatError(f"{tag!r} cannot be a tag", hint="Take one word, without spaces.")
+        if not tag.isprintable() or not tag.strip() or " " in tag or len(tag) > _MAX_TAG_CHARACTERS:
+            raise YoloqatError(f"{tag!r} is not a valid tag", hint="Use one word without spaces.")
     folder = workspace.run(find_id(workspace, reference))
     tags: list[str] = []
 
     def change(annotations: Annotations) -> None:
         stored_tags = annotations.get("tags")
-        before = [str(tag) for tag in stored_tags] if isinstance(stored_tags, list) else []
-        tags.extend(dict.fromkeys(tag for tag in [*before, *add] if tag not in remove))
+        old_tags = [str(tag) for tag in stored_tags] if isinstance(stored_tags, list) else []
+        tags.extend(dict.fromkeys(tag for tag in [*old_tags, *add] if tag not in remove))
         annotations["tags"] = tags
 
     if add or remove:
@@ -66,22 +65,22 @@ def tag_run(workspace: Workspace, reference: str, add: Sequence[str] = (), remov
 
 
 def note_run(workspace: Workspace, reference: str, text: str) -> None:
-    """Write a run's note, in the place of what was there; an empty text removes it.
+    """Replace a run's note; an empty text removes it.
 
     Raises:
-        YoloqatError: no such run, or it cannot be written.
+        YoloqatError: the run does not exist or cannot be written.
     """
     folder = workspace.run(find_id(workspace, reference))
     _edit(folder, lambda annotations: annotations.update(notes=text.strip()))
 
 
 def read_note(workspace: Workspace, reference: str) -> str:
-    """A run's note; empty when there is none."""
+    """Read a run's note; empty when there is none."""
     return str(read_user(workspace.run(find_id(workspace, reference))).get("notes") or "")
 
 
 def archive_run(workspace: Workspace, run_id: str, archived: bool = True) -> None:
-    """Take a run out of the list, or put it back. Nothing of it is touched.
+    """Hide a run from the list, or show it again. Its other files stay untouched.
 
     Raises:
         YoloqatError: it cannot be written.
@@ -90,9 +89,9 @@ def archive_run(workspace: Workspace, run_id: str, archived: bool = True) -> Non
 
 
 def _edit(folder: RunFolder, change: Callable[[Annotations], object]) -> None:
-    """Change `user.json` while nobody else does; what this program does not know stays in it."""
+    """Change `user.json` under a lock; unknown keys stay in it."""
     try:
-        with _alone(folder):
+        with _lock(folder):
             annotations = read_user(folder)
             change(annotations)
             write_text(folder.user, json.dumps(annotations, indent=1, ensure_ascii=False) + "\n")
@@ -101,8 +100,8 @@ def _edit(folder: RunFolder, change: Callable[[Annotations], object]) -> None:
 
 
 @contextlib.contextmanager
-def _alone(folder: RunFolder) -> Iterator[None]:
-    """A lock on the folder itself, which leaves no file behind."""
+def _lock(folder: RunFolder) -> Iterator[None]:
+    """Lock the folder itself, which leaves no lock file behind."""
     descriptor = os.open(folder.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

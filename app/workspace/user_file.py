@@ -1,4 +1,4 @@
-"""`user.json` of a run folder: what people said about the run."""
+"""`user.json` of a run folder: the annotations of the run."""
 
 import json
 from typing import Any
@@ -8,7 +8,7 @@ from engine.files.safe_open import read_regular
 
 
 def read_user(folder: RunFolder) -> dict[str, Any]:
-    """Name, tags, notes, archived; empty where nothing can be read."""
+    """Read name, tags, notes and archived; empty if the file cannot be read."""
     try:
         user = json.loads(read_regular(folder.user))
     except (OSError, ValueError, RecursionError):
@@ -17,12 +17,12 @@ def read_user(folder: RunFolder) -> dict[str, Any]:
 
 
 def user_name(user: dict[str, Any], default_name: str) -> str:
-    """The name that a person gave the run, else the one that it was launched with."""
+    """Return the name that the user gave the run, else the one from its launch."""
     name = user.get("name")
     return name if isinstance(name, str) and name else default_name
 
 
 def user_tags(user: dict[str, Any]) -> list[str]:
-    """The tags, each once."""
+    """Return the tags, each once."""
     tags = user.get("tags")
     return list(dict.fromkeys(str(tag) for tag in tags)) if isinstance(tags, list) else []

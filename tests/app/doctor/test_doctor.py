@@ -239,9 +239,9 @@ def test_the_queue_that_cannot_see_strangers_is_told(tmp_path: Path, monkeypatch
 
 def test_the_engine_here_is_told_without_importing_it() -> None:
     code = (
-        "import sys; from app.doctor.engine import ask_engine, check_engine, torch_of\n"
+        "import sys; from app.doctor.engine import examine_engine, check_engine, torch_of\n"
         "from engine.supervise.interpreter import EngineChoice\n"
-        "found = ask_engine(EngineChoice.own())\n"
+        "found = examine_engine(EngineChoice.own())\n"
         "print(next(check_engine(found, '')), torch_of(found), 'torch' in sys.modules)"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY)
