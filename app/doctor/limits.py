@@ -44,7 +44,7 @@ def check_memory(cgroup: Path = Path("/sys/fs/cgroup")) -> Iterator[Finding]:
         yield Finding(
             Level.NOTE,
             "memory",
-            f"limited to {size(limit)} of {size(total)}: the kernel kills processes beyond it",
+            f"{size(limit)} of {size(total)} may be used: the kernel kills processes beyond it",
         )
     else:
         yield Finding(Level.OK, "memory", size(total))

@@ -278,7 +278,7 @@ def test_a_package_of_the_wrong_version_or_none(tmp_path: Path, monkeypatch: pyt
     monkeypatch.syspath_prepend(str(tmp_path))
     found = list(check_packages(["made-up"]))
     assert [finding.level for finding in found] == [Level.PROBLEM, Level.PROBLEM]
-    assert re.fullmatch(r"textual is [\d.]+, wanted <1", found[0].text)
+    assert re.fullmatch(r"textual is [\d.]+, required <1", found[0].text)
     assert found[1].text == "no-such-package-anywhere is missing"
     assert all("pip install --upgrade" in finding.hint for finding in found)
 

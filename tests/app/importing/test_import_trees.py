@@ -240,7 +240,7 @@ def test_the_workspace_itself_is_left_out(workspace: Workspace, tmp_path: Path) 
 def test_a_folder_without_runs_is_an_error(workspace: Workspace, tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").write_text("dear diary\n")
-    with pytest.raises(YoloqatError, match="no run in this folder") as caught:
+    with pytest.raises(YoloqatError, match="no run found") as caught:
         import_paths(workspace, [tmp_path / "notes"])
     assert str(tmp_path / "notes") in str(caught.value)
 
