@@ -50,7 +50,7 @@ def call(arguments: argparse.Namespace) -> int:
 
     if not arguments.rest:
         raise YoloqatError(
-            "the command is missing", hint="Write it after `--`: yoloqat run --name relu -- python train.py …"
+            "there is no command to run", hint="Write it after `--`: yoloqat run --name relu -- python train.py …"
         )
     slurm = requested_slurm(arguments)
     if slurm is not None and (arguments.gpu or arguments.gpus or arguments.gpu_memory or arguments.cpu_lane):
