@@ -131,7 +131,8 @@ def test_a_copied_run_folder_is_a_run_of_its_own(cli: Cli) -> None:
     shutil.copytree(cli.workspace.run(run_id).path, cli.workspace.run(copy).path)
     runs = {run["id"]: run for run in cli("ls", "--json").json()["runs"]}
     assert (runs[run_id]["state"], runs[run_id]["name"]) == ("running", "live")
-    assert (runs[copy]["state"], runs[copy]["name"]) == ("ended", "live-copy")
+    assert runs[copy]["state"] in ("ended", "lost"), "not live, and no success"
+    assert runs[copy]["name"] == "live-copy"
     assert runs[copy]["reason"].startswith(f"copy of {run_id}; ")
     assert f"runs/{copy}: is a copy of {run_id}" in cli("doctor").out
     assert cli("stop", copy).code == 2, "the original is not stopped through its copy"
