@@ -101,22 +101,24 @@ def exit_code(status: RunStatus) -> int:
 
 def _follow(workspace: Workspace, run_id: str, offset: int) -> RunStatus:
     folder = workspace.run(run_id)
-    console = folder.attempts()[-1].console
+    attempt = folder.attempts()[-1]
     printer = Printer()
     last_reason = ""
     looked = 0.0
     status = run_status(workspace, run_id)
     while True:
-        offset = _copy(console, offset, printer)
+        offset = _copy(attempt.console, offset, printer)
         if time.monotonic() - looked >= _STATE_SECONDS:
             status, looked = run_status(workspace, run_id), time.monotonic()
             if status.state is RunState.QUEUED and status.reason != last_reason:
                 last_reason = status.reason
                 say(f"{last_reason} …")
-        if not status.state.is_live:
-            _copy(console, offset, printer)
+        if status.attempt != attempt.number or not status.state.is_live:
+            _copy(attempt.console, offset, printer)
             printer.end()
-            return status
+            if status.attempt == attempt.number:
+                return status
+            attempt, offset = folder.attempt(status.attempt), 0  # it is retried
         time.sleep(_LOOK_SECONDS)
 
 

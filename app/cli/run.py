@@ -5,6 +5,7 @@ from pathlib import Path
 
 from app.cli.executor import add_slurm, asked_of_slurm
 from app.cli.output import say, say_workspace
+from app.cli.schedule import add_schedule, chosen_schedule
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import RunSpec
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     needs.add_argument("--cpu-lane", action="store_true", help="a slot of the CPU lane, as our stages take it")
     add_priority(needs)
+    add_schedule(parser.add_argument_group("time and retries"))
     parser.add_argument(
         "--torchrun",
         metavar="N",
@@ -73,6 +75,7 @@ def call(arguments: argparse.Namespace) -> int:
         priority=arguments.priority,
         slurm=slurm,
         torchrun=arguments.torchrun,
+        schedule=chosen_schedule(arguments),
     )
     follow_up(workspace)
     if arguments.follow:

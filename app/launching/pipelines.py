@@ -200,6 +200,8 @@ def _plan(
                 parents=[ids[parent] for parent in step.parents()],
                 artifacts=dict(step.roles),
                 resources=resources,
+                retry=step.retry,
+                time_limit=step.time_limit,
                 slurm=step_slurm,
             )
         )
@@ -282,6 +284,7 @@ def _resolved(
         PipelineError: lists every mistake.
     """
     step = pipeline.stages[name]
+    _require_local_limits(pipeline, name, slurm)
     if step.uses is None:
         command = [str(word) for word in substitute(list(step.command), resolve)]
         with _at(pipeline, name, "command"):
@@ -315,6 +318,19 @@ def _resolved(
     command = engine_command(step.uses, options, resolve.workspace.run(resolve.run_id).path, engine.path)
     resources = resources_of_stage(step.uses, options) if slurm is None else Resources()
     return step.uses, options.model_dump(mode="json"), command, resources
+
+
+def _require_local_limits(pipeline: Pipeline, name: str, slurm: SlurmOptions | None) -> None:
+    """Refuse limits that Slurm itself would have to keep.
+
+    Raises:
+        PipelineError: the step is a job of Slurm and has `retry` or `time_limit`.
+    """
+    step = pipeline.stages[name]
+    for part in ("retry", "time_limit"):
+        if slurm is not None and getattr(step, part):
+            text = f"step `{name}`: `{part}` applies to this machine only; ask Slurm with `slurm: {{time: …}}`"
+            raise PipelineError(pipeline.path, [Mistake(pipeline.line_of("stages", name, part), text)])
 
 
 @contextlib.contextmanager

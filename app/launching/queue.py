@@ -6,7 +6,7 @@ import re
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from app.formatting import size
@@ -46,6 +46,8 @@ class QueuedRun:
     priority: int
     position: float
     held: bool
+    not_before: float
+    """When it may start, in seconds since 1970; 0 for any time."""
     since: datetime | None
 
 
@@ -109,22 +111,26 @@ def hold_runs(workspace: Workspace, reference: str) -> list[str]:
             hold_job(attempt, job)
             names.append(run.name)
             continue
-        _write(attempt, QueueRecord(priority=run.priority, position=run.position, held=True))
+        _write(attempt, _place(run, held=True))
         _await_hold(workspace, run)
         names.append(run.name)
     return names
 
 
 def release_runs(workspace: Workspace, reference: str) -> list[str]:
-    """Let held runs take their turn in the queue again.
+    """Let held runs take their turn in the queue again, and runs that wait for a time take it now.
 
     Returns:
-        The names of the runs that were held.
+        The names of the released runs.
 
     Raises:
-        YoloqatError: none of the runs is queued, or none of them is held.
+        YoloqatError: none of the runs is queued, or none of them is held or waits for a time.
     """
-    held = [run for run in _waiting(workspace, reference, "released") if run.held or run.reason == _HELD_AT_SLURM]
+    held = [
+        run
+        for run in _waiting(workspace, reference, "released")
+        if run.held or run.not_before > time.time() or run.reason == _HELD_AT_SLURM
+    ]
     if not held:
         raise YoloqatError(f"{reference} is not held", hint="`yoloqat queue` shows what is.")
     for run in held:
@@ -132,7 +138,7 @@ def release_runs(workspace: Workspace, reference: str) -> list[str]:
         job = SlurmRecord.read(attempt.slurm)
         if job is not None:
             release_job(attempt, job)
-        _write(attempt, QueueRecord(priority=run.priority, position=run.position))
+        _write(attempt, _place(run if run.held else replace(run, not_before=0.0), held=False))
     return [run.name for run in held]
 
 
@@ -175,7 +181,7 @@ def move_runs(workspace: Workspace, reference: str, *, before: str | None = None
     for run, (priority, position) in zip(order, _places(order), strict=True):
         if (run.priority, run.position) != (priority, position):
             attempt = workspace.run(run.id).attempt(run.attempt)
-            _write(attempt, QueueRecord(priority=priority, position=position, held=run.held))
+            _write(attempt, _place(replace(run, priority=priority, position=position), held=run.held))
     return [run.name for run in order]
 
 
@@ -206,6 +212,7 @@ def _view(run_id: str, name: str, attempt: AttemptFolder, reason: str) -> Queued
         priority=place.priority,
         position=place.position,
         held=place.held,
+        not_before=place.not_before,
         since=waiting.since if waiting else None,
     )
 
@@ -255,6 +262,10 @@ def _places(order: Sequence[QueuedRun]) -> list[tuple[int, float]]:
             position = max(position, places[-1][1] + _STEP)
         places.append((run.priority, position))
     return places
+
+
+def _place(run: QueuedRun, *, held: bool) -> QueueRecord:
+    return QueueRecord(priority=run.priority, position=run.position, held=held, not_before=run.not_before)
 
 
 def _write(attempt: AttemptFolder, place: QueueRecord) -> None:

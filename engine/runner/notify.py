@@ -1,6 +1,6 @@
 """Telling people how a run is doing: a process of its own, started by the runner, that nobody waits for.
 
-`python -I -S notify.py ATTEMPT EVENT REASON`, with EVENT one of `success`, `failure`, `stall`. What to do stands in the
+`python -I -S notify.py ATTEMPT EVENT REASON`, with EVENT one of `EVENTS`. What to do stands in the
 file that `launch.json` names, not in `launch.json`: the address of a webhook is a secret.
 """
 
@@ -13,12 +13,18 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-EVENTS = ("success", "failure", "stall")
+EVENTS = ("success", "failure", "stall", "retry", "time-limit")
 _COMMAND_SECONDS = 60.0
 _WEBHOOK_SECONDS = 10.0
 _TRIES = 3
 _PATIENCE_SECONDS = _COMMAND_SECONDS + _TRIES * (_WEBHOOK_SECONDS + 2.0)
-_WORDS = {"success": "succeeded", "failure": "failed", "stall": "has been silent for unusually long"}
+_WORDS = {
+    "success": "succeeded",
+    "failure": "failed",
+    "stall": "has been silent for unusually long",
+    "retry": "is retried",
+    "time-limit": "was stopped",
+}
 
 
 def start(attempt: str, launch: dict[str, Any], event: str, reason: str, *, wait: bool = False) -> None:

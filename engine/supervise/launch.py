@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from engine.contracts.attempt_records import Grace, LaunchRecord, Parent, ProcessIdentity, QueueRecord
+from engine.contracts.attempt_records import Grace, LaunchRecord, Parent, ProcessIdentity, QueueRecord, Retry
 from engine.contracts.errors import YoloqatError
 from engine.contracts.outcome import Outcome, OutcomeKind
 from engine.contracts.run_folder import AttemptFolder, RunFolder, Workspace
@@ -41,6 +41,8 @@ def launch(
     cpu_lane: int | None = None,
     priority: int = 0,
     notify: str | None = None,
+    not_before: float = 0.0,
+    retry: Retry | None = None,
 ) -> AttemptFolder:
     """Start an attempt of a run, detached, and return as soon as its runner is there, or Slurm has taken it.
 
@@ -53,6 +55,8 @@ def launch(
         cpu_lane: how many runs may have the CPU lane at a time; as in the attempt before when None.
         priority: the higher, the earlier it gets what it needs.
         notify: the file that says whom to tell of its end; as in the attempt before when None.
+        not_before: it waits in the queue until then, in seconds since 1970.
+        retry: its place in a series of attempts; the first of the specification's series when None.
 
     Raises:
         YoloqatError: the run or attempt exists already, a parent does not, the workspace cannot be written, or the
@@ -69,6 +73,8 @@ def launch(
         cpu_lane=cpu_lane,
         priority=priority,
         notify=notify,
+        not_before=not_before,
+        retry=retry,
     )
     if spec.slurm is None:
         start_runner(target)
@@ -134,6 +140,8 @@ def write_attempt(
     priority: int = 0,
     notify: str | None = None,
     held: str = "",
+    not_before: float = 0.0,
+    retry: Retry | None = None,
 ) -> AttemptFolder:
     """Write everything that a runner of an attempt needs, and start none. Arguments as those of `launch`.
 
@@ -169,10 +177,12 @@ def write_attempt(
         notify=_previous_notify_file(folder, attempt) if notify is None else notify,
         terminal=_terminal() if spec.slurm is None else "",  # a node has other terminals of the same name
         grace=grace or Grace(),
+        retry=retry or Retry(limit=spec.retry),
+        time_limit=spec.time_limit,
         sample_seconds=sample_seconds,
         launcher=_own_identity(),
     )
-    place = QueueRecord(position=time.time(), priority=priority, held=bool(held), why=held)
+    place = QueueRecord(position=time.time(), priority=priority, held=bool(held), why=held, not_before=not_before)
     _write(folder, target, record, spec, place)
     return target
 
