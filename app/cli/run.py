@@ -1,6 +1,7 @@
 """`yoloqat run -- CMD…`"""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from app.cli.executor import add_slurm, asked_of_slurm
@@ -17,6 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="what to call the run; a taken name is counted up (default: the script's)")
     parser.add_argument("--cwd", metavar="DIR", help="working directory of the command (default: this one)")
     parser.add_argument("-f", "--follow", action="store_true", help="show its output until it ends; Ctrl-C detaches")
+    parser.add_argument(
+        "--from-file",
+        metavar="FILE",
+        help="launch every line of a file; `-` for stdin, `#` begins a comment",
+    )
     needs = parser.add_argument_group("what it needs to itself, and waits for (default: nothing)")
     needs.add_argument("--gpu", metavar="N|any", help="which GPU, as nvidia-smi counts; several with commas")
     needs.add_argument("--gpus", metavar="COUNT", type=int, help="how many GPUs, whichever are free")
@@ -43,15 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """Launch any command."""
     from app.cli.follow import follow_run
-    from app.launching.launch import launch_command
+    from app.launching.commands_file import Command, read_commands
+    from app.launching.launch import check_program
+    from app.launching.launch_many import launch_commands
     from app.workspace.open import open_workspace
     from engine.supervise.device_option import agree
     from engine.supervise.resources import requested_resources
 
-    if not arguments.rest:
-        raise YoloqatError(
-            "there is no command to run", hint="Write it after `--`: yoloqat run --name relu -- python train.py …"
-        )
+    _require_one_source(arguments)
     slurm = asked_of_slurm(arguments)
     if slurm is not None and (arguments.gpu or arguments.gpus or arguments.gpu_memory or arguments.cpu_lane):
         raise YoloqatError(
@@ -62,27 +67,51 @@ def call(arguments: argparse.Namespace) -> int:
     resources = requested_resources(
         gpu=arguments.gpu, gpus=arguments.gpus, memory_gb=arguments.gpu_memory, cpu_lane=arguments.cpu_lane
     )
-    resources = agree(resources, arguments.rest, anyway=arguments.anyway)
+    cwd = Path(arguments.cwd).expanduser() if arguments.cwd else None
+
+    def check(argv: list[str]) -> Command:
+        check_program(argv, cwd or Path.cwd())
+        return Command(argv, agree(resources, argv, anyway=arguments.anyway))
+
+    commands = read_commands(arguments.from_file, check) if arguments.from_file else [check(arguments.rest)]
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
-    cwd = Path(arguments.cwd).expanduser() if arguments.cwd else None
-    spec = launch_command(
+    specs = launch_commands(
         workspace,
-        arguments.rest,
+        commands,
         name=arguments.name,
         cwd=cwd,
-        resources=resources,
         priority=arguments.priority,
         slurm=slurm,
         torchrun=arguments.torchrun,
         schedule=chosen_schedule(arguments),
     )
     follow_up(workspace)
+    if arguments.from_file:
+        _tell_all_launched(specs)
+        return 0
+    [spec] = specs
     if arguments.follow:
         say(f"{spec.name} is run {spec.id}; Ctrl-C detaches")
         return follow_run(workspace, spec.id, spec.name)
     tell_launched(spec)
     return 0
+
+
+def _require_one_source(arguments: argparse.Namespace) -> None:
+    """Require a command after `--`, or a file of them.
+
+    Raises:
+        YoloqatError: there is neither, or both, or the output of several runs is to be followed.
+    """
+    if arguments.from_file and arguments.rest:
+        raise YoloqatError("give a command after `--` or --from-file, not both", where="--from-file")
+    if arguments.from_file and arguments.follow:
+        raise YoloqatError("-f follows a single run", where="--from-file", hint="`yoloqat log -f RUN` follows one.")
+    if not (arguments.from_file or arguments.rest):
+        raise YoloqatError(
+            "there is no command to run", hint="Write it after `--`: yoloqat run --name relu -- python train.py …"
+        )
 
 
 def add_priority(parser: argparse._ActionsContainer) -> None:
@@ -110,6 +139,12 @@ def tell_launched(spec: RunSpec) -> None:
     """Id and name on stdout, for scripts; on stderr how to go on."""
     print(f"{spec.id} {spec.name}", flush=True)
     say(f"launched; `yoloqat log -f {spec.name}` follows it, `yoloqat stop {spec.name}` stops it")
+
+
+def _tell_all_launched(specs: Sequence[RunSpec]) -> None:
+    for spec in specs:
+        print(f"{spec.id} {spec.name}", flush=True)
+    say(f"{len(specs)} runs launched; `yoloqat ls` shows them, `yoloqat queue` what waits")
 
 
 def follow_up(workspace: Workspace) -> None:
