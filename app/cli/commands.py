@@ -90,6 +90,7 @@ GROUPS: Mapping[str, tuple[Command, ...]] = {
     "Workspace": (
         Command("doctor", "what on this machine would kill runs or lose data"),
         Command("reindex", "rebuild the database from the run folders"),
+        Command("notify", "send a test message to whom the settings name"),
         Command("completion", "print what makes a shell complete this command"),
     ),
 }

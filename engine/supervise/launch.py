@@ -15,6 +15,7 @@ from engine.contracts.run_folder import AttemptFolder, RunFolder, Workspace
 from engine.contracts.spec import COMMAND, Resources, RunSpec
 from engine.files.json_records import write_json
 from engine.files.safe_open import open_append, read_regular
+from engine.files.terminal import current_terminal
 from engine.runner.processes.children import MARK
 from engine.runner.processes.identity import identify
 from engine.supervise.commands import current_command, engine_environment, runner_command
@@ -175,7 +176,7 @@ def write_attempt(
         gpu_query=query_command(),
         gpu_usage=usage_command(),
         notify=_previous_notify_file(folder, attempt) if notify is None else notify,
-        terminal=_terminal() if spec.slurm is None else "",  # a node has other terminals of the same name
+        terminal=current_terminal() if spec.slurm is None else "",  # a node has other terminals of the same name
         grace=grace or Grace(),
         retry=retry or Retry(limit=spec.retry),
         time_limit=spec.time_limit,
@@ -296,14 +297,6 @@ def _width(folder: RunFolder, attempt: int) -> int:
 def _previous_notify_file(folder: RunFolder, attempt: int) -> str:
     before = LaunchRecord.read(folder.attempt(attempt - 1).launch)
     return before.notify if before else ""
-
-
-def _terminal() -> str:
-    """The terminal of this process; empty when there is none."""
-    for descriptor in (2, 1, 0):
-        with contextlib.suppress(OSError):
-            return os.ttyname(descriptor)
-    return ""
 
 
 def _set_aside(folder: RunFolder, attempt: int) -> None:
