@@ -25,6 +25,7 @@ Standard library alone (`dataclasses` and `subprocess` are avoided too, for thei
 | `ask` | the short-lived helper that asks who uses the GPUs |
 | `gpus` | the helper that tells how hard the GPUs work, as long as the stage lives |
 | `memory` | the kernel's count of out-of-memory kills |
+| `alerts` | starting the program that reports on values and resources |
 | `notify`, `sending` | telling people: the program, and the ways that it knows |
 | `samples` | CPU, memory, GPUs, disk and console growth into `system.jsonl` |
 """

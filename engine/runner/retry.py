@@ -70,5 +70,11 @@ def start_next_attempt(attempt: str) -> bool:
     return code == 0
 
 
+def number_text(launch: Mapping[str, Any]) -> str:
+    """`retry 1 of 3`: the attempt that follows this one."""
+    retry = launch.get("retry") or {}
+    return f"retry {int(retry.get('number') or 0) + 1} of {retry.get('limit')}"
+
+
 def _unblock_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

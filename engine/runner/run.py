@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.files.json_records import ReservedRecord, now, read_json, write_json
 from engine.files.safe_open import open_append
-from engine.runner import lock, notify, pause, retry
+from engine.runner import alerts, lock, notify, pause, retry
 from engine.runner.ending import disk_is_full, end_fields, missing_artifacts, outcome_record, outlived_fields
 from engine.runner.outliving import OutlivingWork, name_of
 from engine.runner.processes import children
@@ -193,6 +193,7 @@ class Run:
         """Watch over the stage until its main process ends."""
         interval = float(self.launch.get("sample_seconds", SAMPLE_SECONDS))
         gpus = self._watch_gpus(interval)
+        alerts.start_watch(self.attempt, self.launch, interval)
         sampler = Sampler(self._path("system.jsonl"), self.console, self.attempt, gpus.read)
         watch = pause.Watch(self.attempt)
         limit = self.limit = TimeLimit(self.launch, self.started_monotonic or time.monotonic())
@@ -315,7 +316,8 @@ class Run:
         event = self._event_of(record, is_retried=is_retried)
         if event:
             is_job = os.path.exists(self._path("slurm.json"))  # Slurm kills what a job leaves behind
-            notify.start(self.attempt, self.launch, event, str(record["reason"]), wait=is_job)
+            reason = str(record["reason"]) + (f"; {retry.number_text(self.launch)}" if is_retried else "")
+            notify.start(self.attempt, self.launch, event, reason, wait=is_job)
 
     def _event_of(self, record: dict[str, Any], *, is_retried: bool) -> str:
         """What people are told of this end; nothing of a stop, for whoever stopped it knows."""
