@@ -4,13 +4,14 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-# Before torch is imported: tests compute on tiny tensors, and threads of several processes on one core wait for one
-# another for longer than they compute.
+# Set before torch is imported: tests compute on tiny tensors, where synchronizing the threads of several processes on
+# few cores takes longer than computing.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 _QUICK = ("app/comparing", "app/doctor", "app/following", "app/widgets", "configs", "db", "engine/console")
@@ -25,11 +26,11 @@ _NOT_QUICK = (
     "test_prefixes.py",
     "test_hostile.py",
 )
-"""Files of those folders that resample, start processes, read long logs, or read every log in many pieces."""
+"""Files in those folders that are slow: they resample, start processes, or read long logs, or logs in many pieces."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as `quick` what needs neither torch nor other processes, by its folder."""
+    """Mark tests as `quick`, by folder, if they need neither torch nor other processes."""
     tests = REPOSITORY / "tests"
     folders = tuple(f"{folder}/" for folder in (*_QUICK, *_QUICK_ENGINE))
     for item in items:
@@ -42,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def signals() -> None:
-    """Signals as in a terminal: under nohup, or behind a shell's `&`, children would inherit that these are ignored."""
+    """Restore default signal handlers: under nohup or a shell's `&`, children would inherit ignored signals."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
@@ -50,8 +51,16 @@ def signals() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A state folder of their own: tests neither see nor leave start records of the user's."""
+    folder = tmp_path_factory.mktemp("state")
+    with mock.patch.dict(os.environ, {"XDG_STATE_HOME": str(folder)}):
+        yield folder
+
+
+@pytest.fixture(autouse=True, scope="session")
 def leases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Leases of their own, per worker of xdist: tests wait for no run of the user's, nor of another worker's."""
+    """Set a separate lease folder per xdist worker, so that tests wait for nobody else's runs."""
     folder = tmp_path_factory.mktemp("leases")
     before = os.environ.get("YOLOQAT_LEASES")
     os.environ["YOLOQAT_LEASES"] = str(folder)
@@ -64,13 +73,13 @@ def leases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def golden() -> Path:
-    """Numbers computed by the original YOLOv7, copied into the repository."""
+    """Return the folder of reference numbers computed by the original YOLOv7."""
     return REPOSITORY / "tests" / "golden"
 
 
 @pytest.fixture
 def shared() -> Path:
-    """Real logs and images that are not ours to ship; a test that needs them skips where they are absent."""
+    """Return the folder of real logs and images that cannot be distributed; skip the test if it is absent."""
     folder = REPOSITORY.parent / "shared"
     if not folder.is_dir():
         pytest.skip("the folder ../shared with real logs and data is absent")
@@ -78,13 +87,13 @@ def shared() -> Path:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--update-pictures`"""
+    """Add the option `--update-pictures`."""
     parser.addoption(
-        "--update-pictures", action="store_true", help="store the pictures of tests/pictures and docs/pictures anew"
+        "--update-pictures", action="store_true", help="overwrite the pictures of tests/pictures and docs/pictures"
     )
 
 
 @pytest.fixture
 def update_pictures(request: pytest.FixtureRequest) -> bool:
-    """Whether the stored pictures are to be replaced instead of compared."""
+    """Return whether to overwrite the stored pictures instead of comparing them."""
     return bool(request.config.getoption("--update-pictures"))

@@ -40,6 +40,15 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def ask(question: str) -> bool | None:
+    """Ask a yes-or-no question on the terminal; None where nobody is there to answer. Anything but `y` is no."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def say_workspace(workspace: Workspace) -> None:
     """Every command that uses a workspace says which, and whether its disk is full."""
     from db.space import is_full

@@ -1,26 +1,50 @@
 """`yoloqat queue`, `hold`, `release`, `move`, `cancel`: what waits, and its order."""
 
+from __future__ import annotations
+
 import argparse
+import shlex
+from typing import TYPE_CHECKING
 
 from app.cli.commands import Handlers
-from app.cli.output import print_json, say_workspace, table
+from app.cli.output import ask, print_json, say, say_workspace, table
 from app.formatting import ABSENT, age, size
+
+if TYPE_CHECKING:
+    from app.launching.adopt import ForeignRun
+    from engine.contracts.run_folder import Workspace
 
 HEADERS = ("#", "RUN", "NEEDS", "SINCE", "WHY IT WAITS")
 
 
 def _add_queue(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="the queue and the leases as JSON")
+    parser.add_argument("--json", action="store_true", help="print the queue and the leases as JSON")
+    parser.add_argument(
+        "--boot",
+        action="store_true",
+        help="start the runners of everything that this user has queued on this machine, in all workspaces; for cron's"
+        " @reboot",
+    )
+    _add_yes(parser)
+
+
+def _add_yes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="start what was queued elsewhere without asking")
 
 
 def _queue(arguments: argparse.Namespace) -> int:
     """List what waits, first in line first, and who has a GPU or the CPU lane."""
     from app.backend.local import LocalBackend
-    from app.launching.requeue import requeue
+    from app.launching.requeue import requeue, requeue_all
 
+    if arguments.boot:
+        for path, count in requeue_all():
+            print(f"{path}: {count} started")
+        return 0
     backend = LocalBackend.open(arguments.workspace)
     say_workspace(backend.workspace)
     requeue(backend.workspace)
+    _offer_former_runs(backend.workspace, arguments.yes)
     document = backend.queue_document()
     if arguments.json:
         print_json(document)
@@ -38,6 +62,34 @@ def _queue(arguments: argparse.Namespace) -> int:
         ]
         print(table(("LEASE", "RUN", "PID", "MEMORY"), held, flexible=(1,)))
     return 0
+
+
+def _offer_former_runs(workspace: Workspace, is_accepted: bool) -> None:
+    """Ask once whether what a version before 0.2 has queued is to be started: it kept no record of who did."""
+    from app.launching.adopt import adopt, decline_former, queued_before_upgrade
+
+    former = queued_before_upgrade(workspace)
+    if not former:
+        return
+    for run in former:
+        _show_start(run)
+    runs = "a run" if len(former) == 1 else f"{len(former)} runs"
+    answer = is_accepted or ask(f"A version before 0.2 has queued {runs}, see above. Start?")
+    if answer:
+        for run in former:
+            adopt(workspace, run)
+    elif answer is False:
+        decline_former(workspace)
+    else:
+        say(f"{runs} of a version before 0.2 wait: `yoloqat queue --yes` starts them")
+
+
+def _show_start(run: ForeignRun) -> None:
+    say(f"{run.name} ({run.id}) would start:")
+    say(f"  command    {shlex.join(run.argv)}")
+    say(f"  directory  {run.cwd}")
+    for name, value in sorted(run.env.items()):
+        say(f"  variable   {name}={value}")
 
 
 def _add_waiting_run(parser: argparse.ArgumentParser) -> None:
@@ -61,17 +113,24 @@ def _hold(arguments: argparse.Namespace) -> int:
 
 def _add_release(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("reference", metavar="RUN", help="a run that is held, or a group for all of it that is")
+    _add_yes(parser)
 
 
 def _release(arguments: argparse.Namespace) -> int:
-    """Let what is held take its turn."""
+    """Let a held run take its turn, or start one that was queued elsewhere."""
     from app.launching.queue import release_runs
     from app.launching.requeue import requeue
     from app.workspace.open import open_workspace
 
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
-    names = release_runs(workspace, arguments.reference)
+
+    def accept(run: ForeignRun) -> bool:
+        _show_start(run)
+        answer = arguments.yes or ask("It was launched elsewhere. Start it here?")
+        return answer is not False  # whoever names a run in a script has decided
+
+    names = release_runs(workspace, arguments.reference, accept)
     requeue(workspace)
     for name in names:
         print(f"{name}: released")

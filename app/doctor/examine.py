@@ -10,6 +10,7 @@ from app.doctor.gpu import check_gpu
 from app.doctor.limits import check_limits, check_memory, check_shared_memory
 from app.doctor.logout import check_logout
 from app.doctor.packages import check_packages
+from app.doctor.reboot import check_reboot
 from db.place import index_file
 from engine.contracts.run_folder import Workspace
 from engine.supervise.interpreter import EngineChoice
@@ -18,6 +19,7 @@ from engine.supervise.interpreter import EngineChoice
 def run_checks(workspace: Workspace, engine: EngineChoice) -> Iterator[Finding]:
     """Look at the machine, the workspace and the Python that runs our stages; changes nothing."""
     yield from check_logout()
+    yield from check_reboot()
     yield from check_limits()
     yield from check_memory()
     yield from check_shared_memory()

@@ -184,7 +184,15 @@ def _launch_named(
         spec = specify(new_run_id(), free_name(wished_name, used_names))
         if spec.slurm is not None:
             require_slurm()
-        launch(workspace, spec, cpu_lane=width, priority=priority, notify=notify_path, not_before=schedule.not_before)
+        launch(
+            workspace,
+            spec,
+            cpu_lane=width,
+            priority=priority,
+            notify=notify_path,
+            is_shared=load_settings().shared,
+            not_before=schedule.not_before,
+        )
     return spec
 
 

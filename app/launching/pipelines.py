@@ -11,6 +11,7 @@ from app.launching.launch import check_program, cpu_lane, torchrun_command
 from app.workspace.engine_python import choose_engine
 from app.workspace.notifications import write_notify_file
 from app.workspace.run_names import check_name, free_name, lock_names, used_names_of
+from app.workspace.settings import load_settings
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
 from engine.contracts.slurm import Executor, SlurmOptions
@@ -128,7 +129,7 @@ def launch_pipeline(
     Raises:
         YoloqatError: as `plan_pipeline`, or a run cannot be launched.
     """
-    width, notify_path = cpu_lane(), write_notify_file()
+    width, notify_path, is_shared = cpu_lane(), write_notify_file(), load_settings().shared
     slurm_options = _slurm_options(pipeline, executor, slurm)
     if slurm_options is not None:
         require_slurm()
@@ -140,9 +141,11 @@ def launch_pipeline(
         try:
             for name_of_all, batch in _batches(pipeline, specs):
                 if len(batch) == 1:
-                    launch(workspace, batch[0], cpu_lane=width, notify=notify_path)
+                    launch(workspace, batch[0], cpu_lane=width, notify=notify_path, is_shared=is_shared)
                 else:
-                    launch_array(workspace, batch, name=name_of_all, cpu_lane=width, notify=notify_path)
+                    launch_array(
+                        workspace, batch, name=name_of_all, cpu_lane=width, notify=notify_path, is_shared=is_shared
+                    )
         except YoloqatError:
             for spec in reversed(specs):
                 for attempt in workspace.run(spec.id).attempts():

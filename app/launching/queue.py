@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from app.formatting import size
+from app.launching.adopt import ForeignRun, adopt, foreign_runs
 from app.workspace.run_names import find_ids, read_name
 from engine.contracts.attempt_records import LaunchRecord, ProcessRecord, QueueRecord, SlurmRecord, WaitingRecord
 from engine.contracts.errors import YoloqatError
@@ -17,13 +18,13 @@ from engine.contracts.run_folder import AttemptFolder, Workspace
 from engine.contracts.spec import Resources
 from engine.contracts.states import RunState
 from engine.files.json_records import write_json
-from engine.runner.processes.identity import send_signal
 from engine.runner.waiting.leases import Leases, read_place
 from engine.supervise.lanes import lease_folder
 from engine.supervise.process_facts import identity_of
 from engine.supervise.slurm.hold import hold_job, release_job
 from engine.supervise.slurm.state_text import HELD_BY_USER, why_it_waits
-from engine.supervise.state import read_state
+from engine.supervise.starts import signal_own_process
+from engine.supervise.state import LAUNCHED_ELSEWHERE, read_state
 from engine.supervise.stop import request_stop
 
 _SECONDS = 3.0
@@ -117,29 +118,55 @@ def hold_runs(workspace: Workspace, reference: str) -> list[str]:
     return names
 
 
-def release_runs(workspace: Workspace, reference: str) -> list[str]:
-    """Let held runs take their turn in the queue again, and runs that wait for a time take it now.
+def release_runs(workspace: Workspace, reference: str, accept: Callable[[ForeignRun], bool] | None = None) -> list[str]:
+    """Let held runs take their turn in the queue again, and start those that were launched elsewhere.
+
+    A run that waits for a time, the start that a user has chosen or the pause before a retry, takes its turn now.
+
+    Args:
+        accept: decides whether a run that was launched elsewhere is started, once it has shown what that would start.
+            Without it such a run is an error.
 
     Returns:
-        The names of the released runs.
+        The names of the runs that were released.
 
     Raises:
-        YoloqatError: none of the runs is queued, or none of them is held or waits for a time.
+        YoloqatError: none of the runs is queued, none of them is held, or one that was launched elsewhere cannot be
+            started here.
     """
-    held = [
-        run
-        for run in _waiting(workspace, reference, "released")
-        if run.held or run.not_before > time.time() or run.reason == _HELD_AT_SLURM
-    ]
+    waiting = _waiting(workspace, reference, "released")
+    foreign_ids = [run.id for run in waiting if run.reason == LAUNCHED_ELSEWHERE]
+    if foreign_ids and accept is None:
+        raise YoloqatError(
+            f"{reference} was launched elsewhere",
+            hint=f"`yoloqat release {reference}` in a shell shows its command line and starts it.",
+        )
+    started = []
+    for foreign in foreign_runs(workspace, foreign_ids) if foreign_ids else []:
+        if accept is not None and accept(foreign):
+            _let_go(workspace, next(run for run in waiting if run.id == foreign.id))
+            adopt(workspace, foreign)
+            started.append(foreign.name)
+    held = [run for run in waiting if run.id not in foreign_ids and _waits_for_release(run)]
+    if foreign_ids and not held:
+        return started
     if not held:
         raise YoloqatError(f"{reference} is not held", hint="`yoloqat queue` shows what is.")
     for run in held:
-        attempt = workspace.run(run.id).attempt(run.attempt)
-        job = SlurmRecord.read(attempt.slurm)
-        if job is not None:
-            release_job(attempt, job)
-        _write(attempt, _place(run if run.held else replace(run, not_before=0.0), held=False))
-    return [run.name for run in held]
+        _let_go(workspace, run)
+    return [*started, *(run.name for run in held)]
+
+
+def _waits_for_release(run: QueuedRun) -> bool:
+    return run.held or run.not_before > time.time() or run.reason == _HELD_AT_SLURM
+
+
+def _let_go(workspace: Workspace, run: QueuedRun) -> None:
+    attempt = workspace.run(run.id).attempt(run.attempt)
+    job = SlurmRecord.read(attempt.slurm)
+    if job is not None:
+        release_job(attempt, job)
+    _write(attempt, _place(run if run.held else replace(run, not_before=0.0), held=False))
 
 
 def cancel_runs(workspace: Workspace, reference: str) -> list[str]:
@@ -277,7 +304,7 @@ def _write(attempt: AttemptFolder, place: QueueRecord) -> None:
     if process is not None:
         # SIGCHLD wakes the runner from its wait; it finds no ended child and reads its place again, without the second
         # that it would otherwise sleep.
-        send_signal(identity_of(process.runner), signal.SIGCHLD)
+        signal_own_process(attempt, identity_of(process.runner), signal.SIGCHLD)
 
 
 def _await_hold(workspace: Workspace, run: QueuedRun) -> None:

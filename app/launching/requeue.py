@@ -1,10 +1,13 @@
 """Restore the queue: start runners for queued runs that have none, and queue paused runs again."""
 
 import contextlib
+from collections.abc import Iterator
+from pathlib import Path
 
 from app.launching.requeue_paused import requeue_paused_run
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
+from engine.runner.start_record import started_attempts
 from engine.supervise.requeue import paused_and_ended, queued_without_runner, relaunch
 
 
@@ -31,3 +34,16 @@ def requeue(workspace: Workspace) -> int:
             # next command tries again.
             continue
     return started
+
+
+def requeue_all() -> Iterator[tuple[Path, int]]:
+    """Restore the queue of every workspace that this user has launched from on this machine.
+
+    Yields:
+        The workspace's folder and the number of runners started, where there are any.
+    """
+    workspaces = {Path(attempt).parents[3] for attempt in started_attempts() if len(Path(attempt).parents) > 3}
+    for path in sorted(workspaces):
+        started = requeue(Workspace(path, "known from its runs")) if path.is_dir() else 0
+        if started:
+            yield path, started

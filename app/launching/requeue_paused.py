@@ -16,7 +16,7 @@ from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
 from engine.files.json_records import write_json
 from engine.files.programs import module_command
-from engine.runner.pause import stamp_of
+from engine.runner.pause import REQUEUE_MODULE, stamp_of
 from engine.supervise.state import read_state
 
 _PUT_BACK = (RunState.STOPPED, RunState.ENDED, RunState.LOST)
@@ -34,7 +34,7 @@ def write_pause_request(attempt: AttemptFolder, checkpoint: Path | None = None) 
     """
     request = PauseRequest(
         requested_at=datetime.now(UTC),
-        command=module_command("app.launching.requeue_paused", str(attempt.path)),
+        command=module_command(REQUEUE_MODULE, str(attempt.path)),
         checkpoint=str(checkpoint) if checkpoint else "",
         stamp=stamp_of(str(checkpoint)) if checkpoint else None,
     )

@@ -8,6 +8,7 @@ from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import RunFolder, Workspace
 from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
+from engine.runner.start_record import delete_start_records
 from engine.supervise.state import read_state
 
 
@@ -87,6 +88,8 @@ def empty_trash(workspace: Workspace) -> int:
         YoloqatError: a folder cannot be deleted.
     """
     runs = trashed(workspace)
+    for run in runs:
+        delete_start_records(str(workspace.trash / run.id))
     try:
         if workspace.trash.is_dir():
             shutil.rmtree(workspace.trash)

@@ -89,6 +89,8 @@ class Settings(BaseModel):
     engine_python: Path | None = None
     """The Python that runs our stages, where `--engine-python` says nothing else; this one when None."""
     notify: Notify = Notify()
+    shared: bool = False
+    """Let the group read the records of new runs that may hold secrets: command lines and environments, masked."""
     cpu_lane: int | None = Field(default=None, ge=0)
     """How many stages may compute on the CPU at a time, where YOLOQAT_CPU_LANE says nothing else; 0 for any number."""
 

@@ -131,10 +131,6 @@ class LaunchRecord(Record):
     """The folder of this user's leases on this machine, whatever the workspace."""
     cpu_lane: int = 0
     """Width of the CPU lane: how many runs may have it at a time; 0 for any number."""
-    gpu_query: list[str] = Field(default_factory=list)
-    """argv of the helper that tells who uses the GPUs."""
-    gpu_usage: list[str] = Field(default_factory=list)
-    """argv of the helper that tells how hard they work, without its arguments."""
     notify: str = ""
     """The file that says whom to tell of its end; empty when nobody is to be told."""
     terminal: str = ""
@@ -198,9 +194,7 @@ class PauseRequest(Record):
 
     requested_at: datetime
     command: list[str]
-    """argv of what puts it back."""
-    env: dict[str, str] = Field(default_factory=dict)
-    """For that command, on top of the runner's environment."""
+    """argv of what puts it back, for runners of versions before 0.2 alone: later ones take it from their own code."""
     checkpoint: str = ""
     """The file that its runner waits for; empty where something else ends the stage."""
     stamp: list[int] | None = None

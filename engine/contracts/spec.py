@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.contracts.errors import YoloqatError
 from engine.contracts.slurm import SlurmOptions
-from engine.files.atomic import write_text
+from engine.files.atomic import UMASK_DECIDES, write_text
 from engine.files.safe_open import YAML_BYTES, read_regular
 
 COMMAND = "command"
@@ -74,10 +74,14 @@ class RunSpec(BaseModel):
     imported_from: str | None = None
     created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
-    def write(self, path: Path) -> None:
-        """Write as YAML, atomically, each value on a line of its own (the folder must exist)."""
+    def write(self, path: Path, mode: int = UMASK_DECIDES) -> None:
+        """Write as YAML, atomically, each value on a line of its own (the folder must exist).
+
+        Args:
+            mode: permissions before the umask takes its bits away.
+        """
         text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=1 << 30)
-        write_text(path, text)
+        write_text(path, text, mode=mode)
 
     @classmethod
     def read(cls, path: Path) -> "RunSpec":

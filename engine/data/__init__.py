@@ -1,1 +1,1 @@
-"""Data sets in YOLO format: reading and checking them, augmentation, batches."""
+"""Data sets in YOLO format: reading, checking, augmentation, batches."""

@@ -1,4 +1,4 @@
-"""Box formats, as NumPy arrays."""
+"""Conversions and overlap of boxes, as NumPy arrays."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ import numpy as np
 def fractions_to_pixels(
     boxes: np.ndarray, width: float, height: float, left: float = 0.0, top: float = 0.0
 ) -> np.ndarray:
-    """(n, 4) cx, cy, w, h as fractions of an image → x1, y1, x2, y2 in pixels, where the image lies at (left, top)."""
+    """Convert boxes (n, 4) from cx, cy, w, h in fractions of an image at (left, top) to x1, y1, x2, y2 in pixels."""
     result = np.empty_like(boxes)
     half_w, half_h = boxes[:, 2] / 2, boxes[:, 3] / 2
     result[:, 0] = width * (boxes[:, 0] - half_w) + left
@@ -17,7 +17,7 @@ def fractions_to_pixels(
 
 
 def pixels_to_fractions(boxes: np.ndarray, width: float, height: float) -> np.ndarray:
-    """(n, 4) x1, y1, x2, y2 in pixels → cx, cy, w, h as fractions of an image."""
+    """Convert boxes (n, 4) from x1, y1, x2, y2 in pixels to cx, cy, w, h in fractions of an image."""
     result = np.empty_like(boxes)
     result[:, 0] = (boxes[:, 0] + boxes[:, 2]) / 2 / width
     result[:, 1] = (boxes[:, 1] + boxes[:, 3]) / 2 / height
@@ -27,7 +27,7 @@ def pixels_to_fractions(boxes: np.ndarray, width: float, height: float) -> np.nd
 
 
 def overlap_of_boxes(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """How much of each of `boxes` (n, 4) the `box` (4,) covers, 0 to 1. Corners x1, y1, x2, y2."""
+    """Return the share of each of `boxes` (n, 4) that `box` (4,) covers, 0 to 1. Corners x1, y1, x2, y2."""
     width = np.minimum(box[2], boxes[:, 2]) - np.maximum(box[0], boxes[:, 0])
     height = np.minimum(box[3], boxes[:, 3]) - np.maximum(box[1], boxes[:, 1])
     area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])

@@ -1,4 +1,4 @@
-"""Samples into batches."""
+"""Collate functions: samples into batches."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ Batch = tuple[Tensor, Tensor, list[str], list[Shapes | None]]
 
 
 def collate(samples: Sequence[Sample] | YoloqatError) -> Batch:
-    """Stack images, and number the targets by image. An error in the place of the samples is passed on."""
+    """Stack images, and prepend the image's index to its targets. An error instead of samples is returned as it is."""
     if isinstance(samples, YoloqatError):
         return samples  # type: ignore[return-value]
     targets = [np.insert(sample.targets, 0, i, axis=1) for i, sample in enumerate(samples)]
@@ -28,7 +28,7 @@ def collate(samples: Sequence[Sample] | YoloqatError) -> Batch:
 
 
 class QuadCollate:
-    """Four samples into one: the first alone at twice its size, or all four as tiles, with equal probability."""
+    """Collates four samples into one: the first at twice its size, or all four as tiles, with equal probability."""
 
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed

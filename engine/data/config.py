@@ -1,4 +1,4 @@
-"""The data set YAML: where the images are and what the classes are called."""
+"""The data set YAML: image folders of each split, and class names."""
 
 import hashlib
 import os
@@ -11,13 +11,13 @@ import yaml
 
 from engine.contracts.errors import YoloqatError
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "data"
+DATA_FOLDER = Path(__file__).resolve().parents[2] / "configs" / "data"
 SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """A data set YAML whose classes are consistent and whose required splits exist."""
+    """The content of a data set YAML, with consistent classes and existing required splits."""
 
     path: Path
     train: tuple[Path, ...]
@@ -30,10 +30,10 @@ class DataConfig:
     """SHA-256 of the YAML file."""
 
     def sources(self, split: str) -> tuple[Path, ...]:
-        """Folders and list files of one split.
+        """Return the folders and list files of one split.
 
         Raises:
-            YoloqatError: the YAML does not name this split, or what it names is not there.
+            YoloqatError: the YAML does not name this split, or a named path does not exist.
         """
         sources: tuple[Path, ...] = getattr(self, split) if split in SPLITS else ()
         if not sources:
@@ -44,24 +44,24 @@ class DataConfig:
             )
         for source in sources:
             if not source.exists():
-                raise _missing(self.path, split, source)
+                raise _missing_source_error(self.path, split, source)
         return sources
 
 
 def load_data_config(path_or_name: str | Path, splits: Sequence[str] = ("train", "val")) -> DataConfig:
     """Read a data set YAML in the dialect of YOLOv7 or Ultralytics (`path:`, `names` as a mapping).
 
-    A path in it is taken relative to `path:` if given, else to the YAML file's folder; what is not there is looked for
-    in the working directory, as the original does. A YAML that is not there falls back to `configs/data` by name.
+    Paths in it are relative to `path:` if given, else to the YAML file's folder; if they do not exist there, to the
+    working directory, as in YOLOv7. If the YAML does not exist, the one of that name in `configs/data` is used.
 
     Args:
         path_or_name: the YAML file, or the name of one in `configs/data`.
         splits: splits that must exist on disk.
 
     Raises:
-        YoloqatError: names the file, the key and what to do.
+        YoloqatError: the YAML is missing or invalid; the message names the file, the key and what to do.
     """
-    path = _find(Path(path_or_name))
+    path = _find_file(Path(path_or_name))
     content = path.read_bytes()
     values = _parse(path, content)
     names = _names(path, values)
@@ -78,18 +78,18 @@ def load_data_config(path_or_name: str | Path, splits: Sequence[str] = ("train",
     return config
 
 
-def _find(path: Path) -> Path:
+def _find_file(path: Path) -> Path:
     if path.is_file():
         return path.absolute()
-    ours = CONFIGS / f"{path.stem}.yaml"
-    if not path.exists() and ours.is_file():
-        print(f"{path} is not here: using our configs/data/{ours.name}", flush=True)
-        return ours
-    shipped_names = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.yaml")))
+    shipped_path = DATA_FOLDER / f"{path.stem}.yaml"
+    if not path.exists() and shipped_path.is_file():
+        print(f"{path} is not here: using our configs/data/{shipped_path.name}", flush=True)
+        return shipped_path
+    shipped_names = ", ".join(sorted(p.stem for p in DATA_FOLDER.glob("*.yaml")))
     raise YoloqatError(
-        "the data set YAML is not there" if not path.exists() else "the data set YAML is a folder",
+        "the data set YAML does not exist" if not path.exists() else "the data set YAML is a folder",
         where=str(path),
-        hint=f"Give the path of a YAML file with train, val, nc and names, or one of our names: {shipped_names}.",
+        hint=f"Give the path of a YAML file with train, val, nc and names, or a name in configs/data: {shipped_names}.",
     )
 
 
@@ -97,21 +97,19 @@ def _parse(path: Path, content: bytes) -> Mapping[str, Any]:
     try:
         values = yaml.safe_load(content.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise YoloqatError(
-            "this is not a text file", where=str(path), hint="Give a data set YAML, in UTF-8."
-        ) from error
+        raise YoloqatError("not a text file", where=str(path), hint="Give a data set YAML, in UTF-8.") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or str(error)
-        raise YoloqatError(f"this is not YAML: {problem}", where=where, hint="Correct this line.") from error
+        raise YoloqatError(f"not valid YAML: {problem}", where=where, hint="Correct this line.") from error
     if not isinstance(values, dict):
         raise YoloqatError("a data set YAML needs the keys train, val, nc and names", where=str(path), hint="Add them.")
     return values
 
 
 def _names(path: Path, values: Mapping[str, Any]) -> tuple[str, ...]:
-    """The class names in order of their numbers; classes without names are called by their number."""
+    """Return the class names in order of their numbers; the number as text if there are no names."""
     nc, names = values.get("nc"), values.get("names")
     if nc is not None and (isinstance(nc, bool) or not isinstance(nc, int) or nc < 1):
         raise YoloqatError(f"`nc` must be a positive whole number, not {nc!r}", where=str(path), hint="Correct `nc`.")
@@ -139,14 +137,14 @@ def _names(path: Path, values: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _root(path: Path, root: Any) -> Path:
-    """The folder that relative paths start from: `path:`, itself relative to the YAML file or the working directory."""
+    """Return the base of relative paths: `path:`, itself relative to the YAML file or the working directory."""
     if root in (None, ""):
         return path.parent
     if not isinstance(root, str):
         raise YoloqatError(f"`path` must be a folder, not {root!r}", where=str(path), hint="Correct `path`.")
     candidate = Path(root).expanduser()
-    beside = path.parent / candidate
-    return candidate.absolute() if not beside.exists() and candidate.exists() else beside
+    beside_yaml = path.parent / candidate
+    return candidate.absolute() if not beside_yaml.exists() and candidate.exists() else beside_yaml
 
 
 def _sources(path: Path, split: str, value: Any, root: Path) -> tuple[Path, ...]:
@@ -163,15 +161,15 @@ def _sources(path: Path, split: str, value: Any, root: Path) -> tuple[Path, ...]
 
 
 def _resolve(entry: Path, root: Path) -> Path:
-    """The entry under the root, else in the working directory; `..` resolved, symbolic links left as they are."""
-    beside, here = root / entry, entry.absolute()
-    chosen = here if not beside.exists() and here.exists() else beside
-    return Path(os.path.normpath(chosen.absolute()))
+    """Resolve an entry against the root, else the working directory; normalize `..`, keep symbolic links."""
+    under_root, under_working_folder = root / entry, entry.absolute()
+    chosen_path = under_working_folder if not under_root.exists() and under_working_folder.exists() else under_root
+    return Path(os.path.normpath(chosen_path.absolute()))
 
 
-def _missing(path: Path, split: str, source: Path) -> YoloqatError:
+def _missing_source_error(path: Path, split: str, source: Path) -> YoloqatError:
     return YoloqatError(
-        f"`{split}` names {source}, which is not there",
+        f"`{split}` names {source}, which does not exist",
         where=str(path),
         hint=f"Correct `{split}:` (paths are relative to the YAML file, or to its `path:`), or put the data set there.",
     )

@@ -1,4 +1,4 @@
-"""Items for training and for evaluation."""
+"""Data sets for training and for evaluation."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,18 +21,18 @@ from engine.data.letterbox import letterbox, letterbox_geometry
 from engine.data.rectangles import aspect_order, batch_shapes
 from engine.data.scanning.labeled import LabeledImages
 
-NINE_TILES = 0.2
-"""Share of the mosaics that have nine tiles; the others have four."""
-CUTOUTS = 30
-"""Paste-in chooses among at least so many objects."""
+NINE_TILE_SHARE = 0.2
+"""Share of mosaics with nine tiles; the others have four."""
+CUTOUT_CHOICES = 30
+"""Paste-in chooses among at least so many objects, if there are."""
 
 Shapes = tuple[tuple[int, int], tuple[tuple[float, float], tuple[float, float]]]
-"""(height, width) of the file; then scale (height, width) and padding (left, top) that led to the batch's pixels."""
+"""(height, width) of the file; then scale (height, width) and padding (left, top) from the file to the batch."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One image as a network takes it."""
+    """One image with its targets, before batching."""
 
     image: Tensor
     """(3, h, w) uint8 RGB."""
@@ -40,11 +40,11 @@ class Sample:
     """(n, 5) float32: class, cx, cy, w, h as fractions of this image."""
     path: str
     shapes: Shapes | None
-    """None for an augmented image, which has no way back to the file's pixels."""
+    """None for an augmented image, whose boxes cannot be mapped back to the file."""
 
 
 class SampleDataset(Dataset[Sample]):
-    """Hands over its own errors as values: the exception of a worker would arrive as the text of a traceback."""
+    """Base of data sets that return errors as values: exceptions of workers arrive as the text of a traceback."""
 
     def __getitems__(self, keys: Sequence[Any]) -> list[Sample] | YoloqatError:
         try:
@@ -54,7 +54,7 @@ class SampleDataset(Dataset[Sample]):
 
 
 class ValDataset(SampleDataset):
-    """Images as they are, letterboxed."""
+    """Letterboxed images without augmentation."""
 
     def __init__(
         self,
@@ -66,19 +66,19 @@ class ValDataset(SampleDataset):
         stride: int = 32,
         pad: float = 0.5,
     ) -> None:
-        """Prepare the order and the shapes; no image is loaded yet.
+        """Compute order and shapes, without loading images.
 
         Args:
             images: the labelled images.
             img_size: long side of an image in pixels.
             letterbox: `rect`: images sorted by aspect ratio, one shape per batch; `square`: every image in a square.
-            batch_size: images per batch, which decides the shapes of `rect`.
+            batch_size: images per batch, which determines the shapes of `rect`.
             stride: every shape is a multiple of it.
-            pad: what `rect` adds to each side, in strides.
+            pad: padding that `rect` adds to each side, in strides.
         """
         self.shapes: np.ndarray
         if letterbox == "rect":
-            images = images.take(aspect_order(images.sizes))
+            images = images.subset(aspect_order(images.sizes))
             self.shapes = batch_shapes(images.sizes, img_size, batch_size, stride, pad)
         else:
             side = -(-img_size // stride) * stride
@@ -98,15 +98,15 @@ class ValDataset(SampleDataset):
         shape = (int(self.shapes[index][0]), int(self.shapes[index][1]))
         geometry = letterbox_geometry((h, w), shape, auto=False, scale_up=False)
         pixels = letterbox(loaded.pixels, geometry)
-        rows = self.images.labels(index)
+        label_rows = self.images.labels(index)
         (rw, rh), (dw, dh) = geometry.ratio, geometry.pad
-        boxes = pixels_to_fractions(fractions_to_pixels(rows[:, 1:], rw * w, rh * h, dw, dh), shape[1], shape[0])
-        targets = np.concatenate([rows[:, :1], boxes], 1)
+        boxes = pixels_to_fractions(fractions_to_pixels(label_rows[:, 1:], rw * w, rh * h, dw, dh), shape[1], shape[0])
+        targets = np.concatenate([label_rows[:, :1], boxes], 1)
         return Sample(as_tensor(pixels), targets, self.images.paths[index], ((h0, w0), ((h / h0, w / w0), (dw, dh))))
 
 
 class TrainDataset(SampleDataset):
-    """Augmented images. The same seed, epoch and index give the same sample in any process and any order."""
+    """Augmented images. The same seed, epoch and index give the same sample in every process and order."""
 
     def __init__(
         self,
@@ -119,20 +119,20 @@ class TrainDataset(SampleDataset):
         batch_size: int = 16,
         stride: int = 32,
     ) -> None:
-        """Prepare; no image is loaded yet.
+        """Compute order and shapes, without loading images.
 
         Args:
             images: the labelled images.
             img_size: long side of an image, and side of a mosaic, in pixels.
-            augmentation: how to vary them.
+            augmentation: how to vary the images.
             seed: seed of all augmentation.
             rect: one shape per batch by aspect ratio, without mosaics.
-            batch_size: images per batch, which decides the shapes of `rect`.
+            batch_size: images per batch, which determines the shapes of `rect`.
             stride: every shape is a multiple of it.
         """
         self.rect_shapes: np.ndarray | None = None
         if rect:
-            images = images.take(aspect_order(images.sizes))
+            images = images.subset(aspect_order(images.sizes))
             self.rect_shapes = batch_shapes(images.sizes, img_size, batch_size, stride, 0.0)
         self.images = images
         self.img_size = img_size
@@ -149,10 +149,10 @@ class TrainDataset(SampleDataset):
         return [self.images.labels(i) for i in range(len(self.images))]
 
     def __getitem__(self, key: int | tuple[int, int]) -> Sample:
-        """One sample.
+        """Load and augment one sample.
 
         Args:
-            key: (epoch, index), as the sampler gives it, or an index of epoch 0.
+            key: (epoch, index) from the sampler, or an index of epoch 0.
         """
         epoch, index = key if isinstance(key, tuple) else (0, key)
         rng = np.random.default_rng((self.seed, epoch, index))
@@ -162,14 +162,15 @@ class TrainDataset(SampleDataset):
             if rng.random() < a.mixup:
                 scene = mixup(scene, self._mosaic(int(rng.integers(len(self))), rng), rng)
         else:
-            scene = random_perspective(self._single(index), a, rng)
+            scene = random_perspective(self._letterboxed_scene(index), a, rng)
         scene.pixels = random_hsv(scene.pixels, a, rng)
         if rng.random() < a.paste_in and self.images.has_polygons:
             cutouts = self._cutouts(rng)
             scene = paste_in(scene, lambda: next(cutouts, None), rng)
-        return self._finish(scene, self.images.paths[index], rng)
+        return self._make_sample(scene, self.images.paths[index], rng)
 
-    def _finish(self, scene: Scene, path: str, rng: np.random.Generator) -> Sample:
+    def _make_sample(self, scene: Scene, path: str, rng: np.random.Generator) -> Sample:
+        """Flip a scene at random and convert it."""
         height, width = scene.pixels.shape[:2]
         boxes = pixels_to_fractions(scene.labels[:, 1:], width, height)
         pixels = scene.pixels
@@ -184,33 +185,33 @@ class TrainDataset(SampleDataset):
         return self.store[index].pixels, self.images.labels(index), polygons
 
     def _mosaic(self, index: int, rng: np.random.Generator) -> Scene:
-        count = 9 if rng.random() < NINE_TILES else 4
+        count = 9 if rng.random() < NINE_TILE_SHARE else 4
         indices = [index, *(int(i) for i in rng.integers(len(self), size=count - 1))]
-        make = mosaic4 if count == 4 else mosaic9
-        scene = make([self._tile(i) for i in indices], self.img_size, rng)
+        make_mosaic = mosaic4 if count == 4 else mosaic9
+        scene = make_mosaic([self._tile(i) for i in indices], self.img_size, rng)
         if self.augmentation.copy_paste:
             scene = copy_paste(scene, self.augmentation.copy_paste, rng)
         half = self.img_size // 2
         return random_perspective(scene, self.augmentation, rng, border=(-half, -half))
 
-    def _single(self, index: int) -> Scene:
-        """The image alone, letterboxed to the square of the image size or to its batch's rectangle."""
-        pixels, rows, polygons = self._tile(index)
+    def _letterboxed_scene(self, index: int) -> Scene:
+        """Return one image letterboxed to the square of the image size, or to its batch's rectangle."""
+        pixels, label_rows, polygons = self._tile(index)
         h, w = pixels.shape[:2]
         shape = (self.img_size, self.img_size)
         if self.rect_shapes is not None:
             shape = (int(self.rect_shapes[index][0]), int(self.rect_shapes[index][1]))
         geometry = letterbox_geometry((h, w), shape, auto=False)
         (rw, rh), (dw, dh) = geometry.ratio, geometry.pad
-        labels = tile_labels(rows, rw * w, rh * h, dw, dh)
+        labels = tile_labels(label_rows, rw * w, rh * h, dw, dh)
         outlines = [(p * (rw * w, rh * h) + (dw, dh)).astype(np.float32) for p in polygons]
         return Scene(letterbox(pixels, geometry), labels, outlines)
 
     def _cutouts(self, rng: np.random.Generator) -> Iterator[Cutout]:
-        """Random objects of random images, each image decoded only when one of its objects is asked for."""
+        """Yield random objects of random images; an image is decoded only when one of its objects is taken."""
         choices: list[tuple[int, int]] = []
-        for draw in range(CUTOUTS):
-            if len(choices) >= CUTOUTS or (draw and not choices):
+        for draw in range(CUTOUT_CHOICES):
+            if len(choices) >= CUTOUT_CHOICES or (draw and not choices):
                 break
             for index in rng.integers(len(self), size=4):
                 polygons = self.images.polygons(int(index))
@@ -225,5 +226,5 @@ class TrainDataset(SampleDataset):
 
 
 def as_tensor(pixels: np.ndarray) -> Tensor:
-    """(h, w, 3) BGR → (3, h, w) RGB, contiguous."""
+    """Convert (h, w, 3) BGR to (3, h, w) RGB, contiguous."""
     return torch.from_numpy(np.ascontiguousarray(pixels[:, :, ::-1].transpose(2, 0, 1)))

@@ -1,4 +1,4 @@
-"""Fit an image into a rectangle: scale it, keep its aspect ratio, pad with grey."""
+"""Letterboxing: fit an image into a rectangle by scaling and grey padding, keeping its aspect ratio."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ FILL_COLOUR = (FILL, FILL, FILL)
 
 @dataclass(frozen=True)
 class LetterboxGeometry:
-    """Where the image lies inside its letterbox. All in pixels."""
+    """Position of an image inside its letterbox, in pixels."""
 
     ratio: tuple[float, float]
     """Scale of width and height."""
@@ -40,7 +40,7 @@ def letterbox_geometry(
     scale_up: bool = True,
     stride: int = 32,
 ) -> LetterboxGeometry:
-    """Where an image of a given height and width lands.
+    """Compute where an image of a given height and width lies in a letterbox.
 
     Args:
         image_hw: height and width of the image.

@@ -1,4 +1,4 @@
-"""Batches for training and for evaluation."""
+"""Data loaders for training and for evaluation."""
 
 import os
 import signal
@@ -18,26 +18,26 @@ from engine.data.augment.augmentation import Augmentation
 from engine.data.collate import Batch, QuadCollate, collate
 from engine.data.config import DataConfig
 from engine.data.dataset import Sample, SampleDataset, TrainDataset, ValDataset
-from engine.data.images import SMALL_BYTES, ImageStore
+from engine.data.images import SMALL_DATA_SET_BYTES, ImageStore
 from engine.data.sampler import EpochSampler
 from engine.data.scanning.labeled import LabeledImages
 from engine.data.scanning.scan import scan
 
 SHARE_OF_FREE_MEMORY = 0.5
-"""What `cache_images` may take."""
+"""Share of the free memory that `cache_images` may use."""
 
 
 class BatchLoader(DataLoader[Sample]):
-    """A data loader whose workers report a bad file as the error that it is, and leave SIGINT to their parent."""
+    """Data loader whose workers pass errors on as `YoloqatError`, and leave SIGINT to their parent."""
 
     def __init__(
         self, dataset: SampleDataset, *, workers: int, collate_fn: Callable[[Any], Batch] = collate, **options: Any
     ) -> None:
-        """Make a loader.
+        """Create a loader.
 
         Args:
-            dataset: what to load.
-            workers: processes that load; 0 loads in this one. They live as long as the loader.
+            dataset: the samples.
+            workers: processes that load, for the life of the loader; 0 loads in this process.
             collate_fn: makes a batch of samples.
             options: see `torch.utils.data.DataLoader`.
         """
@@ -76,30 +76,30 @@ def train_loader(
     pin_memory: bool = False,
     images: LabeledImages | None = None,
 ) -> BatchLoader:
-    """Augmented batches of the `train` split; the last one may be smaller.
+    """Create a loader of augmented batches of the `train` split; the last one may be smaller.
 
     Call `loader.sampler.set_epoch(epoch)` before each epoch. `loader.dataset` is the `TrainDataset`.
 
     Args:
         data: the data set.
         img_size: side of the images in pixels.
-        batch_size: images per batch of this process; at most the size of the data set is used.
-        hyp: hyperparameters; the augmentation keys are taken from it.
-        workers: processes that load images; 0 loads in this one.
+        batch_size: images per batch of this process, limited to the size of the data set.
+        hyp: hyperparameters, of which the augmentation keys are used.
+        workers: processes that load images; 0 loads in this process.
         seed: seed of order and augmentation.
         shuffle: random order in each epoch.
         rect: batches of similar aspect ratio, without mosaics.
-        cache_images: keep all decoded images in memory. A small data set is kept anyway.
+        cache_images: cache all decoded images in memory. A small data set always is.
         single_cls: give every label class 0.
         quad: collate four images into one.
         stride: every shape is a multiple of it.
         rank: this process of a distributed training.
         world_size: number of processes.
         pin_memory: load into page-locked memory, for CUDA.
-        images: the scanned `train` split, if at hand.
+        images: the scanned `train` split; None scans it.
 
     Raises:
-        YoloqatError: something is wrong with images, labels or hyperparameters.
+        YoloqatError: images, labels or hyperparameters are invalid.
     """
     images = images if images is not None else scan(data, "train", single_cls=single_cls)
     batch_size = min(batch_size, len(images))
@@ -107,13 +107,13 @@ def train_loader(
         images, img_size, Augmentation.from_hyp(hyp), seed=seed, rect=rect, batch_size=batch_size, stride=stride
     )
     workers = _useful_workers(workers, batch_size, world_size)
-    _fill(dataset.store, cache_images, workers)
+    _fill_cache(dataset.store, cache_images, workers)
     sampler = EpochSampler(
         len(dataset), seed=seed, shuffle=shuffle, block=batch_size if rect else 1, rank=rank, world_size=world_size
     )
-    join = QuadCollate(seed) if quad else collate
+    collate_fn = QuadCollate(seed) if quad else collate
     return BatchLoader(
-        dataset, workers=workers, collate_fn=join, batch_size=batch_size, sampler=sampler, pin_memory=pin_memory
+        dataset, workers=workers, collate_fn=collate_fn, batch_size=batch_size, sampler=sampler, pin_memory=pin_memory
     )
 
 
@@ -133,29 +133,29 @@ def val_loader(
     pin_memory: bool = False,
     images: LabeledImages | None = None,
 ) -> BatchLoader:
-    """Letterboxed batches of a split, for evaluation and calibration. `loader.dataset` is the `ValDataset`.
+    """Create a loader of letterboxed batches, for evaluation and calibration. `loader.dataset` is a `ValDataset`.
 
     Args:
         data: the data set.
         split: `train`, `val` or `test`.
         img_size: long side of the images in pixels.
-        batch_size: images per batch; at most the size of the split is used.
-        letterbox: `rect` as the original's evaluation, or `square`.
-        workers: processes that load images; none is started when all images are in memory already.
+        batch_size: images per batch, limited to the size of the split.
+        letterbox: `rect` as in YOLOv7's evaluation, or `square`.
+        workers: processes that load images; none is started if all images fit in memory.
         single_cls: give every label class 0.
         stride: every shape is a multiple of it.
-        pad: what `rect` adds to each side, in strides.
-        limit: take so many images at random, 0 takes all.
+        pad: padding that `rect` adds to each side, in strides.
+        limit: choose so many images at random; 0 for all.
         seed: seed of that choice.
         pin_memory: load into page-locked memory, for CUDA.
-        images: the scanned split, if at hand.
+        images: the scanned split; None scans it.
 
     Raises:
-        YoloqatError: something is wrong with images or labels.
+        YoloqatError: images or labels are invalid.
     """
     images = images if images is not None else scan(data, split, single_cls=single_cls)
     if 0 < limit < len(images):
-        images = images.take(np.sort(np.random.default_rng(seed).choice(len(images), limit, replace=False)))
+        images = images.subset(np.sort(np.random.default_rng(seed).choice(len(images), limit, replace=False)))
     batch_size = min(batch_size, len(images))
     dataset = ValDataset(images, img_size, letterbox=letterbox, batch_size=batch_size, stride=stride, pad=pad)
     workers = 0 if dataset.store.load_all() else _useful_workers(workers, batch_size)
@@ -163,35 +163,35 @@ def val_loader(
 
 
 def _useful_workers(requested: int, batch_size: int, world_size: int = 1) -> int:
-    """Not more than there are processors for this process, nor images in a batch; none for batches of one."""
+    """Limit workers to the processors of this process and the images of a batch; none for batches of one."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(requested, processors // world_size, batch_size if batch_size > 1 else 0)
 
 
-def _fill(store: ImageStore, cache_images: bool, workers: int) -> None:
-    """Keep all images if they are few or it was asked for and there is room, else the most recent ones."""
-    free = int(psutil.virtual_memory().available * SHARE_OF_FREE_MEMORY)
-    if store.load_all(free if cache_images else min(SMALL_BYTES, free)):
+def _fill_cache(store: ImageStore, cache_images: bool, workers: int) -> None:
+    """Cache all images if they are small, or with `cache_images` if they fit in memory; else the most recent ones."""
+    budget = int(psutil.virtual_memory().available * SHARE_OF_FREE_MEMORY)
+    if store.load_all(budget if cache_images else min(SMALL_DATA_SET_BYTES, budget)):
         return
-    store.budget = SMALL_BYTES // max(workers, 1)
+    store.budget = SMALL_DATA_SET_BYTES // max(workers, 1)
     if cache_images:
-        needed = store.total_bytes() / 2**30
+        needed_gib = store.total_bytes() / 2**30
         print(
-            f"WARNING: the images need {needed:.1f} GiB, too much for this machine's memory; not all are kept",
+            f"WARNING: the images need {needed_gib:.1f} GiB, too much for this machine's memory; not all are kept",
             flush=True,
         )
 
 
 def _start_worker(_: int) -> None:
-    """A stop is the parent's to handle: it finishes its batch, and ends the workers with SIGTERM."""
+    """Ignore SIGINT in a worker: the parent handles it, finishes its batch and ends the workers by SIGTERM."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    sys.excepthook = _not_of_a_parent_that_stopped
+    sys.excepthook = _ignore_lost_parent
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
 
 
-def _not_of_a_parent_that_stopped(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """A stop may reach the parent while it takes over a batch; the thread that hands it over then finds nobody."""
+def _ignore_lost_parent(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Exception hook that prints nothing if the parent stopped while a worker was sending it a batch."""
     if not isinstance(error, EOFError | ConnectionError):
         sys.__excepthook__(kind, error, trace)

@@ -1,22 +1,22 @@
-"""Batches of images with similar aspect ratios, so that little is padding."""
+"""Batches of images with similar aspect ratios, to reduce padding."""
 
 import numpy as np
 
 
 def aspect_order(sizes: np.ndarray) -> np.ndarray:
-    """Indices that sort images (n, 2: width, height) by height / width, wide ones first."""
+    """Return indices that sort images (n, 2: width, height) by height / width, wide ones first."""
     return np.argsort(sizes[:, 1] / sizes[:, 0], kind="stable")
 
 
 def batch_shapes(sizes: np.ndarray, img_size: int, batch_size: int, stride: int, pad: float) -> np.ndarray:
-    """(n, 2) height and width of the letterbox of each image: the same for all of a batch.
+    """Compute (n, 2) height and width of each image's letterbox, equal within a batch.
 
     Args:
         sizes: (n, 2) width and height, sorted by aspect ratio.
         img_size: long side of an image in pixels.
         batch_size: images per batch, in this order.
         stride: both sides are multiples of it.
-        pad: strides added before rounding up.
+        pad: padding in strides, added before rounding up.
     """
     aspect = sizes[:, 1] / sizes[:, 0]
     shapes = np.empty((len(sizes), 2), np.int64)

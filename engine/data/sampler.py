@@ -1,4 +1,4 @@
-"""Which images an epoch visits, and in what order."""
+"""The order in which an epoch visits images."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,22 +7,22 @@ from torch.utils.data import Sampler
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
-    """Says which images an epoch visits, as (epoch, index), so that workers know the epoch without being told.
+    """Yields the images of an epoch as (epoch, index), so that workers know the epoch.
 
-    Under distributed training each rank visits its share; all ranks visit equally many.
+    In distributed training each rank visits its share; all shares have the same size.
     """
 
     def __init__(
         self, count: int, *, seed: int = 0, shuffle: bool = True, block: int = 1, rank: int = 0, world_size: int = 1
     ) -> None:
-        """Make a sampler.
+        """Create a sampler.
 
         Args:
             count: images of the data set.
             seed: seed of the order.
-            shuffle: a new random order each epoch; otherwise the data set's own order.
-            block: so many neighbours stay together (the batch size where batches have shapes of their own).
-            rank: this process.
+            shuffle: a new random order each epoch; otherwise the data set's order.
+            block: keep so many neighbours together (the batch size, if each batch has its own shape).
+            rank: number of this process.
             world_size: number of processes.
         """
         self.count = count
@@ -35,11 +35,11 @@ class EpochSampler(Sampler[tuple[int, int]]):
         self.weights: np.ndarray | None = None
 
     def set_epoch(self, epoch: int) -> None:
-        """Say which epoch the next iteration is."""
+        """Set the epoch of the next iteration."""
         self.epoch = epoch
 
     def set_weights(self, weights: Sequence[float] | np.ndarray | None) -> None:
-        """From the next epoch on draw images with replacement, by these weights; None visits each image once again."""
+        """Draw images by these weights, with replacement, from the next epoch on; None visits each image once."""
         self.weights = None if weights is None else np.asarray(weights, np.float64) / np.sum(weights)
 
     def __len__(self) -> int:
@@ -47,8 +47,8 @@ class EpochSampler(Sampler[tuple[int, int]]):
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         order = self._order()
-        padded = np.resize(order, len(self) * self.world_size)
-        return ((self.epoch, int(i)) for i in padded[self.rank :: self.world_size])
+        padded_order = np.resize(order, len(self) * self.world_size)
+        return ((self.epoch, int(i)) for i in padded_order[self.rank :: self.world_size])
 
     def _order(self) -> np.ndarray:
         rng = np.random.default_rng((self.seed, self.epoch))
@@ -56,6 +56,6 @@ class EpochSampler(Sampler[tuple[int, int]]):
             return rng.choice(self.count, self.count, p=self.weights)
         if not self.shuffle:
             return np.arange(self.count)
-        whole = self.count // self.block
-        blocks = np.arange(whole * self.block).reshape(whole, self.block)[rng.permutation(whole)]
-        return np.concatenate([blocks.ravel(), np.arange(whole * self.block, self.count)])
+        block_count = self.count // self.block
+        blocks = np.arange(block_count * self.block).reshape(block_count, self.block)[rng.permutation(block_count)]
+        return np.concatenate([blocks.ravel(), np.arange(block_count * self.block, self.count)])

@@ -1,4 +1,4 @@
-"""Weights that make rare classes and hard images come more often."""
+"""Sampling weights by which rare classes and hard images are drawn more often."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from engine.data.scanning.labeled import LabeledImages
 
 
 def class_weights(label_rows: np.ndarray, nc: int) -> np.ndarray:
-    """(nc,) inverse frequency of each class among labels (n, 5), summing to 1; a class without labels counts as one."""
+    """Return (nc,) inverse class frequencies of labels (n, 5), summing to 1; absent classes count as one label."""
     counts = np.bincount(label_rows[:, 0].astype(np.int64), minlength=nc).astype(np.float64)
     counts[counts == 0] = 1
     inverse = 1 / counts
@@ -14,7 +14,7 @@ def class_weights(label_rows: np.ndarray, nc: int) -> np.ndarray:
 
 
 def image_weights(images: LabeledImages, weights: np.ndarray) -> np.ndarray:
-    """(n,) sum over each image's labels of the weights (nc,) of their classes."""
+    """Return (n,) the sum of the class weights (nc,) over each image's labels."""
     per_label = weights[images.label_rows[:, 0].astype(np.int64)]
     sums = np.concatenate([[0.0], per_label.cumsum()])
     return sums[images.label_starts[1:]] - sums[images.label_starts[:-1]]

@@ -1,1 +1,1 @@
-"""How good is a model: suppression of double detections, P, R and AP, pycocotools, the evaluation loop."""
+"""Evaluation of models: NMS, P, R and AP, pycocotools, the evaluation loop and its rows."""

@@ -1,6 +1,6 @@
-"""`engine.evaluate.bootstrap_command MATCHES…` as a program: each file's resampling as a line of JSON.
+"""`python -m engine.evaluate.bootstrap_command MATCHES…`: print each file's resampling as a line of JSON.
 
-A program of its own, for the process of the screen imports no tensor code and does not wait.
+A separate program, because the screen's process imports no tensor code and must not block.
 """
 
 import sys
@@ -13,7 +13,7 @@ from engine.evaluate.matches import Matches
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print a line for each file, as soon as it is there; exit code 2 for bad input."""
+    """Print a line for each file as soon as it is computed; return exit code 2 for bad input."""
     try:
         for path in sys.argv[1:] if argv is None else argv:
             print(resample(Matches.load(Path(path))).to_json(), flush=True)

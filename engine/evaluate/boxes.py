@@ -1,4 +1,4 @@
-"""Boxes of detections and labels, as NumPy arrays of corners x1, y1, x2, y2 in pixels."""
+"""IoU and conversion of boxes, as NumPy arrays of corners x1, y1, x2, y2 in pixels."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from engine.data.dataset import Shapes
 
 
 def pairwise_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """(n, 4) and (m, 4) float32 → (n, m) intersection over union; 0/0 is nan, as in torchvision."""
+    """Compute the IoU of (n, 4) and (m, 4) float32 boxes, (n, m); 0/0 is nan, as in torchvision."""
     x1, y1, x2, y2 = first.T[:, :, None]
     u1, v1, u2, v2 = second.T[:, None, :]
     width = np.minimum(x2, u2)
@@ -22,17 +22,17 @@ def pairwise_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def scale_to_original(boxes: np.ndarray, shapes: Shapes) -> np.ndarray:
-    """Boxes in a letterboxed batch (n, 4) → boxes in the image file, clipped to it.
+    """Convert boxes (n, 4) from a letterboxed batch to the image file, clipped to the image.
 
     Args:
         boxes: corners in pixels of the batch.
-        shapes: how the file came into the batch: (height, width), (scale (h, w), padding (left, top)).
+        shapes: (height, width) of the file, then scale (h, w) and padding (left, top) from the file to the batch.
     """
-    (height, width), ((gain, _), (left, top)) = shapes
-    moved = (boxes - np.array((left, top, left, top), np.float32)) / np.float32(gain)
-    return moved.clip(0, np.array((width, height, width, height), np.float32))
+    (height, width), ((scale, _), (left, top)) = shapes
+    shifted = (boxes - np.array((left, top, left, top), np.float32)) / np.float32(scale)
+    return shifted.clip(0, np.array((width, height, width, height), np.float32))
 
 
 def corners_to_xywh(boxes: np.ndarray) -> np.ndarray:
-    """(n, 4) corners → left, top, width, height, as COCO writes boxes."""
+    """Convert corners (n, 4) to left, top, width, height, the format of COCO."""
     return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)

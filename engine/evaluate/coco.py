@@ -1,4 +1,4 @@
-"""COCO's evaluation by pycocotools, for any data set in YOLO format."""
+"""COCO evaluation by pycocotools, for any data set in YOLO format."""
 
 import json
 import sys
@@ -34,28 +34,28 @@ class ImageDetections:
 
 
 def evaluate_images(images: Sequence[ImageDetections], names: Sequence[str]) -> dict[str, float]:
-    """Evaluate detections against YOLO labels: all twelve numbers, keyed as in STATS; -1 where nothing is to be found.
+    """Evaluate detections against YOLO labels: all twelve numbers, keyed as in STATS; -1 if there are no labels.
 
-    Areas (small < 32², large > 96²) are taken on the box in pixels of the file. Prints pycocotools' own text.
+    Areas (small < 32², large > 96²) are those of boxes in pixels of the file. Prints pycocotools' text.
     """
     return evaluate_coco(ground_truth(images, names), coco_detections(images))
 
 
-def evaluate_coco(truth: dict[str, Any], detections: list[dict[str, Any]]) -> dict[str, float]:
+def evaluate_coco(annotation_content: dict[str, Any], detections: list[dict[str, Any]]) -> dict[str, float]:
     """Run pycocotools' box evaluation.
 
     Args:
-        truth: a COCO annotation file's content.
+        annotation_content: content of a COCO annotation file.
         detections: image_id, category_id, bbox (left, top, width, height), score.
 
     Returns:
-        The twelve numbers at full precision.
+        The twelve numbers at full precision, keyed as in STATS.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
-        json.dump(truth, file)
+        json.dump(annotation_content, file)
         file.flush()
-        expected = COCO(file.name)
-    evaluation = COCOeval(expected, _load_results(expected, detections), "bbox")
+        labels_coco = COCO(file.name)
+    evaluation = COCOeval(labels_coco, _load_results(labels_coco, detections), "bbox")
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()
@@ -64,7 +64,7 @@ def evaluate_coco(truth: dict[str, Any], detections: list[dict[str, Any]]) -> di
 
 
 def ground_truth(images: Sequence[ImageDetections], names: Sequence[str]) -> dict[str, Any]:
-    """YOLO labels as a COCO annotation file. Images are numbered from 1, classes keep their numbers."""
+    """Convert YOLO labels to a COCO annotation file. Images are numbered from 1, classes keep their numbers."""
     annotations = []
     for image_id, image in enumerate(images, start=1):
         boxes = corners_to_xywh(image.labels[:, 1:].astype(np.float64))
@@ -91,7 +91,7 @@ def ground_truth(images: Sequence[ImageDetections], names: Sequence[str]) -> dic
 
 
 def coco_detections(images: Sequence[ImageDetections]) -> list[dict[str, Any]]:
-    """Detections as COCO results, rounded as the original rounds them: boxes to 3 decimals, scores to 5."""
+    """Convert detections to COCO results, rounded as in YOLOv7: boxes to 3 decimals, scores to 5."""
     return [
         {"image_id": image_id, "category_id": int(kind), "bbox": box, "score": score}
         for image_id, image in enumerate(images, start=1)
@@ -100,10 +100,10 @@ def coco_detections(images: Sequence[ImageDetections]) -> list[dict[str, Any]]:
 
 
 def write_predictions(path: Path, images: Sequence[ImageDetections], data: DataConfig) -> None:
-    """Write the original's predictions file.
+    """Write YOLOv7's predictions file.
 
-    An image's id is its file name without suffix, as a number where it is one. A category's id is the class; for COCO
-    itself (a data set YAML called coco.yaml, 80 classes) it is COCO's own number.
+    An image's id is its file name without suffix, as an integer if it is one. A category's id is the class; for COCO
+    itself (a data set YAML called coco.yaml, 80 classes) it is COCO's category number.
     """
     is_coco = data.path.name.endswith("coco.yaml") and data.nc == len(COCO_IDS)
     categories = COCO_IDS if is_coco else range(data.nc)
@@ -125,10 +125,10 @@ def _rounded(detections: np.ndarray) -> list[tuple[float, list[float], float]]:
     return list(zip(table[:, 5].tolist(), boxes, table[:, 4].round(5).tolist(), strict=True))
 
 
-def _load_results(expected: COCO, detections: list[dict[str, Any]]) -> COCO:
+def _load_results(labels_coco: COCO, detections: list[dict[str, Any]]) -> COCO:
     if detections:
-        return expected.loadRes(detections)
-    nothing = COCO()
-    nothing.dataset = {**{k: expected.dataset[k] for k in ("images", "categories")}, "annotations": []}
-    nothing.createIndex()
-    return nothing
+        return labels_coco.loadRes(detections)
+    no_results = COCO()
+    no_results.dataset = {**{k: labels_coco.dataset[k] for k in ("images", "categories")}, "annotations": []}
+    no_results.createIndex()
+    return no_results

@@ -1,4 +1,4 @@
-"""Final evaluations: the model fused, with the lines of the original and pycocotools."""
+"""Final evaluations, with pycocotools and the lines that YOLOv7 prints."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,8 +20,8 @@ from engine.models.summary import summarize
 from engine.models.yolo import YoloModel
 
 
-def fuse_and_say(model: YoloModel) -> YoloModel:
-    """Fuse a model with the lines of the original, its summary included."""
+def fuse_and_report(model: YoloModel) -> YoloModel:
+    """Fuse a model, and print YOLOv7's lines about it and its summary."""
     print("Fusing layers... ", flush=True)
     for module in model.modules():
         if isinstance(module, RepConv):
@@ -44,7 +44,7 @@ def final_evaluation(
     settings: Mapping[str, Any],
     split: str = "val",
 ) -> EvaluationResult:
-    """Evaluate with pycocotools, tied to what is evaluated by events before and after the rows.
+    """Evaluate with pycocotools, and save the matches. Events before and after the rows say what is evaluated.
 
     Args:
         predictor: the model.
@@ -52,8 +52,8 @@ def final_evaluation(
         data: the data set.
         label: `float`, `PTQ`, …
         weights: the file, as the log and `result.json` name it.
-        predictions: file for the detections; the matches of images lie beside it.
-        settings: `conf_thres`, `iou_thres`, and what else `validate` takes.
+        predictions: file for the detections; the matches are saved beside it.
+        settings: `conf_thres`, `iou_thres` and other arguments of `validate`.
         split: the name of the split that the loader reads.
     """
     emit("evaluating", label=label, weights=weights)

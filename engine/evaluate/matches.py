@@ -1,4 +1,4 @@
-"""`*_matches.npz`: which detections of an evaluation were right, image by image, to resample two evaluations alike."""
+"""`*_matches.npz`: the true positives of an evaluation, image by image, from which it can be resampled."""
 
 import zipfile
 import zlib
@@ -13,8 +13,8 @@ from engine.files.atomic import atomic_stream
 
 SUFFIX = "_matches.npz"
 _SCHEMA = 1
-# What zipfile, zlib and numpy raise for files that are cut off, or in which single bytes are wrong.
-_DAMAGED = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+# Raised by zipfile, zlib and numpy for files that are truncated, or in which single bytes are wrong.
+_READ_ERRORS = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 _BITS = 1 << np.arange(10, dtype=np.uint16)
 
 
@@ -51,31 +51,31 @@ class Matches:
         correct: Sequence[np.ndarray],
         labels: Sequence[np.ndarray],
     ) -> "Matches":
-        """Put images together.
+        """Combine the detections and labels of all images.
 
         Args:
             data: SHA-256 of images and labels.
             ap: `yolov7` or `yolov5`.
             images: paths.
-            detections: of each image, (n, 6) x1, y1, x2, y2, score, class.
-            correct: of each image, (n, 10) bool.
-            labels: of each image, (m, 5) class, x1, y1, x2, y2.
+            detections: per image (n, 6) x1, y1, x2, y2, score, class.
+            correct: per image (n, 10) bool.
+            labels: per image (m, 5) class, x1, y1, x2, y2.
         """
         rows = np.concatenate([np.zeros((0, 6)), *detections])
         return cls(
             data=data,
             ap=ap,
             images=tuple(Path(path).name for path in images),
-            detection_images=_indices(detections),
+            detection_images=_image_indices(detections),
             scores=rows[:, 4].astype(np.float32),
             classes=rows[:, 5].astype(np.int16),
             correct=np.concatenate([np.zeros((0, 10), bool), *correct]),
-            label_images=_indices(labels),
+            label_images=_image_indices(labels),
             labels=np.concatenate([np.zeros((0, 5)), *labels])[:, 0].astype(np.int16),
         )
 
     def save(self, path: Path) -> None:
-        """Write atomically; about 4 bytes a detection."""
+        """Write the file atomically; about 4 bytes per detection."""
         with atomic_stream(path) as file:
             np.savez_compressed(
                 file,
@@ -93,10 +93,10 @@ class Matches:
 
     @classmethod
     def load(cls, path: Path) -> "Matches":
-        """Read what `save` has written.
+        """Read a file written by `save`.
 
         Raises:
-            YoloqatError: the file is absent, damaged or another's.
+            YoloqatError: the file is missing, damaged or not such a file.
         """
         try:
             with np.load(path, allow_pickle=False) as file:
@@ -110,7 +110,7 @@ class Matches:
                 correct=(arrays["correct"][:, None] & _BITS) > 0,
                 **{name: arrays[name] for name in ("detection_images", "scores", "classes", "label_images", "labels")},
             )
-        except _DAMAGED as error:
+        except _READ_ERRORS as error:
             raise YoloqatError(
                 f"cannot read the matches of this evaluation: {error}",
                 where=str(path),
@@ -118,5 +118,5 @@ class Matches:
             ) from error
 
 
-def _indices(arrays: Sequence[np.ndarray]) -> np.ndarray:
+def _image_indices(arrays: Sequence[np.ndarray]) -> np.ndarray:
     return np.repeat(np.arange(len(arrays), dtype=np.int32), [len(rows) for rows in arrays])

@@ -1,4 +1,4 @@
-"""Which detections hit a label."""
+"""Matching of detections and labels by overlap."""
 
 import numpy as np
 import torch
@@ -6,14 +6,14 @@ import torch
 from engine.evaluate.boxes import pairwise_iou
 
 IOU_THRESHOLDS = torch.linspace(0.5, 0.95, 10).numpy()
-"""Ten overlaps from 0.50 to 0.95, in the float32 values that the original compares with."""
+"""Ten thresholds from 0.50 to 0.95, as the float32 values that YOLOv7 compares with."""
 
 
 def match(detections: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Tell for each detection at which overlaps it is right.
+    """Return at which IoU thresholds each detection is correct.
 
-    Each detection looks at the label of its class that it overlaps most, and at no other. The first one that overlaps a
-    label by more than half takes it.
+    Each detection is compared only with the label of its class that it overlaps most. The best detection that
+    overlaps a label by more than 0.5 is matched to it.
 
     Args:
         detections: (n, 6) x1, y1, x2, y2, score, class, best first.
@@ -27,10 +27,10 @@ def match(detections: np.ndarray, labels: np.ndarray) -> np.ndarray:
         return correct
     iou = np.nan_to_num(pairwise_iou(detections[:, :4], labels[:, 1:]))
     iou[detections[:, 5:6] != labels[:, 0]] = -1
-    nearest = iou.argmax(1)
-    overlap = iou[np.arange(len(iou)), nearest]
+    best_label = iou.argmax(1)
+    overlap = iou[np.arange(len(iou)), best_label]
     hits = np.flatnonzero(overlap > IOU_THRESHOLDS[0])
-    _, first = np.unique(nearest[hits], return_index=True)
-    takers = hits[first]
-    correct[takers] = overlap[takers][:, None] > IOU_THRESHOLDS
+    _, first = np.unique(best_label[hits], return_index=True)
+    matched = hits[first]
+    correct[matched] = overlap[matched][:, None] > IOU_THRESHOLDS
     return correct

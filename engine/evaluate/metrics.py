@@ -11,12 +11,12 @@ TINY = 1e-16
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """One entry per class that has labels."""
+    """Metrics of each class that has labels."""
 
     classes: np.ndarray
     """(k,) class numbers."""
     precision: np.ndarray
-    """(k,) at the confidence where the mean F1 over classes is best."""
+    """(k,) at the confidence with the best mean F1 over classes."""
     recall: np.ndarray
     f1: np.ndarray
     ap: np.ndarray
@@ -26,10 +26,10 @@ class ClassMetrics:
 def ap_per_class(
     correct: np.ndarray, scores: np.ndarray, predicted: np.ndarray, labels: np.ndarray, *, v5_metric: bool = False
 ) -> ClassMetrics:
-    """Average precision of detections over all images.
+    """Compute the average precision of the detections of all images.
 
     Args:
-        correct: (n, 10) bool, a detection is right at each IoU threshold.
+        correct: (n, 10) bool, whether a detection is correct at each IoU threshold.
         scores: (n,) confidence of each detection.
         predicted: (n,) class of each detection.
         labels: (m,) class of every label.
@@ -40,16 +40,16 @@ def ap_per_class(
     classes, counts = np.unique(labels.astype(np.int64), return_counts=True)
     precision, recall = np.zeros((len(classes), 1000)), np.zeros((len(classes), 1000))
     ap = np.zeros((len(classes), correct.shape[1]))
-    for k, (kind, count) in enumerate(zip(classes, counts, strict=True)):
-        own = predicted == kind
-        if not own.any():
+    for k, (class_number, count) in enumerate(zip(classes, counts, strict=True)):
+        is_predicted = predicted == class_number
+        if not is_predicted.any():
             continue
-        right = correct[own].cumsum(0)
-        wrong = (~correct[own]).cumsum(0)
-        recalls = right / (count + TINY)
-        precisions = right / (right + wrong)
-        recall[k] = np.interp(-CONFIDENCES, -scores[own], recalls[:, 0], left=0)
-        precision[k] = np.interp(-CONFIDENCES, -scores[own], precisions[:, 0], left=1)
+        true_positives = correct[is_predicted].cumsum(0)
+        false_positives = (~correct[is_predicted]).cumsum(0)
+        recalls = true_positives / (count + TINY)
+        precisions = true_positives / (true_positives + false_positives)
+        recall[k] = np.interp(-CONFIDENCES, -scores[is_predicted], recalls[:, 0], left=0)
+        precision[k] = np.interp(-CONFIDENCES, -scores[is_predicted], precisions[:, 0], left=1)
         for j in range(ap.shape[1]):
             ap[k, j] = average_precision(recalls[:, j], precisions[:, j], v5_metric=v5_metric)
     f1 = 2 * precision * recall / (precision + recall + TINY)
@@ -58,12 +58,12 @@ def ap_per_class(
 
 
 def average_precision(recall: np.ndarray, precision: np.ndarray, *, v5_metric: bool = False) -> float:
-    """Area under the precision envelope over 101 recalls, by the trapezoid rule.
+    """Compute the area under the precision envelope at 101 recalls, by the trapezoid rule.
 
     Args:
-        recall: (n,) growing.
-        precision: (n,).
-        v5_metric: where the curve falls to zero: at recall 1.0, not 0.01 past the last recall.
+        recall: (n,) ascending.
+        precision: (n,) at these recalls.
+        v5_metric: let the curve fall to zero at recall 1.0, not 0.01 past the last recall.
     """
     end = 1.0 if v5_metric else recall[-1] + 0.01
     recalls = np.concatenate([[0.0], recall, [end]])
@@ -73,5 +73,5 @@ def average_precision(recall: np.ndarray, precision: np.ndarray, *, v5_metric: b
 
 
 def fitness(map50: float, map50_95: float) -> float:
-    """What makes a checkpoint the best: 0.1 · mAP@.5 + 0.9 · mAP@.5:.95."""
+    """Return the number by which `best.pt` is chosen: 0.1 · mAP@.5 + 0.9 · mAP@.5:.95."""
     return 0.1 * map50 + 0.9 * map50_95

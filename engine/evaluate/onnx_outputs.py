@@ -1,4 +1,4 @@
-"""What the outputs of an exported file hold: decoded boxes, raw heads, or detections after its own NMS."""
+"""Outputs of an exported file: decoded boxes, raw heads, or detections after the file's own NMS."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,47 +12,48 @@ from engine.contracts.errors import YoloqatError
 from engine.models.heads import Detect
 
 DETECTIONS = ("num_detections", "detection_boxes", "detection_scores", "detection_classes")
-"""(B, 1) int32, (B, M, 4) corners in pixels, (B, M), (B, M) int32: as TensorRT's EfficientNMS names and shapes them."""
+"""Names as in TensorRT's EfficientNMS: (B, 1) int32, (B, M, 4) corners in pixels, (B, M), (B, M) int32."""
 RAW_PREFIX = "raw_"
-"""Before the stride of a level, whose raw output (B, A, Y, X, 5 + nc) it is."""
-SAME = 1e-6
-"""Thresholds closer than this are equal: a file holds them in float32."""
+"""Prefix of the name of a level's raw output (B, A, Y, X, 5 + nc); the stride follows."""
+TOLERANCE = 1e-6
+"""Thresholds closer than this are equal, because a file stores them in float32."""
 
 
 @dataclass(frozen=True)
 class NmsSettings:
-    """What a file's own NMS does."""
+    """Settings of a file's own NMS."""
 
     score_threshold: float
     iou_threshold: float
     max_detections: int
 
     def to_text(self) -> str:
-        """For `metadata_props`."""
+        """Return JSON for the file's `metadata_props`."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_text(cls, text: str) -> "NmsSettings":
-        """The inverse of `to_text`.
+        """Parse the text of `to_text`.
 
         Raises:
-            YoloqatError: it is no such text.
+            YoloqatError: the text is invalid.
         """
         try:
-            plain = json.loads(text)
-            return cls(float(plain["score_threshold"]), float(plain["iou_threshold"]), int(plain["max_detections"]))
+            settings = json.loads(text)
+            thresholds = float(settings["score_threshold"]), float(settings["iou_threshold"])
+            return cls(*thresholds, int(settings["max_detections"]))
         except (ValueError, TypeError, KeyError) as error:
-            raise YoloqatError("the file does not say what thresholds its NMS has", hint="Export it again.") from error
+            raise YoloqatError("the file's metadata lack the thresholds of its NMS", hint="Export it again.") from error
 
     def check(self, conf_thres: float, iou_thres: float) -> None:
-        """Refuse an evaluation at thresholds for which these detections do not suffice.
+        """Raise if the file's detections do not suffice for an evaluation at these thresholds.
 
-        A lower score threshold does: what scores more than another is found before it, whatever comes after.
+        A lower score threshold suffices: a detection is never suppressed by one with a lower score.
 
         Raises:
-            YoloqatError: says which thresholds would do.
+            YoloqatError: the thresholds do not fit; the message names those that do.
         """
-        if self.score_threshold <= conf_thres + SAME and abs(self.iou_threshold - iou_thres) <= SAME:
+        if self.score_threshold <= conf_thres + TOLERANCE and abs(self.iou_threshold - iou_thres) <= TOLERANCE:
             return
         raise YoloqatError(
             f"the file ends in its own NMS, which keeps scores over {self.score_threshold:g} at an IoU of "
@@ -63,7 +64,7 @@ class NmsSettings:
 
 
 def detections_of(outputs: Sequence[np.ndarray]) -> list[Tensor]:
-    """Per image (n, 6) float32 x1, y1, x2, y2, score, class, best first.
+    """Return detections per image, (n, 6) float32 x1, y1, x2, y2, score, class, best first.
 
     Args:
         outputs: in the order of `DETECTIONS`.
@@ -74,30 +75,30 @@ def detections_of(outputs: Sequence[np.ndarray]) -> list[Tensor]:
 
 
 class RawDecoder:
-    """Decodes raw heads as the model's own head does."""
+    """Decodes raw outputs as the model's head does."""
 
     def __init__(self, metadata: Mapping[str, str], outputs: int) -> None:
         """Read anchors and strides.
 
         Args:
-            metadata: of the file.
-            outputs: how many levels it has.
+            metadata: metadata of the file.
+            outputs: number of the file's raw outputs, one per level.
 
         Raises:
-            YoloqatError: the file does not tell them, or not as many.
+            YoloqatError: the metadata lack them, or have another number of levels.
         """
         try:
             anchors, strides = json.loads(metadata["anchors"]), json.loads(metadata["strides"])
             head = Detect(len(json.loads(metadata["names"])), anchors, [1] * len(anchors))
         except (KeyError, ValueError, TypeError, IndexError) as error:
-            raise YoloqatError("the file has raw outputs, and does not say its anchors and strides") from error
+            raise YoloqatError("the file has raw outputs, but its metadata lack anchors and strides") from error
         if not len(anchors) == len(strides) == outputs:
-            raise YoloqatError(f"the file has {outputs} raw outputs, and says anchors for {len(anchors)}")
+            raise YoloqatError(f"the file has {outputs} raw outputs, but its metadata have anchors for {len(anchors)}")
         head.set_stride(torch.tensor(strides, dtype=torch.float32))
         self._head = head
 
     def __call__(self, raws: Sequence[np.ndarray]) -> np.ndarray:
-        """(B, A, Y, X, 5 + nc) per level → (B, N, 5 + nc)."""
+        """Decode (B, A, Y, X, 5 + nc) per level into (B, N, 5 + nc)."""
         with torch.no_grad():
             decoded: np.ndarray = self._head.decode([torch.from_numpy(raw) for raw in raws]).numpy()
         return decoded

@@ -16,39 +16,40 @@ from engine.evaluate.onnx_outputs import DETECTIONS, RAW_PREFIX, NmsSettings, Ra
 
 
 class Predictor(Protocol):
-    """What the evaluation needs of a model."""
+    """A model as the evaluation uses it."""
 
     backend: str
     """`pytorch` or `onnxruntime`."""
     device: torch.device
-    """Where it wants its images."""
+    """Device on which it expects images."""
     names: Sequence[str] | None
-    """Class names, if the model knows them."""
+    """Class names, if the model has them."""
     fixed_size: tuple[int, int] | None
-    """Height and width, if it takes no other."""
+    """Height and width, if it accepts no others."""
 
     def __call__(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) float32 in 0..1 → (B, N, 5 + nc) float32: cx, cy, w, h in pixels, objectness, class scores."""
+        """Map (B, 3, H, W) float32 in 0..1 to (B, N, 5 + nc): cx, cy, w, h in pixels, objectness, class scores."""
         ...
 
 
 class TorchPredictor:
-    """A PyTorch model whose eval mode gives `(decoded, raws)`."""
+    """A PyTorch model that returns `(decoded, raws)` in eval mode."""
 
     backend = "pytorch"
     fixed_size: tuple[int, int] | None = None
 
     def __init__(self, model: nn.Module, *, device: str | torch.device | None = None, half: bool = False) -> None:
-        """Wrap a model; it is put into eval mode at each call and into its previous mode afterwards.
+        """Wrap a model; each call sets eval mode, and restores the previous mode afterwards.
 
         Args:
             model: the model.
-            device: where to run; by default where its parameters are.
+            device: where to run; by default the device of its parameters.
             half: compute in float16 by autocast, on CUDA only; the weights stay as they are.
         """
-        here = next(model.parameters()).device
-        self.device = torch.device(device) if device is not None else here
-        # One memory format for all: sums are rounded in another order in another one, and that flips quantized values.
+        model_device = next(model.parameters()).device
+        self.device = torch.device(device) if device is not None else model_device
+        # Always the same memory format: another one adds in another order, which rounds differently and flips quantized
+        # values.
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.half = half and self.device.type == "cuda"
         self.names = getattr(model, "names", None)
@@ -57,7 +58,7 @@ class TorchPredictor:
         return self.with_raw(images)[0]
 
     def with_raw(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Decoded predictions and the raw outputs of each level, which a loss needs; all float32."""
+        """Return decoded predictions, and the raw outputs of each level for a loss; all float32."""
         was_training = self.model.training
         self.model.eval()
         try:
@@ -78,11 +79,11 @@ class OnnxPredictor:
 
         Args:
             path: the .onnx file.
-            threads: threads of one run; 0 leaves it to ONNX Runtime.
+            threads: threads of one run; 0 for ONNX Runtime's default.
 
         Raises:
-            YoloqatError: the file is missing or broken, its input or outputs have other shapes than a detector's, or
-                it needs TensorRT.
+            YoloqatError: the file is missing or damaged, is not a detector by the shapes of its input and outputs, or
+                needs TensorRT.
         """
         import onnxruntime
 
@@ -92,7 +93,7 @@ class OnnxPredictor:
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
         if not self.path.is_file():
-            raise YoloqatError("the ONNX file is not there", where=str(path), hint="Give the path of an .onnx file.")
+            raise YoloqatError("the ONNX file does not exist", where=str(path), hint="Give the path of an .onnx file.")
         try:
             self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's own exceptions share no base class but this
@@ -100,7 +101,7 @@ class OnnxPredictor:
                 raise YoloqatError(
                     "this file ends in TensorRT's EfficientNMS plugin, which ONNX Runtime does not have",
                     where=str(path),
-                    hint="Take the file beside it, export/model.decoded.onnx: the same without NMS.",
+                    hint="Use export/model.decoded.onnx beside it: the same without NMS.",
                 ) from error
             raise YoloqatError(
                 f"ONNX Runtime cannot open this file: {_first_line(error)}",
@@ -109,28 +110,28 @@ class OnnxPredictor:
             ) from error
         metadata = self.session.get_modelmeta().custom_metadata_map
         self.nms: NmsSettings | None = None
-        """Thresholds of the file's own NMS, after which it has detections alone: `detect`."""
+        """Settings of the file's own NMS; if set, call `detect`."""
         self._decode: RawDecoder | None = None
         self._check_signature(metadata)
-        self.names = _names(metadata.get("names"))
-        self.stride = _number(metadata.get("stride"))
+        self.names = _parse_names(metadata.get("names"))
+        self.stride = _parse_stride(metadata.get("stride"))
 
     def __call__(self, images: Tensor) -> Tensor:
-        outputs = self._outputs(images)
+        outputs = self._run_batches(images)
         return torch.from_numpy(self._decode(outputs) if self._decode else outputs[0])
 
     def detect(self, images: Tensor) -> list[Tensor]:
-        """Per image (n, 6) x1, y1, x2, y2, score, class: of a file that has `nms`."""
-        return detections_of(self._outputs(images))
+        """Return detections per image, (n, 6) x1, y1, x2, y2, score, class, of a file that has `nms`."""
+        return detections_of(self._run_batches(images))
 
-    def _outputs(self, images: Tensor) -> list[np.ndarray]:
+    def _run_batches(self, images: Tensor) -> list[np.ndarray]:
         array = np.ascontiguousarray(images.cpu().numpy(), dtype=np.float32)
         size = self.fixed_batch or len(array)
-        parts = [self._run(array[start : start + size], size) for start in range(0, len(array), size)]
-        return parts[0] if len(parts) == 1 else [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
+        batches = [self._run_batch(array[start : start + size], size) for start in range(0, len(array), size)]
+        return batches[0] if len(batches) == 1 else [np.concatenate(parts) for parts in zip(*batches, strict=True)]
 
-    def _run(self, images: np.ndarray, size: int) -> list[np.ndarray]:
-        """One run; a batch smaller than the file's fixed one is filled up with zeros."""
+    def _run_batch(self, images: np.ndarray, size: int) -> list[np.ndarray]:
+        """Run one batch; one smaller than the file's fixed size is padded with zeros."""
         count = len(images)
         if count < size:
             images = np.concatenate([images, np.zeros((size - count, *images.shape[1:]), np.float32)])
@@ -150,7 +151,7 @@ class OnnxPredictor:
             self.output_names = decoded[:1]
         if not self.output_names:
             raise YoloqatError(
-                "this is not a detector with one image input and decoded outputs (batch, boxes, 5 + classes)",
+                "not a detector with one image input and decoded outputs (batch, boxes, 5 + classes)",
                 where=str(self.path),
                 hint="Export it with `yoloqat export`, or with decoded boxes and without NMS.",
             )
@@ -164,8 +165,8 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
-def _names(text: str | None) -> list[str] | None:
-    """Class names from a metadata entry: JSON, or the Python literal that other exporters write."""
+def _parse_names(text: str | None) -> list[str] | None:
+    """Parse class names of a metadata entry: JSON, or the Python literal that other exporters write."""
     if not text:
         return None
     try:
@@ -180,8 +181,8 @@ def _names(text: str | None) -> list[str] | None:
     return [str(name) for name in value] if isinstance(value, list | tuple) else None
 
 
-def _number(text: str | None) -> float | None:
-    """A number, or the largest of a list of numbers."""
+def _parse_stride(text: str | None) -> float | None:
+    """Parse a number, or the largest of a list of numbers; None if it is neither."""
     try:
         value = json.loads(text) if text else None
     except ValueError:

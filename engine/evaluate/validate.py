@@ -1,4 +1,4 @@
-"""The evaluation loop: a predictor on a loader's images, with the lines that the original prints."""
+"""The evaluation loop: run a predictor on a loader's images, and print YOLOv7's rows."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -26,14 +26,14 @@ from engine.evaluate.predictors import OnnxPredictor, Predictor, TorchPredictor
 from engine.evaluate.validation import HEADER, Validation
 
 MANY_CLASSES = 50
-"""From so many classes on, rows per class are printed only when asked for."""
+"""With so many classes or more, rows per class are printed only on request."""
 
 ComputeLoss = Callable[[list[Tensor], Tensor], tuple[Tensor, Tensor]]
-"""Raw outputs and targets (n, 6) → total, and the items box, obj, cls, total."""
+"""Raw outputs and targets (n, 6) → total loss, and its items box, obj, cls, total."""
 
 
 def print_line(line: str) -> None:
-    """Print and flush: whoever follows the log sees the row at once."""
+    """Print and flush, so that a followed log shows the row at once."""
     print(line, flush=True)
 
 
@@ -53,7 +53,7 @@ def validate(
     predictions: Path | None = None,
     printer: Callable[[str], None] = print_line,
 ) -> Validation:
-    """Evaluate, and print the bar, the `all` row, and what else the original prints in that situation.
+    """Evaluate, and print the bar, the `all` row and the other lines that YOLOv7 prints.
 
     Args:
         predictor: the model.
@@ -62,25 +62,25 @@ def validate(
         split: the name of the split that the loader reads.
         conf_thres: see `non_max_suppression`.
         iou_thres: see `non_max_suppression`.
-        max_det: see `non_max_suppression`; fewer where the model's own NMS keeps fewer.
-        compute_loss: given inside training: losses are computed, and no `Speed:` line is printed.
+        max_det: see `non_max_suppression`; limited to that of the model's own NMS.
+        compute_loss: loss to compute, during training; then no `Speed:` line is printed.
         single_cls: treat all classes as one.
         v5_metric: see `ap_per_class`.
         verbose: print a row per class; None: outside training with fewer than 50 classes.
-        predictions: run pycocotools too, and write the detections to this file.
+        predictions: also run pycocotools, and write the detections to this file.
         printer: receives each line that goes to stdout.
 
     Raises:
-        YoloqatError: the model does not fit the data, or ends in an NMS with thresholds that do not allow these.
+        YoloqatError: the model does not fit the data, or ends in an NMS whose thresholds do not suffice.
     """
     if isinstance(predictor, OnnxPredictor) and predictor.nms is not None:
         predictor.nms.check(conf_thres, iou_thres)
         max_det = min(max_det, predictor.nms.max_detections)
     names = ("item",) if single_cls else data.names
-    loop = _Loop(predictor, data.nc, single_cls, (conf_thres, iou_thres, max_det), compute_loss)
+    evaluation = _Evaluation(predictor, data.nc, single_cls, (conf_thres, iou_thres, max_det), compute_loss)
     for batch in Bar(loader, desc=HEADER):
-        loop.step(batch)
-    validation = loop.summary(loader, split, names, v5_metric)
+        evaluation.step(batch)
+    validation = evaluation.summary(loader, split, names, v5_metric)
     printer(validation.all_row())
     if verbose is None:
         verbose = len(names) < MANY_CLASSES and compute_loss is None
@@ -91,12 +91,12 @@ def validate(
     if predictions is None:
         return validation
     printer(f"\nEvaluating pycocotools mAP... saving {predictions}...")
-    write_predictions(predictions, loop.images, data)
-    return validation.with_coco(evaluate_images(loop.images, names), loop.matches(validation.settings))
+    write_predictions(predictions, evaluation.images, data)
+    return validation.with_coco(evaluate_images(evaluation.images, names), evaluation.matches(validation.settings))
 
 
-class _Loop:
-    """What one evaluation collects over its batches."""
+class _Evaluation:
+    """One evaluation, which collects detections, losses and times over its batches."""
 
     def __init__(
         self,
@@ -123,14 +123,14 @@ class _Loop:
         images, targets, paths, shapes = batch
         height, width = int(images.shape[2]), int(images.shape[3])
         batch_detections = self._detect(images, targets)
-        rows = targets.numpy()
+        target_rows = targets.numpy()
         for i, detections in enumerate(batch_detections):
-            own = rows[rows[:, 0] == i, 1:]
-            labels = np.concatenate([own[:, :1], fractions_to_pixels(own[:, 1:], width, height)], 1)
-            self._add(detections, labels, paths[i], shapes[i])
+            image_rows = target_rows[target_rows[:, 0] == i, 1:]
+            labels = np.concatenate([image_rows[:, :1], fractions_to_pixels(image_rows[:, 1:], width, height)], 1)
+            self._add_image(detections, labels, paths[i], shapes[i])
 
     def summary(self, loader: BatchLoader, split: str, names: Sequence[str], v5_metric: bool) -> Validation:
-        """Put the batches together."""
+        """Compute the metrics of all batches."""
         dataset = loader.dataset
         assert isinstance(dataset, ValDataset)
         conf, iou, max_det = self.thresholds
@@ -145,9 +145,9 @@ class _Loop:
             max_det=max_det,
             ap="yolov5" if v5_metric else "yolov7",
         )
-        labels = _joined([image.labels[:, 0] for image in self.images]).astype(np.int64)
-        detections = _joined([image.detections for image in self.images], 6)
-        correct = _joined(self.correct, len(IOU_THRESHOLDS)).astype(bool)
+        labels = _concatenate([image.labels[:, 0] for image in self.images]).astype(np.int64)
+        detections = _concatenate([image.detections for image in self.images], 6)
+        correct = _concatenate(self.correct, len(IOU_THRESHOLDS)).astype(bool)
         seconds = {"inference": self.inference_seconds, "nms": self.nms_seconds}
         seconds["total"] = sum(seconds.values())
         box, obj, cls = (self.losses / max(self.batches, 1)).tolist()
@@ -161,7 +161,7 @@ class _Loop:
         )
 
     def matches(self, settings: EvaluationSettings) -> Matches:
-        """What was right in each image."""
+        """Return the matches of each image."""
         return Matches.collect(
             settings.data,
             settings.ap,
@@ -172,43 +172,43 @@ class _Loop:
         )
 
     def _detect(self, images: Tensor, targets: Tensor) -> list[np.ndarray]:
-        """(n, 6) detections of each image, in pixels of the batch."""
+        """Return detections (n, 6) of each image, in pixels of the batch."""
         self._check_size(images)
         device = self.predictor.device
         batch = images.to(device, non_blocking=True).float() / 255
         if isinstance(self.predictor, OnnxPredictor) and self.predictor.nms is not None:
-            return self._detected(self.predictor, batch)
-        start = _now(device)
+            return self._detect_with_own_nms(self.predictor, batch)
+        start = _synchronized_time(device)
         if self.compute_loss is None:
             decoded = self.predictor(batch)
         else:
             assert isinstance(self.predictor, TorchPredictor)
             decoded, raws = self.predictor.with_raw(batch)
-        self.inference_seconds += _now(device) - start
+        self.inference_seconds += _synchronized_time(device) - start
         if self.compute_loss is not None:
             with torch.no_grad():
                 self.losses += self.compute_loss(raws, targets.to(device))[1][:3]
         self.batches += 1
         self._check_classes(decoded.shape[2] - 5)
-        start = _now(device)
+        start = _synchronized_time(device)
         conf, iou, max_det = self.thresholds
         batch_detections = non_max_suppression(decoded, conf, iou, multi_label=True, max_det=max_det)
-        self.nms_seconds += _now(device) - start
+        self.nms_seconds += _synchronized_time(device) - start
         return [detections.cpu().numpy() for detections in batch_detections]
 
-    def _detected(self, predictor: OnnxPredictor, batch: Tensor) -> list[np.ndarray]:
-        """The same of a model that ends in NMS; its time is all inference."""
+    def _detect_with_own_nms(self, predictor: OnnxPredictor, batch: Tensor) -> list[np.ndarray]:
+        """Return the detections of a model that ends in NMS; all its time counts as inference."""
         if predictor.names is not None:
             self._check_classes(len(predictor.names))
-        start = _now(predictor.device)
+        start = _synchronized_time(predictor.device)
         batch_detections = predictor.detect(batch)
-        self.inference_seconds += _now(predictor.device) - start
+        self.inference_seconds += _synchronized_time(predictor.device) - start
         self.batches += 1
         conf, _, max_det = self.thresholds
         return [rows[rows[:, 4] > conf][:max_det].numpy() for rows in batch_detections]
 
-    def _add(self, detections: np.ndarray, labels: np.ndarray, path: str, shapes: Shapes | None) -> None:
-        """Take detections and labels of one image, in pixels of the batch, back to the file, and match them."""
+    def _add_image(self, detections: np.ndarray, labels: np.ndarray, path: str, shapes: Shapes | None) -> None:
+        """Convert detections and labels of one image from pixels of the batch to those of the file, and match them."""
         assert shapes is not None
         if self.single_cls:
             detections[:, 5] = 0
@@ -219,12 +219,12 @@ class _Loop:
         self.correct.append(match(detections, labels))
 
     def _check_size(self, images: Tensor) -> None:
-        fixed = self.predictor.fixed_size
-        if fixed is not None and tuple(images.shape[2:]) != fixed:
-            got = f"{images.shape[3]}×{images.shape[2]}"
+        fixed_size = self.predictor.fixed_size
+        if fixed_size is not None and tuple(images.shape[2:]) != fixed_size:
+            actual = f"{images.shape[3]}×{images.shape[2]}"
             raise YoloqatError(
-                f"the model takes images of {fixed[1]}×{fixed[0]} pixels only, and these are {got}",
-                hint=f"Evaluate with --img-size {max(fixed)} --letterbox square.",
+                f"the model takes images of {fixed_size[1]}×{fixed_size[0]} pixels only, and these are {actual}",
+                hint=f"Evaluate with --img-size {max(fixed_size)} --letterbox square.",
             )
 
     def _check_classes(self, nc: int) -> None:
@@ -235,12 +235,13 @@ class _Loop:
             )
 
 
-def _now(device: torch.device) -> float:
+def _synchronized_time(device: torch.device) -> float:
+    """Return the time in seconds once the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
-def _joined(arrays: list[np.ndarray], columns: int = 0) -> np.ndarray:
-    """Concatenated; of the right shape also when there is nothing."""
+def _concatenate(arrays: list[np.ndarray], columns: int = 0) -> np.ndarray:
+    """Concatenate; an empty list gives an empty array of the right shape."""
     return np.concatenate(arrays) if arrays else np.zeros((0, columns) if columns else 0)

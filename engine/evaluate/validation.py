@@ -1,4 +1,4 @@
-"""What an evaluation found, and the rows that the original prints of it."""
+"""The result of an evaluation, and the rows that YOLOv7 prints of it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ SPEED = "Speed: %.1f/%.1f/%.1f ms inference/NMS/total per %gx%g image at batch-s
 
 @dataclass(frozen=True)
 class Validation:
-    """What an evaluation found. Fractions, 0 to 1."""
+    """The result of an evaluation; metrics are fractions, 0 to 1."""
 
     settings: EvaluationSettings
     names: Sequence[str]
@@ -24,13 +24,13 @@ class Validation:
     label_counts: np.ndarray
     """(nc,) labels per class."""
     losses: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """box, obj, cls: mean over batches; zeros without a loss function."""
+    """Means of box, obj and cls over batches; zeros without a loss function."""
     milliseconds: dict[str, float] = field(default_factory=dict)
     """`inference`, `nms`, `total`, per image."""
     coco: dict[str, float] | None = None
-    """pycocotools' twelve numbers; -1 where there is nothing to find."""
+    """pycocotools' twelve numbers; -1 if there are no labels."""
     matches: Matches | None = None
-    """Image by image, where pycocotools ran, too."""
+    """Matches image by image, if pycocotools ran."""
 
     @property
     def labels(self) -> int:
@@ -64,12 +64,12 @@ class Validation:
         return maps
 
     def metrics(self) -> dict[str, float]:
-        """All numbers under the names that the log prints."""
-        own = {"P": self.precision, "R": self.recall, "mAP@.5": self.map50, "mAP@.5:.95": self.map}
-        return own | (self.coco or {})
+        """Return all numbers by the names that the log prints."""
+        metrics = {"P": self.precision, "R": self.recall, "mAP@.5": self.map50, "mAP@.5:.95": self.map}
+        return metrics | (self.coco or {})
 
     def per_class(self) -> dict[str, dict[str, float]]:
-        """The numbers of each class that has labels."""
+        """Return the numbers of each class that has labels."""
         m = self.class_metrics
         return {
             self.names[kind]: {
@@ -83,20 +83,21 @@ class Validation:
         }
 
     def with_coco(self, coco: dict[str, float], matches: Matches) -> "Validation":
-        """The same, with pycocotools' numbers, and what was right in each image."""
+        """Return the same with pycocotools' numbers and the matches of each image."""
         return replace(self, coco=coco, matches=matches)
 
     def all_row(self) -> str:
-        """The `all` row."""
+        """Format the `all` row."""
         return ROW % ("all", self.settings.images, self.labels, self.precision, self.recall, self.map50, self.map)
 
     def class_rows(self) -> Iterator[str]:
-        """One row per class that has labels; the images column repeats the total, as the original's does."""
+        """Format one row per class that has labels; the images column repeats the total, as in YOLOv7."""
         for name, row in self.per_class().items():
             values = (row["P"], row["R"], row["mAP@.5"], row["mAP@.5:.95"])
             yield ROW % (name, self.settings.images, row["labels"], *values)
 
     def speed_line(self, batch_size: int) -> str:
+        """Format the `Speed:` line."""
         times = (self.milliseconds[key] for key in ("inference", "nms", "total"))
         size = self.settings.image_size
         return SPEED % (*times, size, size, batch_size)
@@ -105,14 +106,14 @@ class Validation:
 def evaluation_result(
     validation: Validation, *, label: str, weights: str, backend: str, matches: str | None = None
 ) -> EvaluationResult:
-    """The evaluation as it goes into `result.json`.
+    """Convert a validation to the entry of `result.json`.
 
     Args:
-        validation: what was found.
-        label: what to call the model: `float`, `PTQ`, …
-        weights: path of what was evaluated.
-        backend: the predictor's.
-        matches: where its matches were saved, relative to the run folder.
+        validation: the result.
+        label: name of the model: `float`, `PTQ`, …
+        weights: path of the evaluated file.
+        backend: backend of the predictor.
+        matches: file of its matches, relative to the run folder.
     """
     return EvaluationResult(
         label=label,

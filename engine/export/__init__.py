@@ -1,1 +1,1 @@
-"""ONNX files from float and quantized models, and the checks that they say what the model says."""
+"""Export float and quantized models to ONNX, check the files against the model, and time them."""

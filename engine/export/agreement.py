@@ -1,4 +1,4 @@
-"""Does the file compute what the model computes?"""
+"""Compare the outputs of an exported file with those of the model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,18 +17,24 @@ from engine.export.onnx_export import INPUT, Decoded
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far ONNX Runtime, with graph optimisation off, is from PyTorch."""
+    """Difference of ONNX Runtime, without graph optimisation, from PyTorch."""
 
     images: int
     relative: float
-    """Root of the summed squared differences over root of the summed squares; the worse of boxes and scores."""
+    """Norm of the differences over norm of the values; the larger of boxes' and scores'."""
     largest_box: float
     """Pixels."""
     largest_score: float
 
 
 def session(path: Path, *, optimize: bool, threads: int = 0) -> onnxruntime.InferenceSession:
-    """Open a file on the CPU."""
+    """Open an ONNX file on the CPU.
+
+    Args:
+        path: the file.
+        optimize: whether ONNX Runtime optimises the graph.
+        threads: of one run; 0: ONNX Runtime's default.
+    """
     options = onnxruntime.SessionOptions()
     levels = onnxruntime.GraphOptimizationLevel
     options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimize else levels.ORT_DISABLE_ALL
@@ -39,25 +45,25 @@ def session(path: Path, *, optimize: bool, threads: int = 0) -> onnxruntime.Infe
 
 
 def compare(model: nn.Module, path: Path, batches: Sequence[Tensor]) -> Agreement:
-    """Run both on the same images.
+    """Run model and file on the same images, and return their difference.
 
     Args:
         model: a `YoloModel` on the CPU.
         path: the exported file, with decoded boxes or raw heads.
-        batches: float images (B, 3, H, W), 0 to 1; each is a batch that the file must take.
+        batches: float images (B, 3, H, W), 0 to 1, of a batch size that the file accepts.
     """
     runtime = session(path, optimize=False)
     decoded = Decoded(model).eval()
-    expected, got = [], []
+    expected, actual = [], []
     with torch.no_grad():
         for images in batches:
             expected.append(decoded(images).numpy())
             outputs = runtime.run(None, {INPUT: images.numpy()})
-            # Raw heads are decoded as the model decodes its own: what is compared are boxes and scores.
+            # Raw heads are decoded by the model's own code, so that boxes and scores are compared in either case.
             raws = [torch.from_numpy(output) for output in outputs]
-            got.append(outputs[0] if len(raws) == 1 else model.head.decode(raws).numpy())  # type: ignore[operator,union-attr]
+            actual.append(outputs[0] if len(raws) == 1 else model.head.decode(raws).numpy())  # type: ignore[operator,union-attr]
     expected_values = np.concatenate(expected).astype(np.float64)
-    difference = np.concatenate(got) - expected_values
+    difference = np.concatenate(actual) - expected_values
     parts = [slice(0, 4), slice(4, None)]
     relative = [_norm(difference[..., part]) / max(_norm(expected_values[..., part]), 1e-12) for part in parts]
     largest = [float(np.abs(difference[..., part]).max()) for part in parts]
@@ -65,7 +71,7 @@ def compare(model: nn.Module, path: Path, batches: Sequence[Tensor]) -> Agreemen
 
 
 def check_agreement(agreement: Agreement, tolerance: float) -> None:
-    """Refuse a file that computes something else.
+    """Raise if the file differs from the model by more than the tolerance.
 
     Raises:
         YoloqatError: the relative difference exceeds `tolerance`, or is nan.
@@ -74,37 +80,43 @@ def check_agreement(agreement: Agreement, tolerance: float) -> None:
         raise YoloqatError(
             f"the exported file differs from PyTorch by {agreement.relative:.2g}, more than --tolerance {tolerance:g} "
             f"(boxes by up to {agreement.largest_box:.3g} px, scores by up to {agreement.largest_score:.2g})",
-            hint="An untrained model amplifies rounding; a trained one should agree to about 1 %.",
+            hint="A trained model should agree to about 1 %; an untrained one amplifies rounding: raise --tolerance.",
         )
 
 
 def check_nms(path: Path, decoded: Path, settings: NmsSettings, batches: Sequence[Tensor]) -> int:
-    """Compare the detections of a file that ends in NMS with those that our own NMS makes of the same file without it.
+    """Compare the detections of a file that ends in NMS with our own NMS on the same file without it.
+
+    Args:
+        path: the file that ends in NMS.
+        decoded: the same file without NMS.
+        settings: of its NMS.
+        batches: float images (B, 3, H, W), 0 to 1.
 
     Returns:
-        How many detections were compared.
+        The number of compared detections.
 
     Raises:
-        YoloqatError: another number of detections, or other ones.
+        YoloqatError: the detections differ.
     """
-    ending, plain = session(path, optimize=False), session(decoded, optimize=False)
+    with_nms, without_nms = session(path, optimize=False), session(decoded, optimize=False)
     total = 0
     for images in batches:
         feeds = {INPUT: images.numpy()}
-        found = detections_of(ending.run(None, feeds))
+        actual = detections_of(with_nms.run(None, feeds))
         expected = non_max_suppression(
-            torch.from_numpy(plain.run(None, feeds)[0]),
+            torch.from_numpy(without_nms.run(None, feeds)[0]),
             settings.score_threshold,
             settings.iou_threshold,
             multi_label=True,
             max_det=settings.max_detections,
         )
-        for ours, theirs in zip(expected, found, strict=True):
+        for ours, theirs in zip(expected, actual, strict=True):
             total += len(ours)
             if ours.shape != theirs.shape or not torch.allclose(ours, theirs, rtol=1e-4, atol=1e-3):
                 raise YoloqatError(
-                    f"of an image, the file's NMS keeps {len(theirs)} detections and our own {len(ours)}, or others",
-                    hint="This ONNX Runtime computes differently than the tested ones (see pyproject.toml).",
+                    f"the file's NMS gives other detections than ours ({len(theirs)} and {len(ours)} for one image)",
+                    hint="This ONNX Runtime differs from the tested ones; install one in pyproject.toml's range.",
                 )
     return total
 

@@ -1,4 +1,4 @@
-"""Models side by side: latency, throughput and memory, each in its own process, taking turns."""
+"""Time models side by side: latency, throughput and memory, each model in its own process, one run of each in turn."""
 
 import json
 import os
@@ -17,11 +17,12 @@ from engine.contracts.errors import YoloqatError
 from engine.files.programs import module_command
 
 WARM_UP = 3
+"""Runs of each model before the first that counts."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds of one run on one batch."""
+    """Milliseconds per run of one batch."""
 
     batch: int
     median: float
@@ -31,58 +32,59 @@ class Timing:
     least: float
     rounds: int
     images_per_second: float
-    """By the median."""
+    """From the median."""
 
 
 @dataclass
 class Subject:
-    """A model that is timed."""
+    """A model and its measurements."""
 
     path: Path
     label: str = ""
     runtime: str = ""
     provider: str = ""
     peak_mb: float = 0.0
-    """Most memory that its process has had, the library included."""
+    """Peak resident memory of its process, including the runtime library."""
     library_mb: float = 0.0
-    """Of it, what the process had before it opened the model."""
+    """The part of `peak_mb` that the process had before it opened the model."""
     timings: list[Timing] = field(default_factory=list)
     skipped: list[int] = field(default_factory=list)
-    """Batches that a file with a fixed one does not take."""
+    """Batch sizes that a file with a fixed batch size does not accept."""
 
     @property
     def is_float(self) -> bool:
         return self.label in ("float", "ONNX", "ONNX float")
 
     def timing(self, batch: int) -> Timing | None:
+        """Return the timing of a batch size; None if it was skipped."""
         return next((timing for timing in self.timings if timing.batch == batch), None)
 
 
 class Worker:
-    """The process of one model."""
+    """Connection to the process that runs one model, see `timing_worker`."""
 
     def __init__(self, process: "subprocess.Popen[str]", errors: Path, path: Path) -> None:
         self._process = process
         self._errors = errors
         self._path = path
-        self.facts = self._read()
+        self.facts = self._read_answer()
 
     def run(self, batch: int) -> dict[str, Any]:
-        """Let it compute one batch."""
+        """Run one batch in the process, and return its measurements."""
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):
             self._process.stdin.write(f"{batch}\n")
             self._process.stdin.flush()
-        return self._read()
+        return self._read_answer()
 
-    def _read(self) -> dict[str, Any]:
+    def _read_answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             code = self._process.wait()
             error_lines = self._errors.read_text(errors="replace").strip().splitlines()
-            why = error_lines[-1][:300] if error_lines else f"signal {-code}" if code < 0 else f"exit code {code}"
-            raise YoloqatError(f"this model cannot be timed: {why}", where=str(self._path))
+            reason = error_lines[-1][:300] if error_lines else f"signal {-code}" if code < 0 else f"exit code {code}"
+            raise YoloqatError(f"cannot time this model: {reason}", where=str(self._path))
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise YoloqatError(answer["error"], where=str(self._path))
@@ -91,14 +93,14 @@ class Worker:
 
 @contextmanager
 def open_worker(path: Path, *, threads: int, device: str, size: int, provider: str = "") -> Iterator[Worker]:
-    """Start the process of a model, and end it.
+    """Start the process of a model, and end it on exit.
 
     Args:
         path: .pt or .onnx.
-        threads: of its computations.
+        threads: number of threads for its computations.
         device: `cpu`, or the index of a CUDA device, for checkpoints.
-        size: height and width of the images, where the file leaves them open.
-        provider: of ONNX Runtime.
+        size: height and width of the images, unless the file fixes them.
+        provider: ONNX Runtime's execution provider.
 
     Raises:
         YoloqatError: the model cannot be opened.
@@ -140,16 +142,16 @@ def measure(
     labels: Mapping[Path, str] | None = None,
     provider: str = "",
 ) -> list[Subject]:
-    """Time models on the same images, one run of each in turn, so that a machine that slows down slows all of them.
+    """Time models on the same images, one run of each in turn, so that a slowdown of the machine affects all alike.
 
     Args:
         paths: .pt and .onnx files; each gets a process.
-        batches: images to a run.
-        rounds: runs of each model and batch, after a warm-up.
+        batches: batch sizes.
+        rounds: runs per model and batch size, after a warm-up.
         threads: see `open_worker`.
         device: see `open_worker`.
         size: see `open_worker`.
-        labels: names for files that do not tell their own.
+        labels: labels of files, which take precedence over those in their metadata.
         provider: see `open_worker`.
     """
     with ExitStack() as stack:
@@ -160,8 +162,10 @@ def measure(
             )
             subject_facts = {key: worker.facts[key] for key in ("runtime", "provider", "library_mb")}
             label = (labels or {}).get(path) or worker.facts["label"]
-            same = sum(subject.label.split(" #")[0] == label for subject, _ in pairs)
-            pairs.append((Subject(path, f"{label} #{same + 1}" if same else label, **subject_facts), worker))
+            duplicates = sum(subject.label.split(" #")[0] == label for subject, _ in pairs)
+            pairs.append(
+                (Subject(path, f"{label} #{duplicates + 1}" if duplicates else label, **subject_facts), worker)
+            )
         _check_sizes(pairs)
         for batch in sorted(set(batches)):
             _take_turns(pairs, batch, rounds)
@@ -171,10 +175,10 @@ def measure(
 def _check_sizes(pairs: Sequence[tuple[Subject, Worker]]) -> None:
     sizes = {worker.facts["image_size"]: subject.path for subject, worker in pairs}
     if len(sizes) > 1:
-        told = ", ".join(f"{path.name} {size}" for size, path in sizes.items())
+        size_list = ", ".join(f"{path.name} {size}" for size, path in sizes.items())
         raise YoloqatError(
-            f"models of different image sizes are not compared: {told}",
-            hint="Give --img-size as the ONNX files have it.",
+            f"the models have different image sizes: {size_list}",
+            hint="Set --img-size to the size of the ONNX files, and time only files of one size.",
         )
 
 
@@ -184,25 +188,25 @@ def _take_turns(pairs: Sequence[tuple[Subject, Worker]], batch: int, rounds: int
         for i, (subject, worker) in enumerate(pairs):
             if worker.facts["fixed_batch"] not in (0, batch):
                 continue
-            told = worker.run(batch)
-            subject.peak_mb = told["peak_mb"]
+            answer = worker.run(batch)
+            subject.peak_mb = answer["peak_mb"]
             if turn >= 0:
-                times.setdefault(i, []).append(told["ms"])
+                times.setdefault(i, []).append(answer["ms"])
     for i, (subject, _) in enumerate(pairs):
         if i in times:
-            subject.timings.append(summary(batch, times[i]))
+            subject.timings.append(summarize(batch, times[i]))
         else:
             subject.skipped.append(batch)
 
 
-def summary(batch: int, milliseconds: Sequence[float]) -> Timing:
-    """Median and spread of the runs."""
+def summarize(batch: int, milliseconds: Sequence[float]) -> Timing:
+    """Compute median and spread of the runs of one batch size."""
     p25, p75, p95 = (float(value) for value in np.quantile(milliseconds, (0.25, 0.75, 0.95)))
     median = statistics.median(milliseconds)
     return Timing(batch, median, p25, p75, p95, min(milliseconds), len(milliseconds), 1000 * batch / median)
 
 
 def reference_of(subject: Subject, subjects: Sequence[Subject]) -> Subject:
-    """The float model that a speed is against: in the same runtime if there is one, else the first."""
+    """Return the float model that a speed-up refers to: in the same runtime if there is one, else the first."""
     floats = [other for other in subjects if other.is_float] or list(subjects[:1])
     return next((other for other in floats if other.runtime == subject.runtime), floats[0])

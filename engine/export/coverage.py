@@ -1,4 +1,4 @@
-"""Which convolutions ONNX Runtime really runs in int8."""
+"""Count the convolutions that ONNX Runtime runs in int8."""
 
 import tempfile
 from collections import Counter
@@ -10,22 +10,22 @@ import onnxruntime
 
 INT8 = frozenset({"QLinearConv", "ConvInteger", "MatMulIntegerToFloat"})
 FLOAT = frozenset({"Conv", "FusedConv", "NhwcFusedConv", "MatMul", "FusedMatMul", "Gemm"})
-"""Products are 1×1 convolutions, see `int8_head`; our models have no others."""
+"""Matrix products count as convolutions: ours all stem from 1×1 convolutions, see `int8_head`."""
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """Counts of the graph as ONNX Runtime runs it on a CPU."""
+    """Operator counts of the graph that ONNX Runtime runs on a CPU."""
 
     int8: int
     """Convolutions that run in int8."""
     convolutions: int
     operators: dict[str, int]
-    """How often each operator occurs."""
+    """Operator → number of nodes, most frequent first."""
 
 
 def int8_coverage(path: Path) -> Coverage:
-    """Let ONNX Runtime optimise a file for this CPU, and count."""
+    """Optimise a file for this CPU with ONNX Runtime, and count its operators."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Reading and tidying an ONNX graph."""
+"""Query and simplify ONNX graphs."""
 
 import copy
 from collections.abc import Callable
@@ -10,12 +10,12 @@ from onnx import GraphProto, NodeProto, TensorProto, numpy_helper
 
 QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 VALUE_PRESERVING = frozenset({"Concat", "MaxPool", "Resize", "Slice", "Split", "Reshape", "Transpose", "Identity"})
-"""Operators whose output holds values of their inputs (Resize: nearest-neighbour, the only one our models use)."""
+"""Operators that only copy values from their inputs (Resize: nearest-neighbour, the only mode our models use)."""
 
 
 @dataclass
 class Index:
-    """Who makes and who reads each tensor of a graph, and the constants by name."""
+    """Producer and consumers of each tensor of a graph, and the constants, by name."""
 
     graph: GraphProto
     producer: dict[str, NodeProto] = field(default_factory=dict)
@@ -35,39 +35,40 @@ class Index:
                 self.consumers.setdefault(name, []).append(node)
 
     def value(self, name: str) -> np.ndarray:
-        """A constant's value."""
+        """Return the value of a constant."""
         return numpy_helper.to_array(self.constants[name])
 
     def made_by(self, name: str, operator: str) -> NodeProto | None:
-        """The node that makes `name`, if it is an `operator`."""
+        """Return the node that produces `name` if it is an `operator`, else None."""
         node = self.producer.get(name)
         return node if node is not None and node.op_type == operator else None
 
 
 def tidy(model: onnx.ModelProto, prefix: str) -> None:
-    """Give parameters their paths in the model, and let equal scales and equal Q/DQ nodes be one.
+    """Name parameters by their paths in the model, and merge equal scales and equal Q/DQ nodes.
 
-    The exporter writes a scale per call of a quantizer, and a Q/DQ pair per convolution that reads a tensor; runtimes
-    then quantize that tensor once per reader. It also writes the casts to float that a quantizer's code makes of what
-    is float already, for all other readers of its input.
+    The exporter writes a scale per call of a quantizer and a Q/DQ pair per convolution that reads a tensor, so that
+    runtimes would quantize that tensor once per reader. It also writes float-to-float casts from the quantizer's code,
+    for all other readers of its input.
 
     Args:
-        prefix: what the exporter put before each parameter's path.
+        model: changed in place.
+        prefix: text that the exporter puts before each parameter's path.
     """
-    _part_equal_parameters(model.graph)
+    _unshare_equal_parameters(model.graph)
     for name in [tensor.name for tensor in model.graph.initializer]:
         if name.startswith(prefix):
             _rename(model.graph, name, name.removeprefix(prefix))
-    _lift_constants(model.graph)
-    _drop_idle_casts(model)
+    _constants_to_initializers(model.graph)
+    _drop_redundant_casts(model)
     _share_quantization_constants(model.graph)
     _merge_equal_nodes(model.graph, {QUANTIZE, DEQUANTIZE})
 
 
 def value_classes(index: Index) -> Callable[[str], str]:
-    """A function from a tensor's name to a representative of all tensors that hold the same values.
+    """Return a function from a tensor's name to the representative of its value class (see `engine.quant.placement`).
 
-    Tensors are tied by value-preserving operators, by Q → DQ, and by additions of two computed tensors.
+    Value-preserving operators, Q → DQ, and additions of two computed tensors put their tensors into one class.
     """
     parent: dict[str, str] = {}
 
@@ -78,10 +79,10 @@ def value_classes(index: Index) -> Callable[[str], str]:
         return name
 
     for node in index.graph.node:
-        tied = node.op_type in VALUE_PRESERVING or node.op_type in (QUANTIZE, DEQUANTIZE)
+        joins = node.op_type in VALUE_PRESERVING or node.op_type in (QUANTIZE, DEQUANTIZE)
         if node.op_type == "Add":
-            tied = not any(name in index.constants for name in node.input)
-        if not tied:
+            joins = not any(name in index.constants for name in node.input)
+        if not joins:
             continue
         inputs = list(node.input) if node.op_type in ("Concat", "Add") else [node.input[0]]
         data = [name for name in [*inputs, *node.output] if name and name not in index.constants]
@@ -90,8 +91,8 @@ def value_classes(index: Index) -> Callable[[str], str]:
     return root
 
 
-def _part_equal_parameters(graph: GraphProto) -> None:
-    """Undo the exporter's sharing of equal parameters (all-zero biases), which hides their names."""
+def _unshare_equal_parameters(graph: GraphProto) -> None:
+    """Undo the exporter's sharing of equal parameters (such as all-zero biases), which loses their names."""
     parameters = {tensor.name: tensor for tensor in graph.initializer}
     for node in [n for n in graph.node if n.op_type == "Identity" and n.input[0] in parameters]:
         tensor = TensorProto()
@@ -109,15 +110,15 @@ def _rename(graph: GraphProto, old: str, new: str) -> None:
 
 
 def redirect(graph: GraphProto, old: str, new: str) -> None:
-    """Let the readers of one tensor read another."""
+    """Make all consumers of tensor `old` read `new`."""
     for node in graph.node:
         for i, name in enumerate(node.input):
             if name == old:
                 node.input[i] = new
 
 
-def _lift_constants(graph: GraphProto) -> None:
-    """Turn Constant nodes into initializers, which is what weights are."""
+def _constants_to_initializers(graph: GraphProto) -> None:
+    """Turn Constant nodes into initializers, as weights are."""
     for node in [n for n in graph.node if n.op_type == "Constant" and n.attribute[0].name == "value"]:
         tensor = TensorProto()
         tensor.CopyFrom(node.attribute[0].t)
@@ -126,8 +127,8 @@ def _lift_constants(graph: GraphProto) -> None:
         graph.node.remove(node)
 
 
-def _drop_idle_casts(model: onnx.ModelProto) -> None:
-    """Remove casts to the type that a tensor has."""
+def _drop_redundant_casts(model: onnx.ModelProto) -> None:
+    """Remove casts to the type that the tensor already has."""
     casts = [node for node in model.graph.node if node.op_type == "Cast"]
     if not casts:
         return
@@ -141,6 +142,7 @@ def _drop_idle_casts(model: onnx.ModelProto) -> None:
 
 
 def _share_quantization_constants(graph: GraphProto) -> None:
+    """Merge equal scales and equal zero points of Q/DQ nodes."""
     first: dict[bytes, str] = {}
     names = {name for node in graph.node if node.op_type in (QUANTIZE, DEQUANTIZE) for name in node.input[1:]}
     replaced: dict[str, str] = {}
@@ -158,7 +160,7 @@ def _share_quantization_constants(graph: GraphProto) -> None:
 
 
 def _merge_equal_nodes(graph: GraphProto, operators: set[str]) -> None:
-    """One node in the place of several of the same operator, inputs and attributes; readers are redirected."""
+    """Merge nodes with the same operator, inputs and attributes into one."""
     first: dict[tuple[object, ...], NodeProto] = {}
     for node in list(graph.node):
         if node.op_type not in operators:
@@ -171,32 +173,32 @@ def _merge_equal_nodes(graph: GraphProto, operators: set[str]) -> None:
 
 
 def drop_unused(graph: GraphProto) -> None:
-    """Remove nodes and constants that lead to no output."""
-    makers = {name: node for node in graph.node for name in node.output}
-    wanted = {output.name for output in graph.output}
-    open_ends = list(wanted)
+    """Remove nodes and constants that no output depends on."""
+    producers = {name: node for node in graph.node for name in node.output}
+    needed = {output.name for output in graph.output}
+    open_ends = list(needed)
     while open_ends:
-        node = makers.get(open_ends.pop())
-        new = [name for name in node.input if name not in wanted] if node is not None else []
-        wanted.update(new)
+        node = producers.get(open_ends.pop())
+        new = [name for name in node.input if name not in needed] if node is not None else []
+        needed.update(new)
         open_ends += new
-    for node in [node for node in graph.node if wanted.isdisjoint(node.output)]:
+    for node in [node for node in graph.node if needed.isdisjoint(node.output)]:
         graph.node.remove(node)
-    for tensor in [tensor for tensor in graph.initializer if tensor.name not in wanted]:
+    for tensor in [tensor for tensor in graph.initializer if tensor.name not in needed]:
         graph.initializer.remove(tensor)
     del graph.value_info[:]
 
 
-def sort(graph: GraphProto) -> None:
-    """Put each node after those that it reads from, as ONNX demands."""
-    made = {tensor.name for tensor in graph.initializer} | {value.name for value in graph.input} | {""}
+def sort_nodes(graph: GraphProto) -> None:
+    """Sort the nodes topologically, as ONNX requires."""
+    available = {tensor.name for tensor in graph.initializer} | {value.name for value in graph.input} | {""}
     waiting = list(graph.node)
     ordered: list[NodeProto] = []
     while waiting:
-        ready = [node for node in waiting if made.issuperset(node.input)]
+        ready = [node for node in waiting if available.issuperset(node.input)]
         if not ready:
-            raise ValueError(f"{waiting[0].name} reads what nothing makes")
-        made.update(name for node in ready for name in node.output)
+            raise ValueError(f"no node produces an input of {waiting[0].name}")
+        available.update(name for node in ready for name in node.output)
         ordered += ready
         done = {id(node) for node in ready}
         waiting = [node for node in waiting if id(node) not in done]

@@ -1,4 +1,4 @@
-"""How fast files run in ONNX Runtime on the CPU, side by side."""
+"""Time ONNX files side by side in ONNX Runtime on the CPU, within this process."""
 
 import statistics
 import time
@@ -12,11 +12,12 @@ from engine.export.agreement import session
 from engine.export.onnx_export import INPUT
 
 WARM_UP = 3
+"""Runs of each file before the first that counts."""
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds of one run."""
+    """Milliseconds per run."""
 
     median: float
     least: float
@@ -30,29 +31,29 @@ class Latency:
 
 
 def measure(files: Mapping[str, Path], images: np.ndarray, *, rounds: int, threads: int) -> dict[str, Latency]:
-    """Time each file on the same images, taking turns, so that a machine that slows down slows all of them.
+    """Time files on the same images, one run of each in turn, so that a slowdown of the machine affects all alike.
 
     Args:
         files: label → file.
         images: (B, 3, H, W) float32, 0 to 1.
-        rounds: runs of each, after a warm-up.
-        threads: of one run.
+        rounds: runs per file, after a warm-up.
+        threads: number of threads of a run.
     """
     sessions = {label: session(path, optimize=True, threads=threads) for label, path in files.items()}
     times: dict[str, list[float]] = {label: [] for label in files}
     for turn in range(-WARM_UP, rounds):
         for label, runtime in sessions.items():
-            began = time.perf_counter()
+            start = time.perf_counter()
             runtime.run(None, {INPUT: images})
             if turn >= 0:
-                times[label].append((time.perf_counter() - began) * 1000)
+                times[label].append((time.perf_counter() - start) * 1000)
     return {
         label: Latency(
-            median=statistics.median(taken),
-            least=min(taken),
-            p90=float(np.quantile(taken, 0.9)),
+            median=statistics.median(milliseconds),
+            least=min(milliseconds),
+            p90=float(np.quantile(milliseconds, 0.9)),
             rounds=rounds,
             batch=len(images),
         )
-        for label, taken in times.items()
+        for label, milliseconds in times.items()
     }

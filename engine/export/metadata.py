@@ -1,4 +1,4 @@
-"""What an exported file says about itself, as ONNX `metadata_props`."""
+"""Metadata of an exported file (ONNX `metadata_props`)."""
 
 import json
 from collections.abc import Mapping
@@ -28,16 +28,16 @@ def describe(
     heads: str = "decoded",
     ancestors: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """The properties to write.
+    """Return the metadata of an exported model.
 
     Args:
         model: the exported model.
-        label: what tables call the file, such as `ONNX Q/DQ`.
+        label: label of the file in tables, such as `ONNX Q/DQ`.
         image_size: height and width of its input.
         data: the data set that it was evaluated on; empty when unknown.
-        source_sha256: of the checkpoint.
-        ancestors: SHA-256 of the files that the checkpoint was made from, by what they are, and of the data set's.
-        heads: what the outputs hold; raw ones are decoded with the anchors (pixels) and strides told here.
+        source_sha256: SHA-256 of the checkpoint.
+        heads: `decoded` or `raw`; raw outputs are decoded with the anchors (pixels) and strides of this metadata.
+        ancestors: role → SHA-256 of the files that the checkpoint was made from, including the data set's.
     """
     kinds = {name for module in model.modules() for kind, name in ACTIVATIONS.items() if type(module) is kind}
     return {
@@ -60,10 +60,10 @@ def describe(
 
 
 def write_metadata(model: onnx.ModelProto, properties: dict[str, str]) -> None:
-    """Put `properties` into the file, in the place of what was there."""
+    """Replace the metadata of a file by `properties`."""
     onnx.helper.set_model_props(model, properties)
 
 
 def read_metadata(model: onnx.ModelProto) -> dict[str, str]:
-    """The properties of a file."""
+    """Return the metadata of a file."""
     return {entry.key: entry.value for entry in model.metadata_props}

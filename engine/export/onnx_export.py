@@ -1,7 +1,6 @@
-"""From a model to an ONNX file: the one that TensorRT reads."""
+"""Export a model to an ONNX file, with Q/DQ nodes for TensorRT if it is quantized."""
 
 import copy
-import os
 import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -21,8 +20,8 @@ from engine.quant.backends import load_backend
 from engine.quant.quantizer import backend_of, quantized_convolutions
 
 INPUT, OUTPUT = "images", "outputs"
-NAMED = 5
-"""Layers that a message names, at most."""
+MAX_LISTED = 5
+"""Layers that an error message lists."""
 Heads = Literal["decoded", "raw"]
 
 
@@ -39,7 +38,7 @@ class Decoded(nn.Module):
 
 
 class Raw(nn.Module):
-    """The model with an output per level, as the head's convolutions make them."""
+    """The model with one raw output of the head per level."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -61,36 +60,36 @@ def export_onnx(
     metadata: dict[str, str] | None = None,
     check: Callable[[onnx.ModelProto, Path], None] | None = None,
 ) -> onnx.ModelProto:
-    """Write `images` (B, 3, S, S) → `outputs` (B, N, 5 + nc), with symmetric int8 Q/DQ where the model is quantized.
+    """Export `images` (B, 3, S, S) → `outputs` (B, N, 5 + nc), with symmetric int8 Q/DQ if the model is quantized.
 
     With raw heads the outputs are `raw_8`, … (B, A, Y, X, 5 + nc), named after the stride of their level.
 
-    The file gets its name only when it is whole and `check` has accepted it; until then a previous file stays.
+    The file is written to a temporary path and renamed once `check` has accepted it; until then a previous file stays.
 
     Args:
         model: a fused `YoloModel`, float or quantized, on the CPU.
         path: the file to write.
         image_size: height and width of the images; fixed in the file.
-        opset: 13 or newer (per-channel Q/DQ begins there).
+        opset: 13 or newer, which has per-channel Q/DQ.
         dynamic_batch: leave the batch size open; otherwise it is 1.
-        heads: what the outputs hold.
+        heads: content of the outputs.
         metadata: `metadata_props` of the file.
-        check: called with the graph and the temporary file; what it raises ends the export.
+        check: called with the graph and the temporary file; an exception from it ends the export.
 
     Raises:
-        YoloqatError: activations are quantized to other than 8 bits; names the convolutions that read them.
+        YoloqatError: activations are quantized to fewer than 8 bits; names the convolutions that read them.
     """
     _check_widths(model)
-    # A copy, so that neither the exporter's tracing nor the float cast touches the caller's model.
-    own = copy.deepcopy(model).float()
-    _weights_as_int8(own)
-    traced = (Raw(own) if heads == "raw" else Decoded(own)).eval().requires_grad_(False)
-    outputs = [f"{RAW_PREFIX}{int(stride)}" for stride in own.stride] if heads == "raw" else [OUTPUT]  # type: ignore[union-attr]
+    # A copy, because tracing and the cast to float change the model.
+    exported = copy.deepcopy(model).float()
+    _widen_weights_to_int8(exported)
+    traced = (Raw(exported) if heads == "raw" else Decoded(exported)).eval().requires_grad_(False)
+    outputs = [f"{RAW_PREFIX}{int(stride)}" for stride in exported.stride] if heads == "raw" else [OUTPUT]  # type: ignore[union-attr]
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         _trace(traced, temporary, outputs, image_size, opset, dynamic_batch)
         graph = onnx.load(temporary)
-        _tell_shapes(graph, traced, image_size)
+        _set_output_shapes(graph, traced, image_size)
         tidy(graph, prefix="model.")
         write_metadata(graph, metadata or {})
         onnx.save(graph, temporary)
@@ -100,22 +99,22 @@ def export_onnx(
 
 
 def _check_widths(model: nn.Module) -> None:
-    """Int8 Q/DQ clip at ±127 steps alone, so activations need all eight bits; weights are clipped before."""
+    """Raise if an activation has fewer than 8 bits: Q/DQ clip at the int8 limits only (weights are clipped before)."""
     narrow = [
         f"{name} ({conv.input_quantizer.num_bits} bits)"
         for name, conv in quantized_convolutions(model).items()
         if conv.input_quantizer.num_bits != 8
     ]
     if narrow:
-        others = f" and {len(narrow) - NAMED} others" if len(narrow) > NAMED else ""
+        others = f" and {len(narrow) - MAX_LISTED} others" if len(narrow) > MAX_LISTED else ""
         raise YoloqatError(
-            f"the inputs of {', '.join(narrow[:NAMED])}{others} have other than 8 bits, which int8 Q/DQ cannot express",
-            hint="Give `ptq` 8 bits for them (--bits 8, --layer-bits REGEX=a8). Weights may have fewer.",
+            f"int8 Q/DQ cannot express inputs of fewer than 8 bits: {', '.join(narrow[:MAX_LISTED])}{others}",
+            hint="Run `ptq` with 8 bits for them (--bits 8, --layer-bits REGEX=a8). Weights may have fewer.",
         )
 
 
-def _weights_as_int8(model: nn.Module) -> None:
-    """Give narrower weights 8 bits, in place, with the same steps: of int8's values they use those that they had."""
+def _widen_weights_to_int8(model: nn.Module) -> None:
+    """Express weights of fewer bits in 8 bits with the same step size, in place; they use only a part of the codes."""
     for conv in quantized_convolutions(model).values():
         quantizer = conv.weight_quantizer
         bits = quantizer.num_bits
@@ -128,7 +127,7 @@ def _weights_as_int8(model: nn.Module) -> None:
 
 
 def save_onnx(model: onnx.ModelProto, path: Path, check: Callable[[Path], None] | None = None) -> None:
-    """Write a file under its name once it is whole and `check`, given the temporary file, has accepted it."""
+    """Write a file to a temporary path, and rename it once `check`, called with that path, has accepted it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         onnx.save(model, temporary)
@@ -141,7 +140,7 @@ def _trace(traced: nn.Module, path: Path, outputs: list[str], image_size: int, o
     backend = backend_of(traced)
     quantizing = load_backend(backend).exporting() if backend else nullcontext()
     with quantizing, torch.no_grad(), warnings.catch_warnings():
-        # The exporter that torch prefers since 2.9 cannot take quantizers. Tracing makes sizes constants, as meant.
+        # The exporter that torch prefers since 2.9 cannot export quantizers. That tracing fixes sizes is intended.
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
         torch.onnx.export(
@@ -156,15 +155,10 @@ def _trace(traced: nn.Module, path: Path, outputs: list[str], image_size: int, o
         )
 
 
-def _tell_shapes(graph: onnx.ModelProto, traced: nn.Module, image_size: int) -> None:
-    """Write the outputs' sizes, which tracing leaves open, except for the batch."""
+def _set_output_shapes(graph: onnx.ModelProto, traced: nn.Module, image_size: int) -> None:
+    """Set the outputs' dimensions but the batch, which tracing leaves open."""
     with torch.no_grad():
-        made = traced(torch.zeros(1, 3, image_size, image_size))
-    for output, value in zip(graph.graph.output, made if isinstance(made, tuple) else (made,), strict=True):
+        outputs = traced(torch.zeros(1, 3, image_size, image_size))
+    for output, value in zip(graph.graph.output, outputs if isinstance(outputs, tuple) else (outputs,), strict=True):
         for dimension, size in list(zip(output.type.tensor_type.shape.dim, value.shape, strict=True))[1:]:
             dimension.dim_value = size
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""Timing a file with `trtexec`, where it is installed. Only programs that print like it have stood in for it so far."""
+"""Time a file with `trtexec`, if it is installed. Tested only with programs that print like it."""
 
 import shutil
 import subprocess
@@ -9,49 +9,49 @@ from typing import Any
 from engine.export.onnx_export import INPUT
 from engine.logs.dialects.trtexec import TrtexecResult, parse_trtexec
 
-SECONDS = 3600
-"""An engine of a large model takes minutes to build."""
+TIMEOUT_SECONDS = 3600
+"""Building the engine of a large model takes minutes."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """What trtexec said of one file."""
+    """Result of trtexec for one file."""
 
     label: str
     batch: int
     command: list[str]
     version: str | None
     median_ms: float | None
-    """From host to host; None when it did not pass."""
+    """Latency including transfers from and to the host; None if trtexec failed."""
     gpu_ms: float | None
     images_per_second: float | None
     engine_mib: float | None
     errors: list[str] = field(default_factory=list)
 
     def facts(self) -> dict[str, Any]:
-        """For the event and `result.json`."""
+        """Convert for the event and `result.json`."""
         return asdict(self)
 
 
 def find_trtexec() -> str | None:
-    """Its path, None where it is absent."""
+    """Return the path of `trtexec`; None if it is not installed."""
     return shutil.which("trtexec")
 
 
 def time_engine(
     program: str, label: str, path: Path, *, image_size: int, batch: int, dynamic: bool, quantized: bool, log: Path
 ) -> Engine:
-    """Build an engine for one batch, and time it.
+    """Build an engine for one batch size, and time it.
 
     Args:
-        program: of `find_trtexec`.
-        label: of the file in tables.
-        path: float or Q/DQ ONNX.
-        image_size: height and width.
-        batch: images to a run.
-        dynamic: whether the file leaves the batch open.
-        quantized: whether it has Q/DQ.
-        log: gets all that trtexec prints.
+        program: path of trtexec.
+        label: label of the file in tables.
+        path: float or Q/DQ ONNX file.
+        image_size: height and width of the images.
+        batch: batch size.
+        dynamic: whether the file leaves the batch size open.
+        quantized: whether the file has Q/DQ nodes.
+        log: path that trtexec's output is written to.
     """
     command = [program, f"--onnx={path}"]
     if _has_precision_flags(program):
@@ -59,24 +59,24 @@ def time_engine(
     if dynamic:
         command.append(f"--shapes={INPUT}:{batch}x3x{image_size}x{image_size}")
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=SECONDS)
-        printed = done.stdout + done.stderr
+        completed = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=TIMEOUT_SECONDS)
+        printed = completed.stdout + completed.stderr
     except (OSError, subprocess.TimeoutExpired) as error:
         return Engine(label, batch, command, None, None, None, None, None, [str(error)])
     log.write_text(printed, encoding="utf-8")
-    return _engine(label, batch, command, parse_trtexec(printed), done.returncode)
+    return _engine_from(label, batch, command, parse_trtexec(printed), completed.returncode)
 
 
 def _has_precision_flags(program: str) -> bool:
-    """TensorRT 11 has none: its types are those of the file."""
+    """Return whether trtexec has `--int8` and `--fp16`; from TensorRT 11 on the file alone sets the types."""
     try:
-        done = subprocess.run([program, "--help"], capture_output=True, text=True, errors="replace", timeout=120)
+        completed = subprocess.run([program, "--help"], capture_output=True, text=True, errors="replace", timeout=120)
     except (OSError, subprocess.TimeoutExpired):
         return True
-    return "--int8" in done.stdout + done.stderr
+    return "--int8" in completed.stdout + completed.stderr
 
 
-def _engine(label: str, batch: int, command: list[str], result: TrtexecResult, code: int) -> Engine:
+def _engine_from(label: str, batch: int, command: list[str], result: TrtexecResult, code: int) -> Engine:
     if not result.passed:
         return Engine(
             label, batch, command, result.version, None, None, None, None, list(result.errors) or [f"exit code {code}"]

@@ -1,6 +1,7 @@
-"""A process of its own for each timed model, so that its memory is its own.
+"""The process that times one model, separate so that its peak memory can be measured.
 
-It reads a batch size a line and answers with the milliseconds of one run. An ONNX file is opened without PyTorch.
+It reads a batch size per line from stdin and answers each with a line of JSON: milliseconds and peak memory. ONNX files
+are opened without loading PyTorch.
 """
 
 import argparse
@@ -21,15 +22,15 @@ Model = Callable[[np.ndarray], None]
 
 
 def main() -> int:
-    """Open the file, then time a run for each line of standard input."""
+    """Open the file, then time one run per line of stdin."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--provider", default="CPUExecutionProvider")
     parser.add_argument("--size", type=int, default=640)
-    given = parser.parse_args()
-    # Libraries print; the answers go where nobody else writes.
+    arguments = parser.parse_args()
+    # Libraries print to stdout: answers go to a duplicate of it, everything else to stderr.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
@@ -38,27 +39,27 @@ def main() -> int:
         answers.flush()
 
     try:
-        model, facts = (_open_onnx if given.file.endswith(".onnx") else _open_checkpoint)(given)
+        model, facts = (_open_onnx if arguments.file.endswith(".onnx") else _open_checkpoint)(arguments)
     except YoloqatError as error:
         answer(error=error.what)
         return error.exit_code
     size = facts["image_size"]
     answer(**facts, opened_mb=peak_mb())
-    made: dict[int, np.ndarray] = {}
+    inputs: dict[int, np.ndarray] = {}
     for line in sys.stdin:
         batch = int(line)
-        if batch not in made:
-            made = {batch: np.random.default_rng(0).random((batch, 3, size, size), dtype=np.float32)}
-        began = time.perf_counter()
-        model(made[batch])
-        answer(ms=(time.perf_counter() - began) * 1000, peak_mb=peak_mb())
+        if batch not in inputs:
+            inputs = {batch: np.random.default_rng(0).random((batch, 3, size, size), dtype=np.float32)}
+        start = time.perf_counter()
+        model(inputs[batch])
+        answer(ms=(time.perf_counter() - start) * 1000, peak_mb=peak_mb())
     return 0
 
 
 def peak_mb() -> float:
-    """Most memory that this process has had resident, in MB.
+    """Return the peak resident memory of this process, in MB.
 
-    From /proc, where it begins anew with the program: what `getrusage` tells begins with the parent's.
+    Read from /proc, where it is reset when the program starts; `getrusage` includes the parent's from before exec.
     """
     try:
         for line in Path("/proc/self/status").read_text().splitlines():
@@ -70,20 +71,20 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-def _open_onnx(given: argparse.Namespace) -> tuple[Model, dict[str, Any]]:
+def _open_onnx(arguments: argparse.Namespace) -> tuple[Model, dict[str, Any]]:
     import onnxruntime
 
-    library = peak_mb()
+    library_peak_mb = peak_mb()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = given.threads
-    # Threads that wait for the next run would take the cores of the model whose turn it is.
+    options.intra_op_num_threads = arguments.threads
+    # Threads that spin until the next run would take CPU from the other models, which run in turn.
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    wanted: list[Any] = [given.provider]
-    if given.provider == "TensorrtExecutionProvider":
-        wanted = [(given.provider, {"trt_int8_enable": True, "trt_fp16_enable": True}), "CUDAExecutionProvider"]
-        wanted.append("CPUExecutionProvider")
-    session = onnxruntime.InferenceSession(given.file, options, providers=wanted)
+    providers: list[Any] = [arguments.provider]
+    if arguments.provider == "TensorrtExecutionProvider":
+        providers = [(arguments.provider, {"trt_int8_enable": True, "trt_fp16_enable": True}), "CUDAExecutionProvider"]
+        providers.append("CPUExecutionProvider")
+    session = onnxruntime.InferenceSession(arguments.file, options, providers=providers)
     image = session.get_inputs()[0]
     batch, _, height, _ = image.shape
     metadata = session.get_modelmeta().custom_metadata_map
@@ -93,31 +94,31 @@ def _open_onnx(given: argparse.Namespace) -> tuple[Model, dict[str, Any]]:
         "provider": session.get_providers()[0],
         "available": onnxruntime.get_available_providers(),
         "fixed_batch": batch if isinstance(batch, int) else 0,
-        "image_size": height if isinstance(height, int) else given.size,
-        "library_mb": library,
+        "image_size": height if isinstance(height, int) else arguments.size,
+        "library_mb": library_peak_mb,
     }
     return lambda images: session.run(None, {image.name: images}), facts
 
 
-def _open_checkpoint(given: argparse.Namespace) -> tuple[Model, dict[str, Any]]:
+def _open_checkpoint(arguments: argparse.Namespace) -> tuple[Model, dict[str, Any]]:
     import torch
 
     from engine.evaluate.predictors import TorchPredictor
     from engine.models.checkpoint import load_checkpoint
     from engine.quant.state import restore_model
 
-    library = peak_mb()
-    torch.set_num_threads(given.threads)
-    checkpoint = load_checkpoint(given.file)
-    device = torch.device(given.device if given.device == "cpu" else f"cuda:{given.device}")
+    library_peak_mb = peak_mb()
+    torch.set_num_threads(arguments.threads)
+    checkpoint = load_checkpoint(arguments.file)
+    device = torch.device(arguments.device if arguments.device == "cpu" else f"cuda:{arguments.device}")
     predictor = TorchPredictor(restore_model(checkpoint).requires_grad_(False).to(device))
     facts = {
         "label": "float" if checkpoint.quant is None else str(checkpoint.meta.get("stage", "ptq")).upper(),
         "runtime": f"torch {torch.__version__}",
         "provider": str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
         "fixed_batch": 0,
-        "image_size": given.size,
-        "library_mb": library,
+        "image_size": arguments.size,
+        "library_mb": library_peak_mb,
     }
 
     def run(images: np.ndarray) -> None:

@@ -6,7 +6,7 @@ import os
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.files.atomic import create_file, sync_folder, write_bytes
+from engine.files.atomic import UMASK_DECIDES, create_file, sync_folder, write_bytes
 from engine.files.safe_open import read_regular
 
 SCHEMA_VERSION = 1
@@ -28,13 +28,16 @@ def read_json(path: str) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
-def write_json(path: str, record: dict[str, Any], durable: bool = True) -> None:
+def write_json(path: str, record: dict[str, Any], durable: bool = True, *, mode: int = UMASK_DECIDES) -> None:
     """Write a record atomically. `durable` waits until the disk has it.
+
+    Args:
+        mode: permissions before the umask takes its bits away.
 
     Raises:
         OSError: disk full, folder gone, no permission.
     """
-    write_bytes(path, encode(record), durable=durable)
+    write_bytes(path, encode(record), mode=mode, durable=durable)
 
 
 def encode(record: dict[str, Any]) -> bytes:

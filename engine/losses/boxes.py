@@ -1,4 +1,4 @@
-"""Overlap of boxes, differentiable. The terms stand exactly as in the original, ε included."""
+"""Differentiable overlap of boxes. The terms, ε included, are exactly those of YOLOv7."""
 
 import math
 from typing import Literal
@@ -10,7 +10,7 @@ EPS = 1e-7
 
 
 def aligned_iou(a: Tensor, b: Tensor, kind: Literal["iou", "giou", "diou", "ciou"] = "ciou") -> Tensor:
-    """IoU of pairs of boxes (…, 4), cx, cy, w, h → (…,).
+    """Compute the IoU of pairs of boxes (…, 4), cx, cy, w, h → (…,).
 
     GIoU: Rezatofighi et al., 2019, arXiv:1902.09630. DIoU and CIoU: Zheng et al., 2019, arXiv:1911.08287.
     """
@@ -41,7 +41,7 @@ def aligned_iou(a: Tensor, b: Tensor, kind: Literal["iou", "giou", "diou", "ciou
 
 
 def pairwise_iou(a: Tensor, b: Tensor) -> Tensor:
-    """(N, 4) and (M, 4) boxes x1, y1, x2, y2 → (N, M) IoU, without ε."""
+    """Compute the IoU of all pairs: (N, 4) and (M, 4) boxes x1, y1, x2, y2 → (N, M), without ε."""
     top_left = torch.maximum(a[:, None, :2], b[None, :, :2])
     bottom_right = torch.minimum(a[:, None, 2:], b[None, :, 2:])
     inter = (bottom_right - top_left).clamp(0).prod(-1)
@@ -49,7 +49,7 @@ def pairwise_iou(a: Tensor, b: Tensor) -> Tensor:
 
 
 def xywh_to_xyxy(boxes: Tensor) -> Tensor:
-    """(…, 4) cx, cy, w, h → x1, y1, x2, y2."""
+    """Convert boxes (…, 4) from cx, cy, w, h to x1, y1, x2, y2."""
     xy, wh = boxes[..., :2], boxes[..., 2:]
     return torch.cat((xy - wh / 2, xy + wh / 2), -1)
 

@@ -1,4 +1,4 @@
-"""Which cells and anchors may predict a target: anchors that fit its size, in its cell and the two nearest ones."""
+"""Candidates for a target: the anchors that fit its size, in its grid cell and the two nearest cells."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from torch import Tensor
 from engine.losses.geometry import HeadGeometry
 
 CELL_REACH = 0.5
-"""A neighbouring cell takes part when the centre is nearer than this to it, in cells."""
+"""A neighbouring cell is a candidate if the target's centre is nearer to it than this, in cells."""
 
 
 @dataclass(frozen=True)
@@ -28,40 +28,40 @@ class Candidates:
     def __len__(self) -> int:
         return self.image_M.shape[0]
 
-    def select(self, which: Tensor, target_M: Tensor | None = None) -> "Candidates":
-        """A subset, by index or mask, optionally with other targets."""
+    def select(self, indices: Tensor, target_M: Tensor | None = None) -> "Candidates":
+        """Return a subset, by index or mask, optionally assigned to other targets."""
         return Candidates(
-            self.image_M[which],
-            self.anchor_M[which],
-            self.row_M[which],
-            self.column_M[which],
-            self.target_M[which] if target_M is None else target_M,
-            self.anchor_wh_M2[which],
+            self.image_M[indices],
+            self.anchor_M[indices],
+            self.row_M[indices],
+            self.column_M[indices],
+            self.target_M[indices] if target_M is None else target_M,
+            self.anchor_wh_M2[indices],
         )
 
     @property
     def cell_M2(self) -> Tensor:
-        """Column and row, as floats."""
+        """Column and row of the cell, as floats."""
         return torch.stack((self.column_M, self.row_M), 1).float()
 
 
 def find_candidates(
     shapes: Sequence[tuple[int, int]], targets_T6: Tensor, geometry: HeadGeometry, anchor_t: float
 ) -> list[Candidates]:
-    """Candidates per level, in the original's order: offset, then anchor, then target.
+    """Find the candidates of each level, in YOLOv7's order: offset, then anchor, then target.
 
     Args:
         shapes: rows and columns of each level's grid.
         targets_T6: image, class, and cx, cy, w, h as fractions of the image.
-        anchor_t: largest ratio of a side to the anchor's, either way.
+        anchor_t: largest ratio between a target's side and the anchor's, either way.
     """
     return [
-        _on_level(ny, nx, targets_T6, anchors.to(targets_T6.device).float(), anchor_t)
+        _candidates_on_level(ny, nx, targets_T6, anchors.to(targets_T6.device).float(), anchor_t)
         for (ny, nx), anchors in zip(shapes, geometry.anchors_LA2, strict=True)
     ]
 
 
-def _on_level(ny: int, nx: int, targets_T6: Tensor, anchors_A2: Tensor, anchor_t: float) -> Candidates:
+def _candidates_on_level(ny: int, nx: int, targets_T6: Tensor, anchors_A2: Tensor, anchor_t: float) -> Candidates:
     device = targets_T6.device
     grid = torch.tensor([nx, ny], device=device, dtype=torch.float32)
     xy_T2, wh_T2 = targets_T6[:, 2:4] * grid, targets_T6[:, 4:6] * grid
@@ -74,9 +74,9 @@ def _on_level(ny: int, nx: int, targets_T6: Tensor, anchors_A2: Tensor, anchor_t
     right, down = ((from_right % 1 < CELL_REACH) & (from_right > 1)).unbind(1)
     in_reach = torch.stack((torch.ones_like(left), left, up, right, down))
     offsets = torch.tensor([[0, 0], [1, 0], [0, 1], [-1, 0], [0, -1]], device=device) * CELL_REACH
-    which, pair = in_reach.nonzero(as_tuple=True)
+    offset, pair = in_reach.nonzero(as_tuple=True)
     anchor, target = anchor[pair], target[pair]
-    cell = (xy[pair] - offsets[which]).long()
+    cell = (xy[pair] - offsets[offset]).long()
     return Candidates(
         image_M=targets_T6[target, 0].long(),
         anchor_M=anchor,

@@ -1,4 +1,4 @@
-"""What the losses need to know of a detection head."""
+"""The shape of a detection head, as the losses use it."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,10 @@ from engine.models.yolo import YoloModel
 
 @dataclass(frozen=True)
 class HeadGeometry:
-    """Legend of this package: L levels, A anchors per level, T targets, M candidates."""
+    """Anchors, strides and classes of a head.
+
+    Suffixes of names in this package: L levels, A anchors per level, T targets, M candidates.
+    """
 
     anchors_LA2: Tensor
     """w, h in grid cells of the level."""
@@ -19,5 +22,5 @@ class HeadGeometry:
 
     @classmethod
     def of(cls, model: YoloModel) -> "HeadGeometry":
-        """The geometry of a model's head; `anchors` is the live buffer, so an anchor search is seen."""
+        """Return the geometry of a model's head; the anchors are the live buffer, so replacing them takes effect."""
         return cls(model.head.anchors, tuple(float(s) for s in model.stride), model.nc)

@@ -1,4 +1,4 @@
-"""`ComputeLoss`: every candidate is a match."""
+"""`ComputeLoss`: the loss in which every candidate predicts its target."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,10 +12,10 @@ from engine.losses.terms import loss_terms
 
 
 class ComputeLoss:
-    """The loss of validation, and of training with `loss_ota: 0`.
+    """Loss for validation, and for training with `loss_ota: 0`.
 
     Args:
-        geometry: of the head whose raw outputs come in.
+        geometry: of the head whose raw outputs are passed.
         hyp: gains `box`, `obj`, `cls` already scaled to levels, classes and image size; `anchor_t`, `cls_pw`, `obj_pw`,
             `fl_gamma`, `label_smoothing`.
     """
@@ -25,10 +25,10 @@ class ComputeLoss:
         self.hyp = hyp
 
     def __call__(self, raws: Sequence[Tensor], targets_T6: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss of a batch.
+        """Compute the loss of a batch.
 
         Args:
-            raws: per level (B, A, Y, X, 5+nc); computed in float32 whatever comes in.
+            raws: per level (B, A, Y, X, 5+nc); computed in float32 for every input type.
             targets_T6: image, class, cx, cy, w, h as fractions of the image.
 
         Returns:
@@ -43,6 +43,6 @@ class ComputeLoss:
             return loss_terms(raws, matches, targets_T6, self.hyp)
 
     def match(self, raws: Sequence[Tensor], targets_T6: Tensor) -> list[Candidates]:
-        """Which cells predict which targets, per level."""
+        """Assign cells and anchors to targets, per level."""
         shapes = [(raw.shape[2], raw.shape[3]) for raw in raws]
         return find_candidates(shapes, targets_T6, self.geometry, float(self.hyp["anchor_t"]))

@@ -1,4 +1,4 @@
-"""Activations by name. The name is recorded in checkpoints: weights alone cannot tell what they were trained with."""
+"""Activations by name. Checkpoints record the name, because weights do not show what they were trained with."""
 
 from torch import nn
 
@@ -18,7 +18,7 @@ _FACTORIES = {
 
 
 def make_activation(name: str) -> nn.Module:
-    """A fresh activation module.
+    """Create an activation module.
 
     Raises:
         YoloqatError: the name is unknown.

@@ -11,12 +11,12 @@ BN_EPS, BN_MOMENTUM = 1e-3, 0.03
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:
-    """BatchNorm with YOLOv7's constants."""
+    """Create a BatchNorm with YOLOv7's constants."""
     return nn.BatchNorm2d(channels, eps=BN_EPS, momentum=BN_MOMENTUM)
 
 
 class Conv(nn.Module):
-    """Convolution without bias, BatchNorm, activation; `bn` is gone once fused."""
+    """Convolution without bias, BatchNorm, activation; `bn` is None once fused."""
 
     def __init__(
         self, c_in: int, c_out: int, k: int = 1, s: int = 1, p: int | None = None, g: int = 1, act: str = "silu"
@@ -65,7 +65,7 @@ class Concat(nn.Module):
 
 
 class Shortcut(nn.Module):
-    """Sum of two layers."""
+    """Sum of the outputs of two layers."""
 
     def forward(self, x: Sequence[Tensor]) -> Tensor:
         return x[0] + x[1]
@@ -142,7 +142,7 @@ class RepConv(nn.Module):
 
 
 class ImplicitA(nn.Module):
-    """Learned vector that is added per channel (YOLOR, arXiv:2105.04206)."""
+    """Learned vector, added per channel (YOLOR, arXiv:2105.04206)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -153,7 +153,7 @@ class ImplicitA(nn.Module):
 
 
 class ImplicitM(nn.Module):
-    """Learned vector that is multiplied per channel (YOLOR, arXiv:2105.04206)."""
+    """Learned vector, multiplied per channel (YOLOR, arXiv:2105.04206)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

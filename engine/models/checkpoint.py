@@ -12,17 +12,17 @@ from torch import Tensor
 from engine.contracts.errors import YoloqatError
 from engine.files.atomic import atomic_stream
 from engine.models.config import parse_model_config
-from engine.models.legacy import read_original
 from engine.models.yolo import YoloModel, build_model
+from engine.models.yolov7_checkpoint import read_yolov7_checkpoint
 
 SCHEMA = 1
-_MARK = "yoloqat"
-_LFS = b"version https://git-lfs"
+_FORMAT = "yoloqat"
+_LFS_PREFIX = b"version https://git-lfs"
 
 
 @dataclass
 class Checkpoint:
-    """Everything that a stage saves. Field types are what `torch.load(weights_only=True)` admits."""
+    """Everything that a stage saves, in types that `torch.load(weights_only=True)` accepts."""
 
     model_state: dict[str, Tensor]
     config: dict[str, Any]
@@ -32,10 +32,10 @@ class Checkpoint:
     ema_state: dict[str, Tensor] | None = None
     optimizer: dict[str, Any] | None = None
     epoch: int = -1
-    """The epoch just finished, 0-based; −1 once training is over."""
+    """The last finished epoch, 0-based; −1 once training is over."""
     best_fitness: float = 0.0
     updates: int = 0
-    """Updates of the EMA."""
+    """Number of EMA updates."""
     training_results: str = ""
     hyp: dict[str, Any] | None = None
     quant: dict[str, Any] | None = None
@@ -50,33 +50,33 @@ class Checkpoint:
 
     @property
     def state(self) -> dict[str, Tensor]:
-        """The weights to evaluate: the EMA's where there are any."""
+        """The weights to evaluate: the EMA's if there are any."""
         return self.ema_state if self.ema_state is not None else self.model_state
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write atomically: a reader sees the old file or the new one, never half of one."""
+    """Write a checkpoint atomically: a reader sees the old file or the new one, never a partial one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     data = {f.name: getattr(checkpoint, f.name) for f in fields(checkpoint)}
     with atomic_stream(path) as file:
-        torch.save({"format": _MARK, **data}, file)
+        torch.save({"format": _FORMAT, **data}, file)
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a checkpoint of ours, or one of the original YOLOv7. No code of the file is run.
+    """Read a checkpoint of yoloqat or of the original YOLOv7, without running any code in the file.
 
     Raises:
-        YoloqatError: missing, a Git LFS pointer, cut off, not a checkpoint, from a newer version, or one that tries to
-            run code.
+        YoloqatError: the file is missing, a Git LFS pointer, truncated, not a checkpoint, from a newer version, or
+            tries to run code.
     """
     path = Path(path)
-    _check_container(path)
+    _check_file(path)
     try:
         data = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, AttributeError, KeyError, ValueError, TypeError):
-        return _from_original(path)
-    if not isinstance(data, dict) or data.get("format") != _MARK:
-        return _from_original(path)
+        return _load_yolov7(path)
+    if not isinstance(data, dict) or data.get("format") != _FORMAT:
+        return _load_yolov7(path)
     if int(data.get("schema", 0)) > SCHEMA:
         raise YoloqatError(
             "this checkpoint was written by a newer version", where=str(path), hint="Update yoloqat to read it."
@@ -89,10 +89,10 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def model_from_checkpoint(checkpoint: Checkpoint, ema: bool = True) -> YoloModel:
-    """Rebuild the float model in evaluation mode, with the EMA's weights unless told otherwise.
+    """Rebuild the float model in evaluation mode, with the EMA's weights unless `ema` is False.
 
     Raises:
-        YoloqatError: weights and model description disagree.
+        YoloqatError: the weights do not fit the model description.
     """
     config = parse_model_config(checkpoint.config, "checkpoint", "checkpoint")
     model = build_model(config, names=checkpoint.names, act=checkpoint.act)
@@ -104,30 +104,30 @@ def model_from_checkpoint(checkpoint: Checkpoint, ema: bool = True) -> YoloModel
     except RuntimeError as error:
         raise YoloqatError(
             f"the weights do not fit the model that the checkpoint describes: {str(error).splitlines()[0]}",
-            hint="The file was written by something else; export or train it again.",
+            hint="Another program wrote the file; export or train the model again.",
         ) from error
     return model.eval()
 
 
-def _check_container(path: Path) -> None:
+def _check_file(path: Path) -> None:
     if not path.is_file():
-        raise YoloqatError("there is no such file", where=str(path), hint="Check the path given to --weights.")
+        raise YoloqatError("no such file", where=str(path), hint="Check the path given to --weights.")
     size = path.stat().st_size
     with path.open("rb") as file:
-        head = file.read(64)
-    if head.startswith(_LFS):
+        first_bytes = file.read(64)
+    if first_bytes.startswith(_LFS_PREFIX):
         raise YoloqatError(
             f"this is a Git LFS pointer of {size} bytes, not the weights",
             where=str(path),
             hint="Run `git lfs pull`, or download the file itself.",
         )
-    if head[:2] == b"PK" and not zipfile.is_zipfile(path):
+    if first_bytes[:2] == b"PK" and not zipfile.is_zipfile(path):
         raise YoloqatError(
-            f"the file is cut off after {size} bytes: its table of contents, which stands at the end, is missing",
+            f"the file is truncated after {size} bytes: the zip directory at its end is missing",
             where=str(path),
             hint="Download or copy it again, and compare the size with the source.",
         )
-    if head[:2] != b"PK":
+    if first_bytes[:2] != b"PK":
         raise YoloqatError(
             "this is not a PyTorch checkpoint (no zip archive)",
             where=str(path),
@@ -135,8 +135,8 @@ def _check_container(path: Path) -> None:
         )
 
 
-def _from_original(path: Path) -> Checkpoint:
-    original = read_original(path)
+def _load_yolov7(path: Path) -> Checkpoint:
+    original = read_yolov7_checkpoint(path)
     config = parse_model_config(original.config, path.stem, str(path))
     return Checkpoint(
         model_state=original.state,

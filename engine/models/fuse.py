@@ -13,25 +13,25 @@ from engine.models.yolo import YoloModel
 
 @torch.no_grad()
 def fuse_model(model: YoloModel, in_place: bool = False) -> YoloModel:
-    """A copy of `model` (or the model itself) without BatchNorm, with the same output up to rounding.
+    """Fuse a copy of `model` (or the model itself): no BatchNorm, and the same output up to rounding.
 
-    The implicit vectors of an IDetect head stay registered, unused, because the original counts them in its summary of
-    the fused model; so do the trainable kernels of re-parameterised convolutions.
+    The implicit vectors of an IDetect head and the trainable kernels of re-parameterised convolutions stay registered,
+    because YOLOv7 counts them in its summary of the fused model.
     """
     fused = model if in_place else copy.deepcopy(model)
     for module in fused.modules():
         if isinstance(module, RepConv):
             _fuse_repconv(module)
         elif isinstance(module, Conv) and module.bn is not None:
-            module.conv = _fold(module.conv, module.bn)
+            module.conv = _fold_batch_norm(module.conv, module.bn)
             module.bn = None
         elif isinstance(module, IDetect) and not module.fused:
             _fuse_implicit(module)
     return fused
 
 
-def _fold(conv: nn.Conv2d, bn: nn.BatchNorm2d) -> nn.Conv2d:
-    """W' = diag(γ/√(σ²+ε))·W, b' = β − γ·μ/√(σ²+ε)."""
+def _fold_batch_norm(conv: nn.Conv2d, bn: nn.BatchNorm2d) -> nn.Conv2d:
+    """Fold BatchNorm into a convolution: W' = diag(γ/√(σ²+ε))·W, b' = β − γ·μ/√(σ²+ε)."""
     kernel, bias = _kernel_and_bias(conv.weight, bn)
     fused = nn.Conv2d(
         conv.in_channels,
@@ -66,8 +66,8 @@ def _fuse_repconv(module: RepConv) -> None:
         identity = torch.zeros_like(dense.weight)
         for out in range(dense.out_channels):
             identity[out, out % (dense.in_channels // dense.groups), 1, 1] = 1
-        id_kernel, id_bias = _kernel_and_bias(identity, module.rbr_identity)
-        kernel, bias = kernel + id_kernel, bias + id_bias
+        identity_kernel, identity_bias = _kernel_and_bias(identity, module.rbr_identity)
+        kernel, bias = kernel + identity_kernel, bias + identity_bias
     module.rbr_reparam = nn.Conv2d(
         dense.in_channels,
         dense.out_channels,
@@ -85,7 +85,7 @@ def _fuse_repconv(module: RepConv) -> None:
 
 
 def _fuse_implicit(head: IDetect) -> None:
-    """(W(x + a) + b)·m = (m·W)x + m·(b + W·a)."""
+    """Fold the implicit vectors into the head's convolutions: (W(x + a) + b)·m = (m·W)x + m·(b + W·a)."""
     for conv, add, multiply in zip(head.m, head.ia, head.im, strict=True):
         a, m = add.implicit, multiply.implicit.view(-1)
         conv.bias.copy_((conv.bias + conv.weight.flatten(1) @ a.view(-1)) * m)

@@ -33,7 +33,7 @@ class Detect(nn.Module):
         self._grids: dict[tuple[int, int, torch.device, torch.dtype], Tensor] = {}
 
     def raw(self, level: int, x: Tensor) -> Tensor:
-        """Output of one level before it is reshaped: (B, A·O, Y, X)."""
+        """Compute the output of one level before reshaping: (B, A·O, Y, X)."""
         return self.m[level](x)
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor] | tuple[Tensor, list[Tensor]]:
@@ -45,7 +45,7 @@ class Detect(nn.Module):
         return raws if self.training else (self.decode(raws), raws)
 
     def decode(self, raws: Sequence[Tensor]) -> Tensor:
-        """(B, A, Y, X, O) per level → (B, N, O): levels, then anchors, rows, columns.
+        """Decode (B, A, Y, X, O) per level into (B, N, O): levels, then anchors, rows, columns.
 
         xy = (2σ − 0.5 + cell)·stride and wh = (2σ)²·anchor, written so that it exports without scatter nodes.
         """
@@ -68,13 +68,13 @@ class Detect(nn.Module):
         return self._grids[key]
 
     def set_stride(self, stride: Tensor) -> None:
-        """Set pixels per cell (L,) and bring `anchors` to grid units."""
+        """Set pixels per cell (L,), and convert `anchors` from pixels to grid cells."""
         self.stride = stride
         self.anchors /= stride.view(-1, 1, 1)
 
     @torch.no_grad()
     def init_biases(self) -> None:
-        """Start from the expected density: 8 objects per 640-pixel image, classes at 0.6 / (nc − 0.99)."""
+        """Set biases to the expected density: 8 objects per 640-pixel image, classes at 0.6 / (nc − 0.99)."""
         for conv, stride in zip(self.m, self.stride, strict=True):
             bias = conv.bias.view(self.na, -1)
             bias[:, 4] += math.log(8 / (640 / float(stride)) ** 2)

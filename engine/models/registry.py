@@ -1,4 +1,4 @@
-"""Module names of the original's model files → our modules. A table in the place of `eval`."""
+"""Table from module names in YOLOv7's model files to our modules, instead of `eval`."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,36 +10,36 @@ from engine.models.blocks import MP, SP, SPPCSPC, Concat, Conv, DownC, ReOrg, Re
 from engine.models.config import LayerRow, scale_channels
 from engine.models.heads import Detect, IDetect
 
-Built = tuple[nn.Module, int]
+BuiltLayer = tuple[nn.Module, int]
 """A module and its number of output channels."""
 
 HEADS: dict[str, type[Detect]] = {"Detect": Detect, "IDetect": IDetect}
 
 
-def _convolution(kind: type[nn.Module]) -> Callable[[LayerRow, Sequence[int], str, float], Built]:
-    def build(row: LayerRow, c_in: Sequence[int], act: str, width: float) -> Built:
+def _convolution(kind: type[nn.Module]) -> Callable[[LayerRow, Sequence[int], str, float], BuiltLayer]:
+    def build(row: LayerRow, c_in: Sequence[int], act: str, width: float) -> BuiltLayer:
         c_out = scale_channels(int(row.args[0]), width)
         return kind(c_in[0], c_out, *row.args[1:], act=row.activation or act), c_out
 
     return build
 
 
-def _sppcspc(row: LayerRow, c_in: Sequence[int], act: str, width: float) -> Built:
+def _sppcspc(row: LayerRow, c_in: Sequence[int], act: str, width: float) -> BuiltLayer:
     c_out = scale_channels(int(row.args[0]), width)
     return SPPCSPC(c_in[0], c_out, act=row.activation or act), c_out
 
 
-def _downc(row: LayerRow, c_in: Sequence[int], act: str, width: float) -> Built:
+def _downc(row: LayerRow, c_in: Sequence[int], act: str, width: float) -> BuiltLayer:
     c_out = scale_channels(int(row.args[0]), width)
     return DownC(c_in[0], c_out, act=row.activation or act), c_out
 
 
-def _upsample(row: LayerRow, c_in: Sequence[int], act: str, width: float) -> Built:
+def _upsample(row: LayerRow, c_in: Sequence[int], act: str, width: float) -> BuiltLayer:
     size, scale, mode = row.args
     return nn.Upsample(size, scale, str(mode).strip("'\"")), c_in[0]
 
 
-BUILDERS: dict[str, Callable[[LayerRow, Sequence[int], str, float], Built]] = {
+BUILDERS: dict[str, Callable[[LayerRow, Sequence[int], str, float], BuiltLayer]] = {
     "Conv": _convolution(Conv),
     "RepConv": _convolution(RepConv),
     "SPPCSPC": _sppcspc,
@@ -53,11 +53,11 @@ BUILDERS: dict[str, Callable[[LayerRow, Sequence[int], str, float], Built]] = {
 }
 
 
-def build_layer(row: LayerRow, c_in: Sequence[int], act: str, width: float, where: str) -> Built:
-    """Build one row that is not the head.
+def build_layer(row: LayerRow, c_in: Sequence[int], act: str, width: float, where: str) -> BuiltLayer:
+    """Build the layer of one row, except the head.
 
     Raises:
-        YoloqatError: unknown module, or arguments that it does not take.
+        YoloqatError: the module is unknown, or does not take these arguments.
     """
     if row.module not in BUILDERS:
         names = ", ".join([*BUILDERS, *HEADS])
@@ -70,11 +70,11 @@ def build_layer(row: LayerRow, c_in: Sequence[int], act: str, width: float, wher
         ) from error
 
 
-def check_head(row: LayerRow, where: str) -> type[Detect]:
-    """The class of the last row.
+def head_class(row: LayerRow, where: str) -> type[Detect]:
+    """Return the class of the last row.
 
     Raises:
-        YoloqatError: the last row is not a detection head that we know.
+        YoloqatError: the last row is not a known detection head.
     """
     if row.module not in HEADS:
         raise YoloqatError(
@@ -86,6 +86,6 @@ def check_head(row: LayerRow, where: str) -> type[Detect]:
 
 
 def head_arguments(row: LayerRow, nc: int, anchors: Any) -> tuple[int, Any]:
-    """`nc` and `anchors` of the head's row: names that refer to the file's keys, or values of its own."""
+    """Return `nc` and the anchors of the head's row, which names the file's keys or gives its own values."""
     values = [{"nc": nc, "anchors": anchors}.get(arg, arg) if isinstance(arg, str) else arg for arg in row.args]
     return nc, values[1] if len(values) > 1 else anchors

@@ -11,10 +11,10 @@ from engine.models.yolo import YoloModel
 
 @dataclass(frozen=True)
 class Summary:
-    """Size of a model, counted as the original counts it."""
+    """Size of a model, counted as YOLOv7 counts it."""
 
     layers: int
-    """All modules, the root and containers included."""
+    """All modules, including the root and containers."""
     parameters: int
     gradients: int
     """Elements that require a gradient."""
@@ -29,7 +29,7 @@ class Summary:
 
 
 def summarize(model: YoloModel) -> Summary:
-    """Count layers, parameters and operations. The model is left as it was."""
+    """Count layers, parameters and operations, without changing the model."""
     parameters = list(model.parameters())
     return Summary(
         layers=sum(1 for _ in model.modules()),
@@ -40,7 +40,7 @@ def summarize(model: YoloModel) -> Summary:
 
 
 def count_gflops(model: YoloModel) -> float:
-    """Operations of one 640×640 image in 10⁹, after the convention of the published numbers.
+    """Count the operations of one 640×640 image in 10⁹, by the convention of the published numbers.
 
     Per module: convolution out·(c_in/g)·k² (bias not counted), upsampling 1 per output, BatchNorm 4 per input,
     activations and pooling 0; two operations each. Measured on one stride-sized image and scaled by area.

@@ -1,4 +1,4 @@
-"""Move weights from one model into another, by name and shape."""
+"""Copy weights into a model, by name and shape."""
 
 from collections.abc import Collection, Mapping
 
@@ -10,26 +10,28 @@ from engine.models.yolo import YoloModel
 
 @torch.no_grad()
 def transfer(model: YoloModel, state: Mapping[str, Tensor], exclude: Collection[str] = ("anchor",)) -> tuple[int, int]:
-    """Copy every entry of `state` whose name and shape `model` knows.
+    """Copy every entry of `state` whose name and shape `model` has.
 
-    A state of a plain `Detect` head has no implicit vectors: then those of the model become the identity (0 and 1), so
-    that the head computes what it computed in the file.
+    If `state` has a plain `Detect` head, the model's implicit vectors become the identity (0 and 1), so that its head
+    computes the same as the file's.
 
     Args:
-        exclude: entries whose name contains one of these are left alone.
+        exclude: skip entries whose name contains one of these.
 
     Returns:
         (entries copied, entries of the model), as in `Transferred 558/566 items`.
     """
-    own = model.state_dict()
+    model_state = model.state_dict()
     copied = 0
     for name, value in state.items():
-        if name in own and own[name].shape == value.shape and not any(word in name for word in exclude):
-            own[name].copy_(value)
+        if name in model_state and model_state[name].shape == value.shape and not any(part in name for part in exclude):
+            model_state[name].copy_(value)
             copied += 1
-    has_head = any(name in state and state[name].shape == own[name].shape for name in own if ".m.0.weight" in name)
+    has_head = any(
+        name in state and state[name].shape == model_state[name].shape for name in model_state if ".m.0.weight" in name
+    )
     if has_head and not any(name.endswith(".implicit") for name in state):
-        for name, value in own.items():
+        for name, value in model_state.items():
             if name.endswith(".implicit"):
                 value.fill_(0.0 if ".ia." in name else 1.0)
-    return copied, len(own)
+    return copied, len(model_state)

@@ -11,13 +11,13 @@ from engine.contracts.errors import YoloqatError
 from engine.models.blocks import BN_MOMENTUM
 from engine.models.config import ModelConfig
 from engine.models.heads import Detect
-from engine.models.registry import build_layer, check_head, head_arguments
+from engine.models.registry import build_layer, head_arguments, head_class
 
 STRIDE_PROBE_PX = 256
 
 
 class YoloModel(nn.Module):
-    """YOLOv7 with the original's state-dict keys, `model.{layer}.…`.
+    """YOLOv7, with its original state-dict keys, `model.{layer}.…`.
 
     Training: list of raw head outputs (B, A, Y, X, 5+nc). Evaluation: (decoded (B, N, 5+nc), that list).
     """
@@ -25,11 +25,11 @@ class YoloModel(nn.Module):
     def __init__(self, config: ModelConfig, names: Sequence[str], act: str = "model") -> None:
         super().__init__()
         self.config = config
-        """With the number of classes and the width that were built."""
+        """The model file, with the number of classes and the width that were built."""
         self.names = list(names)
         self.nc = config.nc
         self.act = act
-        """The activation that was asked for; `model`: as the model file says."""
+        """The activation of `--act`; `model` for what the model file says."""
         default = "silu" if act == "model" else act
         layers: list[nn.Module] = []
         channels: list[int] = []
@@ -41,23 +41,23 @@ class YoloModel(nn.Module):
             if act != "model":
                 row = replace(row, activation=None)
             if index == len(config.layers) - 1:
-                head_class = check_head(row, where)
-                layers.append(head_class(*head_arguments(row, config.nc, config.anchors), c_in))
+                detect_class = head_class(row, where)
+                layers.append(detect_class(*head_arguments(row, config.nc, config.anchors), c_in))
                 channels.append(0)
             else:
                 layer, c_out = build_layer(row, c_in, default, config.width_multiple, where)
                 if row.repeat > 1:
-                    more = [
+                    repeats = [
                         build_layer(row, [c_out], default, config.width_multiple, where)[0]
                         for _ in range(row.repeat - 1)
                     ]
-                    layer = nn.Sequential(layer, *more)
+                    layer = nn.Sequential(layer, *repeats)
                 layers.append(layer)
                 channels.append(c_out)
             self.sources.append(sources)
         self.model = nn.Sequential(*layers)
-        self.keep = {s for i, sources in enumerate(self.sources) for s in sources if s != i - 1}
-        """Layers whose output is read by a layer other than the next."""
+        self.stored_layers = {s for i, sources in enumerate(self.sources) for s in sources if s != i - 1}
+        """Layers whose output is read by a layer other than the next, and must be stored."""
         self._probe_strides()
         self.head.init_biases()
 
@@ -75,12 +75,12 @@ class YoloModel(nn.Module):
         for index, (layer, sources) in enumerate(zip(self.model, self.sources, strict=True)):
             inputs = [x if s == index - 1 else outputs[s] for s in sources]
             x = layer(inputs[0] if len(inputs) == 1 and not isinstance(layer, Detect) else inputs)
-            if index in self.keep:
+            if index in self.stored_layers:
                 outputs[index] = x
         return x
 
     def _probe_strides(self) -> None:
-        # In training mode, as the original does: its fresh models have running_var 0.9 from this very pass.
+        # In training mode, as in YOLOv7: this pass gives its fresh models their running_var of 0.9.
         norms = [m for m in self.modules() if isinstance(m, nn.BatchNorm2d)]
         for norm in norms:
             norm.momentum = 0.1
@@ -104,14 +104,14 @@ def build_model(
         config: the model file.
         nc: classes; None takes the file's (`names` decides where it is given).
         names: class names; None numbers them.
-        act: activation of every convolution; `model` keeps what the file says.
+        act: activation of every convolution; `model` for what the file says.
         width: multiplies every channel count, on top of the file's `width_multiple`.
 
     Raises:
-        YoloqatError: unknown module or arguments; `nc` and `names` that disagree.
+        YoloqatError: a module or its arguments are unknown, or `nc` and `names` disagree.
     """
     classes = nc if nc is not None else len(names) if names is not None else config.nc
     if names is not None and len(names) != classes:
-        raise YoloqatError(f"{len(names)} class names were given for {classes} classes")
-    built = replace(config, nc=classes, width_multiple=config.width_multiple * width)
-    return YoloModel(built, names if names is not None else [str(i) for i in range(classes)], act)
+        raise YoloqatError(f"got {len(names)} class names for {classes} classes")
+    built_config = replace(config, nc=classes, width_multiple=config.width_multiple * width)
+    return YoloModel(built_config, names if names is not None else [str(i) for i in range(classes)], act)

@@ -1,1 +1,1 @@
-"""INT8 quantization of YOLOv7: placement, calibration, state and fine-tuning, on a library of quantizers."""
+"""INT8 quantization of YOLOv7: quantizer placement, calibration, checkpoints, sensitivity and fine-tuning."""

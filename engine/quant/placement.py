@@ -1,9 +1,9 @@
-"""Where quantizers go: which convolutions, and which of their inputs share one scale.
+"""Place quantizers: find the inputs that must share one scale, and replace the convolutions by quantized ones.
 
-Concatenation, max-pooling, nearest-neighbour resize, and moving values around keep the values of a tensor, so an
-integer runtime can run them on the integers as they are if all tensors involved have the same scale. Such tensors form
-a *value class*; one forward pass shows which they are, and every class gets a single quantizer. (Deciding by the
-consumers of each node in an exported graph, as is common, leaves some tensors with two scales.)
+Concatenation, max-pooling, nearest-neighbour resize and reordering keep the values of a tensor, so an integer runtime
+can run them on integers if all tensors involved have the same scale. Such tensors form a *value class*. One forward
+pass finds the classes, and each gets a single quantizer. (Deciding by the consumers of each node in an exported graph,
+as is common, leaves some tensors with two scales.)
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -44,8 +44,8 @@ VALUE_PRESERVING: frozenset[Any] = frozenset(
         aten.detach.default,
     }
 )
-ADDING: frozenset[Any] = frozenset({aten.add.Tensor, aten.add_.Tensor})
-"""A residual addition: an integer runtime needs both summands at the scale of the integer tensor that it writes."""
+ADDITIONS: frozenset[Any] = frozenset({aten.add.Tensor, aten.add_.Tensor})
+"""A residual addition ties its tensors too: integer runtimes need both summands at the scale of the result."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,10 @@ class ValueClass:
     """Convolutions whose inputs share one scale."""
 
     name: str
-    """Path of the first of them, in the order of the model's modules."""
+    """Path of the first convolution, in the order of the model's modules."""
     convs: tuple[str, ...]
     tensors: int
-    """Different tensors that they read."""
+    """Number of different tensors that they read."""
 
 
 def find_value_classes(model: nn.Module, convs: Iterable[str], example: Tensor) -> list[ValueClass]:
@@ -68,29 +68,29 @@ def find_value_classes(model: nn.Module, convs: Iterable[str], example: Tensor) 
         example: (1, 3, H, W) image batch on the model's device.
 
     Raises:
-        YoloqatError: one of the convolutions did not run; names it.
+        YoloqatError: a convolution did not run; names it.
     """
     modules = dict(model.named_modules())
     order = list(convs)
-    ties = _Ties()
-    read: dict[str, Tensor] = {}
-    handles = [modules[name].register_forward_pre_hook(_reader(read, ties, name)) for name in order]
+    tracker = _ValueClassTracker()
+    inputs: dict[str, Tensor] = {}
+    handles = [modules[name].register_forward_pre_hook(_record_input(inputs, tracker, name)) for name in order]
     try:
-        with _evaluating(model), torch.no_grad(), ties:
+        with _evaluating(model), torch.no_grad(), tracker:
             model(example)
     finally:
         for handle in handles:
             handle.remove()
-    idle = [name for name in order if name not in read]
+    idle = [name for name in order if name not in inputs]
     if idle:
         raise YoloqatError(
-            f"these convolutions don't run when an image passes through the model: {', '.join(idle)}",
+            f"these convolutions do not run when the model processes an image: {', '.join(idle)}",
             hint="Keep them float with --keep-float.",
         )
     groups: dict[int, list[str]] = {}
     for name in order:
-        groups.setdefault(ties.root(read[name]), []).append(name)
-    return [ValueClass(names[0], tuple(names), len({id(read[name]) for name in names})) for names in groups.values()]
+        groups.setdefault(tracker.root(inputs[name]), []).append(name)
+    return [ValueClass(names[0], tuple(names), len({id(inputs[name]) for name in names})) for names in groups.values()]
 
 
 def place_quantizers(
@@ -101,15 +101,15 @@ def place_quantizers(
     widths: Mapping[str, tuple[int, int]] | None = None,
     backend: str = DEFAULT,
 ) -> None:
-    """Swap the convolutions of `classes` for quantized ones, in place, with one input quantizer per class.
+    """Replace the convolutions of `classes` by quantized ones, in place, with one input quantizer per class.
 
     Args:
         model: fused float model.
-        classes: which convolutions, and which of them share an input quantizer.
-        bits: of the inputs.
-        weight_bits: of the weights.
-        widths: bits of input and weights by path, where they differ; those of a class agree in their input's.
-        backend: the library of the quantizers.
+        classes: the convolutions, grouped by the input quantizer they share.
+        bits: bits of the inputs.
+        weight_bits: bits of the weights.
+        widths: path → bits of input and weights, where they differ; input bits agree within a class.
+        backend: name of the quantizer library.
 
     Raises:
         YoloqatError: a path is not a plain convolution of this model, or the backend is not installed.
@@ -123,7 +123,8 @@ def place_quantizers(
             conv = getattr(parent, attribute, None)
             if type(conv) is not nn.Conv2d:
                 raise YoloqatError(
-                    f"{name} is not a convolution of this model", hint="The checkpoint belongs to another model file."
+                    f"{name} is not a convolution of this model",
+                    hint="Use the model file that the checkpoint was made with.",
                 )
             twin = library.quantize(conv, name, *(widths or {}).get(name, (bits, weight_bits)))
             if shared is None:
@@ -132,8 +133,8 @@ def place_quantizers(
             setattr(parent, attribute, twin)
 
 
-class _Ties(TorchDispatchMode):
-    """Union-find over the tensors of a forward pass; keeps them alive, so that an id means one tensor."""
+class _ValueClassTracker(TorchDispatchMode):
+    """Union-find over the tensors of a forward pass; it keeps them alive, so that ids stay unique."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -144,20 +145,20 @@ class _Ties(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        if func in VALUE_PRESERVING or (func in ADDING and _is_residual(args)):
+        if func in VALUE_PRESERVING or (func in ADDITIONS and _is_residual(args)):
             tensors = [leaf for leaf in tree_leaves((args, result)) if _is_data(leaf)]
             for other in tensors[1:]:
                 self._join(tensors[0], other)
         return result
 
-    def know(self, tensor: Tensor) -> None:
-        """Keep `tensor` alive, as a class of its own until something ties it."""
+    def add(self, tensor: Tensor) -> None:
+        """Add `tensor` as a class of one, unless it is in a class already."""
         if id(tensor) not in self._parent:
             self._parent[id(tensor)] = id(tensor)
             self._alive.append(tensor)
 
     def root(self, tensor: Tensor) -> int:
-        """The class of `tensor`, as the id of one of its members."""
+        """Return the class of `tensor`, as the id of one of its members."""
         node = id(tensor)
         while self._parent[node] != node:
             self._parent[node] = self._parent[self._parent[node]]
@@ -165,13 +166,13 @@ class _Ties(TorchDispatchMode):
         return node
 
     def _join(self, first: Tensor, second: Tensor) -> None:
-        self.know(first)
-        self.know(second)
+        self.add(first)
+        self.add(second)
         self._parent[self.root(second)] = self.root(first)
 
 
 def _is_data(leaf: object) -> bool:
-    """Index tensors (of max-pooling) carry no values."""
+    """Return whether `leaf` is a tensor of values; the index tensors of max-pooling are not."""
     return isinstance(leaf, Tensor) and leaf.is_floating_point()
 
 
@@ -180,12 +181,14 @@ def _is_residual(args: tuple[Any, ...]) -> bool:
     return isinstance(second, Tensor) and first.dim() == second.dim() == 4 and first.shape == second.shape
 
 
-def _reader(read: dict[str, Tensor], ties: _Ties, name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-    def remember(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        ties.know(inputs[0])
-        read.setdefault(name, inputs[0])
+def _record_input(
+    recorded: dict[str, Tensor], tracker: _ValueClassTracker, name: str
+) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+    def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        tracker.add(inputs[0])
+        recorded.setdefault(name, inputs[0])
 
-    return remember
+    return hook
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Which convolutions stay float."""
+"""Decide which convolutions stay float (`--keep-float`)."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,10 +15,10 @@ NONE = "none"
 
 @dataclass(frozen=True)
 class Policy:
-    """A decision for every convolution of one model."""
+    """The convolutions of a model, divided into quantized and float ones."""
 
     patterns: tuple[str, ...]
-    """Regular expressions, `default` and files resolved. One that matches a module's path keeps all inside it float."""
+    """Regular expressions, with `default` and files resolved; a match of a module's path keeps all inside float."""
     quantized: tuple[str, ...]
     floating: tuple[str, ...]
 
@@ -28,7 +28,7 @@ def resolve_policy(model: nn.Module, keep_float: Sequence[str]) -> Policy:
 
     Args:
         model: a `YoloModel`.
-        keep_float: regular expressions of module paths; `default` stands for the model's own, `none` for nothing.
+        keep_float: regular expressions of module paths; `default`: those of `default_patterns`; `none`: no pattern.
 
     Raises:
         YoloqatError: a pattern is not a regular expression or matches no convolution, or nothing is left to quantize.
@@ -36,7 +36,7 @@ def resolve_policy(model: nn.Module, keep_float: Sequence[str]) -> Policy:
     convs = [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
     patterns: list[str] = []
     for pattern in read_entries(keep_float):
-        if "=" in pattern:  # a width, see engine.quant.widths
+        if "=" in pattern:  # sets a width, see engine.quant.widths
             continue
         if pattern == DEFAULT:
             patterns += default_patterns(model)
@@ -53,12 +53,12 @@ def resolve_policy(model: nn.Module, keep_float: Sequence[str]) -> Policy:
         floating |= matched
     quantized = tuple(name for name in convs if name not in floating)
     if not quantized:
-        raise YoloqatError("--keep-float leaves no convolution to quantize", hint="Take fewer patterns.")
+        raise YoloqatError("--keep-float leaves no convolution to quantize", hint="Give fewer patterns.")
     return Policy(tuple(dict.fromkeys(patterns)), quantized, tuple(name for name in convs if name in floating))
 
 
 def read_entries(keep_float: Sequence[str]) -> Iterator[str]:
-    """The entries as given, with the lines of a file in the place of `@FILE`; `REGEX=WIDTH` among them.
+    """Yield the entries, with `@FILE` replaced by the lines of the file; some may be `REGEX=WIDTH`.
 
     Raises:
         YoloqatError: a file cannot be read.
@@ -70,16 +70,16 @@ def read_entries(keep_float: Sequence[str]) -> Iterator[str]:
         try:
             lines = Path(pattern[1:]).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise YoloqatError(f"cannot read the policy: {error}", where=pattern[1:]) from error
+            raise YoloqatError(f"cannot read the --keep-float file: {error}", where=pattern[1:]) from error
         yield from (line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))
 
 
 def default_patterns(model: nn.Module) -> list[str]:
-    """Nothing where the first convolution has stride 2 (YOLOv7-tiny); else the head's 1×1 output convolutions.
+    """Return no pattern if the first convolution has stride 2 (YOLOv7-tiny), else the head's 1×1 output convolutions.
 
-    What the head puts out is never quantized, its inputs and weights are. On YOLOv7-tiny a float head and first
-    convolution are worth a tenth of a point, and ONNX Runtime is a quarter faster without; see docs/benchmarks.md.
-    Larger models have not been measured: theirs stay as NVIDIA's published recipe has them.
+    The head's outputs are never quantized, only its inputs and weights. On YOLOv7-tiny keeping head and first
+    convolution float gains a tenth of a point and costs a third of ONNX Runtime's speed; see docs/benchmarks.md. Larger
+    models have not been measured: they follow NVIDIA's published recipe.
     """
     first = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
     if first is not None and first.in_channels == 3 and first.stride == (2, 2):
@@ -89,10 +89,10 @@ def default_patterns(model: nn.Module) -> list[str]:
 
 
 def matches(pattern: str, path: str, option: str = "--keep-float") -> bool:
-    """Whether the pattern is the whole of the path, or of the path of a module around it.
+    """Return whether the pattern matches the full path of the module, or of a module that contains it.
 
     Raises:
-        YoloqatError: it is not a regular expression; names the option that it was given by.
+        YoloqatError: the pattern is not a regular expression; names the option that it comes from.
     """
     try:
         expression = re.compile(pattern)

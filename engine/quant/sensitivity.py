@@ -1,4 +1,4 @@
-"""Which layers suffer from quantization, and which to leave float under a budget."""
+"""Measure how much quantizing each layer costs, and plan which to keep float under a budget."""
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,28 +9,28 @@ import torch
 from torch import Tensor, nn
 
 from engine.quant.backends.interface import QuantizedConvolution
+from engine.quant.head_error import HeadError
 from engine.quant.placement import ValueClass
-from engine.quant.proxy import HeadError
 from engine.quant.quantizer import quantized_convolutions, set_quantization
 
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """What quantizing one convolution costs."""
+    """The cost of quantizing one convolution."""
 
     name: str
     error: float
-    """`HeadError` with everything else in float; or the score that leaving it alone in float wins back."""
+    """`HeadError` with everything else float; or the score gained by keeping only this convolution float."""
     multiply_adds: int
-    """Of one image, in the size that was measured."""
+    """For one image of the measured size."""
 
 
 def measure_sensitivity(model: nn.Module, error: HeadError, example: Tensor) -> list[Sensitivity]:
-    """Quantize one convolution at a time, input and weight, and compare the head's outputs.
+    """Quantize input and weight of one convolution at a time, and measure the head's error.
 
     Args:
-        model: with quantizers that have ranges; left as it was.
-        error: of this model.
+        model: calibrated; unchanged afterwards.
+        error: the error of this model.
         example: (1, 3, H, W) image, to count multiply-adds.
 
     Returns:
@@ -41,7 +41,7 @@ def measure_sensitivity(model: nn.Module, error: HeadError, example: Tensor) -> 
     set_quantization(model, False)
     try:
         for name, conv in quantized_convolutions(model).items():
-            with _switched(conv, enabled=True):
+            with _one_convolution_switched(conv, enabled=True):
                 rows.append(Sensitivity(name, error(model), cost[name]))
     finally:
         set_quantization(model, True)
@@ -49,30 +49,30 @@ def measure_sensitivity(model: nn.Module, error: HeadError, example: Tensor) -> 
 
 
 def measure_by_score(model: nn.Module, score: Callable[[], float], example: Tensor) -> list[Sensitivity]:
-    """What leaving one convolution float wins back of a score such as mAP; the most sensitive first.
+    """Measure the gain in a score such as mAP from keeping one convolution float; the most sensitive first.
 
     Args:
-        model: with all quantizers on; left as it was.
-        score: of the model as its quantizers are set.
+        model: with all quantizers on; unchanged afterwards.
+        score: evaluates the model with its present quantizer settings.
         example: (1, 3, H, W) image, to count multiply-adds.
     """
     cost = multiply_adds(model, example)
     base = score()
     rows = []
     for name, conv in quantized_convolutions(model).items():
-        with _switched(conv, enabled=False):
+        with _one_convolution_switched(conv, enabled=False):
             rows.append(Sensitivity(name, score() - base, cost[name]))
     return sorted(rows, key=lambda row: -row.error)
 
 
 @contextmanager
-def _switched(conv: QuantizedConvolution, *, enabled: bool) -> Iterator[None]:
-    """Switch the quantizers of this convolution alone; others that share its input's keep theirs."""
+def _one_convolution_switched(conv: QuantizedConvolution, *, enabled: bool) -> Iterator[None]:
+    """Switch the quantizers of this convolution only, not of those that share its input quantizer."""
     shared = conv.input_quantizer
-    own = copy.copy(shared)  # the range is shared, the switch is not
+    unshared = copy.copy(shared)  # the range is shared, the switch is not
     before = conv.weight_quantizer.enabled
-    own.enabled = conv.weight_quantizer.enabled = enabled
-    conv.share_input_quantizer(own)
+    unshared.enabled = conv.weight_quantizer.enabled = enabled
+    conv.share_input_quantizer(unshared)
     try:
         yield
     finally:
@@ -81,10 +81,10 @@ def _switched(conv: QuantizedConvolution, *, enabled: bool) -> Iterator[None]:
 
 
 def multiply_adds(model: nn.Module, example: Tensor) -> dict[str, int]:
-    """Multiply-adds of every convolution for one image."""
+    """Return path → multiply-adds of every convolution for one image."""
     macs: dict[str, int] = {}
 
-    def watch(name: str, conv: nn.Conv2d | QuantizedConvolution) -> torch.utils.hooks.RemovableHandle:
+    def add_hook(name: str, conv: nn.Conv2d | QuantizedConvolution) -> torch.utils.hooks.RemovableHandle:
         def count(_module: nn.Module, _inputs: object, output: Tensor) -> None:
             macs[name] = output[0].numel() * conv.weight[0].numel()
 
@@ -93,7 +93,7 @@ def multiply_adds(model: nn.Module, example: Tensor) -> dict[str, int]:
     convs = {
         name: module for name, module in model.named_modules() if isinstance(module, nn.Conv2d | QuantizedConvolution)
     }
-    handles = [watch(name, conv) for name, conv in convs.items()]
+    handles = [add_hook(name, conv) for name, conv in convs.items()]
     training = model.training
     model.eval()
     try:
@@ -108,13 +108,13 @@ def multiply_adds(model: nn.Module, example: Tensor) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Plan:
-    """Convolutions to leave float."""
+    """Convolutions to keep float, and the result of that."""
 
     floating: tuple[str, ...]
     error: float
-    """`HeadError` that is left."""
+    """Remaining `HeadError`."""
     int8_share: float
-    """Of all multiply-adds, those in int8."""
+    """Share of all multiply-adds that run in int8."""
 
 
 def plan_float(
@@ -127,35 +127,35 @@ def plan_float(
     least_int8: float,
     total: int,
 ) -> list[Plan]:
-    """Leave whole value classes float, the one first that gains most per multiply-add, until it is good enough.
+    """Keep whole value classes float, in order of gain per multiply-add, until `accept` is satisfied.
 
     Args:
-        model: with all quantizers on; left as it was.
-        classes: convolutions that share an input scale; they are taken together, or a tensor would need two.
+        model: with all quantizers on; unchanged afterwards.
+        classes: convolutions that share an input scale; a class is kept float as a whole, or a tensor would need two.
         rows: from `measure_sensitivity`.
-        error: of this model.
-        accept: whether this error is small enough to stop.
-        least_int8: share of multiply-adds that must stay in int8; a class that would break it is passed over.
-        total: multiply-adds of the whole model, those that are float anyway included.
+        error: the error of this model.
+        accept: returns whether an error is small enough to stop.
+        least_int8: least share of multiply-adds in int8; a class that would violate it is skipped.
+        total: multiply-adds of the whole model, including convolutions that are float anyway.
 
     Returns:
-        The steps, from nothing left float to the last one; the last is the plan.
+        The plans after each step, beginning with no class float; the last is the result.
     """
     cost = {row.name: row.multiply_adds for row in rows}
     gain = {row.name: row.error for row in rows}
     in_int8 = sum(cost.values())
     steps = [Plan((), error(model), in_int8 / total)]
-    order = sorted(classes, key=lambda group: -_worth(group, gain, cost))
+    order = sorted(classes, key=lambda group: -_gain_per_multiply_add(group, gain, cost))
     floating: list[str] = []
     try:
         for group in order:
             if accept(steps[-1].error):
                 break
-            less = sum(cost[name] for name in group.convs)
-            if (in_int8 - less) / total < least_int8:
+            class_cost = sum(cost[name] for name in group.convs)
+            if (in_int8 - class_cost) / total < least_int8:
                 continue
-            _switch(model, group.convs, enabled=False)
-            in_int8 -= less
+            _set_enabled(model, group.convs, enabled=False)
+            in_int8 -= class_cost
             floating += group.convs
             steps.append(Plan(tuple(floating), error(model), in_int8 / total))
     finally:
@@ -163,11 +163,11 @@ def plan_float(
     return steps
 
 
-def _worth(group: ValueClass, gain: Mapping[str, float], cost: Mapping[str, int]) -> float:
+def _gain_per_multiply_add(group: ValueClass, gain: Mapping[str, float], cost: Mapping[str, int]) -> float:
     return sum(gain[name] for name in group.convs) / max(sum(cost[name] for name in group.convs), 1)
 
 
-def _switch(model: nn.Module, names: Sequence[str], *, enabled: bool) -> None:
+def _set_enabled(model: nn.Module, names: Sequence[str], *, enabled: bool) -> None:
     convs = quantized_convolutions(model)
     for name in names:
         convs[name].input_quantizer.enabled = convs[name].weight_quantizer.enabled = enabled

@@ -1,4 +1,4 @@
-"""Quantized models in and out of checkpoints: state dict plus plain data, never a pickled module."""
+"""Quantize a model; save and load it as a checkpoint of state dict and plain data, never a pickled module."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -18,30 +18,30 @@ from engine.quant.policy import read_entries, resolve_policy
 from engine.quant.widths import Width, is_width, resolve_widths, share_inputs
 
 SCHEMA = 3
-"""1 where nothing is used that its readers would not understand; 2 has `widths`, 3 another `backend` than theirs."""
+"""Newest schema of `QuantSpec.to_plain`: 2 adds `widths`, 3 a `backend` other than pytorch-quantization."""
 
 
 @dataclass(frozen=True)
 class QuantSpec:
-    """How a model is quantized, except for the ranges, which are buffers of its state dict."""
+    """How a model is quantized, without the ranges, which are in its state dict."""
 
     classes: tuple[ValueClass, ...]
     floating: tuple[str, ...] = ()
     """Convolutions that stay float."""
     patterns: tuple[str, ...] = ()
-    """The policy that decided so, and that gave single convolutions their widths."""
+    """Entries of `--keep-float` and `--layer-bits` that led to `floating` and `widths`."""
     bits: int = 8
     weight_bits: int = 8
     widths: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Bits of input and weights by path, of the convolutions in which they differ from these."""
+    """Path → bits of input and weights, where they differ from `bits` and `weight_bits`."""
     calibration: dict[str, Any] = field(default_factory=dict)
     """Calibrator, percentile, number and size of images."""
     backend: str = DEFAULT
-    """The library of the quantizers, see `engine.quant.backends`."""
+    """Name of the quantizer library, see `engine.quant.backends`."""
 
     @property
     def schema(self) -> int:
-        """The least version that can read this."""
+        """The oldest schema that can express this, so that older versions can read what they understand."""
         if self.backend != DEFAULT:
             return 3
         return 2 if self.widths else 1
@@ -52,7 +52,7 @@ class QuantSpec:
         return tuple(name for group in self.classes for name in group.convs)
 
     def to_plain(self) -> dict[str, Any]:
-        """Lists, dictionaries, strings and numbers."""
+        """Convert to lists, dictionaries, strings and numbers."""
         plain = asdict(self)
         plain["classes"] = [{**group, "convs": list(group["convs"])} for group in plain["classes"]]
         plain["widths"] = {name: list(width) for name, width in self.widths.items()}
@@ -61,10 +61,10 @@ class QuantSpec:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> "QuantSpec":
-        """The inverse of `to_plain`.
+        """Create a spec from the result of `to_plain`.
 
         Raises:
-            YoloqatError: it is from a newer version, or incomplete.
+            YoloqatError: it was written by a newer version, or is incomplete.
         """
         if int(plain.get("schema", 0)) > SCHEMA:
             raise YoloqatError("the quantization was written by a newer version", hint="Update yoloqat to read it.")
@@ -93,15 +93,15 @@ def quantize_model(
     layer_bits: Sequence[str] = (),
     backend: str = DEFAULT,
 ) -> QuantSpec:
-    """Insert quantizers into a fused model, in place; they have no ranges until it is calibrated.
+    """Insert quantizers into a fused model, in place; they have no range until calibration.
 
     Args:
         model: fused model, in evaluation mode.
-        keep_float: see `resolve_policy`; entries of its files may set widths, too.
-        bits: of the activations.
-        weight_bits: of the weights.
-        layer_bits: see `resolve_widths`; an input that several convolutions share gets the largest width asked for.
-        backend: the library of the quantizers.
+        keep_float: see `resolve_policy`; entries may also set widths.
+        bits: bits of the activations.
+        weight_bits: bits of the weights.
+        layer_bits: see `resolve_widths`; an input that several convolutions share gets the largest requested width.
+        backend: name of the quantizer library.
 
     Raises:
         YoloqatError: the policy does not fit the model, or the backend is not installed.
@@ -127,7 +127,7 @@ def quantize_model(
 
 
 def quantized_checkpoint(model: YoloModel, spec: QuantSpec, source: Checkpoint) -> Checkpoint:
-    """A checkpoint of `model`, with the description of `source` and nothing of its training."""
+    """Create a checkpoint of `model` with the metadata of `source`, without optimizer, EMA and epoch."""
     return replace(
         source,
         model_state={name: value.detach().cpu().clone() for name, value in model.state_dict().items()},
@@ -141,7 +141,7 @@ def quantized_checkpoint(model: YoloModel, spec: QuantSpec, source: Checkpoint) 
 
 
 def with_rounded_biases(checkpoint: Checkpoint) -> Checkpoint:
-    """The same quantized model with biases as `round_biases` leaves them, and nothing of its training."""
+    """Return a checkpoint of the same model with biases rounded by `round_biases`, without optimizer and EMA."""
     model = load_quantized(checkpoint)
     round_biases(model)
     state = {name: value.detach().clone() for name, value in model.state_dict().items()}
@@ -149,10 +149,10 @@ def with_rounded_biases(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def load_quantized(checkpoint: Checkpoint, ema: bool = True) -> YoloModel:
-    """Rebuild a quantized model in evaluation mode, computing bit for bit what the saved one computed.
+    """Rebuild a quantized model in evaluation mode; its outputs equal the saved model's bit for bit.
 
     Raises:
-        YoloqatError: the checkpoint is float, its parts disagree, or its backend is not installed.
+        YoloqatError: the checkpoint is float, its parts do not match, or its backend is not installed.
     """
     if checkpoint.quant is None:
         raise YoloqatError("this checkpoint holds a float model", hint="Run `ptq` on it first.")
@@ -165,13 +165,13 @@ def load_quantized(checkpoint: Checkpoint, ema: bool = True) -> YoloModel:
     except RuntimeError as error:
         raise YoloqatError(
             f"the weights do not fit the quantized model that the checkpoint describes: {str(error).splitlines()[0]}",
-            hint="The file was written by something else; run `ptq` again.",
+            hint="The checkpoint is inconsistent; run `ptq` again.",
         ) from error
     return model
 
 
 def restore_model(checkpoint: Checkpoint, ema: bool = True) -> YoloModel:
-    """The model of any checkpoint, ready to evaluate: quantized as saved, or float and fused."""
+    """Rebuild the model of any checkpoint for evaluation: quantized as saved, or float and fused."""
     if checkpoint.quant is not None:
         return load_quantized(checkpoint, ema)
     return fuse_model(model_from_checkpoint(checkpoint, ema), in_place=True).eval()

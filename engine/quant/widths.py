@@ -1,4 +1,4 @@
-"""How many bits single convolutions have: `model.2.*=4`, `model.77.m.*=w4a8`."""
+"""Bits of single convolutions, given as `model.2.*=4` or `model.77.m.*=w4a8` (`--layer-bits`)."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,13 +8,13 @@ from engine.contracts.errors import YoloqatError
 from engine.quant.placement import ValueClass
 from engine.quant.policy import matches
 
-LEAST, MOST = 2, 8
+MIN_BITS, MAX_BITS = 2, 8
 _WIDTH = re.compile(r"(?P<both>\d+)|(?:w(?P<weights>\d+))?(?:a(?P<inputs>\d+))?")
 
 
 @dataclass(frozen=True)
 class Width:
-    """Bits of a convolution."""
+    """Bits of a convolution's input and weights."""
 
     inputs: int = 8
     weights: int = 8
@@ -24,18 +24,18 @@ class Width:
 
 
 def is_width(entry: str) -> bool:
-    """Whether an entry of a policy sets a width; all others keep something float."""
+    """Return whether an entry of `--keep-float` sets a width; all others keep convolutions float."""
     return "=" in entry
 
 
 def resolve_widths(entries: Iterable[str], convs: Sequence[str], default: Width) -> dict[str, Width]:
-    """The width of every quantized convolution; a later entry has its way over an earlier one.
+    """Return path → width of every quantized convolution; a later entry overrides an earlier one.
 
     Args:
-        entries: `REGEX=WIDTH`, where the expression matches the path of a convolution or of a module around it, and the
+        entries: `REGEX=WIDTH`: the expression matches the path of a convolution or of a module that contains it; the
             width is `4` for weights and input, or `w4`, `a6`, `w4a8`.
-        convs: paths of the convolutions that are quantized.
-        default: of those that no entry matches.
+        convs: paths of the quantized convolutions.
+        default: width of those that no entry matches.
 
     Raises:
         YoloqatError: an entry is malformed, out of range, or matches no quantized convolution.
@@ -49,7 +49,7 @@ def resolve_widths(entries: Iterable[str], convs: Sequence[str], default: Width)
         if not matched:
             raise YoloqatError(
                 f"--layer-bits {entry!r} matches no quantized convolution",
-                hint=f"Paths look like {', '.join(convs[:2])}; what is kept float has no width.",
+                hint=f"Paths look like {', '.join(convs[:2])}; float convolutions have no width.",
             )
         for name in matched:
             widths[name] = Width(inputs or widths[name].inputs, weights or widths[name].weights)
@@ -57,7 +57,7 @@ def resolve_widths(entries: Iterable[str], convs: Sequence[str], default: Width)
 
 
 def share_inputs(widths: Mapping[str, Width], classes: Iterable[ValueClass]) -> dict[str, Width]:
-    """The same widths where convolutions with a common input scale have a common input width: the largest of theirs."""
+    """Return the widths with the input width of each class, which shares an input scale, raised to its largest."""
     shared = dict(widths)
     for group in classes:
         inputs = max(widths[name].inputs for name in group.convs)
@@ -66,15 +66,16 @@ def share_inputs(widths: Mapping[str, Width], classes: Iterable[ValueClass]) -> 
 
 
 def _bits(entry: str, text: str) -> tuple[int, int]:
-    """Bits of inputs and of weights; 0 where the entry says nothing of them."""
+    """Return the bits of inputs and of weights; 0 where the entry does not set them."""
     width_match = _WIDTH.fullmatch(text)
     if width_match is None or not text:
         raise YoloqatError(
-            f"--layer-bits {entry!r} names no width", hint="Such as 'model.2.*=4', 'model.77.m.*=w4a8' or 'model.0=a6'."
+            f"--layer-bits {entry!r} has no valid width",
+            hint="Write it like 'model.2.*=4', 'model.77.m.*=w4a8' or 'model.0=a6'.",
         )
     both = width_match["both"]
     inputs, weights = (int(both or width_match[name] or 0) for name in ("inputs", "weights"))
-    given = [bits for bits in (both, width_match["inputs"], width_match["weights"]) if bits]
-    if not all(LEAST <= int(bits) <= MOST for bits in given):
-        raise YoloqatError(f"--layer-bits {entry!r}: a width is {LEAST} to {MOST} bits")
+    widths = [bits for bits in (both, width_match["inputs"], width_match["weights"]) if bits]
+    if not all(MIN_BITS <= int(bits) <= MAX_BITS for bits in widths):
+        raise YoloqatError(f"--layer-bits {entry!r}: a width must be {MIN_BITS} to {MAX_BITS} bits")
     return inputs, weights

@@ -1,7 +1,7 @@
 """Pausing: the stage ends at a checkpoint, and its run is put back into the queue, held, to go on from there.
 
-`pause.json` asks for it. It names the command that makes the next attempt, for the runner knows no more of
-checkpoints than their names; any later command makes up for a runner that could not.
+`pause.json` asks for it. The next attempt is made by `app.launching.requeue_paused`, a program of its own, for the
+runner knows no more of checkpoints than their names; any later command makes up for a runner that could not.
 """
 
 import contextlib
@@ -11,9 +11,11 @@ import sys
 from typing import Any
 
 from engine.files.json_records import read_json
+from engine.files.programs import module_command
 from engine.runner.processes.children import MARK
 
 PAUSED = "paused at a checkpoint"
+REQUEUE_MODULE = "app.launching.requeue_paused"
 _PATIENCE_SECONDS = 90.0
 """Slurm is asked to take the next attempt meanwhile."""
 
@@ -58,10 +60,10 @@ def put_back(attempt: str) -> None:
         return
     import subprocess  # only now: it would make every runner larger
 
-    environment = {**os.environ, **request.get("env", {}), MARK: f"pause:{attempt}"}  # it is no process of the run
+    environment = {**os.environ, MARK: f"pause:{attempt}"}  # it is no process of the run
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError, subprocess.TimeoutExpired):
         process = subprocess.Popen(
-            request["command"],
+            module_command(REQUEUE_MODULE, attempt),
             stdin=subprocess.DEVNULL,
             cwd="/",
             env=environment,

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -10,11 +11,11 @@ from typing import Any
 
 from engine.files.json_records import ReservedRecord, now, read_json, write_json
 from engine.files.safe_open import open_append
-from engine.runner import alerts, lock, notify, pause, retry
+from engine.runner import alerts, lock, notify, pause, retry, start_record
 from engine.runner.ending import disk_is_full, end_fields, missing_artifacts, outcome_record, outlived_fields
 from engine.runner.outliving import OutlivingWork, name_of
 from engine.runner.processes import children
-from engine.runner.processes.gpu_monitor import GpuWatch, watched_gpus
+from engine.runner.processes.gpu_monitor import USAGE_COMMAND, GpuWatch, watched_gpus
 from engine.runner.processes.identity import Stat, identify
 from engine.runner.processes.memory import oom_kills, oom_kills_since
 from engine.runner.processes.samples import Sampler
@@ -74,6 +75,7 @@ class Run:
         if launch is None:
             raise lock.Refused(f"{self._path('launch.json')} cannot be read")
         self.launch = launch
+        self.argv: list[str] = launch["argv"]
         self.grace = {**GRACE, **launch.get("grace", {})}
         self.outcome = ReservedRecord(self._path("outcome.json"))
         self.console = open_append(self._path("console.log"))
@@ -154,13 +156,17 @@ class Run:
             raise Cancelled
 
     def _start(self) -> HeldStage:
+        try:
+            self.argv, additions = start_record.start_request(self.attempt, self.launch)
+        except start_record.SecretsUnknown as error:
+            raise CouldNotStart(str(error)) from error
         environment = dict(os.environ)
         environment.update(PYTHONUNBUFFERED="1")
-        environment.update(self.launch.get("env", {}))
+        environment.update(additions)
         environment.update(self.turn.environment)
         environment[children.MARK] = self.attempt
         inherited = (self._lock, *self.turn.descriptors)
-        stage = hold(self.launch["argv"], self.launch["cwd"], environment, self.console, inherited)
+        stage = hold(self.argv, self.launch["cwd"], environment, self.console, inherited)
         try:
             self.started_at, self.started_monotonic = now(), time.monotonic()
             self._write_process(stage)
@@ -185,7 +191,8 @@ class Run:
             "leases": self.turn.devices,
             "provenance": self.launch.get("provenance", {}),
         }
-        write_json(self._path("process.json"), record)
+        start_record.add_processes(self.attempt, runner, None if stage is None else stage.identity)
+        write_json(self._path("process.json"), record, mode=self._mode())
 
     # --- while it runs ---
 
@@ -225,13 +232,13 @@ class Run:
             return False
         if self.work is None:
             self._command_ended = time.monotonic(), now()
-            self.work = OutlivingWork(self.launch["argv"], stage.identity.pid, self._processes)
+            self.work = OutlivingWork(self.argv, stage.identity.pid, self._processes)
         reap(0)
         return self.work.goes_on()
 
     def _watch_gpus(self, seconds: float) -> GpuWatch:
         gpus = watched_gpus(self.launch, self.turn.devices)
-        argv = [] if gpus is None else self.launch.get("gpu_usage") or []
+        argv = [] if gpus is None else USAGE_COMMAND
         return GpuWatch(argv, self.attempt, seconds, gpus or [])
 
     def _on_stop(self, received: signal.struct_siginfo) -> None:
@@ -312,6 +319,8 @@ class Run:
         except OSError as error:  # the run folder has been deleted: nobody is left to tell
             log(f"the outcome could not be written: {error}")
             return
+        if record["exit_code"] == 0 and not record["missing_artifacts"]:  # it is neither started nor resumed any more
+            start_record.delete_start_records(os.path.dirname(os.path.dirname(self.attempt)))
         is_retried = may_retry and retry.start_next_attempt(self.attempt)
         event = self._event_of(record, is_retried=is_retried)
         if event:
@@ -338,6 +347,10 @@ class Run:
         """Append a line of ours to the console log, as far as the disk lets us."""
         with contextlib.suppress(OSError):
             os.write(self.console, f"yoloqat: {text}\n".encode(errors="replace"))
+
+    def _mode(self) -> int:
+        """Permissions of a record that may hold a secret: those of `launch.json`."""
+        return stat.S_IMODE(os.stat(self._path("launch.json")).st_mode)
 
     def _path(self, name: str) -> str:
         return os.path.join(self.attempt, name)

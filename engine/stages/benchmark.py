@@ -1,4 +1,4 @@
-"""`benchmark`: models side by side, each in its own process, taking turns; TensorRT too, where it is."""
+"""`benchmark`: time models in alternation, each in its own process; with TensorRT where it is installed."""
 
 import platform
 from collections.abc import Iterator, Sequence
@@ -22,14 +22,14 @@ from engine.export.tensorrt import Engine, find_trtexec, time_engine
 from engine.stages.session import Session
 
 TENSORRT = "TensorrtExecutionProvider"
-TWIN = "ONNX float"
+FLOAT_LABEL = "ONNX float"
 
 
 def run(options: BenchmarkOptions, session: Session) -> StageResult:
-    """Time `models`."""
+    """Time `models`, print a table per batch size and write the timings to `result.json`."""
     device = session.device(options.device)
     inputs = {path: session.add_input("model", path) for path in map(Path, dict.fromkeys(options.models))}
-    graphs = {path: _load(path) for path in inputs if path.suffix == ".onnx"}
+    graphs = {path: _load_graph(path) for path in inputs if path.suffix == ".onnx"}
     settings: dict[str, Any] = {
         "batches": sorted(set(options.batches)),
         "rounds": options.rounds,
@@ -38,18 +38,18 @@ def run(options: BenchmarkOptions, session: Session) -> StageResult:
         "size": _common_image_size(options, graphs),
     }
     if settings["batches"][0] < 1:
-        raise YoloqatError("--batches: a batch has at least one image")
+        raise YoloqatError("--batches: a batch must have at least one image")
     say(f"Timing {len(inputs)} models: {options.rounds} runs taking turns, {WARM_UP} before that to warm up...")
-    with _float_twin(graphs, session.run_dir) as twin:
-        subjects = measure([*inputs, *twin], labels=twin, **settings)
-    tensorrt = _tensorrt(options, graphs, subjects, session.run_dir, settings)
+    with _float_copy(graphs, session.run_dir) as float_copy:
+        subjects = measure([*inputs, *float_copy], labels=float_copy, **settings)
+    tensorrt = _time_tensorrt(options, graphs, subjects, session.run_dir, settings)
     facts = {
         **{key: settings[key] for key in ("batches", "rounds", "threads", "device")},
         "warm_up": WARM_UP,
         "image_size": settings["size"],
         "unit": "ms",
         "machine": platform.processor() or platform.machine(),
-        "models": [_facts(subject, subjects, inputs.get(subject.path)) for subject in subjects],
+        "models": [_subject_facts(subject, subjects, inputs.get(subject.path)) for subject in subjects],
         "tensorrt": tensorrt,
     }
     for batch in settings["batches"]:
@@ -59,7 +59,7 @@ def run(options: BenchmarkOptions, session: Session) -> StageResult:
 
 
 def _common_image_size(options: BenchmarkOptions, graphs: dict[Path, onnx.ModelProto]) -> int:
-    """That of the ONNX files, where they have one: checkpoints take any."""
+    """Return the fixed image size of the ONNX files, else `--img-size`: checkpoints take any size."""
     sizes = {graph.graph.input[0].type.tensor_type.shape.dim[2].dim_value for graph in graphs.values()} - {0}
     if len(sizes) != 1 or sizes == {options.img_size}:
         return options.img_size
@@ -68,7 +68,7 @@ def _common_image_size(options: BenchmarkOptions, graphs: dict[Path, onnx.ModelP
     return size
 
 
-def _load(path: Path) -> onnx.ModelProto:
+def _load_graph(path: Path) -> onnx.ModelProto:
     try:
         return onnx.load(path)
     except Exception as error:  # protobuf's errors share no base class but this
@@ -80,40 +80,44 @@ def _is_quantized(graph: onnx.ModelProto) -> bool:
 
 
 def _is_for_tensorrt(graph: onnx.ModelProto) -> bool:
-    """The rewritten file is made for ONNX Runtime: TensorRT takes no unsigned codes."""
+    """Return False for files of stage `int8`: TensorRT does not accept their unsigned integers."""
     return read_metadata(graph).get("label") != "ONNX INT8"
 
 
 @contextmanager
-def _float_twin(graphs: dict[Path, onnx.ModelProto], folder: Path) -> Iterator[dict[Path, str]]:
-    """The same weights in float, where a Q/DQ file has no float one beside it: what its speed is against."""
-    sources = [graph for graph in graphs.values() if _is_quantized(graph) and _is_for_tensorrt(graph)]
-    if not sources or not all(map(_is_quantized, graphs.values())):
+def _float_copy(graphs: dict[Path, onnx.ModelProto], folder: Path) -> Iterator[dict[Path, str]]:
+    """Write a temporary float copy of the first Q/DQ file if every ONNX file is quantized, as the speed reference.
+
+    Yields:
+        The copy's path and label; nothing where a float file is given.
+    """
+    qdq_graphs = [graph for graph in graphs.values() if _is_quantized(graph) and _is_for_tensorrt(graph)]
+    if not qdq_graphs or not all(map(_is_quantized, graphs.values())):
         yield {}
         return
     path = folder / "float.tmp.onnx"
     try:
-        onnx.save(without_quantization(sources[0]), path)
-        yield {path: TWIN}
+        onnx.save(without_quantization(qdq_graphs[0]), path)
+        yield {path: FLOAT_LABEL}
     finally:
         path.unlink(missing_ok=True)
 
 
-def _tensorrt(
+def _time_tensorrt(
     options: BenchmarkOptions,
     graphs: dict[Path, onnx.ModelProto],
     subjects: Sequence[Subject],
     folder: Path,
     settings: dict[str, Any],
 ) -> dict[str, Any]:
-    """What TensorRT says, by trtexec and by ONNX Runtime's provider; or that it is absent."""
+    """Time the files in TensorRT, by trtexec and by ONNX Runtime's provider; `absent` for what is not installed."""
     labels = {subject.path: subject.label for subject in subjects}
-    chosen = {path: graph for path, graph in graphs.items() if _is_for_tensorrt(graph)}
+    compatible_graphs = {path: graph for path, graph in graphs.items() if _is_for_tensorrt(graph)}
     program = find_trtexec()
-    found: dict[str, Any] = {"trtexec": "absent", "provider": "absent"}
+    results: dict[str, Any] = {"trtexec": "absent", "provider": "absent"}
     if options.tensorrt and program:
         engines = []
-        for path, graph in chosen.items():
+        for path, graph in compatible_graphs.items():
             dynamic = not graph.graph.input[0].type.tensor_type.shape.dim[0].dim_value
             for batch in settings["batches"] if dynamic else [1]:
                 engines.append(
@@ -128,15 +132,15 @@ def _tensorrt(
                         log=folder / f"trtexec-{len(engines)}.log",
                     )
                 )
-        found["trtexec"] = [engine.facts() for engine in engines]
+        results["trtexec"] = [engine.facts() for engine in engines]
         say("\n".join(map(_engine_line, engines)))
-    if options.tensorrt and chosen and _has_provider():
-        made = measure(list(chosen), provider=TENSORRT, **settings)
-        found["provider"] = [_facts(subject, made, None) for subject in made]
-    absent = [name for name, key in (("trtexec", "trtexec"), (TENSORRT, "provider")) if found[key] == "absent"]
-    if absent and options.tensorrt:
-        say(f"Not on this machine: {', '.join(absent)}")
-    return found
+    if options.tensorrt and compatible_graphs and _has_provider():
+        timed_graphs = measure(list(compatible_graphs), provider=TENSORRT, **settings)
+        results["provider"] = [_subject_facts(subject, timed_graphs, None) for subject in timed_graphs]
+    absent_names = [name for name, key in (("trtexec", "trtexec"), (TENSORRT, "provider")) if results[key] == "absent"]
+    if absent_names and options.tensorrt:
+        say(f"Not on this machine: {', '.join(absent_names)}")
+    return results
 
 
 def _has_provider() -> bool:
@@ -154,13 +158,13 @@ def _engine_line(engine: Engine) -> str:
     )
 
 
-def _facts(subject: Subject, subjects: Sequence[Subject], artifact: Artifact | None) -> dict[str, Any]:
-    """For the event and `result.json`; the SHA-256 ties the speed to the run that made the file."""
+def _subject_facts(subject: Subject, subjects: Sequence[Subject], artifact: Artifact | None) -> dict[str, Any]:
+    """Return one model's entry for the event and `result.json`; its SHA-256 identifies the run that made the file."""
     reference = reference_of(subject, subjects)
     rows = []
     for timing in subject.timings:
-        against = reference.timing(timing.batch)
-        speed = against.median / timing.median if against else None
+        reference_timing = reference.timing(timing.batch)
+        speed = reference_timing.median / timing.median if reference_timing else None
         rows.append({**asdict(timing), "iqr": timing.p75 - timing.p25, "speed": speed})
     return {
         "label": subject.label,
@@ -196,9 +200,9 @@ def _table(subjects: Sequence[Subject], facts: dict[str, Any], batch: int) -> st
             f"{row['images_per_second']:9.1f} {speed:>7} {subject.peak_mb:8.0f} {size:>8}  "
             f"{subject.runtime}, {subject.provider}"
         )
-    against = {
+    comparisons = {
         f"{measured['label']} / {measured['reference']}"
         for measured in facts["models"]
         if measured["label"] != measured["reference"]
     }
-    return "\n".join([*lines, f"  speed: {', '.join(sorted(against)) or 'one model alone'}"])
+    return "\n".join([*lines, f"  speed: {', '.join(sorted(comparisons)) or 'one model alone'}"])

@@ -1,4 +1,4 @@
-"""The command line of the stages."""
+"""The command line of the stages: `python -m engine STAGE`."""
 
 import argparse
 import gc
@@ -15,13 +15,13 @@ from engine.contracts.stages import STAGES
 from engine.stages.session import Interrupted, Session
 
 Run = Callable[[StageOptions, Session], StageResult]
-"""What each stage module has as `run`."""
+"""The type of `run`, which each stage module defines."""
 
 EXIT_FAILED = 1
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """One subcommand per stage, its options from its model in `engine.contracts.options`."""
+    """Build one subcommand per stage, with the options of its model in `engine.contracts.options`."""
     parser = argparse.ArgumentParser(prog="python -P -m engine", description="The stages of yoloqat.")
     stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
     for info in STAGES.values():
@@ -32,26 +32,30 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one stage; the exit code: 0, 1 failed, 2 bad input, 128+n stopped by signal n."""
+    """Run one stage.
+
+    Returns:
+        The exit code: 0, 1 failed, 2 bad input, 128+n stopped by signal n.
+    """
     namespace = build_parser().parse_args(argv)
     info = STAGES[namespace.stage]
     try:
         options = from_namespace(info.options, namespace)
         with Session(info.name, namespace.run_dir, options) as session:
-            # Imported here: torch takes seconds, --help needs none of it, and a stop meanwhile is a stop.
+            # Imported here: torch takes seconds, --help does not need it, and the session already handles stop signals.
             run: Run = importlib.import_module(f"engine.stages.{info.name}").run
             run(options, session)
         return 0
     except YoloqatError as error:
-        return _say(str(error), error.exit_code)
+        return _fail(str(error), error.exit_code)
     except Interrupted as stop:
-        return _say(f"Stopped by {stop.signal_name}; what was saved stays.", 128 + stop.signal_number)
+        return _fail(f"Stopped by {stop.signal_name}; saved files are kept.", 128 + stop.signal_number)
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
-        return _say(f"{type(error).__name__}: {error}\n  Use a smaller --batch-size or --img-size.", EXIT_FAILED)
+        return _fail(f"{type(error).__name__}: {error}\n  Use a smaller --batch-size or --img-size.", EXIT_FAILED)
     finally:
-        # Python looks for garbage among all objects before it exits, for a third of a second where torch is loaded.
+        # Skip the garbage collection at exit, which takes a third of a second when torch is loaded.
         gc.freeze()
 
 
@@ -59,7 +63,8 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or "out of memory" in str(error).lower()
 
 
-def _say(text: str, code: int) -> int:
+def _fail(text: str, code: int) -> int:
+    """Print to stderr, after all of stdout, and return the exit code."""
     sys.stdout.flush()
     print(text, file=sys.stderr, flush=True)
     return code

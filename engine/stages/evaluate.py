@@ -1,4 +1,4 @@
-"""`evaluate`: P, R, mAP and pycocotools of a .pt or an .onnx."""
+"""`evaluate`: measure P, R, mAP and the pycocotools metrics of a .pt or .onnx file."""
 
 from pathlib import Path
 
@@ -9,19 +9,19 @@ from engine.contracts.options.evaluate import EvaluateOptions
 from engine.contracts.result import StageResult
 from engine.data.config import load_data_config
 from engine.data.loader import val_loader
-from engine.evaluate.final import final_evaluation, fuse_and_say
+from engine.evaluate.final import final_evaluation, fuse_and_report
 from engine.evaluate.predictors import OnnxPredictor, Predictor, TorchPredictor
 from engine.models.checkpoint import load_checkpoint, model_from_checkpoint
 from engine.stages.session import Session
 
 
 def run(options: EvaluateOptions, session: Session) -> StageResult:
-    """Evaluate the weights on one split."""
+    """Evaluate `weights` on one split."""
     device = session.device(options.device)
     if options.threads:
         torch.set_num_threads(options.threads)
     data = load_data_config(options.data, splits=(options.task,))
-    predictor, label = _predictor(options, device)
+    predictor, label = _load_predictor(options, device)
     session.add_input("weights", options.weights)
     session.add_input("data", data.path)
     letterbox = options.letterbox
@@ -64,8 +64,8 @@ def run(options: EvaluateOptions, session: Session) -> StageResult:
     return session.finish({}, evaluations=[result])
 
 
-def _predictor(options: EvaluateOptions, device: torch.device) -> tuple[Predictor, str]:
-    """The model, ready to evaluate, and what to call it."""
+def _load_predictor(options: EvaluateOptions, device: torch.device) -> tuple[Predictor, str]:
+    """Return the model, ready to evaluate, and its default label."""
     if Path(options.weights).suffix == ".onnx":
         onnx = OnnxPredictor(options.weights, threads=options.threads)
         return onnx, onnx.session.get_modelmeta().custom_metadata_map.get("label") or "ONNX"
@@ -76,5 +76,5 @@ def _predictor(options: EvaluateOptions, device: torch.device) -> tuple[Predicto
 
         stage = str(checkpoint.meta.get("stage", "ptq"))
         return TorchPredictor(load_quantized(checkpoint).to(device)), stage.upper()
-    model = fuse_and_say(model_from_checkpoint(checkpoint).requires_grad_(False)).to(device)
+    model = fuse_and_report(model_from_checkpoint(checkpoint).requires_grad_(False)).to(device)
     return TorchPredictor(model, half=options.half), "float"

@@ -30,19 +30,21 @@ from engine.stages.onnx_file import comparison_images, evaluate_onnx
 from engine.stages.session import Session
 
 COMPARED_IMAGES = 5
-"""One alone and a batch of four."""
+"""With an open batch size: one image alone, and a batch of four."""
 
 
 def run(options: ExportOptions, session: Session) -> StageResult:
-    """Export `weights` to `export/model.onnx`; with NMS, what it was before that to `export/model.decoded.onnx`."""
+    """Export `weights` to `export/model.onnx`; with `--nms`, the same without NMS to `export/model.decoded.onnx`."""
     session.device("cpu")
     _check_options(options)
     checkpoint = load_checkpoint(options.weights)
-    source = session.add_input("weights", options.weights)
+    weights_artifact = session.add_input("weights", options.weights)
     data = load_data_config(options.data) if options.data else None
-    ancestors = {key: str(checkpoint.meta[key]) for key in ("float_sha256", "ptq_sha256") if key in checkpoint.meta}
+    ancestor_hashes = {
+        key: str(checkpoint.meta[key]) for key in ("float_sha256", "ptq_sha256") if key in checkpoint.meta
+    }
     if data is not None:
-        ancestors["data_sha256"] = session.add_input("data", data.path).sha256
+        ancestor_hashes["data_sha256"] = session.add_input("data", data.path).sha256
     model = restore_model(checkpoint).requires_grad_(False)
     stride = int(model.stride.max())
     size = _rounded_image_size(options.img_size, stride)
@@ -50,15 +52,15 @@ def run(options: ExportOptions, session: Session) -> StageResult:
     round_biases(model)
     label = "ONNX Q/DQ" if quantized else "ONNX"
     images = comparison_images(data, size, COMPARED_IMAGES, stride=stride)
-    # With an open batch size, one image and several must both come out right.
+    # With an open batch size, check both a single image and a batch.
     batches = [images[:1], images[1:]] if options.dynamic_batch and len(images) > 1 else list(images.split(1))
-    checked = _Checks(model, quantized, batches, options.tolerance)
+    checks = _ExportChecks(model, quantized, batches, options.tolerance)
     path = session.run_dir / "export" / "model.onnx"
-    plain = path if options.nms == "none" else path.with_name("model.decoded.onnx")
+    plain_path = path if options.nms == "none" else path.with_name("model.decoded.onnx")
     say(f"Exporting {options.weights} to ONNX opset {options.opset}, {size}x{size}...")
     graph = export_onnx(
         model,
-        plain,
+        plain_path,
         image_size=size,
         opset=options.opset,
         dynamic_batch=options.dynamic_batch,
@@ -68,24 +70,24 @@ def run(options: ExportOptions, session: Session) -> StageResult:
             label=label,
             image_size=size,
             data=data.path.name if data else "",
-            source_sha256=source.sha256,
+            source_sha256=weights_artifact.sha256,
             heads=options.heads,
-            ancestors=ancestors,
+            ancestors=ancestor_hashes,
         ),
-        check=checked,
+        check=checks,
     )
-    facts = checked.facts() | {"opset": options.opset, "image_size": size, "dynamic_batch": options.dynamic_batch}
-    facts |= {"heads": options.heads, "nms": _end_in_nms(options, graph, plain, path, batches)}
-    say(checked.summary(path))
+    facts = checks.facts() | {"opset": options.opset, "image_size": size, "dynamic_batch": options.dynamic_batch}
+    facts |= {"heads": options.heads, "nms": _write_with_nms(options, graph, plain_path, path, batches)}
+    say(checks.summary(path))
     emit("export", label=label, path="export/model.onnx", size_bytes=path.stat().st_size, **facts)
     evaluations = []
     if data is not None and not options.notest:
         predictions = "onnx_predictions.json"
         evaluations = [
-            evaluate_onnx(plain, options, session, data, size, label=label, predictions=predictions, stride=stride)
+            evaluate_onnx(plain_path, options, session, data, size, label=label, predictions=predictions, stride=stride)
         ]
-    files = {"onnx": path} if plain == path else {"onnx": path, "decoded": plain}
-    facts["trtexec"] = _say_commands(options, path, size, quantized=bool(quantized))
+    files = {"onnx": path} if plain_path == path else {"onnx": path, "decoded": plain_path}
+    facts["trtexec"] = _report_trtexec_commands(options, path, size, quantized=bool(quantized))
     return session.finish(files, evaluations=evaluations, details=facts)
 
 
@@ -100,8 +102,8 @@ def _check_options(options: ExportOptions) -> None:
         raise YoloqatError(f"--nms {options.nms} needs decoded boxes", hint="Leave --heads at decoded.")
 
 
-def _say_commands(options: ExportOptions, path: Path, size: int, *, quantized: bool) -> dict[str, list[str]]:
-    """Print how TensorRT makes an engine of the file."""
+def _report_trtexec_commands(options: ExportOptions, path: Path, size: int, *, quantized: bool) -> dict[str, list[str]]:
+    """Print and return the commands by which trtexec builds and times an engine of the file, by TensorRT version."""
     batches = options.trt_batches if options.dynamic_batch else None
     commands = trtexec_commands(path, image_size=size, batches=batches, quantized=quantized)
     lines = [f"{version}:\n  " + "\n  ".join(line) for version, line in commands.items()]
@@ -109,31 +111,35 @@ def _say_commands(options: ExportOptions, path: Path, size: int, *, quantized: b
     return commands
 
 
-def _end_in_nms(
-    options: ExportOptions, graph: onnx.ModelProto, plain: Path, path: Path, batches: Sequence[Tensor]
+def _write_with_nms(
+    options: ExportOptions, graph: onnx.ModelProto, plain_path: Path, path: Path, batches: Sequence[Tensor]
 ) -> dict[str, Any] | None:
-    """Write the file that ends in NMS, checked against our own where ONNX Runtime can run it."""
+    """Append NMS to the graph and write it to `path`; compare it with our NMS where ONNX Runtime can run it.
+
+    Returns:
+        Facts for `result.json`; None without `--nms`.
+    """
     if options.nms == "none":
         return None
     settings = NmsSettings(options.score_threshold, options.iou_threshold, options.max_detections)
-    ending = add_nms(graph, options.nms, settings)
-    write_metadata(ending, read_metadata(graph) | {"nms": options.nms, "nms_settings": settings.to_text()})
+    graph_with_nms = add_nms(graph, options.nms, settings)
+    write_metadata(graph_with_nms, read_metadata(graph) | {"nms": options.nms, "nms_settings": settings.to_text()})
     facts: dict[str, Any] = {"kind": options.nms, **asdict(settings)}
     if options.nms == "efficientnms":
-        save_onnx(ending, path)
+        save_onnx(graph_with_nms, path)
         say(f"{PLUGIN}: its structure is checked, TensorRT has not run it")
         return facts | {"compared": None}
 
     def check(temporary: Path) -> None:
-        facts["compared"] = check_nms(temporary, plain, settings, batches)
+        facts["compared"] = check_nms(temporary, plain_path, settings, batches)
 
-    save_onnx(ending, path, check)
-    say(f"NMS: equal to our own on {facts['compared']} detections; evaluated is the file without it, {plain.name}")
+    save_onnx(graph_with_nms, path, check)
+    say(f"NMS: equal to our own on {facts['compared']} detections; evaluated is the file without it, {plain_path.name}")
     return facts
 
 
-class _Checks:
-    """What the file must pass before it gets its name."""
+class _ExportChecks:
+    """The checks that an exported file must pass before it gets its final name."""
 
     def __init__(self, model: YoloModel, quantized: Sequence[str], batches: Sequence[Tensor], tolerance: float) -> None:
         self.model = model
@@ -149,13 +155,13 @@ class _Checks:
         check_agreement(self.agreement, self.tolerance)
 
     def facts(self) -> dict[str, Any]:
-        """For the event and `result.json`."""
+        """Return what was measured, for the event and `result.json`."""
         structure = asdict(self.structure)
         structure["quantized"] = len(self.structure.quantized)
         return {**structure, "floating": list(self.structure.floating), "difference": asdict(self.agreement)}
 
     def summary(self, path: Path) -> str:
-        """For a reader of the log."""
+        """Return what was measured, as lines of the log."""
         s, a = self.structure, self.agreement
         return (
             f"ONNX: export success, saved as {path} ({path.stat().st_size / 1e6:.1f} MB, {s.nodes} nodes)\n"
@@ -167,6 +173,7 @@ class _Checks:
 
 
 def _rounded_image_size(requested: int, stride: int) -> int:
+    """Round up to a multiple of the stride, with YOLOv7's warning."""
     size = -(-requested // stride) * stride
     if size != requested:
         say(f"WARNING: --img-size {requested} must be multiple of max stride {stride}, updating to {size}")

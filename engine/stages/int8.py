@@ -1,4 +1,4 @@
-"""`int8`: an ONNX file that ONNX Runtime runs in int8, equal to the Q/DQ file, evaluated and timed."""
+"""`int8`: rewrite a Q/DQ file into an equal ONNX file that ONNX Runtime runs in int8; evaluate and time it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -28,8 +28,8 @@ from engine.stages.session import Session
 
 LABEL = "ONNX INT8"
 COMPARED_IMAGES = 2
-SUMS = 1e-5
-"""By so much of the largest value may float sums of the head differ that are added in another order."""
+SUM_TOLERANCE = 1e-5
+"""Allowed difference of the head's float sums, relative to the largest value: they are added in another order."""
 
 
 def run(options: Int8Options, session: Session) -> StageResult:
@@ -39,27 +39,27 @@ def run(options: Int8Options, session: Session) -> StageResult:
         raise YoloqatError(
             "--letterbox rect: an exported file takes square images only", hint="Leave --letterbox at square."
         )
-    given = OnnxPredictor(options.weights)
+    predictor = OnnxPredictor(options.weights)
     session.add_input("weights", options.weights)
     data = load_data_config(options.data) if options.data else None
     if data is not None:
         session.add_input("data", data.path)
-    if given.nms is not None and data is not None and not options.notest:
-        given.nms.check(options.conf_thres, options.iou_thres)
-    source = _load(options.weights)
-    size = _fixed_image_size(given, options.weights)
+    if predictor.nms is not None and data is not None and not options.notest:
+        predictor.nms.check(options.conf_thres, options.iou_thres)
+    source = _load_qdq_graph(options.weights)
+    size = _fixed_image_size(predictor, options.weights)
     path = session.run_dir / "export" / "model.int8.onnx"
-    images = comparison_images(data, size, 1 if given.fixed_batch else COMPARED_IMAGES).numpy()
-    equal = _write_equal_file(source, path, images, options)
+    images = comparison_images(data, size, 1 if predictor.fixed_batch else COMPARED_IMAGES).numpy()
+    equality = _write_equal_file(source, path, images, options)
     coverage = int8_coverage(path)
     say(
-        f"ONNX: saved as {path} ({path.stat().st_size / 1e6:.1f} MB), equal to {options.weights} {equal}\n"
+        f"ONNX: saved as {path} ({path.stat().st_size / 1e6:.1f} MB), equal to {options.weights} {equality}\n"
         f"int8 in ONNX Runtime: {coverage.int8} of {coverage.convolutions} convolutions"
     )
     emit("export", label=LABEL, path="export/model.int8.onnx", size_bytes=path.stat().st_size, **asdict(coverage))
     details: dict[str, Any] = {"coverage": asdict(coverage), "image_size": size}
     if options.rounds:
-        details["latency"] = _time(options, source, path, images[:1])
+        details["latency"] = _measure_latency(options, source, path, images[:1])
     evaluations = []
     if data is not None and not options.notest:
         predictions = "int8_predictions.json"
@@ -67,7 +67,7 @@ def run(options: Int8Options, session: Session) -> StageResult:
     return session.finish({"onnx": path}, evaluations=evaluations, details=details)
 
 
-def _load(weights: str) -> onnx.ModelProto:
+def _load_qdq_graph(weights: str) -> onnx.ModelProto:
     model = onnx.load(weights)
     metadata = read_metadata(model)
     if metadata.get("producer") != "yoloqat" or not any(node.op_type == QUANTIZE for node in model.graph.node):
@@ -83,37 +83,37 @@ def _load(weights: str) -> onnx.ModelProto:
 
 def _fixed_image_size(predictor: OnnxPredictor, weights: str) -> int:
     if predictor.fixed_size is None or len(set(predictor.fixed_size)) != 1:
-        raise YoloqatError("the file takes no fixed square images", where=weights)
+        raise YoloqatError("the file has no fixed square image size", where=weights)
     return predictor.fixed_size[0]
 
 
 def _write_equal_file(source: onnx.ModelProto, path: Path, images: np.ndarray, options: Int8Options) -> str:
-    """Write the file under its name once it is whole, valid and computes the same.
+    """Write the rewritten file; it gets its final name only once it is valid and computes the same as `source`.
 
     Returns:
-        How equal it is, in words.
+        A phrase for the log that says how exactly the outputs agree.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     expected = _outputs(Path(options.weights), images)
     with atomic_path(path) as temporary:
-        # Whatever becomes of the head, all that is before it is held against the file bit for bit.
+        # Compare with a float head first: everything before the head must agree bit for bit.
         exact = to_runtime_int8(source, head="float")
         _save(source, exact, temporary)
         difference = _difference(expected, _outputs(temporary, images))
         if difference:
             raise YoloqatError(
-                f"the rewritten file computes something else, by up to {difference:.3g} of the largest value",
+                f"the outputs of the rewritten file differ by up to {difference:.3g} of the largest value",
                 where=options.weights,
-                hint="This ONNX Runtime computes differently than the tested ones (see pyproject.toml).",
+                hint="Install an ONNX Runtime version that yoloqat was tested with (see pyproject.toml).",
             )
         if options.head == "int8":
             _save(source, to_runtime_int8(source), temporary)
             difference = _difference(expected, _outputs(temporary, images))
-            if difference > SUMS:
+            if difference > SUM_TOLERANCE:
                 _save(source, exact, temporary)
     if not difference:
         return "bit for bit"
-    if difference <= SUMS:
+    if difference <= SUM_TOLERANCE:
         return f"bit for bit up to the head, whose sums differ by {difference:.1g} of the largest value"
     return (
         f"bit for bit; its head stays float, for as products it would differ by {difference:.1g} of the largest value"
@@ -127,31 +127,31 @@ def _save(source: onnx.ModelProto, rewritten: onnx.ModelProto, path: Path) -> No
 
 
 def _outputs(path: Path, images: np.ndarray) -> list[np.ndarray]:
-    found: list[np.ndarray] = open_file(path, optimize=False).run(None, {INPUT: images})
-    return found
+    outputs: list[np.ndarray] = open_file(path, optimize=False).run(None, {INPUT: images})
+    return outputs
 
 
-def _difference(expected: Sequence[np.ndarray], got: Sequence[np.ndarray]) -> float:
-    """The largest one, as a share of the output's largest value; inf where shapes differ, 0 where all bits agree."""
-    worst = 0.0
-    for one, other in zip(expected, got, strict=True):
-        if one.shape != other.shape:
+def _difference(expected: Sequence[np.ndarray], actual: Sequence[np.ndarray]) -> float:
+    """Return the largest difference relative to the largest value; inf if shapes differ, 0 if all bits agree."""
+    largest = 0.0
+    for reference, output in zip(expected, actual, strict=True):
+        if reference.shape != output.shape:
             return float("inf")
-        if not np.array_equal(one, other, equal_nan=one.dtype.kind == "f"):
-            share = float(np.abs(one - other).max() / max(np.abs(one).max(), 1e-12))
-            worst = max(worst, share, 1e-12) if np.isfinite(share) else float("inf")
-    return worst
+        if not np.array_equal(reference, output, equal_nan=reference.dtype.kind == "f"):
+            relative_error = float(np.abs(reference - output).max() / max(np.abs(reference).max(), 1e-12))
+            largest = max(largest, relative_error, 1e-12) if np.isfinite(relative_error) else float("inf")
+    return largest
 
 
-def _time(options: Int8Options, source: onnx.ModelProto, path: Path, images: np.ndarray) -> dict[str, Any]:
-    """The file against the Q/DQ file and the same weights in float."""
-    twin = path.with_name("float.tmp.onnx")
+def _measure_latency(options: Int8Options, source: onnx.ModelProto, path: Path, images: np.ndarray) -> dict[str, Any]:
+    """Time the file, the Q/DQ file and the same weights in float; return the table for `result.json`."""
+    float_path = path.with_name("float.tmp.onnx")
     try:
-        onnx.save(without_quantization(source), twin)
-        files = {"float": twin, "ONNX Q/DQ": Path(options.weights), LABEL: path}
+        onnx.save(without_quantization(source), float_path)
+        files = {"float": float_path, "ONNX Q/DQ": Path(options.weights), LABEL: path}
         latencies = measure(files, images, rounds=options.rounds, threads=options.threads)
     finally:
-        twin.unlink(missing_ok=True)
+        float_path.unlink(missing_ok=True)
     say(_table(latencies, options.threads))
     facts = {
         label: {**asdict(latency), "images_per_second": latency.images_per_second}
@@ -164,8 +164,8 @@ def _time(options: Int8Options, source: onnx.ModelProto, path: Path, images: np.
 def _table(latencies: dict[str, Latency], threads: int) -> str:
     reference = latencies["float"].median
     rows = [
-        f"  {label:<10} {took.median:8.2f} {took.least:8.2f} {took.p90:8.2f} {reference / took.median:7.2f}x"
-        for label, took in latencies.items()
+        f"  {label:<10} {timing.median:8.2f} {timing.least:8.2f} {timing.p90:8.2f} {reference / timing.median:7.2f}x"
+        for label, timing in latencies.items()
     ]
     rounds = latencies["float"].rounds
     return "\n".join(

@@ -1,4 +1,4 @@
-"""What the stages that write an ONNX file share: images to compare it on, and its evaluation."""
+"""Helpers of the stages that write an ONNX file: images to compare it on, and its evaluation."""
 
 from pathlib import Path
 
@@ -17,12 +17,12 @@ from engine.stages.session import Session
 
 
 def comparison_images(data: DataConfig | None, size: int, count: int, *, stride: int = 32) -> Tensor:
-    """Images to compare two models on.
+    """Load or draw images on which to compare two models.
 
     Args:
-        data: the data set whose validation split they are of; None to draw them at random with a fixed seed.
+        data: take images of its validation split; None draws random pixels with a fixed seed.
         size: their width and height in pixels.
-        count: how many at most.
+        count: largest number of images.
 
     Returns:
         (N, 3, size, size) float32, 0 to 1.
@@ -47,8 +47,8 @@ def evaluate_onnx(
     """Evaluate a file of `export/` in ONNX Runtime on the validation split.
 
     Args:
-        size: width and height in pixels, which the file takes.
-        predictions: name of the file for pycocotools, in the run folder.
+        size: width and height in pixels that the file expects.
+        predictions: name of the pycocotools file in the run folder.
     """
     loader = val_loader(
         data, "val", size, options.batch_size, letterbox="square", workers=options.workers, stride=stride

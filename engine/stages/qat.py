@@ -1,4 +1,4 @@
-"""`qat`: fine-tune a calibrated model with fake quantization, keep the best of PTQ and QAT."""
+"""`qat`: fine-tune a calibrated model with fake quantization; keep the better of PTQ and QAT."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ from engine.train.epoch import Loss, Training
 from engine.train.hyp import check_hyp, load_hyp, scale_gains
 from engine.train.loop import Plan, train
 from engine.train.optimizer import build_optimizer
-from engine.train.progress import Progress, restore
+from engine.train.progress import Progress, load_unfinished, restore
 from engine.train.setup import make_loss
 from engine.train.strip import strip
 
@@ -45,13 +45,13 @@ def run(options: QatOptions, session: Session) -> StageResult:
         raise YoloqatError("--preset nvidia takes neither --lsq nor --ema", hint="Give them with --preset ours.")
     device = session.device(options.device)
     session.seed(options.seed)
-    ptq = _ptq_checkpoint(options)
+    ptq = _load_ptq_checkpoint(options)
     source = session.add_input("weights", options.weights)
     data = load_data_config(options.data)
     session.add_input("data", data.path)
     progress = Progress(session.run_dir / "weights")
-    resumed = _resumed(options, progress, source.sha256)
-    hyp = _hyp(options, resumed)
+    resumed = _load_resumed(options, progress, source.sha256)
+    hyp = _load_hyp(options, resumed)
     say("hyperparameters: " + ", ".join(f"{key}={value}" for key, value in hyp.items()))
     model = load_quantized(ptq).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     make_trainable(model)
@@ -64,7 +64,7 @@ def run(options: QatOptions, session: Session) -> StageResult:
         restore(resumed, training, progress)
         say(f"Resuming training from {progress.last}")
     else:
-        evaluations.append(_start_from_ptq(setup, ptq, progress))
+        evaluations.append(_save_ptq_as_best(setup, ptq, progress))
     spec = QuantSpec.from_plain(ptq.quant or {})
     plan = Plan(
         validate=lambda _: setup.validate(training.ema.model if training.ema else model, plain_loss),
@@ -74,16 +74,16 @@ def run(options: QatOptions, session: Session) -> StageResult:
             "stage": "qat",
             "ptq_sha256": source.sha256,
             "ptq_fitness": _ptq_fitness(progress, resumed),
-            **_recipe(options),
+            **_fixed_options(options),
         },
         uninterrupted=session.uninterrupted,
-        after_epoch=session.end_if_asked,
+        after_epoch=session.stop_if_requested,
         snapshot=quantized_snapshot(spec),
     )
     hours = train(training, progress, plan)
-    kept = _say_kept(progress, float(plan.meta["ptq_fitness"]))
+    chosen_model = _report_choice(progress, float(plan.meta["ptq_fitness"]))
     save_checkpoint(progress.best, with_rounded_biases(load_checkpoint(progress.best)))
-    evaluations.append(_final_test(setup, progress))
+    evaluations.append(_final_evaluation(setup, progress))
     for path in (progress.last, progress.best):
         strip(path)
     return session.finish(
@@ -91,8 +91,8 @@ def run(options: QatOptions, session: Session) -> StageResult:
         evaluations=evaluations,
         details={
             "hours": hours,
-            "kept": kept,
-            **_recipe(options),
+            "kept": chosen_model,
+            **_fixed_options(options),
             "best_epoch": progress.best_epoch,
             "best_fitness": progress.best_fitness,
             "ptq_fitness": plan.meta["ptq_fitness"],
@@ -103,7 +103,7 @@ def run(options: QatOptions, session: Session) -> StageResult:
 
 @dataclass
 class _Setup:
-    """What the pieces of this stage share."""
+    """Options, data, model and hyperparameters of this stage, and the parts built from them."""
 
     options: QatOptions
     session: Session
@@ -134,7 +134,7 @@ class _Setup:
         return {"conf_thres": self.options.conf_thres, "iou_thres": self.options.iou_thres}
 
     def training(self, ptq: Checkpoint) -> tuple[Training, ComputeLoss]:
-        """The loop's parts, and the loss of validation."""
+        """Build what the training loop works on, and the loss for validation."""
         o = self.options
         loader = train_loader(
             self.data,
@@ -148,12 +148,12 @@ class _Setup:
         )
         loss, plain_loss = self._losses(ptq)
         batch_size = loader.batch_size or 1
-        # Its steps do not grow with the loss, which differs by orders of magnitude between data sets and image sizes.
-        fixed = {**self.hyp, "nominal_batch": batch_size}
+        # Adam's steps do not grow with the loss, which differs by orders of magnitude between data sets and sizes.
+        step_hyp = {**self.hyp, "nominal_batch": batch_size}
         optimizer = (
-            build_range_optimizer(self.model, fixed, batch_size)
+            build_range_optimizer(self.model, step_hyp, batch_size)
             if o.lsq
-            else build_optimizer(self.model, fixed, batch_size, adam=True)
+            else build_optimizer(self.model, step_hyp, batch_size, adam=True)
         )
         batches = min(len(loader), o.max_batches or len(loader))
         training = Training(
@@ -173,6 +173,7 @@ class _Setup:
         return training, plain_loss
 
     def _losses(self, ptq: Checkpoint) -> tuple[Loss, ComputeLoss]:
+        """Build the loss for training, with distillation if it has a gain, and that for validation."""
         gains = scale_gains(dict(self.hyp), self.model.head.nl, self.model.nc, self.size, 0.0)
         loss, plain_loss = make_loss(self.model, gains)
         gain = float(self.hyp["distill"])
@@ -184,7 +185,7 @@ class _Setup:
         return with_distillation(loss, FeatureDistillation(self.model, teacher), gain), plain_loss
 
     def validate(self, model: YoloModel, plain_loss: ComputeLoss | None) -> Validation:
-        """Evaluate in fp32, with the settings of the final evaluation, so that PTQ and epochs compare."""
+        """Evaluate in fp32 with the settings of the final evaluation, so that PTQ and epochs are comparable."""
         return validate(TorchPredictor(model), self.val_loader, self.data, compute_loss=plain_loss, **self.settings)
 
     def _ema(self) -> ModelEMA | None:
@@ -192,7 +193,7 @@ class _Setup:
         return ModelEMA(self.model, decay, float(self.hyp["ema_ramp"])) if decay > 0 else None
 
 
-def _ptq_checkpoint(options: QatOptions) -> Checkpoint:
+def _load_ptq_checkpoint(options: QatOptions) -> Checkpoint:
     checkpoint = load_checkpoint(options.weights)
     if checkpoint.quant is None:
         raise YoloqatError(
@@ -201,26 +202,17 @@ def _ptq_checkpoint(options: QatOptions) -> Checkpoint:
     return checkpoint
 
 
-def _resumed(options: QatOptions, progress: Progress, ptq_sha256: str) -> Checkpoint | None:
+def _load_resumed(options: QatOptions, progress: Progress, ptq_sha256: str) -> Checkpoint | None:
     if not options.resume:
         return None
-    if not progress.last.is_file():
-        raise YoloqatError(
-            "there is nothing to resume: no last.pt", where=str(progress.folder), hint="Start the run without --resume."
-        )
-    checkpoint = load_checkpoint(progress.last)
-    if checkpoint.optimizer is None or checkpoint.epoch + 1 >= options.epochs:
-        raise YoloqatError(
-            f"the fine-tuning to {options.epochs} epochs is finished, there is nothing to resume",
-            where=str(progress.last),
-        )
+    checkpoint = load_unfinished(progress, options.epochs)
     if checkpoint.meta.get("ptq_sha256") != ptq_sha256:
         raise YoloqatError(
             "last.pt was fine-tuned from another PTQ checkpoint",
             where=options.weights,
             hint="Resume with the --weights that the run was started with.",
         )
-    for name, value in _recipe(options).items():
+    for name, value in _fixed_options(options).items():
         if checkpoint.meta.get(name, value) != value:
             raise YoloqatError(
                 f"last.pt was fine-tuned with {name} {checkpoint.meta[name]}, this is {value}",
@@ -230,12 +222,12 @@ def _resumed(options: QatOptions, progress: Progress, ptq_sha256: str) -> Checkp
     return checkpoint
 
 
-def _recipe(options: QatOptions) -> dict[str, Any]:
-    """What a fine-tuning cannot change on its way."""
+def _fixed_options(options: QatOptions) -> dict[str, Any]:
+    """Return the options that must stay the same when a fine-tuning is resumed."""
     return {"preset": options.preset, "lsq": options.lsq}
 
 
-def _hyp(options: QatOptions, resumed: Checkpoint | None) -> dict[str, Any]:
+def _load_hyp(options: QatOptions, resumed: Checkpoint | None) -> dict[str, Any]:
     if resumed and resumed.hyp:
         hyp = check_hyp(resumed.hyp, "last.pt")
     else:
@@ -243,13 +235,13 @@ def _hyp(options: QatOptions, resumed: Checkpoint | None) -> dict[str, Any]:
     if options.lr0 is not None:
         hyp = {**hyp, "lr0": options.lr0}
     if options.ema is not None:
-        # The average forgets where it began within the steps that it looks back on.
+        # Ramp up over the number of steps that the average spans, so that the initial weights are forgotten.
         hyp = {**hyp, "ema_decay": options.ema, "ema_ramp": 1 / (1 - options.ema)}
     return hyp
 
 
-def _start_from_ptq(setup: _Setup, ptq: Checkpoint, progress: Progress) -> EvaluationResult:
-    """The PTQ model is the best so far: what fine-tuning has to beat."""
+def _save_ptq_as_best(setup: _Setup, ptq: Checkpoint, progress: Progress) -> EvaluationResult:
+    """Evaluate the PTQ model and save it as `best.pt`: fine-tuning replaces it only if an epoch is better."""
     weights = setup.options.weights
     emit("evaluating", label="PTQ", weights=weights)
     validation = setup.validate(setup.model, None)
@@ -272,8 +264,8 @@ def _ptq_fitness(progress: Progress, resumed: Checkpoint | None) -> float:
     return float(resumed.meta["ptq_fitness"]) if resumed is not None else progress.best_fitness
 
 
-def _say_kept(progress: Progress, ptq_fitness: float) -> str:
-    """Which model `best.pt` is."""
+def _report_choice(progress: Progress, ptq_fitness: float) -> str:
+    """Print and return which model `best.pt` holds: `PTQ` or `QAT`."""
     if progress.best_epoch < 0:
         say(f"Keeping the PTQ weights: no epoch of fine-tuning is better than their fitness {ptq_fitness:.4f}.")
         return "PTQ"
@@ -284,7 +276,7 @@ def _say_kept(progress: Progress, ptq_fitness: float) -> str:
     return "QAT"
 
 
-def _final_test(setup: _Setup, progress: Progress) -> EvaluationResult:
+def _final_evaluation(setup: _Setup, progress: Progress) -> EvaluationResult:
     model = load_quantized(load_checkpoint(progress.best)).to(setup.device)
     return final_evaluation(
         TorchPredictor(model),

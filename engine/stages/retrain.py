@@ -15,7 +15,7 @@ from engine.data.loader import BatchLoader, train_loader, val_loader
 from engine.data.scanning.labeled import LabeledImages
 from engine.data.scanning.scan import scan
 from engine.data.weights import class_weights, image_weights
-from engine.evaluate.final import final_evaluation, fuse_and_say
+from engine.evaluate.final import final_evaluation, fuse_and_report
 from engine.evaluate.predictors import TorchPredictor
 from engine.evaluate.validate import MANY_CLASSES, validate
 from engine.evaluate.validation import Validation
@@ -28,29 +28,29 @@ from engine.train.epoch import Loss, Training, multi_scale
 from engine.train.hyp import check_hyp, load_hyp, scale_gains
 from engine.train.loop import Plan, train
 from engine.train.optimizer import build_optimizer, scaled_weight_decay
-from engine.train.progress import Progress, restore
+from engine.train.progress import Progress, load_unfinished, restore
 from engine.train.schedule import Schedule
-from engine.train.setup import check_anchors, freeze, make_loss, make_model, say_groups
+from engine.train.setup import check_anchors, freeze, make_loss, make_model, report_parameter_groups
 from engine.train.strip import strip
 
 EPOCH_IOU_THRES = 0.6
-"""NMS threshold of the evaluation after each epoch, as in the original."""
+"""NMS threshold of the evaluation after each epoch, as in YOLOv7."""
 SINGLE_CLASS = "item"
 SMALLEST_IMAGE_PX = 32
 
 
 def run(options: RetrainOptions, session: Session) -> StageResult:
-    """Train, evaluate last and best, write the checkpoints."""
+    """Train, write the checkpoints, and evaluate `last.pt` and `best.pt`."""
     device = session.device(options.device)
     session.seed(options.seed)
     progress = Progress(session.run_dir / "weights")
-    resumed = _resumed(options, progress)
+    resumed = load_unfinished(progress, options.epochs) if options.resume else None
     hyp = check_hyp(resumed.hyp, str(progress.last)) if resumed and resumed.hyp else load_hyp(options.hyp)
     say("hyperparameters: " + ", ".join(f"{key}={value}" for key, value in hyp.items()))
     data = load_data_config(options.data)
     session.add_input("data", data.path)
-    model = _model(options, session, data, resumed)
-    train_size, test_size = _sizes(options, int(model.stride.max()))
+    model = _build_model(options, session, data, resumed)
+    train_size, test_size = _rounded_image_sizes(options, int(model.stride.max()))
     images = scan(data, "train", single_cls=options.single_cls)
     if not (options.noautoanchor or resumed):
         check_anchors(model, images, train_size, float(hyp["anchor_t"]), options.seed)
@@ -58,9 +58,9 @@ def run(options: RetrainOptions, session: Session) -> StageResult:
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     loader = _train_loader(options, data, images, hyp, train_size, model, device)
     test_loader = _test_loader(options, data, test_size, model, device)
-    scaled = scale_gains(hyp, model.head.nl, model.nc, train_size, options.label_smoothing)
-    loss, plain_loss = make_loss(model, scaled, quad=options.quad)
-    training = _training(options, model, loader, loss, hyp, train_size, device)
+    scaled_hyp = scale_gains(hyp, model.head.nl, model.nc, train_size, options.label_smoothing)
+    loss, plain_loss = make_loss(model, scaled_hyp, quad=options.quad)
+    training = _build_training(options, model, loader, loss, hyp, train_size, device)
     if resumed:
         restore(resumed, training, progress)
         say(f"Resuming training from {progress.last}")
@@ -72,14 +72,14 @@ def run(options: RetrainOptions, session: Session) -> StageResult:
         hyp=hyp,
         meta={"stage": "retrain", "img_size": [train_size, test_size], "data": str(data.path)},
         uninterrupted=session.uninterrupted,
-        after_epoch=session.end_if_asked,
+        after_epoch=session.stop_if_requested,
         validate_always=not options.notest,
         save_always=not options.nosave,
         save_period=options.save_period,
         before_epoch=validation.draw_images if options.image_weights else None,
     )
     hours = train(training, progress, plan)
-    evaluations = _final_tests(options, session, progress, data, test_loader, device)
+    evaluations = _final_evaluations(options, session, progress, data, test_loader, device)
     return session.finish(
         {"best": progress.best, "last": progress.last},
         evaluations=evaluations,
@@ -88,7 +88,7 @@ def run(options: RetrainOptions, session: Session) -> StageResult:
 
 
 class _EpochValidation:
-    """Evaluates the EMA after each epoch; remembers the mAP of each class for `--image-weights`."""
+    """Evaluates the EMA weights after each epoch; keeps the latest result for `--image-weights`."""
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class _EpochValidation:
         return self.latest
 
     def draw_images(self, epoch: int) -> None:
-        """Weigh the images of the coming epoch by their classes: rare ones and badly found ones more."""
+        """Set the sampling weights of the coming epoch: images with rare or poorly detected classes come more often."""
         dataset = self.training.loader.dataset
         assert isinstance(dataset, TrainDataset)
         nc = 1 if self.options.single_cls else self.data.nc
@@ -131,7 +131,7 @@ class _EpochValidation:
         self.training.loader.sampler.set_weights(image_weights(dataset.images, weights))  # type: ignore[union-attr]
 
 
-def _model(options: RetrainOptions, session: Session, data: DataConfig, resumed: Checkpoint | None) -> YoloModel:
+def _build_model(options: RetrainOptions, session: Session, data: DataConfig, resumed: Checkpoint | None) -> YoloModel:
     if resumed is not None:
         return model_from_checkpoint(resumed, ema=False)
     checkpoint = None
@@ -148,27 +148,12 @@ def _model(options: RetrainOptions, session: Session, data: DataConfig, resumed:
     return make_model(options.cfg, checkpoint, options.weights, names, options.act, options.width)
 
 
-def _resumed(options: RetrainOptions, progress: Progress) -> Checkpoint | None:
-    if not options.resume:
-        return None
-    if not progress.last.is_file():
-        raise YoloqatError(
-            "there is nothing to resume: no last.pt", where=str(progress.folder), hint="Start the run without --resume."
-        )
-    checkpoint = load_checkpoint(progress.last)
-    if checkpoint.epoch < 0 or checkpoint.epoch + 1 >= options.epochs:
-        raise YoloqatError(
-            f"the training to {options.epochs} epochs is finished, there is nothing to resume", where=str(progress.last)
-        )
-    return checkpoint
-
-
-def _sizes(options: RetrainOptions, stride: int) -> tuple[int, int]:
-    given = [options.img_size[0], options.img_size[-1]]
-    if min(given) < SMALLEST_IMAGE_PX:
-        raise YoloqatError(f"--img-size {min(given)}: images have at least {SMALLEST_IMAGE_PX} pixels a side")
-    sizes = [-(-size // max(stride, 32)) * max(stride, 32) for size in given]
-    for old, new in zip(given, sizes, strict=True):
+def _rounded_image_sizes(options: RetrainOptions, stride: int) -> tuple[int, int]:
+    requested = [options.img_size[0], options.img_size[-1]]
+    if min(requested) < SMALLEST_IMAGE_PX:
+        raise YoloqatError(f"--img-size {min(requested)}: images must have at least {SMALLEST_IMAGE_PX} pixels a side")
+    sizes = [-(-size // max(stride, 32)) * max(stride, 32) for size in requested]
+    for old, new in zip(requested, sizes, strict=True):
         if old != new:
             say(f"WARNING: --img-size {old} must be multiple of max stride {stride}, updating to {new}")
     return sizes[0], sizes[1]
@@ -217,7 +202,7 @@ def _test_loader(
     )
 
 
-def _training(
+def _build_training(
     options: RetrainOptions,
     model: YoloModel,
     loader: BatchLoader,
@@ -228,7 +213,7 @@ def _training(
 ) -> Training:
     batch_size = loader.batch_size or 1
     optimizer = build_optimizer(model, hyp, batch_size, options.adam)
-    say_groups(model, scaled_weight_decay(hyp, batch_size))
+    report_parameter_groups(model, scaled_weight_decay(hyp, batch_size))
     return Training(
         model=model,
         optimizer=optimizer,
@@ -250,7 +235,7 @@ def _training(
     )
 
 
-def _final_tests(
+def _final_evaluations(
     options: RetrainOptions,
     session: Session,
     progress: Progress,
@@ -258,12 +243,12 @@ def _final_tests(
     loader: BatchLoader,
     device: torch.device,
 ) -> list[EvaluationResult]:
-    """Evaluate last, then best, fused; then strip both of what only training needs."""
+    """Evaluate `last.pt`, then `best.pt`, both fused; then strip them of what only training needs."""
     results = []
     for path in (progress.last, progress.best):
         if not path.is_file():
             continue
-        model = fuse_and_say(model_from_checkpoint(load_checkpoint(path)).requires_grad_(False)).to(device)
+        model = fuse_and_report(model_from_checkpoint(load_checkpoint(path)).requires_grad_(False)).to(device)
         results.append(
             final_evaluation(
                 TorchPredictor(model, half=device.type == "cuda"),

@@ -1,4 +1,4 @@
-"""`sensitivity`: which convolutions suffer from quantization, and which to leave float under a budget."""
+"""`sensitivity`: rank convolutions by what quantizing them costs, and plan which to leave float under a budget."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -19,13 +19,13 @@ from engine.evaluate.predictors import TorchPredictor
 from engine.evaluate.validate import validate
 from engine.models.checkpoint import load_checkpoint
 from engine.models.yolo import YoloModel
-from engine.quant.proxy import HeadError
+from engine.quant.head_error import HeadError
 from engine.quant.quantizer import set_quantization
 from engine.quant.sensitivity import Plan, Sensitivity, measure_by_score, measure_sensitivity, multiply_adds, plan_float
 from engine.quant.state import QuantSpec, load_quantized
 from engine.stages.session import Session
 
-SHOWN = 20
+ROWS_PRINTED = 20
 ROWS_IN_EVENT = 200
 
 
@@ -49,7 +49,7 @@ def run(options: SensitivityOptions, session: Session) -> StageResult:
         if options.method == "output"
         else measure_by_score(model, scorer, batches[0][:1])
     )
-    _say_rows(options.method, rows)
+    _report_rows(options.method, rows)
     emit("sensitivity", method=options.method, rows=[asdict(row) for row in rows[:ROWS_IN_EVENT]])
     steps = plan_float(
         model,
@@ -63,7 +63,7 @@ def run(options: SensitivityOptions, session: Session) -> StageResult:
     plan = steps[-1]
     path = session.run_dir / "policy.txt"
     _write_policy(path, [*spec.patterns], plan, options.weights)
-    _say_plan(steps, path)
+    _report_plan(steps, path)
     emit("plan", floating=list(plan.floating), error=plan.error, int8_share=plan.int8_share)
     return session.finish(
         {"policy": path},
@@ -77,7 +77,7 @@ def run(options: SensitivityOptions, session: Session) -> StageResult:
 
 @dataclass
 class _Scorer:
-    """mAP@.5:.95 of the model as its quantizers are set, in points."""
+    """Measures mAP@.5:.95 of the model in points, with its quantizers as currently enabled."""
 
     options: SensitivityOptions
     data: DataConfig
@@ -100,6 +100,7 @@ class _Scorer:
         return 100 * validation.map
 
     def in_float(self) -> float:
+        """Measure with every quantizer disabled."""
         set_quantization(self.model, False)
         try:
             return self()
@@ -124,7 +125,7 @@ def _training_images(
 
 
 def _acceptance(options: SensitivityOptions, start: float, scorer: _Scorer) -> Callable[[float], bool]:
-    """Whether what is left float is enough: by the drop of mAP where one was given, else by the head's error."""
+    """Return the test that ends the search: by mAP with `--max-drop`, else by the head's error."""
     if not options.max_drop:
         return lambda error: error <= start * options.error_share
     least_map = scorer.in_float() - options.max_drop
@@ -137,14 +138,14 @@ def _write_policy(path: Path, patterns: Sequence[str], plan: Plan, weights: str)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _say_rows(method: str, rows: Sequence[Sensitivity]) -> None:
+def _report_rows(method: str, rows: Sequence[Sensitivity]) -> None:
     unit = "the head's error, alone in int8" if method == "output" else "points won back, alone in float"
     say(f"Sensitivity of {len(rows)} convolutions ({unit}):")
-    for row in rows[:SHOWN]:
+    for row in rows[:ROWS_PRINTED]:
         say(f"  {row.name:<28} {row.error:10.4g} {row.multiply_adds / 1e6:10.2f} M multiply-adds")
 
 
-def _say_plan(steps: Sequence[Plan], path: Path) -> None:
+def _report_plan(steps: Sequence[Plan], path: Path) -> None:
     first, last = steps[0], steps[-1]
     say(
         f"Plan: {len(last.floating)} convolutions float, {last.int8_share:.1%} of the multiply-adds in int8; "

@@ -1,4 +1,4 @@
-"""What every stage needs around its work: folder, device, seeds, stop signals, `result.json`."""
+"""What all stages share: run folder, device, seeds, stop signals and `result.json`."""
 
 import os
 import random
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     import torch
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-ONE_DEVICE = "a stage runs as one process on one device; training on several is not built"
+ONE_DEVICE = "a stage runs as one process on one device; training on several devices is not supported"
 
 
 class Interrupted(BaseException):
-    """A stop signal arrived. Not an `Exception`, so that nothing on the way mistakes it for a failure."""
+    """A stop signal arrived. Not an `Exception`, so that no handler of failures catches it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -35,8 +35,8 @@ class Interrupted(BaseException):
 class Session:
     """One execution of a stage, as a context manager.
 
-    The first SIGINT or SIGTERM raises `Interrupted` wherever the stage is, except inside `uninterrupted`; files are
-    written atomically, so what was saved stays whole.
+    The first SIGINT or SIGTERM raises `Interrupted` in the stage, except inside `uninterrupted`; files are
+    written atomically, so saved files stay intact.
     """
 
     def __init__(self, stage: str, run_dir: Path, options: StageOptions) -> None:
@@ -44,20 +44,20 @@ class Session:
         self.run_dir = run_dir.absolute()
         self.options = options
         self.inputs: list[Artifact] = []
-        self._started = time.monotonic()
-        self._held = 0
-        self._pending: int | None = None
-        self._previous: dict[int, object] = {}
+        self._start_time = time.monotonic()
+        self._uninterrupted_blocks = 0
+        self._pending_signal: int | None = None
+        self._previous_handlers: dict[int, object] = {}
 
     def __enter__(self) -> "Session":
-        _refuse_launchers()
+        _refuse_distributed_launch()
         try:
             self.run_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise YoloqatError(f"cannot make the run folder: {error}", where=str(self.run_dir)) from error
+            raise YoloqatError(f"cannot create the run folder: {error}", where=str(self.run_dir)) from error
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
-                self._previous[number] = signal.signal(number, self._on_signal)
+                self._previous_handlers[number] = signal.signal(number, self._on_signal)
         emit("stage", name=self.stage, options=self.options.model_dump(mode="json"))
         print(f"Namespace({', '.join(f'{k}={v!r}' for k, v in self.options.model_dump().items())})", flush=True)
         return self
@@ -65,28 +65,28 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._previous.items():
+        for number, handler in self._previous_handlers.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     @property
     def uninterrupted(self) -> "_Uninterrupted":
-        """`with session.uninterrupted:` a stop waits for the end of the block."""
+        """Context manager that delays a stop signal until its block ends."""
         return _Uninterrupted(self)
 
-    def end_if_asked(self, epoch: int) -> None:
-        """End after an epoch (0-based) as a stop signal would, if somebody has asked for it."""
+    def stop_if_requested(self, epoch: int) -> None:
+        """Raise `Interrupted` after an epoch (0-based) if the run folder holds a request to stop there."""
         if RunFolder(self.run_dir).stop_after_epoch.exists():
-            print(f"Ending after epoch {epoch}, as asked. Resume it to go on.", flush=True)
+            print(f"Stopping after epoch {epoch}, as requested. Resume the run to continue.", flush=True)
             raise Interrupted(signal.SIGINT)
 
     def device(self, requested: str) -> "torch.device":
-        """The device for `--device`, and the original's line about it.
+        """Return the device for `--device`, and print YOLOv7's line about it.
 
         Args:
-            wanted: `cpu`, an index such as `0`, `cuda:0`; empty takes a GPU if there is one.
+            requested: `cpu`, an index such as `0`, `cuda:0`; empty takes a GPU if there is one.
 
         Raises:
-            YoloqatError: a CUDA device that is not there, or several.
+            YoloqatError: the CUDA device does not exist, or several are named.
         """
         import torch
 
@@ -94,25 +94,25 @@ class Session:
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if text == "cpu" or (not requested and not count):
             device = torch.device("cpu")
-            about = "CPU"
+            description = "CPU"
         else:
             index = text.strip() or "0"
             if "," in index:
-                raise YoloqatError(f"--device {requested}: {ONE_DEVICE}", hint="Name one, such as --device 0.")
+                raise YoloqatError(f"--device {requested}: {ONE_DEVICE}", hint="Give one, such as --device 0.")
             if not index.isdigit() or int(index) >= count:
-                there = f"this machine has {count} CUDA device(s)" if count else "this machine has no CUDA device"
+                available = f"this machine has {count} CUDA device(s)" if count else "this machine has no CUDA device"
                 raise YoloqatError(
-                    f"--device {requested}: {there}",
-                    hint="Use --device cpu, or leave --device out to take what there is.",
+                    f"--device {requested}: {available}",
+                    hint="Use --device cpu, or leave --device out to use what is available.",
                 )
             device = torch.device("cuda", int(index))
             torch.cuda.set_device(device)
-            # TF32 keeps ten bits of what a fake quantizer has put on its grid: mAP and ranges would not be the CPU's.
-            # Training loses nothing, it runs under autocast.
+            # TF32 rounds fake-quantized values to ten bits: mAP and ranges would differ from the CPU's.
+            # Training is no slower without it, because it runs under autocast.
             torch.backends.cudnn.allow_tf32 = False
             memory = torch.cuda.get_device_properties(device).total_memory / 1024**2
-            about = f"CUDA:{index} ({torch.cuda.get_device_name(device)}, {memory}MB)"
-        print(f"yoloqat torch {torch.__version__} {about}\n", flush=True)
+            description = f"CUDA:{index} ({torch.cuda.get_device_name(device)}, {memory}MB)"
+        print(f"yoloqat torch {torch.__version__} {description}\n", flush=True)
         return device
 
     def seed(self, seed: int) -> None:
@@ -125,10 +125,10 @@ class Session:
         torch.manual_seed(seed)
 
     def add_input(self, role: str, path: str | Path) -> Artifact:
-        """Remember a file that this run reads, by its content.
+        """Record a file that this run reads, with its SHA-256, for `result.json`.
 
         Raises:
-            YoloqatError: it cannot be read.
+            YoloqatError: the file cannot be read.
         """
         try:
             artifact = Artifact.of(role, Path(path))
@@ -146,16 +146,16 @@ class Session:
         evaluations: Sequence[EvaluationResult] = (),
         details: Mapping[str, object] | None = None,
     ) -> StageResult:
-        """Measure the artifacts and write `result.json`.
+        """Hash the artifacts and write `result.json`.
 
         Args:
             artifacts: role → file, inside the run folder.
-            evaluations: in the order in which they were made; the last is the stage's own result.
+            evaluations: in the order in which they ran; the last is the stage's own result.
             details: stage-specific facts, as JSON values.
         """
         result = StageResult(
             stage=self.stage,
-            seconds=time.monotonic() - self._started,
+            seconds=time.monotonic() - self._start_time,
             inputs=self.inputs,
             artifacts=[Artifact.of(role, path, self.run_dir) for role, path in artifacts.items()],
             evaluations=list(evaluations),
@@ -166,20 +166,21 @@ class Session:
         return result
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._held:
-            self._pending = number
+        if self._uninterrupted_blocks:
+            self._pending_signal = number
         else:
             raise Interrupted(number)
 
-    def _hold(self, by: int) -> None:
-        self._held += by
-        if self._held == 0 and self._pending is not None:
-            number, self._pending = self._pending, None
+    def _change_blocks(self, by: int) -> None:
+        """Enter (+1) or leave (-1) an uninterrupted block; raise the delayed signal when the last one ends."""
+        self._uninterrupted_blocks += by
+        if self._uninterrupted_blocks == 0 and self._pending_signal is not None:
+            number, self._pending_signal = self._pending_signal, None
             raise Interrupted(number)
 
 
-def _refuse_launchers() -> None:
-    """Several processes in one run folder would overwrite each other's checkpoints."""
+def _refuse_distributed_launch() -> None:
+    """Raise if started by torchrun with several processes: they would overwrite each other's checkpoints."""
     count = os.environ.get("WORLD_SIZE", "")
     if count.isdecimal() and int(count) > 1:
         raise YoloqatError(
@@ -193,12 +194,12 @@ class _Uninterrupted:
         self._session = session
 
     def __enter__(self) -> None:
-        self._session._hold(1)
+        self._session._change_blocks(1)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None:
-            self._session._hold(-1)
+            self._session._change_blocks(-1)
         else:
-            self._session._held -= 1
+            self._session._uninterrupted_blocks -= 1

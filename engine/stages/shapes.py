@@ -7,7 +7,7 @@ from engine.stages.session import Session
 
 
 def run(options: ShapesOptions, session: Session) -> StageResult:
-    """Draw the images and labels; the artifact is the data set YAML."""
+    """Draw images and labels into `data/` of the run folder; the artifact is the data set YAML."""
     path = draw_data_set(
         session.run_dir / "data", options.train_images, options.val_images, options.image_size, options.seed
     )

@@ -19,12 +19,12 @@ from engine.files.terminal import current_terminal
 from engine.runner.processes.children import MARK
 from engine.runner.processes.identity import identify
 from engine.supervise.commands import current_command, engine_environment, runner_command
-from engine.supervise.gpu.inventory import query_command
-from engine.supervise.gpu.usage import usage_command
 from engine.supervise.lanes import lane_width, lease_folder
+from engine.supervise.masking import mask_argv, mask_environment
 from engine.supervise.new_attempt import new_attempt
 from engine.supervise.provenance import collect
 from engine.supervise.slurm.submit import submit, submit_array
+from engine.supervise.starts import STOPPER_MARK, StartRequest, masked_spec, record_mode, record_start, unmasked_spec
 
 _START_SECONDS = 30.0
 RUNNER_LOG = "runner.log"
@@ -44,6 +44,7 @@ def launch(
     notify: str | None = None,
     not_before: float = 0.0,
     retry: Retry | None = None,
+    is_shared: bool = False,
 ) -> AttemptFolder:
     """Start an attempt of a run, detached, and return as soon as its runner is there, or Slurm has taken it.
 
@@ -58,6 +59,7 @@ def launch(
         notify: the file that says whom to tell of its end; as in the attempt before when None.
         not_before: it waits in the queue until then, in seconds since 1970.
         retry: its place in a series of attempts; the first of the specification's series when None.
+        is_shared: let the group read the records of a new run.
 
     Raises:
         YoloqatError: the run or attempt exists already, a parent does not, the workspace cannot be written, or the
@@ -76,6 +78,7 @@ def launch(
         notify=notify,
         not_before=not_before,
         retry=retry,
+        is_shared=is_shared,
     )
     if spec.slurm is None:
         start_runner(target)
@@ -107,7 +110,13 @@ def launch_held(workspace: Workspace, spec: RunSpec, *, attempt: int, argv: Sequ
 
 
 def launch_array(
-    workspace: Workspace, specs: Sequence[RunSpec], *, name: str, cpu_lane: int | None = None, notify: str | None = None
+    workspace: Workspace,
+    specs: Sequence[RunSpec],
+    *,
+    name: str,
+    cpu_lane: int | None = None,
+    notify: str | None = None,
+    is_shared: bool = False,
 ) -> None:
     """Give the first attempts of runs that differ in their options alone to Slurm, as one array where that can be.
 
@@ -119,7 +128,7 @@ def launch_array(
     attempts: list[AttemptFolder] = []
     try:
         for spec in specs:
-            attempts.append(write_attempt(workspace, spec, cpu_lane=cpu_lane, notify=notify))
+            attempts.append(write_attempt(workspace, spec, cpu_lane=cpu_lane, notify=notify, is_shared=is_shared))
         submit_array(attempts, options, name=name)
     except YoloqatError as error:
         for attempt in attempts:
@@ -143,6 +152,7 @@ def write_attempt(
     held: str = "",
     not_before: float = 0.0,
     retry: Retry | None = None,
+    is_shared: bool = False,
 ) -> AttemptFolder:
     """Write everything that a runner of an attempt needs, and start none. Arguments as those of `launch`.
 
@@ -152,7 +162,8 @@ def write_attempt(
     Raises:
         YoloqatError: the run or attempt exists already, a parent does not, or the workspace cannot be written.
     """
-    command = list(argv or spec.command)
+    whole = unmasked_spec(workspace.run(spec.id), spec)
+    command = list(argv or whole.command)
     if spec.stage != COMMAND:
         command = current_command(command)
     if not command:
@@ -160,21 +171,20 @@ def write_attempt(
     folder = workspace.run(spec.id)
     target = folder.attempt(attempt)
     parents = [_parent(workspace, run_id) for run_id in spec.parents]
+    request = StartRequest(command, _additions(whole, env or {}))
     record = LaunchRecord(
         run_id=spec.id,
         name=spec.name,
         stage=spec.stage,
-        argv=command,
+        argv=mask_argv(request.argv),
         cwd=spec.cwd or os.getcwd(),
-        env=_additions(spec, env or {}),
+        env=mask_environment(request.env),
         artifacts=spec.artifacts,
         wait_for=parents,
         # Slurm hands out the cluster's GPUs and CPUs: a lease of this machine would mean nothing there.
         resources=spec.resources if spec.slurm is None else Resources(),
         leases=str(lease_folder()),
         cpu_lane=_width(folder, attempt) if cpu_lane is None else cpu_lane,
-        gpu_query=query_command(),
-        gpu_usage=usage_command(),
         notify=_previous_notify_file(folder, attempt) if notify is None else notify,
         terminal=current_terminal() if spec.slurm is None else "",  # a node has other terminals of the same name
         grace=grace or Grace(),
@@ -184,21 +194,80 @@ def write_attempt(
         launcher=_own_identity(),
     )
     place = QueueRecord(position=time.time(), priority=priority, held=bool(held), why=held, not_before=not_before)
-    _write(folder, target, record, spec, place)
+    _write(folder, target, record, spec, place, request, record_mode(folder, is_shared))
     return target
 
 
-def _write(folder: RunFolder, target: AttemptFolder, record: LaunchRecord, spec: RunSpec, place: QueueRecord) -> None:
-    """Everything that the runner needs, and last the specification, which makes the folder a run."""
+def adopt_attempt(
+    workspace: Workspace,
+    attempt: AttemptFolder,
+    spec: RunSpec,
+    *,
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    cpu_lane: int,
+    notify: str,
+) -> None:
+    """Make a queued attempt that was launched elsewhere one that this user has launched on this machine.
+
+    Its `launch.json` is written anew, for this machine and this folder: parents, leases and helpers are those of here.
+
+    Args:
+        argv: the command line that it starts, without masks.
+        env: what its environment has on top of this process's, without masks.
+
+    Raises:
+        YoloqatError: a parent is missing, or a record cannot be written.
+    """
+    before = LaunchRecord.read(attempt.launch)
+    if before is None:
+        raise YoloqatError("launch.json cannot be read", where=str(attempt.path), hint="Launch it again.")
+    folder = workspace.run(attempt.path.parents[1].name)
+    request = StartRequest(list(argv), dict(env))
+    record = before.model_copy(
+        update={
+            "argv": mask_argv(request.argv),
+            "env": mask_environment(request.env),
+            "wait_for": [_parent(workspace, run_id) for run_id in spec.parents],
+            "leases": str(lease_folder()),
+            "cpu_lane": cpu_lane,
+            "notify": notify,
+            "terminal": current_terminal(),
+            "launcher": _own_identity(),
+        }
+    )
+    try:
+        write_json(str(attempt.launch), record.model_dump(mode="json"), mode=record_mode(folder, False))
+        for path in (attempt.process, attempt.waiting):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise YoloqatError(
+            f"cannot write the run: {error.strerror or error}", where=str(error.filename or attempt.path)
+        ) from error
+    record_start(folder, attempt, spec, request)
+
+
+def _write(
+    folder: RunFolder,
+    target: AttemptFolder,
+    record: LaunchRecord,
+    spec: RunSpec,
+    place: QueueRecord,
+    request: StartRequest,
+    mode: int,
+) -> None:
+    """Write everything that the runner needs, and last the specification, which makes the folder a run."""
     try:
         with new_attempt(folder, target.number) as attempt:
-            provenance = collect(record.argv, Path(record.cwd), record.env, attempt.path / "git.diff")
+            diff_file = attempt.path / "git.diff"
+            provenance = collect(request.argv, Path(record.cwd), request.env, diff_file, mode)
             record = record.model_copy(update={"provenance": provenance})
             write_json(str(attempt.queue), place.model_dump(mode="json"))
-            write_json(str(attempt.launch), record.model_dump(mode="json"))
+            write_json(str(attempt.launch), record.model_dump(mode="json"), mode=mode)
+        record_start(folder, target, spec, request)
         _set_aside(folder, target.number)
         if not folder.spec.exists():
-            spec.write(folder.spec)
+            masked_spec(spec).write(folder.spec, mode)
     except OSError as error:
         raise YoloqatError(
             f"cannot write the run: {error.strerror or error}",
@@ -236,7 +305,8 @@ def start_stopper(attempt: AttemptFolder) -> None:
     Raises:
         YoloqatError: it gave up at once.
     """
-    environment = {name: value for name, value in os.environ.items() if name != MARK}  # it must not stop itself
+    # Not the mark of the attempt: it must not stop itself.
+    environment = {**os.environ, MARK: f"{STOPPER_MARK}{attempt.path}"}
     failure = run_detached(attempt, "--stop", environment=environment)
     if failure is not None:
         raise YoloqatError(failure, where=str(attempt.path), hint=f"See {attempt.path / RUNNER_LOG}.")

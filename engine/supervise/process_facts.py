@@ -22,6 +22,7 @@ from engine.runner.processes.identity import ALIVE, ELSEWHERE, GONE, Identity, b
 from engine.runner.waiting.dependencies import is_retry_pending
 from engine.supervise.console_tail import LogEnding, read_ending
 from engine.supervise.slurm.observe import Observed, observe
+from engine.supervise.starts import may_start
 
 _SAMPLE_BYTES = 8192
 _SAMPLED_SECONDS = 60.0
@@ -69,6 +70,8 @@ class ProcessFacts:
     silence: Silence | None = None
     where: str = ""
     """The job of a cluster and its node."""
+    may_start: bool = True
+    """This user launched it on this machine, in this folder; looked at only where it waits without a runner."""
     host: str | None = None
     """The other machine or container, for a run whose processes cannot be seen from here."""
 
@@ -104,6 +107,7 @@ def collect_process_facts(folder: RunFolder, attempt: AttemptFolder) -> ProcessF
         finished=folder.result.exists(),
         missing=tuple(sorted(path for path in promised if not (folder.path / path).is_file())),
         ending=read_ending(attempt.console),
+        may_start=stage is not None or may_start(attempt),
         host=_other_host(process),
     )
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from engine.contracts.attempt_records import GitState, Provenance
+from engine.files.atomic import write_bytes
+from engine.supervise.masking import is_secret
 from engine.supervise.slurm.on_nodes import command_of
 from engine.supervise.versions import versions
 
@@ -19,18 +21,18 @@ _RELEVANT = re.compile(
     r"_\w+|PATH|LD_LIBRARY_PATH|LD_PRELOAD|PYTHON[A-Z]*|VIRTUAL_ENV|LANG|LC_\w+|TZ|USER|SHELL|TERM|COLUMNS|WORLD_SIZE"
     r"|RANK|LOCAL_RANK|MASTER_ADDR|MASTER_PORT"
 )
-_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASS|CREDENTIAL|COOKIE|AUTH|PRIVATE|SIGNATURE|(^|_)KEY|API", re.IGNORECASE)
-_SECRET_VALUE = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
-"""A password in a URL."""
 
 
-def collect(argv: Sequence[str], cwd: Path, environment: Mapping[str, str], diff_file: Path) -> Provenance:
+def collect(
+    argv: Sequence[str], cwd: Path, environment: Mapping[str, str], diff_file: Path, mode: int = 0o600
+) -> Provenance:
     """Look at the machine and at the code in a working directory. Never raises: what cannot be seen is left out.
 
     Args:
         argv: the command, which decides whose packages count.
         environment: what the command has on top of ours.
         diff_file: where uncommitted changes go, up to `DIFF_LIMIT_BYTES`.
+        mode: permissions of that file, which may hold a secret.
     """
     package_versions = versions(command_of(argv), cwd, {**os.environ, **environment})
     return Provenance(
@@ -38,7 +40,7 @@ def collect(argv: Sequence[str], cwd: Path, environment: Mapping[str, str], diff
         interpreter=package_versions.interpreter,
         packages=package_versions.packages,
         environment=safe_environment(os.environ),
-        git=git_state(cwd, diff_file),
+        git=git_state(cwd, diff_file, mode),
     )
 
 
@@ -47,11 +49,11 @@ def safe_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in sorted(environment.items())
-        if _RELEVANT.fullmatch(name) and not _SECRET_NAME.search(name) and not _SECRET_VALUE.search(value)
+        if _RELEVANT.fullmatch(name) and not is_secret(name, value)
     }
 
 
-def git_state(cwd: Path, diff_file: Path) -> GitState | None:
+def git_state(cwd: Path, diff_file: Path, mode: int = 0o600) -> GitState | None:
     """Commit and uncommitted changes of the repository around `cwd`; None outside of one, or without git."""
     commit = _git(cwd, "rev-parse", "HEAD")
     if commit is None:
@@ -61,7 +63,7 @@ def git_state(cwd: Path, diff_file: Path) -> GitState | None:
     diff = _git(cwd, "diff", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD")
     if diff:
         try:
-            diff_file.write_bytes(diff[:DIFF_LIMIT_BYTES])
+            write_bytes(diff_file, diff[:DIFF_LIMIT_BYTES], mode=mode)
         except OSError:
             return GitState(commit=_text(commit), branch=_text(branch), dirty=True, diff_bytes=len(diff))
     return GitState(

@@ -13,9 +13,11 @@ from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
 from engine.files.json_records import read_json
 from engine.files.safe_open import YAML_BYTES, read_regular
+from engine.runner.start_record import read_start_record
 from engine.runner.waiting import dependencies
 from engine.supervise.launch import launch, start_runner
-from engine.supervise.state import WITHOUT_RUNNER, read_state
+from engine.supervise.starts import may_start, start_environment
+from engine.supervise.state import LAUNCHED_ELSEWHERE, WITHOUT_RUNNER, read_state
 
 _SETTLED = ("outcome.json", "slurm.json")
 """With one of these, an attempt has ended, or Slurm keeps it queued."""
@@ -51,11 +53,17 @@ def release_children(workspace: Workspace, run_id: str) -> list[AttemptFolder]:
 
 
 def queued_without_runner(workspace: Workspace) -> list[AttemptFolder]:
-    """Attempts that waited when the machine went down or their runner was killed, in the order of their launch.
+    """List the attempts that waited when the machine went down or their runner was killed, oldest first.
+
+    Only those that this user launched on this machine: a workspace may have been sent, copied or restored.
 
     Cheap enough for every command: of what has ended, it looks at names of files alone.
     """
-    queued_runs = []
+    return [attempt for attempt, reason in _waiting_without_runner(workspace) if reason in WITHOUT_RUNNER]
+
+
+def _waiting_without_runner(workspace: Workspace) -> Iterator[tuple[AttemptFolder, str]]:
+    """Yield attempts that wait without a runner, and why."""
     for run_id, newest in _newest_attempts(workspace):
         if any(os.path.exists(os.path.join(newest, name)) for name in _SETTLED):
             continue
@@ -64,9 +72,13 @@ def queued_without_runner(workspace: Workspace) -> list[AttemptFolder]:
             continue
         attempt = AttemptFolder(Path(newest))
         status = read_state(workspace.run(run_id), attempt)
-        if status.state is RunState.QUEUED and status.reason in WITHOUT_RUNNER:
-            queued_runs.append(attempt)
-    return queued_runs
+        if status.state is RunState.QUEUED and status.reason in (*WITHOUT_RUNNER, LAUNCHED_ELSEWHERE):
+            yield attempt, status.reason
+
+
+def queued_elsewhere(workspace: Workspace) -> list[AttemptFolder]:
+    """List queued attempts without a runner that this user has not launched on this machine, oldest first."""
+    return [attempt for attempt, reason in _waiting_without_runner(workspace) if reason == LAUNCHED_ELSEWHERE]
 
 
 def paused_and_ended(workspace: Workspace) -> list[AttemptFolder]:
@@ -92,13 +104,15 @@ def _newest_attempts(workspace: Workspace) -> Iterator[tuple[str, str]]:
 
 
 def relaunch(attempt: AttemptFolder) -> None:
-    """Start the runner of such an attempt again, in the environment that it was launched in as far as it is known.
+    """Start the runner of such an attempt again, in the environment that it was launched in.
 
     Raises:
-        YoloqatError: it cannot be started; it stays queued.
+        YoloqatError: this user did not launch it here, or it cannot be started; it stays queued.
     """
-    record = LaunchRecord.read(attempt.launch)
-    start_runner(attempt, record.provenance.environment if record else {})
+    environment = start_environment(attempt)
+    if environment is None or not may_start(attempt):
+        raise YoloqatError(LAUNCHED_ELSEWHERE, where=str(attempt.path), hint="`yoloqat release` starts it.")
+    start_runner(attempt, environment)
 
 
 def _release(workspace: Workspace, spec: RunSpec) -> AttemptFolder | None:
@@ -114,11 +128,12 @@ def _release(workspace: Workspace, spec: RunSpec) -> AttemptFolder | None:
     if dependencies.check_dependencies(parents)[0] == dependencies.FAILED:
         return None
     before = LaunchRecord.read(attempts[-1].launch)
+    request = read_start_record(str(attempts[-1].path))
     return launch(
         workspace,
         spec,
         attempt=attempts[-1].number + 1,
-        argv=before.argv if before else None,
+        argv=request["argv"] if request else before.argv if before else None,
         grace=before.grace if before else None,
     )
 

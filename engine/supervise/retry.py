@@ -31,7 +31,7 @@ class LogFacts:
 
     has_finished_epoch: bool = False
     error: str = ""
-    """The line that names the last Python error; empty when there was none."""
+    """The line that names the Python error that it ended with; empty when there was none."""
     others_held_memory: bool = False
     """Other processes held memory of the same GPU or machine."""
 

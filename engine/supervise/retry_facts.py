@@ -12,7 +12,7 @@ from engine.contracts.run_folder import AttemptFolder
 from engine.files.safe_open import open_regular
 from engine.logs.parser import LogParser
 from engine.supervise.console_tail import TAIL_BYTES
-from engine.supervise.retry import LogFacts
+from engine.supervise.retry import LogFacts, is_repeated
 
 _CHUNK_BYTES = 1 << 20
 _SAMPLE_BYTES = 64 << 10
@@ -29,21 +29,24 @@ def collect_log_facts(attempt: AttemptFolder) -> LogFacts:
     tail = _tail(attempt.console, TAIL_BYTES)
     return LogFacts(
         has_finished_epoch=_has_finished_epoch(attempt.console),
-        error=last_error(tail),
+        error=ending_error(tail),
         others_held_memory=_others_held_memory(_last_sample(attempt.system), tail.decode(errors="replace")),
     )
 
 
-def last_error(tail: bytes) -> str:
-    """The line that names the last Python error after the last epoch or evaluation of a log's tail."""
+def ending_error(tail: bytes) -> str:
+    """The line that names the Python error after the last epoch or evaluation of a log's tail.
+
+    Of several processes the others often end in an error of communication: one that repeats itself is the cause.
+    """
     parser = LogParser()
-    error = ""
+    errors: list[str] = []
     for fact in [*parser.feed(tail), *parser.finish()]:
         if isinstance(fact, Crash):
-            error = fact.error
+            errors.append(fact.error)
         elif isinstance(fact, EpochRow | ValidationRow):
-            error = ""
-    return error
+            errors.clear()
+    return next((error for error in errors if is_repeated(error)), errors[-1] if errors else "")
 
 
 def _has_finished_epoch(console: Path) -> bool:

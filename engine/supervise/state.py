@@ -21,6 +21,8 @@ START_SECONDS = 600.0
 _INTERRUPTED = 128 + signal.SIGINT
 AFTER_REBOOT = "after reboot"
 RUNNER_LOST = "its runner was lost while it waited; `yoloqat queue` starts another"
+LAUNCHED_ELSEWHERE = "queued elsewhere; `yoloqat release` starts it"
+"""It waits without a runner, and this user did not launch it on this machine in this folder."""
 WITHOUT_RUNNER = frozenset({AFTER_REBOOT, RUNNER_LOST})
 """Why a run is queued whose runner has gone before the stage had started: the next command starts another."""
 
@@ -218,6 +220,8 @@ def _decide_before_the_stage(evidence: ProcessFacts, rebooted: bool) -> tuple[Ru
     if evidence.launch is None or evidence.host:
         where = f" on {evidence.host}" if evidence.host else ""
         return RunState.LOST, f"its runner was lost{where} before the stage had started"
+    if not evidence.may_start:
+        return RunState.QUEUED, LAUNCHED_ELSEWHERE
     return RunState.QUEUED, AFTER_REBOOT if rebooted else RUNNER_LOST
 
 

@@ -11,11 +11,12 @@ from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.files.json_records import write_json
 from engine.runner import lock
 from engine.runner.processes.children import marked
-from engine.runner.processes.identity import ALIVE, ELSEWHERE, presence, send_signal
+from engine.runner.processes.identity import ALIVE, ELSEWHERE, Identity, presence
 from engine.supervise.launch import start_stopper
 from engine.supervise.process_facts import identity_of
 from engine.supervise.slurm.cancel import cancel
 from engine.supervise.slurm.verdict import is_in_doubt
+from engine.supervise.starts import is_own_process, signal_own_process
 from engine.supervise.watched import current_writers, observe
 
 
@@ -48,7 +49,7 @@ def request_stop(attempt: AttemptFolder, *, now: bool = False) -> bool:
         return attempt.launch.exists()
     runner = identity_of(process.runner)
     stage = identity_of(process.stage) if process.stage else None
-    if send_signal(runner, signal.SIGUSR1):
+    if signal_own_process(attempt, runner, signal.SIGUSR1):
         return True
     outcome = Outcome.read(attempt.outcome)
     if outcome is not None:  # it ended meanwhile, perhaps because it saw the request
@@ -60,6 +61,7 @@ def request_stop(attempt: AttemptFolder, *, now: bool = False) -> bool:
             where=str(attempt.path),
             hint=f"Stop it on {runner.host}, in the container it was started in if there is one.",
         )
+    _refuse_others(attempt, runner, stage)
     if stage is None:
         return _cancel(attempt)
     if not (presence(stage) == ALIVE or marked(str(attempt.path))):
@@ -78,6 +80,22 @@ def _withdraw_retry(attempt: AttemptFolder) -> bool:
         return False
     newest = RunFolder(attempt.path.parents[1]).attempts()[-1]
     return newest.number == attempt.number or request_stop(newest)
+
+
+def _refuse_others(attempt: AttemptFolder, *recorded: Identity | None) -> None:
+    """Refuse to signal processes that the records name and that were not started for this attempt.
+
+    Raises:
+        YoloqatError: there is such a process.
+    """
+    living = [identity for identity in recorded if identity is not None and presence(identity) == ALIVE]
+    if any(not is_own_process(attempt, identity) for identity in living):
+        attempt.stop_request.unlink(missing_ok=True)
+        raise YoloqatError(
+            "its records name a process that was not started for it, which is not signalled",
+            where=str(attempt.process),
+            hint="The workspace was copied, restored, or changed by hand.",
+        )
 
 
 def _cancel(attempt: AttemptFolder) -> bool:
@@ -134,7 +152,7 @@ def _signal_stopper(attempt: AttemptFolder) -> bool:
     """Tell a stopper that is already at it. False when there is none."""
     stopping = StoppingRecord.read(attempt.stopping)
     sender = identity_of(stopping.sender) if stopping and stopping.sender else None
-    return sender is not None and send_signal(sender, signal.SIGUSR1)
+    return sender is not None and signal_own_process(attempt, sender, signal.SIGUSR1)
 
 
 def _write_request(attempt: AttemptFolder, now: bool) -> YoloqatError | None:

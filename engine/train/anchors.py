@@ -1,4 +1,4 @@
-"""Do the anchors fit the data? And better ones, where they don't."""
+"""How well anchors fit the labels of a data set, and the search for better ones."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ MIN_SIDE_PX = 2.0
 
 
 def box_sizes(labels: Sequence[np.ndarray], sizes: np.ndarray, img_size: int) -> np.ndarray:
-    """(n, 2) width and height of every label in pixels, once the long side of its image is `img_size`.
+    """Return (n, 2) width and height of every label in pixels, with the long side of its image scaled to `img_size`.
 
     Args:
         labels: per image (n, 5) class, cx, cy, w, h as fractions.
@@ -23,10 +23,10 @@ def box_sizes(labels: Sequence[np.ndarray], sizes: np.ndarray, img_size: int) ->
 
 
 def anchor_fit(anchors_N2: np.ndarray, wh_M2: np.ndarray, anchor_t: float) -> tuple[float, float]:
-    """(anchors per target, best possible recall).
+    """Return (anchors per target, best possible recall).
 
-    That is: how many anchors lie within `anchor_t` of a label's sides, on average, and for which share of labels any
-    does.
+    The first is the mean number of anchors within `anchor_t` of a label's sides, the second the share of labels with at
+    least one.
     """
     ratio = wh_M2[:, None] / anchors_N2[None]
     fit = np.minimum(ratio, 1 / ratio).min(2)
@@ -34,9 +34,9 @@ def anchor_fit(anchors_N2: np.ndarray, wh_M2: np.ndarray, anchor_t: float) -> tu
 
 
 def search_anchors(wh_M2: np.ndarray, count: int, anchor_t: float, rng: np.random.Generator) -> np.ndarray:
-    """(count, 2) anchors by k-means over whitened sizes, then mutation under the fitness of Redmon's anchor recall.
+    """Search (count, 2) anchors: k-means over whitened sizes, then random mutations that improve the fitness.
 
-    Returns them by area, smallest first.
+    The fitness is the mean, over labels, of the best anchor's ratio of sides. Anchors are returned smallest area first.
     """
     wh = wh_M2[(wh_M2 >= MIN_SIDE_PX).any(1)]
     spread = wh.std(0).clip(1e-9)
@@ -44,9 +44,9 @@ def search_anchors(wh_M2: np.ndarray, count: int, anchor_t: float, rng: np.rando
     fitness = _fitness(best, wh, anchor_t)
     for _ in range(GENERATIONS):
         change = np.where(rng.random((count, 2)) < 0.9, rng.random() * rng.standard_normal((count, 2)) * 0.1 + 1, 1.0)
-        tried = (best * change.clip(0.3, 3.0)).clip(MIN_SIDE_PX)
-        if (score := _fitness(tried, wh, anchor_t)) > fitness:
-            best, fitness = tried, score
+        candidate = (best * change.clip(0.3, 3.0)).clip(MIN_SIDE_PX)
+        if (score := _fitness(candidate, wh, anchor_t)) > fitness:
+            best, fitness = candidate, score
     return best[np.argsort(best.prod(1))]
 
 

@@ -19,7 +19,7 @@ from engine.train.epoch_lines import TITLES, epoch_row
 from engine.train.schedule import Schedule
 
 Loss = Callable[[Sequence[Tensor], Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Raw outputs, targets (n, 6), images (B, 3, H, W) → the total to differentiate, and the items box, obj, cls, total."""
+"""Raw outputs, targets (n, 6), images (B, 3, H, W) → loss to differentiate, and its items box, obj, cls, total."""
 
 
 class NotFinite(YoloqatError):
@@ -30,7 +30,7 @@ class NotFinite(YoloqatError):
 
 @dataclass
 class Training:
-    """Everything that an epoch works on."""
+    """Model, optimizer, data and settings of a training, as one epoch needs them."""
 
     model: nn.Module
     optimizer: Optimizer
@@ -42,9 +42,9 @@ class Training:
     epochs: int
     ema: ModelEMA | None = None
     resize: Callable[[Tensor], Tensor] | None = None
-    """Changes the size of a batch (B, 3, H, W), for multi-scale training."""
+    """Resizes a batch (B, 3, H, W), for multi-scale training."""
     max_batches: int = 0
-    """0: all."""
+    """Largest number of batches per epoch; 0 for all."""
 
     @property
     def batches(self) -> int:
@@ -62,7 +62,7 @@ def train_epoch(training: Training, epoch: int) -> str:
         The epoch's row as printed.
 
     Raises:
-        NotFinite: before the optimizer would have stepped on it.
+        NotFinite: the loss is nan or inf; raised before the optimizer steps.
     """
     t = training
     t.model.train()
@@ -79,17 +79,17 @@ def train_epoch(training: Training, epoch: int) -> str:
             images = to_network(images, t.device)
             if t.resize is not None:
                 images = t.resize(images)
-            items = _step(t, epoch, batch, images, targets.to(t.device))
+            items = _train_batch(t, epoch, batch, images, targets.to(t.device))
             means += (items - means) / (batch + 1)
             if bar.is_due or batch + 1 == t.batches:
-                # Reading the means waits for the device: done only when a redraw shows them.
+                # Reading the means waits for the device, so do it only when the bar is redrawn.
                 row = epoch_row(epoch, t.epochs, t.device, means.tolist(), len(targets), images.shape[-1])
                 bar.set_description(row)
             bar.update()
     return row
 
 
-def _step(t: Training, epoch: int, batch: int, images: Tensor, targets: Tensor) -> Tensor:
+def _train_batch(t: Training, epoch: int, batch: int, images: Tensor, targets: Tensor) -> Tensor:
     iteration = batch + t.batches * epoch
     t.schedule.start_iteration(iteration, epoch)
     with torch.autocast(t.device.type, enabled=t.amp):
@@ -97,7 +97,7 @@ def _step(t: Training, epoch: int, batch: int, images: Tensor, targets: Tensor) 
         loss, items = t.loss(raws, targets, images)
     if not torch.isfinite(loss):
         raise NotFinite(
-            f"the loss is {loss.item():g} in epoch {epoch}, batch {batch}; what earlier epochs saved stays",
+            f"the loss is {loss.item():g} in epoch {epoch}, batch {batch}; checkpoints of earlier epochs are kept",
             hint="Try a lower lr0, more warm-up epochs, or --hyp with loss_ota: 0; check the labels of this batch.",
         )
     t.scaler.scale(loss).backward()
@@ -111,7 +111,7 @@ def _step(t: Training, epoch: int, batch: int, images: Tensor, targets: Tensor) 
 
 
 def multi_scale(img_size: int, stride: int, seed: int) -> Callable[[Tensor], Tensor]:
-    """Batches of half to one and a half times the size, in multiples of the stride, bilinear."""
+    """Return a function that resizes batches to random multiples of the stride, 0.5 to 1.5 times `img_size`."""
     generator = torch.Generator().manual_seed(seed)
     lowest, highest = img_size // 2 // stride, (img_size + img_size // 2) // stride
 

@@ -1,4 +1,4 @@
-"""Hyperparameter files."""
+"""Reading and checking hyperparameter files."""
 
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,10 @@ OPTIONAL: dict[str, float] = {
 
 
 def load_hyp(path_or_name: str) -> dict[str, Any]:
-    """Read a hyperparameter file, or ours of that name when the path is not there (and say so).
+    """Read a hyperparameter file; if the path does not exist, the one of that name in `configs/hyp` (with a message).
 
     Raises:
-        YoloqatError: neither exists, or a key is unknown, missing or no number; names file and key.
+        YoloqatError: neither exists, or a key is unknown, missing or not a number; names file and key.
     """
     path = Path(path_or_name)
     if not path.is_file():
@@ -33,8 +33,8 @@ def load_hyp(path_or_name: str) -> dict[str, Any]:
         if not shipped.is_file():
             shipped_names = ", ".join(sorted(p.name for p in SHIPPED.glob("*.yaml")))
             raise YoloqatError(
-                f"there is no hyperparameter file {path_or_name!r}",
-                hint=f"Give the path of a YAML file, or one of ours: {shipped_names}.",
+                f"no hyperparameter file {path_or_name!r}",
+                hint=f"Give the path of a YAML file, or a name in configs/hyp: {shipped_names}.",
             )
         if len(path.parts) > 1:
             print(f"{path_or_name} is not here: using our configs/hyp/{shipped.name}", flush=True)
@@ -44,26 +44,26 @@ def load_hyp(path_or_name: str) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise YoloqatError(f"cannot read the hyperparameters: {error}", where=str(path)) from error
     if not isinstance(values, dict):
-        raise YoloqatError("a mapping of names to numbers is expected", where=str(path))
+        raise YoloqatError("expected a mapping of names to numbers", where=str(path))
     return check_hyp(values, str(path))
 
 
 def check_hyp(values: dict[Any, Any], where: str) -> dict[str, Any]:
-    """Check names and types, and fill in what may be left out.
+    """Check names and types, and add the defaults of optional keys.
 
     Raises:
-        YoloqatError: names every mistake.
+        YoloqatError: a key is unknown, missing or not a number; lists every mistake.
     """
     unknown = [str(key) for key in values if key not in REQUIRED and key not in OPTIONAL]
     missing = [key for key in REQUIRED if key not in values]
-    wrong = [
+    non_numeric = [
         f"{key}: {value!r}"
         for key, value in values.items()
         if isinstance(value, bool) or not isinstance(value, int | float)
     ]
     mistakes = [
         f"{what} {', '.join(keys)}"
-        for what, keys in (("unknown:", unknown), ("missing:", missing), ("not a number:", wrong))
+        for what, keys in (("unknown:", unknown), ("missing:", missing), ("not a number:", non_numeric))
         if keys
     ]
     if not mistakes and values.get("nominal_batch", 1) < 1:
@@ -74,7 +74,7 @@ def check_hyp(values: dict[Any, Any], where: str) -> dict[str, Any]:
 
 
 def scale_gains(hyp: dict[str, Any], levels: int, nc: int, img_size: int, label_smoothing: float) -> dict[str, Any]:
-    """The gains that the loss uses: scaled to the number of levels and classes and to the image size."""
+    """Scale the loss gains to the number of levels and classes and to the image size."""
     return {
         **hyp,
         "box": hyp["box"] * 3 / levels,

@@ -8,12 +8,12 @@ from torch import nn
 from torch.optim import SGD, Adam, Optimizer
 
 NOMINAL_BATCH = 64
-"""The default of `nominal_batch`: gradients are accumulated up to so many images, weight decay is scaled to them."""
+"""Default of `nominal_batch`: images over which gradients are accumulated and to which weight decay is scaled."""
 
 
 @dataclass(frozen=True)
 class ParameterGroups:
-    """State-dict keys and parameters by how they are decayed and warmed up."""
+    """State-dict keys and parameters, grouped by weight decay and warm-up."""
 
     scales: dict[str, nn.Parameter]
     """BatchNorm weights and implicit vectors: no decay."""
@@ -24,7 +24,7 @@ class ParameterGroups:
 
 
 def parameter_groups(model: nn.Module) -> ParameterGroups:
-    """Sort a model's parameters."""
+    """Sort a model's parameters into the three groups."""
     groups = ParameterGroups({}, {}, {})
     for path, module in model.named_modules():
         for name, parameter in module.named_parameters(prefix=path, recurse=False):
@@ -39,23 +39,23 @@ def parameter_groups(model: nn.Module) -> ParameterGroups:
 
 
 def nominal_batch(hyp: Mapping[str, Any]) -> int:
-    """Images per optimizer step that the hyperparameters were tuned for."""
+    """Return the images per optimizer step that the hyperparameters were tuned for."""
     return int(hyp.get("nominal_batch", NOMINAL_BATCH))
 
 
 def accumulation(batch_size: int, nominal: int = NOMINAL_BATCH) -> int:
-    """Batches per optimizer step, once warmed up."""
+    """Return the batches per optimizer step after warm-up."""
     return max(round(nominal / batch_size), 1)
 
 
 def scaled_weight_decay(hyp: Mapping[str, Any], batch_size: int) -> float:
-    """Weight decay for the number of images that a step really sees."""
+    """Scale the weight decay to the number of images that a step accumulates."""
     nominal = nominal_batch(hyp)
     return float(hyp["weight_decay"]) * batch_size * accumulation(batch_size, nominal) / nominal
 
 
 def build_optimizer(model: nn.Module, hyp: Mapping[str, Any], batch_size: int, adam: bool = False) -> Optimizer:
-    """SGD with Nesterov momentum, or Adam, over three groups: scales, weights, biases."""
+    """Build SGD with Nesterov momentum, or Adam, over three groups: scales, weights, biases."""
     groups = parameter_groups(model)
     decay = scaled_weight_decay(hyp, batch_size)
     parameters = [

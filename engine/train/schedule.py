@@ -1,4 +1,4 @@
-"""Learning rate, momentum and accumulation over a training."""
+"""Learning rate, momentum and gradient accumulation over a training."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -12,20 +12,20 @@ BIAS_GROUP = 2
 
 
 def cosine(epochs: int, final: float) -> Callable[[int], float]:
-    """1 → `final` over `epochs`, along half a cosine."""
+    """Return a factor that falls from 1 to `final` over `epochs`, along half a cosine."""
     return lambda epoch: (1 - math.cos(epoch * math.pi / epochs)) / 2 * (final - 1) + 1
 
 
 def linear(epochs: int, final: float) -> Callable[[int], float]:
-    """1 → `final`, reached in the last epoch."""
+    """Return a factor that falls from 1 to `final` linearly, reached in the last epoch."""
     return lambda epoch: (1 - epoch / max(epochs - 1, 1)) * (1.0 - final) + final
 
 
 class Schedule:
     """Warm-up by iteration, then one learning rate per epoch.
 
-    As in the original, epoch e runs at the factor of epoch e − 1, and the last value of the warm-up stays until the
-    epoch ends. The rates of an epoch depend on the epoch alone, so a resumed training goes on where it was.
+    As in YOLOv7, epoch e runs at the factor of epoch e − 1, and the last value of the warm-up holds until the epoch
+    ends. The rates depend on the epoch alone, so a resumed training continues with the same ones.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Schedule:
             group["lr"] = group["initial_lr"] * self.factor(max(epoch - 1, 0))
 
     def start_iteration(self, iteration: int, epoch: int) -> None:
-        """Apply the warm-up. `iteration` counts from the beginning of the training."""
+        """Set the warm-up's rates and accumulation; `iteration` counts from the start of the training."""
         if iteration > self.warmup_iterations:
             return
         share = iteration / self.warmup_iterations if self.warmup_iterations else 1.0
@@ -67,7 +67,7 @@ class Schedule:
                 group["momentum"] = cold + share * (float(self.hyp["momentum"]) - cold)
 
     def steps_after(self, iteration: int) -> bool:
-        """Whether the optimizer steps after this iteration's gradients."""
+        """Return whether the optimizer steps after this iteration."""
         return iteration % self.accumulate == 0
 
     @property

@@ -1,4 +1,4 @@
-"""From options to a model that is ready to train, with the lines that the original prints on the way."""
+"""Prepare a model for training: build, transfer weights, freeze, check anchors; prints YOLOv7's lines."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,10 +26,10 @@ from engine.train.optimizer import parameter_groups
 def make_model(
     cfg: str, checkpoint: Checkpoint | None, weights: str, names: Sequence[str], act: str, width: float
 ) -> YoloModel:
-    """Build the model that `--cfg` or the checkpoint describes, and give it the checkpoint's weights.
+    """Build the model that `--cfg` or the checkpoint describes, and copy the checkpoint's weights into it.
 
     Raises:
-        YoloqatError: neither says what the model is, or they cannot be combined.
+        YoloqatError: neither is given, or no weight of the checkpoint fits the model.
     """
     if cfg:
         config = load_model_config(cfg)
@@ -39,28 +39,28 @@ def make_model(
         config = parse_model_config(checkpoint.config, weights, weights)
         act = checkpoint.act if act == "model" else act
     else:
-        raise YoloqatError("neither --cfg nor --weights says what to train", hint="For example: --cfg yolov7-tiny.")
+        raise YoloqatError("neither --cfg nor --weights is given", hint="For example: --cfg yolov7-tiny.")
     if config.nc != len(names):
         say(f"Overriding model.yaml nc={config.nc} with nc={len(names)}")
     model = build_model(config, names=names, act=act, width=width)
     say(f"{summarize(model)}\n")
     if checkpoint is not None:
-        done, total = transfer(model, checkpoint.state, exclude=("anchor",) if cfg else ())
-        if not done:
+        copied, total = transfer(model, checkpoint.state, exclude=("anchor",) if cfg else ())
+        if not copied:
             raise YoloqatError(
                 f"no weight of this file fits {config.name}",
                 where=weights,
                 hint="Check --cfg and --width against the file.",
             )
-        say(f"Transferred {done}/{total} items from {weights}")
+        say(f"Transferred {copied}/{total} items from {weights}")
     return model
 
 
 def freeze(model: YoloModel, layers: Sequence[int]) -> None:
-    """Stop the gradients of whole layers: several numbers name them, one N means 0 to N − 1.
+    """Freeze whole layers: several numbers name them, a single N means layers 0 to N − 1.
 
     Raises:
-        YoloqatError: nothing is left to train.
+        YoloqatError: every parameter is frozen.
     """
     frozen = set(layers) if len(layers) > 1 else set(range(layers[0] if layers else 0))
     for name, parameter in model.named_parameters():
@@ -74,17 +74,17 @@ def freeze(model: YoloModel, layers: Sequence[int]) -> None:
         )
 
 
-def say_groups(model: nn.Module, decay: float) -> None:
-    """The original's two lines about the optimizer."""
+def report_parameter_groups(model: nn.Module, decay: float) -> None:
+    """Print YOLOv7's two lines about the optimizer."""
     groups = parameter_groups(model)
     say(f"Scaled weight_decay = {decay:.12g}")
     say(f"Optimizer groups: {len(groups.biases)} .bias, {len(groups.weights)} conv.weight, {len(groups.scales)} other")
 
 
 def make_loss(model: YoloModel, hyp: Mapping[str, Any], quad: bool = False) -> tuple[Loss, ComputeLoss]:
-    """The loss of training (OTA unless `loss_ota: 0`) and that of validation. `hyp` has its gains scaled.
+    """Build the loss for training (OTA unless `loss_ota: 0`) and that for validation. `hyp` has its gains scaled.
 
-    The quad loader puts four images into one: its batches count four times.
+    `quad` multiplies the loss by four, because the quad loader puts four images into one.
     """
     geometry = HeadGeometry.of(model)
     plain = ComputeLoss(geometry, hyp)
@@ -99,25 +99,25 @@ def make_loss(model: YoloModel, hyp: Mapping[str, Any], quad: bool = False) -> t
 
 @torch.no_grad()
 def check_anchors(model: YoloModel, images: LabeledImages, img_size: int, anchor_t: float, seed: int) -> None:
-    """Print how the anchors fit the data, and replace them where too many labels have none."""
+    """Print how well the anchors fit the labels; replace them if too many labels fit none and a search finds better."""
     head = model.head
     wh = box_sizes([images.labels(i) for i in range(len(images))], np.asarray(images.sizes, np.float64), img_size)
     if not len(wh):
         return
-    old = head.anchor_grid.view(-1, 2).cpu().numpy().astype(np.float64)
-    per_target, recall = anchor_fit(old, wh, anchor_t)
+    old_anchors = head.anchor_grid.view(-1, 2).cpu().numpy().astype(np.float64)
+    per_target, recall = anchor_fit(old_anchors, wh, anchor_t)
     fit = f"anchors/target = {per_target:.2f}, Best Possible Recall (BPR) = {recall:.4f}"
     line = f"\nautoanchor: Analyzing anchors... {fit}"
     if recall >= GOOD_RECALL:
         print(line, flush=True)
         return
     print(f"{line}. Attempting to improve anchors, please wait...", flush=True)
-    searched = search_anchors(wh, len(old), anchor_t, np.random.default_rng(seed))
-    _, better = anchor_fit(searched, wh, anchor_t)
-    if better <= recall:
+    new_anchors = search_anchors(wh, len(old_anchors), anchor_t, np.random.default_rng(seed))
+    _, new_recall = anchor_fit(new_anchors, wh, anchor_t)
+    if new_recall <= recall:
         print("autoanchor: Original anchors better than new anchors. Proceeding with original anchors.", flush=True)
         return
-    grid = torch.as_tensor(searched, dtype=head.anchor_grid.dtype, device=head.anchor_grid.device)
+    grid = torch.as_tensor(new_anchors, dtype=head.anchor_grid.dtype, device=head.anchor_grid.device)
     head.anchor_grid.copy_(grid.view_as(head.anchor_grid))
     head.anchors.copy_(grid.view_as(head.anchors) / head.stride.to(grid.device).view(-1, 1, 1))
-    print(f"autoanchor: New anchors saved to model (BPR {better:.4f}).", flush=True)
+    print(f"autoanchor: New anchors saved to model (BPR {new_recall:.4f}).", flush=True)

@@ -1,4 +1,4 @@
-"""Checkpoints for use, not for going on."""
+"""Removing from checkpoints what only a resumed training needs."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from engine.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoin
 
 
 def strip(path: Path) -> None:
-    """Keep the weights to evaluate (the EMA's) and what describes them; drop optimizer and random states."""
+    """Rewrite a checkpoint with its EMA weights and metadata only, without optimizer and random states."""
     checkpoint = load_checkpoint(path)
     meta = {key: value for key, value in checkpoint.meta.items() if key not in ("scaler", "random")}
     save_checkpoint(

@@ -1,6 +1,6 @@
-"""How soon the list tells the truth after a fault: `python -m pytest tests/bench/bench_faults.py -m bench -s`.
+"""Measure how soon `ls` shows a fault: `python -m pytest tests/bench/bench_faults.py -m bench -s`.
 
-Asks as a user does, with `yoloqat ls --json` again and again; prints the table of `docs/benchmarks.md`.
+Calls `yoloqat ls --json` repeatedly, as a user would; prints the table for `docs/benchmarks.md`.
 """
 
 import contextlib
@@ -36,25 +36,27 @@ for number in range(5): epoch(number)
 TRAIN = "for number in range(5, 600): epoch(number); time.sleep(0.1)"
 GO = "import os\nwhile not os.path.exists('go'): time.sleep(0.02)\nsys.exit(3)"
 FINISH = f"{GO.replace('sys.exit(3)', '')}open(os.environ['YOLOQAT_ATTEMPT'] + '/../../result.json', 'w').write('{{}}')"
-"""What a stage of ours does last; it has lost its runner by then."""
+"""Waits, then writes `result.json` as a stage of ours does at its end, after its runner was killed."""
 HUNGRY = "x = []\ntime.sleep(1)\nwhile True: x.append(bytearray(8 << 20))"
 MEMORY_BYTES = 160 << 20
 Fault = Callable[[Workspace, str], None]
 
 
-def kill(*who: str) -> Fault:
+def kill(*names: str) -> Fault:
+    """Return a fault that kills these processes of the run: `runner`, `stage`."""
+
     def do(workspace: Workspace, run_id: str) -> None:
         record = ProcessRecord.read(workspace.run(run_id).attempt(1).process)
         assert record is not None
         assert record.stage is not None
-        for name in who:
+        for name in names:
             os.kill(getattr(record, name).pid, signal.SIGKILL)
 
     return do
 
 
 def other_boot(workspace: Workspace, run_id: str) -> None:
-    """What the files look like after a reboot: processes gone, another boot id."""
+    """Make the files look like after a reboot: processes dead, another boot id."""
     path = workspace.run(run_id).attempt(1).process
     record = json.loads(path.read_text())
     kill("runner", "stage")(workspace, run_id)
@@ -65,7 +67,7 @@ def other_boot(workspace: Workspace, run_id: str) -> None:
 
 
 def reused_pid(workspace: Workspace, run_id: str) -> None:
-    """What the files look like once other programs have the numbers of runner and stage."""
+    """Make the files look as if other programs had taken the PIDs of runner and stage."""
     path = workspace.run(run_id).attempt(1).process
     record = json.loads(path.read_text())
     kill("runner", "stage")(workspace, run_id)
@@ -76,7 +78,7 @@ def reused_pid(workspace: Workspace, run_id: str) -> None:
 
 
 def fill_disk(workspace: Workspace, run_id: str) -> None:
-    """Take the last byte; after that the script fails."""
+    """Fill the disk to the last byte, then let the script fail."""
     with (workspace.path / "everything-else").open("ab", buffering=0) as file:
         for size in (65536, 4096, 1):
             with contextlib.suppress(OSError):
@@ -86,7 +88,7 @@ def fill_disk(workspace: Workspace, run_id: str) -> None:
 
 
 def move_clock(hours: int) -> Fault:
-    """What the files look like when the clock was moved after they had been written; then the script ends."""
+    """Return a fault that dates the files as if the clock had been moved, then lets the script end."""
 
     def do(workspace: Workspace, run_id: str) -> None:
         moved = time.time() - 3600 * hours
@@ -98,25 +100,26 @@ def move_clock(hours: int) -> Fault:
 
 
 def orphan(workspace: Workspace, run_id: str) -> None:
-    """The runner is killed, and then the script ends."""
+    """Kill the runner, then let the script end."""
     kill("runner")(workspace, run_id)
     (workspace.path.parent / "go").touch()
 
 
-def nothing(workspace: Workspace, run_id: str) -> None:
-    """The script does it itself."""
+def no_fault(workspace: Workspace, run_id: str) -> None:
+    """Do no_fault: the script itself fails."""
 
 
 def delete(workspace: Workspace, run_id: str) -> None:
+    """Delete the run folder."""
     shutil.rmtree(workspace.run(run_id).path)
 
 
 FAULTS: tuple[tuple[str, str, dict[str, str], Fault, str], ...] = (
-    ("exits 0", "time.sleep(1)", {}, nothing, "succeeded"),
-    ("exits 0 without its artifact", "time.sleep(1)", {"best": "weights/best.pt"}, nothing, "failed"),
-    ("exits 3", "time.sleep(1); sys.exit(3)", {}, nothing, "failed"),
+    ("exits 0", "time.sleep(1)", {}, no_fault, "succeeded"),
+    ("exits 0 without its artifact", "time.sleep(1)", {"best": "weights/best.pt"}, no_fault, "failed"),
+    ("exits 3", "time.sleep(1); sys.exit(3)", {}, no_fault, "failed"),
     ("is killed", TRAIN, {}, kill("stage"), "killed"),
-    ("CUDA out of memory", "time.sleep(1); raise RuntimeError('CUDA out of memory.')", {}, nothing, "out of memory"),
+    ("CUDA out of memory", "time.sleep(1); raise RuntimeError('CUDA out of memory.')", {}, no_fault, "out of memory"),
     ("runner killed, stage lives", TRAIN, {}, kill("runner"), "running"),
     ("runner killed, then a command ends", GO, {}, orphan, "ended"),
     ("runner killed, then a stage of ours ends", FINISH, {}, orphan, "succeeded"),
@@ -126,13 +129,13 @@ FAULTS: tuple[tuple[str, str, dict[str, str], Fault, str], ...] = (
     ("clock put forward by 1 h, then exits 3", GO, {}, move_clock(1), "failed"),
     ("clock put back by 1 h, then exits 3", GO, {}, move_clock(-1), "failed"),
     ("disk full, then exits 3", GO, {}, fill_disk, "failed"),
-    ("killed by the kernel for memory", HUNGRY, {}, nothing, "out of memory"),
+    ("killed by the kernel for memory", HUNGRY, {}, no_fault, "out of memory"),
     ("run folder deleted", TRAIN, {}, delete, "gone"),
 )
 
 
-def listed(workspace: Workspace, run_id: str) -> tuple[str, str, list[str]]:
-    """State, reason and the end of the log."""
+def listed_run(workspace: Workspace, run_id: str) -> tuple[str, str, list[str]]:
+    """Return state, reason and the end of the log, as `ls` shows them."""
     command = [sys.executable, "-m", "app.cli.main", "ls", "--json", "--workspace", str(workspace.path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     runs = {run["id"]: run for run in json.loads(done.stdout)["runs"]}
@@ -141,7 +144,7 @@ def listed(workspace: Workspace, run_id: str) -> tuple[str, str, list[str]]:
 
 
 def rows_lost(workspace: Workspace, run_id: str) -> str:
-    """Rows of epochs that stand in the log and not in the database, or there only once too often."""
+    """Count the epochs that are in the log but not in the database, and check that none is there twice."""
     folder = workspace.run(run_id)
     if not folder.path.exists():
         return "–"
@@ -155,19 +158,19 @@ def rows_lost(workspace: Workspace, run_id: str) -> str:
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MB, where mounting one is allowed."""
-    folder = tmp_path / "small"
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a file system of 4 MB; skip where that is not allowed."""
+    folder = tmp_path / "small_disk"
     folder.mkdir()
     if os.system(f"mount -t tmpfs -o size=4m none {folder} 2>/dev/null") != 0:
-        pytest.skip("mounting a small file system is not allowed here")
+        pytest.skip("mounting a file system is not allowed")
     yield folder
     os.system(f"umount -l {folder}")
 
 
 @contextlib.contextmanager
-def little_memory() -> Iterator[None]:
-    """What is launched inside lives in a memory cgroup of its own."""
+def limited_memory() -> Iterator[None]:
+    """Put what is launched inside the context into a memory cgroup with a small_disk limit."""
     line = next(line for line in Path("/proc/self/cgroup").read_text().splitlines() if "memory" in line or "::" in line)
     _, controllers, path = line.split(":", 2)
     root = Path("/sys/fs/cgroup", "memory" if controllers else "", path.lstrip("/"))
@@ -176,7 +179,7 @@ def little_memory() -> Iterator[None]:
         group.mkdir()
         (group / ("memory.limit_in_bytes" if controllers else "memory.max")).write_text(str(MEMORY_BYTES))
     except OSError:
-        pytest.skip("making a memory cgroup is not allowed here")
+        pytest.skip("creating a memory cgroup is not allowed")
     (group / "cgroup.procs").write_text(str(os.getpid()))
     try:
         yield
@@ -195,27 +198,27 @@ def test_delay(
     fault: Fault,
     state: str,
 ) -> None:
-    folder = request.getfixturevalue("small") if fault is fill_disk else tmp_path
+    folder = request.getfixturevalue("small_disk") if fault is fill_disk else tmp_path
     workspace = Workspace(folder / "workspace")
     workspace.runs.mkdir(parents=True)
     argv = [sys.executable, "-c", BEGIN + script]
     stage = "retrain" if script == FINISH else COMMAND
     spec = RunSpec(id=new_run_id(), name="x", stage=stage, command=argv, cwd=str(folder), artifacts=artifacts)
-    with little_memory() if script == HUNGRY else contextlib.nullcontext():
+    with limited_memory() if script == HUNGRY else contextlib.nullcontext():
         launch(workspace, spec)
     time.sleep(1.0)
     fault(workspace, spec.id)
-    began = time.monotonic()
+    start = time.monotonic()
     while True:
-        asked = time.monotonic()
-        found, reason, tail = listed(workspace, spec.id)
-        if found == state and (state != "running" or "lost" in reason):
+        call_start = time.monotonic()
+        shown_state, reason, tail = listed_run(workspace, spec.id)
+        if shown_state == state and (state != "running" or "lost" in reason):
             break
-        assert asked - began < 20, (found, reason)
-    delay = time.monotonic() - began
+        assert call_start - start < 20, (shown_state, reason)
+    delay = time.monotonic() - start
     assert delay < 5
     assert tail or state == "gone"
-    print(f"\n| {name} | {found} | {reason[:70]} | {delay:.1f} s | {rows_lost(workspace, spec.id)} |")
+    print(f"\n| {name} | {shown_state} | {reason[:70]} | {delay:.1f} s | {rows_lost(workspace, spec.id)} |")
     record = ProcessRecord.read(workspace.run(spec.id).attempt(1).process)
     if record is not None and record.stage is not None and state == "running":
         os.kill(record.stage.pid, signal.SIGKILL)

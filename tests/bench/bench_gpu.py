@@ -1,6 +1,6 @@
-"""What fine-tuning costs on a GPU: `python -m pytest tests/bench/bench_gpu.py -m bench -s`.
+"""Measure the cost of fine-tuning on a GPU: `python -m pytest tests/bench/bench_gpu.py -m bench -s`.
 
-Prints the figures of `docs/benchmarks.md`.
+Prints the figures for `docs/benchmarks.md`.
 """
 
 import copy
@@ -29,7 +29,7 @@ KINDS = ("float", "quantized", "with teacher", "learned ranges")
 
 
 def fused(name: str) -> YoloModel:
-    """Of full width with ReLU."""
+    """Build a model of full width with ReLU, fused."""
     torch.manual_seed(0)
     return fuse_model(build_model(load_model_config(name), nc=80, act="relu").eval(), in_place=True)
 
@@ -45,12 +45,12 @@ def test_a_quantized_step_against_a_float_one(name: str) -> None:
     floating = fused(name).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     calibrated = copy.deepcopy(floating)
     quantize_model(calibrated)
-    began = time.perf_counter()
+    start = time.perf_counter()
     histograms = collect(calibrated, images.split(4))
-    collected = time.perf_counter() - began
+    collect_seconds = time.perf_counter() - start
     set_ranges(calibrated, histograms, "max")
     print(f"\nfused {name}, {SIZE} px, batch {BATCH}, AMP, {torch.cuda.get_device_name()}, torch {torch.__version__}")
-    print(f"  collecting {BATCH} images: {collected:.2f} s")
+    print(f"  collecting {BATCH} images: {collect_seconds:.2f} s")
     times: dict[str, list[float]] = {kind: [] for kind in KINDS}
     memory: dict[str, float] = {}
     for kind in KINDS:
@@ -70,7 +70,7 @@ def test_a_quantized_step_against_a_float_one(name: str) -> None:
         torch.cuda.reset_peak_memory_stats()
         for turn in range(-5, ROUNDS):
             torch.cuda.synchronize()
-            began = time.perf_counter()
+            start = time.perf_counter()
             with torch.autocast("cuda"):
                 raws = model(images)
             forward = time.perf_counter()
@@ -82,9 +82,9 @@ def test_a_quantized_step_against_a_float_one(name: str) -> None:
             optimizer.zero_grad()
             torch.cuda.synchronize()
             if turn >= 0:
-                times[kind].append(1000 * (time.perf_counter() - began))
+                times[kind].append(1000 * (time.perf_counter() - start))
         memory[kind] = torch.cuda.max_memory_allocated() / 1e9
-        print(f"  {kind:<15} forward issued in {1000 * (forward - began):.1f} ms", end="")
+        print(f"  {kind:<15} forward issued in {1000 * (forward - start):.1f} ms", end="")
         print(
             f", step median {statistics.median(times[kind]):6.1f} ms, least {min(times[kind]):6.1f} ms,"
             f" {memory[kind]:.1f} GB; of float "

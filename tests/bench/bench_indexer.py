@@ -1,7 +1,7 @@
-"""What the indexer costs and how soon a row is there: `python -m pytest tests/bench/bench_indexer.py -m bench -s`.
+"""Measure the indexer's cost and delay: `python -m pytest tests/bench/bench_indexer.py -m bench -s`.
 
-One run, or eight at once, print what YOLOv7 prints: a bar that is redrawn, and at the end of each epoch the row of its
-validation. They note when they had printed it; the database is asked every few milliseconds whether it has the row.
+One run, or eight at once, print YOLOv7's output: a redrawn progress bar, and the validation row at the end of each
+epoch. They record when they printed it; the database is polled every few milliseconds for the row.
 """
 
 import json
@@ -24,7 +24,7 @@ from tests.bench.bench_runner import cpu_seconds, resident_kilobytes
 
 SECONDS = float(os.environ.get("YOLOQAT_BENCH_SECONDS", "60"))
 EPOCH_SECONDS = 5.0
-LOOK_SECONDS = 0.005
+POLL_SECONDS = 0.005
 
 TRAINING = """
 import json, random, sys, time
@@ -48,21 +48,21 @@ for epoch in range(300):
 """
 
 
-def start(workspace: Workspace, folder: Path, runs: int, redraws: float) -> dict[str, Path]:
-    """The runs, and the file in which each notes when it had printed what."""
+def start_runs(workspace: Workspace, folder: Path, runs: int, redraws: float) -> dict[str, Path]:
+    """Start the runs; return run id → the file in which the run records when it printed each epoch."""
     files = {}
     for number in range(runs):
-        noted = folder / f"noted-{number}"
-        argv = [sys.executable, "-S", "-c", TRAINING, str(redraws), str(EPOCH_SECONDS), str(noted)]
+        times_file = folder / f"times-{number}"
+        argv = [sys.executable, "-S", "-c", TRAINING, str(redraws), str(EPOCH_SECONDS), str(times_file)]
         spec = RunSpec(id=new_run_id(), name=f"run{number}", stage=COMMAND, command=argv, cwd="/")
         launch(workspace, spec)
-        files[spec.id] = noted
+        files[spec.id] = times_file
     return files
 
 
 def arrivals(workspace: Workspace, seconds: float) -> dict[tuple[str, int], float]:
-    """When the row of each epoch was seen first, by the monotonic clock."""
-    seen: dict[tuple[str, int], float] = {}
+    """Poll the database; return (run id, epoch) → when its row was first there, by the monotonic clock."""
+    arrived: dict[tuple[str, int], float] = {}
     database = sqlite3.connect(f"file:{workspace.database}?mode=ro", uri=True)
     end = time.monotonic() + seconds
     version = -1
@@ -73,10 +73,10 @@ def arrivals(workspace: Workspace, seconds: float) -> dict[tuple[str, int], floa
             rows = database.execute("SELECT run_id, epoch FROM metric WHERE key = 'mAP@.5:.95'").fetchall()
             moment = time.monotonic()
             for row in rows:
-                seen.setdefault((row[0], row[1]), moment)
-        time.sleep(LOOK_SECONDS)
+                arrived.setdefault((row[0], row[1]), moment)
+        time.sleep(POLL_SECONDS)
     database.close()
-    return seen
+    return arrived
 
 
 @pytest.mark.bench
@@ -84,23 +84,23 @@ def arrivals(workspace: Workspace, seconds: float) -> dict[tuple[str, int], floa
 def test_cost_and_latency_of_the_indexer(tmp_path: Path, runs: int, redraws: float) -> None:
     workspace = Workspace(tmp_path / "workspace")
     workspace.runs.mkdir(parents=True)
-    files = start(workspace, tmp_path, runs, redraws)
+    files = start_runs(workspace, tmp_path, runs, redraws)
     try:
         ensure_indexer(workspace)
         time.sleep(3)
         indexer = int(workspace.indexer_lock.read_text())
-        before, began = cpu_seconds(indexer), time.monotonic()
-        seen = arrivals(workspace, SECONDS)
-        share = 100 * (cpu_seconds(indexer) - before) / (time.monotonic() - began)
+        before, start = cpu_seconds(indexer), time.monotonic()
+        arrived = arrivals(workspace, SECONDS)
+        share = 100 * (cpu_seconds(indexer) - before) / (time.monotonic() - start)
         printed = {
             (run_id, epoch): moment
             for run_id, path in files.items()
             for epoch, moment in map(json.loads, path.read_text().splitlines())
-            if began < moment < began + SECONDS - 2
+            if start < moment < start + SECONDS - 2
         }
-        missing = printed.keys() - seen.keys()
+        missing = printed.keys() - arrived.keys()
         assert not missing
-        delays = sorted(1000 * (seen[key] - moment) for key, moment in printed.items())
+        delays = sorted(1000 * (arrived[key] - moment) for key, moment in printed.items())
         p95 = delays[int(0.95 * (len(delays) - 1))]
         print(f"\n{runs} runs, {redraws:g} redraws/s, an epoch each {EPOCH_SECONDS:g} s, {SECONDS:.0f} s")
         print(f"| CPU of the indexer | {share:.2f} % of a core, {share / runs:.2f} % per run |")

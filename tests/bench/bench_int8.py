@@ -1,6 +1,6 @@
-"""Speed of the exported files in ONNX Runtime: `python -m pytest tests/bench/bench_int8.py -m bench -s`.
+"""Measure the speed of exported files in ONNX Runtime: `python -m pytest tests/bench/bench_int8.py -m bench -s`.
 
-YOLOv7-tiny with ReLU and random weights: the speed does not depend on them.
+The weights of the YOLOv7-tiny with ReLU are random, as the speed does not depend on them.
 """
 
 from pathlib import Path
@@ -39,9 +39,9 @@ def test_latency(tmp_path: Path, keep_float: str, size: int) -> None:
     print(
         f"\nyolov7-tiny {size} px, --keep-float {keep_float}, 1 thread, ms (least, median), MB, convolutions in int8:"
     )
-    for name, taken in latencies.items():
+    for name, latency in latencies.items():
         coverage = int8_coverage(files[name])
         print(
-            f"  {name:<10} {taken.least:6.1f} {taken.median:6.1f} {latencies['float'].least / taken.least:5.2f}x "
+            f"  {name:<10} {latency.least:6.1f} {latency.median:6.1f} {latencies['float'].least / latency.least:5.2f}x "
             f"{files[name].stat().st_size / 1e6:6.1f} MB {coverage.int8}/{coverage.convolutions}"
         )

@@ -1,7 +1,7 @@
-"""How fast logs become rows: `python -m pytest -m bench -s tests/bench/bench_logs.py`.
+"""Measure how fast logs become rows: `python -m pytest -m bench -s tests/bench/bench_logs.py`.
 
-Repeats each real log to 1 GB (`YOLOQAT_BENCH_LOG_BYTES`), and indexes it in a process of its own as a run that has
-ended, from the first byte to the last committed row. Prints a table for `docs/benchmarks.md`.
+Repeats each real log to 1 GB (`YOLOQAT_BENCH_LOG_BYTES`), and indexes it as an ended run in a separate process, from
+the first byte to the last committed row. Prints a table for `docs/benchmarks.md`.
 """
 
 import json
@@ -26,7 +26,7 @@ LOGS = {
     "yolov5-early-stop.out": 175,
     "ultralytics-killed.log": 0,
 }
-"""Those that nohup has written, with redraws in them, and the epochs in each."""
+"""Logs written by nohup, with redraws, and the number of epochs in each."""
 
 INDEX = """
 import contextlib, json, resource, sys, time
@@ -57,7 +57,7 @@ print(json.dumps({"cpu": cpu, "wall": wall, "grown": grown, "epochs": epochs}))
 
 
 def workspace_with(path: Path, log: bytes, size: int) -> tuple[Workspace, Path]:
-    """A workspace with one run whose log is the given one, as often as it takes to reach a size."""
+    """Create a workspace with sample run whose log is `log`, repeated up to `size`; return it and the log's path."""
     workspace = Workspace(path)
     attempt = workspace.run("20260101-000000-bench").attempt(1)
     attempt.path.mkdir(parents=True)
@@ -79,25 +79,25 @@ def test_speed_of_indexing(tmp_path: Path, shared: Path) -> None:
         data = (shared / "logs" / name).read_bytes()
         idle, _ = workspace_with(tmp_path / f"idle-{name}", data[: 1 << 16], 0)
         workspace, console = workspace_with(tmp_path / name, data, SIZE)
-        begun = time.perf_counter()
+        start = time.perf_counter()
         lines = tail(console, 200)
-        tail_seconds = time.perf_counter() - begun
+        tail_seconds = time.perf_counter() - start
         command = [sys.executable, "-P", "-c", INDEX, str(idle.path), str(workspace.path)]
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-        found = []
+        samples = []
         for _ in range(TIMES):
             done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
-            found.append(json.loads(done.stdout))
+            samples.append(json.loads(done.stdout))
             for database in workspace.path.glob("yoloqat.db*"):
                 database.unlink()
         size = console.stat().st_size
         console.unlink()
-        assert {one["epochs"] for one in found} == {epochs}
+        assert {sample["epochs"] for sample in samples} == {epochs}
         assert len(lines) == 200
-        rates = sorted(size / one["wall"] / 1e6 for one in found)
+        rates = sorted(size / sample["wall"] / 1e6 for sample in samples)
         speed = f"{rates[-1]:.0f} ({rates[len(rates) // 2]:.0f}) MB/s"
         lines_a_megabyte = len(LineSplitter().feed(data)) / len(data) * 1e6
         print(
             f"| `{name}` | {size / 1e6:.0f} MB | {lines_a_megabyte:.0f} | {speed}"
-            f" | +{max(one['grown'] for one in found) / 1e6:.1f} MB | {tail_seconds * 1e3:.0f} ms |"
+            f" | +{max(sample['grown'] for sample in samples) / 1e6:.1f} MB | {tail_seconds * 1e3:.0f} ms |"
         )

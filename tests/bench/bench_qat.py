@@ -1,6 +1,6 @@
-"""What calibration and fine-tuning cost: `python -m pytest tests/bench/bench_qat.py -m bench -s`.
+"""Measure the cost of calibration and fine-tuning: `python -m pytest tests/bench/bench_qat.py -m bench -s`.
 
-Prints the figures of `docs/benchmarks.md`.
+Prints the figures for `docs/benchmarks.md`.
 """
 
 import copy
@@ -34,7 +34,7 @@ SIZE, BATCH = 256, 4
 
 
 def tiny() -> YoloModel:
-    """YOLOv7-tiny of full width with ReLU, fused."""
+    """Build YOLOv7-tiny of full width with ReLU, fused."""
     torch.manual_seed(0)
     return fuse_model(build_model(load_model_config("yolov7-tiny"), nc=80, act="relu").eval(), in_place=True)
 
@@ -45,17 +45,17 @@ def test_all_calibrators_after_collection(keep_float: tuple[str, ...]) -> None:
     model = tiny()
     quantize_model(model, keep_float)
     images = torch.rand(BATCH, 3, 640, 640, generator=torch.Generator().manual_seed(0))
-    began = time.perf_counter()
+    start = time.perf_counter()
     histograms = collect(model, [images])
-    collected = time.perf_counter() - began
-    print(f"\n{len(input_quantizers(model))} scales; collecting {BATCH} images of 640 px: {collected:.2f} s")
+    collect_seconds = time.perf_counter() - start
+    print(f"\n{len(input_quantizers(model))} scales; collecting {BATCH} images of 640 px: {collect_seconds:.2f} s")
     total = 0.0
     for method in METHODS:
         for percentile in PERCENTILES if method == "percentile" else (0.0,):
-            began = time.perf_counter()
+            start = time.perf_counter()
             set_ranges(model, histograms, method, percentile=percentile)
-            total += (took := time.perf_counter() - began)
-            print(f"  {method} {percentile or '':<8} {1000 * took:7.0f} ms")
+            total += (seconds := time.perf_counter() - start)
+            print(f"  {method} {percentile or '':<8} {1000 * seconds:7.0f} ms")
     print(f"  all {total:.2f} s, {torch.get_num_threads()} threads")
 
 
@@ -63,12 +63,12 @@ Step = Callable[[], None]
 
 
 def steps(images: Tensor) -> dict[str, Step]:
-    """A training step of each kind on the same images."""
+    """Return kind → a function that trains one step on `images`."""
     hyp, labels = scale_gains({**load_hyp("hyp.qat"), "nominal_batch": BATCH}, 3, 80, SIZE, 0.0), targets(BATCH, 14)
     floating, calibrated = tiny(), tiny()
     quantize_model(calibrated)
     set_ranges(calibrated, collect(calibrated, [images]), "max")
-    made: dict[str, Step] = {}
+    steps_by_kind: dict[str, Step] = {}
     for name in ("float", "quantized", "with teacher", "learned ranges"):
         model = copy.deepcopy(floating if name == "float" else calibrated)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -94,25 +94,26 @@ def steps(images: Tensor) -> dict[str, Step]:
             optimizer.step()
             optimizer.zero_grad()
 
-        made[name] = step
-    return made
+        steps_by_kind[name] = step
+    return steps_by_kind
 
 
 @pytest.mark.bench
 def test_a_quantized_step_against_a_float_one() -> None:
     images = torch.rand(BATCH, 3, SIZE, SIZE).to(memory_format=torch.channels_last)
-    made = steps(images)
-    times: dict[str, list[float]] = {name: [] for name in made}
+    steps_by_kind = steps(images)
+    times: dict[str, list[float]] = {name: [] for name in steps_by_kind}
     for turn in range(-2, ROUNDS):
-        for name, step in made.items():
-            began = time.perf_counter()
+        for name, step in steps_by_kind.items():
+            start = time.perf_counter()
             step()
             if turn >= 0:
-                times[name].append(1000 * (time.perf_counter() - began))
+                times[name].append(1000 * (time.perf_counter() - start))
     print(f"\nfused yolov7-tiny {SIZE} px, batch {BATCH}, {torch.get_num_threads()} threads, {ROUNDS} rounds in turn:")
-    for name, taken in times.items():
-        pairs = [one / other for one, other in zip(taken, times["float"], strict=True)]
+    for name, milliseconds in times.items():
+        median, least = statistics.median(milliseconds), min(milliseconds)
+        pairs = [one / other for one, other in zip(milliseconds, times["float"], strict=True)]
         print(
-            f"  {name:<15} median {statistics.median(taken):5.0f} ms, least {min(taken):5.0f} ms; of float: "
-            f"{statistics.median(pairs):.2f}x by rounds, {min(taken) / min(times['float']):.2f}x by least"
+            f"  {name:<15} median {median:5.0f} ms, least {least:5.0f} ms; of float: "
+            f"{statistics.median(pairs):.2f}x by rounds, {least / min(times['float']):.2f}x by least"
         )

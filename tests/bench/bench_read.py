@@ -1,8 +1,8 @@
-"""What reading costs: `python -m pytest tests/bench/bench_read.py -m bench -s`. Prints numbers; gates nothing.
+"""Measure the cost of reading: `python -m pytest tests/bench/bench_read.py -m bench -s`.
 
-CPU is that of the command and of every process that it has waited for, the index being current. `YOLOQAT_BENCH_BASE`
-names another tree of this repository, whose commands take turns with ours on a workspace that they have indexed
-themselves; its version of the database differs, so that each has a copy of its own.
+It prints numbers and sets no limit. CPU time is that of the command and of every process that it waited for, with a
+current index. `YOLOQAT_BENCH_BASE` names another tree of this repository to compare with: its commands run in turn
+with ours, on a copy of the workspace that it indexed itself, since its database version differs.
 """
 
 import fcntl
@@ -27,7 +27,7 @@ from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.bench
 EPOCHS = int(os.environ.get("YOLOQAT_BENCH_EPOCHS", "300"))
-TIMES = 7
+REPETITIONS = 7
 BASE = os.environ.get("YOLOQAT_BENCH_BASE")
 SETTLE_SECONDS = 6.0
 READY_SECONDS = 120.0
@@ -38,7 +38,7 @@ def environment(tree: Path) -> dict[str, str]:
 
 
 def cpu_seconds(tree: Path, *arguments: str) -> float:
-    """User and system time of a command and its children."""
+    """Run a command; return the user and system time of it and its children."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, "-P", "-m", "app.cli.main", *arguments]
     subprocess.run(command, cwd=tree, env=environment(tree), capture_output=True, check=True)
@@ -47,34 +47,34 @@ def cpu_seconds(tree: Path, *arguments: str) -> float:
 
 
 def workspaces(folder: Path, runs: int) -> dict[Path, Workspace]:
-    """Tree → a workspace that it has indexed."""
-    made = {REPOSITORY: make_workspace(folder / "ours", runs, EPOCHS)}
+    """Create workspaces; return tree → the workspace that it has indexed."""
+    workspace_by_tree = {REPOSITORY: make_workspace(folder / "ours", runs, EPOCHS)}
     if BASE:
         shutil.copytree(folder / "ours", folder / "base")
-        made[Path(BASE)] = Workspace(folder / "base")
-    for tree, workspace in made.items():
+        workspace_by_tree[Path(BASE)] = Workspace(folder / "base")
+    for tree, workspace in workspace_by_tree.items():
         cpu_seconds(tree, "reindex", "--workspace", str(workspace.path))
-    return made
+    return workspace_by_tree
 
 
 @pytest.mark.parametrize("runs", [30, 1000])
 def test_cpu_of_commands_that_read(tmp_path: Path, runs: int) -> None:
-    made = workspaces(tmp_path, runs)
-    name = min(folder.id for folder in made[REPOSITORY].run_folders())
+    workspace_by_tree = workspaces(tmp_path, runs)
+    name = min(folder.id for folder in workspace_by_tree[REPOSITORY].run_folders())
     for command in (["ls"], ["ls", "--json"], ["show", name], ["compare", name], ["log", name], ["queue"]):
-        found: dict[Path, list[float]] = {tree: [] for tree in made}
-        for _ in range(TIMES):
-            for tree, workspace in made.items():
-                found[tree].append(cpu_seconds(tree, *command, "--workspace", str(workspace.path)))
-        cells = (f"{min(one):.2f} ({statistics.median(one):.2f})" for one in found.values())
+        samples: dict[Path, list[float]] = {tree: [] for tree in workspace_by_tree}
+        for _ in range(REPETITIONS):
+            for tree, workspace in workspace_by_tree.items():
+                samples[tree].append(cpu_seconds(tree, *command, "--workspace", str(workspace.path)))
+        cells = (f"{min(seconds):.2f} ({statistics.median(seconds):.2f})" for seconds in samples.values())
         print(f"\n| {runs} | `{' '.join(command).replace(name, 'RUN')}` | {' | '.join(cells)} |", end="")
     if runs == 1000:
-        for tree, workspace in made.items():
-            print(f"\n| {runs} | the screen of {tree.name} | {screen(tree, workspace)} |")
+        for tree, workspace in workspace_by_tree.items():
+            print(f"\n| {runs} | the screen of {tree.name} | {screen_memory(tree, workspace)} |")
 
 
-def screen(tree: Path, workspace: Workspace) -> str:
-    """Resident memory of the screen's process a while after the runs have been shown."""
+def screen_memory(tree: Path, workspace: Workspace) -> str:
+    """Open the screen; return the resident memory of its process some seconds after it shows the runs."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(tree)

@@ -1,6 +1,6 @@
-"""What a training step costs: `python -m pytest tests/bench/bench_train.py -m bench -s`.
+"""Measure the cost of a training step: `python -m pytest tests/bench/bench_train.py -m bench -s`.
 
-Prints the figures of `docs/benchmarks.md`.
+Prints the figures for `docs/benchmarks.md`.
 """
 
 import itertools
@@ -24,7 +24,7 @@ ROUNDS = 8
 
 
 def targets(images: int, per_image: int) -> Tensor:
-    """(n, 6): image, class, and a box within the picture."""
+    """Return random targets (n, 6): image, class, and a box within the image."""
     generator = torch.Generator().manual_seed(0)
     n = images * per_image
     boxes = torch.rand(n, 4, generator=generator) * torch.tensor([0.8, 0.8, 0.2, 0.2]) + 0.1

@@ -1,6 +1,6 @@
-"""What the screen costs with many runs: `pytest tests/bench/bench_tui.py -s`. Prints numbers; gates nothing.
+"""Measure the cost of the screen with many runs: `pytest tests/bench/bench_tui.py -s`. It prints numbers, no limits.
 
-The same from outside, through a pseudo-terminal, needs a real workspace; these figures are of the screen alone.
+The figures are of the screen alone, without a terminal.
 """
 
 import time
@@ -52,27 +52,28 @@ async def test_a_thousand_runs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", list(LOGS)[:3])
 async def test_the_end_of_a_large_log(tmp_path: Path, shared: Path, name: str) -> None:
-    """From opening the run, which nobody has indexed yet, to the last line of its log on the screen."""
+    """Time from opening a run that is not indexed yet to the last line of its log on the screen."""
     workspace, console = workspace_with(tmp_path / "workspace", (shared / "logs" / name).read_bytes(), SIZE)
     app = YoloqatApp(lambda: LocalBackend.open(str(workspace.path)))
-    found = []
+    samples = []
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.runs, seconds=60)
         for number in range(5):
             with console.open("a") as file:
                 file.write(f"\nthe very last line {number}\n")
             screen = RunScreen(app.runs[0].id, pane="log")
-            begun = time.perf_counter()
+            start = time.perf_counter()
             app.push_screen(screen)
             while f"the very last line {number}" not in screen_text(app):
                 await pilot.pause(0.005)
-                assert time.perf_counter() - begun < 60
-            found.append(time.perf_counter() - begun)
+                assert time.perf_counter() - start < 60
+            samples.append(time.perf_counter() - start)
             app.pop_screen()
             await pilot.pause()
     size = console.stat().st_size / 1e6
     console.unlink()
-    print(f"end of {name} at {size:.0f} MB on the screen, ms: {' '.join(f'{1e3 * one:.0f}' for one in found)}")
+    milliseconds = " ".join(f"{1e3 * seconds:.0f}" for seconds in samples)
+    print(f"end of {name} at {size:.0f} MB on the screen, ms: {milliseconds}")
 
 
 @pytest.mark.parametrize(("curves", "points"), [(1, 300), (8, 300), (8, 10_000)])

@@ -1,8 +1,8 @@
-"""A workspace of as many runs as a benchmark needs: seeded, so that two of them are alike.
+"""Make a workspace of many ended runs for a benchmark; the same seed gives the same workspace.
 
-`python tests/bench/workspace_maker.py DIR --runs 1000 --epochs 300` makes one by hand. Its runs have ended: trainings
-of a YOLOv7 that were launched or imported, alone and in pipelines of three, with names, tags and notes. The logs are
-read by the indexer as any others are.
+`python tests/bench/workspace_maker.py DIR --runs 1000 --epochs 300` makes one by hand. The runs are YOLOv7 trainings,
+launched or imported, alone or in pipelines of three, with names, tags and notes. Their logs are real text for the
+indexer to read.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from engine.files.json_records import write_json
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 BETWEEN = timedelta(minutes=37)
 GROUP = 3
-"""Runs of a pipeline."""
+"""Runs per pipeline."""
 _HEADER = ("%10s" * 8) % ("Epoch", "gpu_mem", "box", "obj", "cls", "total", "labels", "img_size")
 _CLASSES = ("%20s" + "%12s" * 6) % ("Class", "Images", "Labels", "P", "R", "mAP@.5", "mAP@.5:.95")
 _TAGS = ("relu", "silu", "paper", "wide", "baseline", "640")
@@ -30,7 +30,7 @@ _ENDS = ((0, ""), (0, ""), (0, ""), (1, "exit code 1"), (3, "exit code 3"))
 
 
 def make_workspace(path: Path, runs: int, epochs: int, seed: int = 0) -> Workspace:
-    """Write the run folders; there is no index yet."""
+    """Write the run folders, without an index."""
     draw = random.Random(seed)
     workspace = Workspace(path)
     for number in range(runs):
@@ -39,7 +39,7 @@ def make_workspace(path: Path, runs: int, epochs: int, seed: int = 0) -> Workspa
 
 
 def make_run(workspace: Workspace, number: int, epochs: int, draw: random.Random) -> RunFolder:
-    """Write one run that has ended."""
+    """Write the folder of one ended run."""
     created = FIRST + BETWEEN * number
     folder = workspace.run(f"{created:%Y%m%d-%H%M%S}-{number:04d}")
     attempt = folder.attempt(1)
@@ -80,7 +80,7 @@ def make_run(workspace: Workspace, number: int, epochs: int, draw: random.Random
 
 
 def _log(done: int, epochs: int, draw: random.Random) -> Iterator[str]:
-    """What YOLOv7 prints, each bar as it stood last."""
+    """Yield YOLOv7's output, each progress bar in its last state."""
     yield "YOLOR v0.1-126-g84932d7 torch 1.12.1 CUDA:0 (Tesla T4, 14910MB)"
     yield f"Starting training for {epochs} epochs..."
     best, speed = draw.uniform(0.2, 0.55), draw.uniform(0.5, 3.0) * 4 / epochs

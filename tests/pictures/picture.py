@@ -1,4 +1,4 @@
-"""Pictures of the screen as text that can be compared: what is of no meaning in an SVG is taken out."""
+"""Normalize and compare SVG pictures of the screen."""
 
 import difflib
 import html
@@ -11,7 +11,7 @@ from rich.cells import cell_len
 UPDATE = "pytest tests/pictures --update-pictures"
 _SHOWN_LINES = 40
 _CELL = 12.2
-"""Width of a cell in the units of the SVG."""
+"""Width of a terminal cell in SVG units."""
 _TEXT = re.compile(
     r'<text class="([\w-]+)" x="([\d.]+)" y="([\d.]+)" textLength="[\d.]+" '
     r'(clip-path="[^"]+line-(\d+)\)")>([^<]*)</text>'
@@ -19,9 +19,9 @@ _TEXT = re.compile(
 
 
 def normalize(svg: str) -> str:
-    """The picture without fonts from the network and without ids that its content decides; an element per line.
+    """Return the SVG without network fonts and content-dependent ids, with one element per line.
 
-    Spaces around a text become its place: some programs that draw SVG drop them.
+    Spaces around a text become part of its position, because some SVG renderers drop them.
     """
     svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r"terminal-\d+", "terminal", svg)
@@ -33,12 +33,12 @@ def normalize(svg: str) -> str:
 
 def _without_spaces(match: re.Match[str]) -> str:
     style, x, y, clip, _, text = match.groups()
-    whole = _plain(text)
-    if not whole.strip():
+    content = _plain(text)
+    if not content.strip():
         return ""
-    left = float(x) + _CELL * (len(whole) - len(whole.lstrip()))
-    length = _CELL * cell_len(whole.strip())
-    shown = html.escape(whole.strip(), quote=False).replace(" ", "&#160;")
+    left = float(x) + _CELL * (len(content) - len(content.lstrip()))
+    length = _CELL * cell_len(content.strip())
+    shown = html.escape(content.strip(), quote=False).replace(" ", "&#160;")
     return f'<text class="{style}" x="{left:.1f}" y="{y}" textLength="{length:.1f}" {clip}>{shown}</text>'
 
 
@@ -47,7 +47,7 @@ def _plain(text: str) -> str:
 
 
 def text_of(svg: str) -> list[str]:
-    """What stands on the screen, line by line."""
+    """Return the text of the screen, line by line."""
     lines: dict[int, str] = {}
     for _, x, _, _, number, text in _TEXT.findall(svg):
         before = lines.get(int(number), "")
@@ -57,7 +57,7 @@ def text_of(svg: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Difference:
-    """Where a picture is not what is expected."""
+    """A picture that differs from the stored one, and where both and their diff are stored."""
 
     expected: Path
     actual: Path
@@ -66,9 +66,9 @@ class Difference:
 
     def __str__(self) -> str:
         return (
-            f"the screen is not as in {self.expected}\n{self.text}\n"
+            f"the screen differs from {self.expected}\n{self.text}\n"
             f"actual: {self.actual}\ndiff:   {self.diff}\n"
-            f"If it is meant to be so: {UPDATE}"
+            f"If the change is intended: {UPDATE}"
         )
 
 
@@ -76,13 +76,15 @@ def compare(actual: str, expected: Path, folder: Path) -> Difference | None:
     """Compare a picture with the stored one; None when they are equal.
 
     Args:
-        folder: where the actual picture and a diff of both are written when they differ, next to each other.
+        actual: the SVG.
+        expected: path of the stored picture.
+        folder: where the actual picture and the diff are written if they differ.
     """
     before = expected.read_text(encoding="utf-8") if expected.is_file() else ""
     if before == actual:
         return None
     texts = _diff(text_of(before), text_of(actual))
-    text = "\n".join(texts[:_SHOWN_LINES]) if texts else "the text is the same: colours or places differ"
+    text = "\n".join(texts[:_SHOWN_LINES]) if texts else "the text is the same; colours or positions differ"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / expected.name
     path.write_text(actual, encoding="utf-8")

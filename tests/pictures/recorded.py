@@ -1,6 +1,6 @@
-"""The recorded workspace of tests/fixtures/workspace, and a screen on it that shows neither the moment nor the machine.
+"""Provide the recorded workspace of tests/fixtures/workspace, and a clock, time zone and host name that never change.
 
-A run is live when its process is there, so the runs that were at work when the workspace was recorded get one.
+A run is live while its process exists, so the runs that were live at the recording get a process.
 """
 
 import contextlib
@@ -24,41 +24,41 @@ from tests.conftest import REPOSITORY
 RECORDED = REPOSITORY / "tests" / "fixtures" / "workspace"
 NOW = datetime(2026, 11, 20, 14, 2, tzinfo=UTC)
 """When the workspace was recorded."""
-AT_WORK = "20261120-104800-qatt"
-SECONDS_AT_WORK = 11525.0
-STARTED = NOW - timedelta(seconds=SECONDS_AT_WORK)
-WAITING = ("20261120-104801-expo", "20261120-104802-int8")
+LIVE_RUN = "20261120-104800-qatt"
+LIVE_SECONDS = 11525.0
+STARTED = NOW - timedelta(seconds=LIVE_SECONDS)
+WAITING_RUNS = ("20261120-104801-expo", "20261120-104802-int8")
 SHOWN_PATH = Path("/data/yoloqat")
 
 
 class RecordedBackend(LocalBackend):
-    """Reads the workspace and starts nothing: nobody is to follow these runs, or to give them a runner."""
+    """A backend that only reads: it starts neither an indexer nor runners for the recorded runs."""
 
     @property
     def path(self) -> Path:
-        """The folder that the header names: not that of this machine."""
+        """The folder that the header shows, the same on every machine."""
         return SHOWN_PATH
 
     def follow(self) -> None:
-        """Nothing here goes on."""
+        """Do nothing: the recorded logs do not grow."""
 
 
 @contextlib.contextmanager
 def recorded_workspace(folder: Path) -> Iterator[Workspace]:
-    """A copy of the recorded workspace in which the runs at work are alive."""
+    """Copy the recorded workspace, and give its live runs a process while the context lasts."""
     workspace = Workspace(folder)
     shutil.copytree(RECORDED, folder)
     with subprocess.Popen(["sleep", "600"]) as process:
         try:
-            found = identify(process.pid)
-            assert found is not None
-            identity = ProcessIdentity(**found._asdict())
-            started = time.monotonic() - SECONDS_AT_WORK
-            attempt = workspace.run(AT_WORK).attempt(1)
+            identified = identify(process.pid)
+            assert identified is not None
+            identity = ProcessIdentity(**identified._asdict())
+            started = time.monotonic() - LIVE_SECONDS
+            attempt = workspace.run(LIVE_RUN).attempt(1)
             record = ProcessRecord(runner=identity, stage=identity, started_at=STARTED, started_monotonic=started)
             attempt.process.write_text(record.model_dump_json())
             attempt.console.touch()
-            for run_id in WAITING:
+            for run_id in WAITING_RUNS:
                 workspace.run(run_id).attempt(1).process.write_text(ProcessRecord(runner=identity).model_dump_json())
             yield workspace
         finally:
@@ -66,8 +66,8 @@ def recorded_workspace(folder: Path) -> Iterator[Workspace]:
 
 
 @contextlib.contextmanager
-def still() -> Iterator[None]:
-    """The moment of the recording, in UTC, on a machine of no particular name, with all signs and no animations."""
+def fixed_surroundings() -> Iterator[None]:
+    """Patch time (that of the recording, in UTC), host name and glyphs, so that pictures are reproducible."""
     with (
         mock.patch.dict(os.environ, {"TZ": "UTC", "YOLOQAT_ASCII": "0"}),
         mock.patch.object(surroundings, "now", return_value=NOW),

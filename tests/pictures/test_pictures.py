@@ -1,12 +1,12 @@
-"""Each screen looks as it does in its stored picture."""
+"""Each screen looks like its stored picture."""
 
 from pathlib import Path
 
 import pytest
 
-from docs.pictures.make import README_SVG, make
+from docs.pictures.make import README_SVG, make_readme_picture
 from tests.pictures.picture import compare
-from tests.pictures.screens import PICTURES, Picture, take
+from tests.pictures.screens import PICTURES, Picture, take_picture
 
 STORED = Path(__file__).parent
 FAILED = STORED / "failed"
@@ -15,11 +15,11 @@ FAILED = STORED / "failed"
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
 async def test_a_screen_looks_as_in_its_picture(picture: Picture, tmp_path: Path, update_pictures: bool) -> None:
     stored = STORED / f"{picture.name}.svg"
-    check(await take(picture, tmp_path, expected_of(stored, update_pictures)), stored, update_pictures)
+    check(await take_picture(picture, tmp_path, expected_of(stored, update_pictures)), stored, update_pictures)
 
 
 async def test_the_readmes_picture_is_what_its_script_makes(tmp_path: Path, update_pictures: bool) -> None:
-    check(await make(tmp_path, expected_of(README_SVG, update_pictures)), README_SVG, update_pictures)
+    check(await make_readme_picture(tmp_path, expected_of(README_SVG, update_pictures)), README_SVG, update_pictures)
 
 
 def expected_of(stored: Path, update: bool) -> str:

@@ -1,4 +1,4 @@
-"""The augmentation part of a hyperparameter file, and the picture under construction that augmentations work on."""
+"""The augmentation settings of a hyperparameter file, and the image with objects that augmentations transform."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -10,7 +10,7 @@ from engine.contracts.errors import YoloqatError
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How training images are varied. Names and meaning as in YOLOv7's hyperparameter files; zero switches one off."""
+    """How training images are varied. Names and meaning as in YOLOv7's hyperparameter files; zero disables."""
 
     hsv_h: float = 0.0
     hsv_s: float = 0.0
@@ -29,10 +29,10 @@ class Augmentation:
 
     @classmethod
     def from_hyp(cls, hyp: Mapping[str, object]) -> "Augmentation":
-        """Take the augmentation keys out of a hyperparameter file; a missing one is zero.
+        """Read the augmentation keys of a hyperparameter file; a missing key is zero.
 
         Raises:
-            YoloqatError: a value is no number, or a probability lies outside 0 to 1.
+            YoloqatError: a value is not a number, or a probability is outside 0 to 1.
         """
         values = {}
         for key in (f.name for f in fields(cls)):
@@ -61,4 +61,4 @@ class Scene:
     labels: np.ndarray
     """(n, 5) float32: class, x1, y1, x2, y2."""
     polygons: list[np.ndarray] = field(default_factory=list)
-    """Empty when no object of the data set has one; else one (k, 2) float32 polygon per label, k = 0 for a box."""
+    """Empty if the data set has no polygons; else one (k, 2) float32 polygon per label, k = 0 for a box."""

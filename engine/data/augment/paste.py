@@ -1,4 +1,7 @@
-"""Objects cut out along their polygons and pasted elsewhere. Objects without a polygon take no part."""
+"""Copy-paste augmentations: objects are cut out along their polygons and pasted elsewhere.
+
+Objects without a polygon are never pasted.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,14 +13,14 @@ from engine.data.augment.augmentation import Scene
 from engine.data.boxes import overlap_of_boxes
 
 MAX_COVERED = 0.30
-"""No existing box may be covered by more than this share."""
+"""Largest share of an existing box that a pasted object may cover."""
 PASTE_SIZES = [0.75] * 2 + [0.5] * 4 + [0.25] * 4 + [0.125] * 4 + [0.0625] * 6
-SKIPPED = 0.2
-ROOM = 20
-"""The region for an object must be larger than this, in pixels of both sides."""
+SKIP_PROBABILITY = 0.2
+MIN_REGION_SIDE = 20
+"""Both sides of the region for an object must be longer than this, in pixels."""
 MIN_SIDE = 10
 MIN_PIXELS = 20
-"""An object that comes out smaller than this is not pasted."""
+"""Objects with no more mask pixels than this after scaling are not pasted."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +34,15 @@ class Cutout:
 
 
 def copy_paste(scene: Scene, share: float, rng: np.random.Generator) -> Scene:
-    """Mirror a share of the objects with polygons to the other side of the image, where they hide nothing else."""
-    with_polygon = [i for i, polygon in enumerate(scene.polygons) if len(polygon)]
-    count = round(share * len(with_polygon))
+    """Paste mirrored copies of a share of the objects with polygons, where they cover no other object."""
+    polygon_indices = [i for i, polygon in enumerate(scene.polygons) if len(polygon)]
+    count = round(share * len(polygon_indices))
     if not count:
         return scene
     width = scene.pixels.shape[1]
     pixels = scene.pixels.copy()
     labels, polygons = list(scene.labels), list(scene.polygons)
-    for i in rng.permutation(with_polygon)[:count]:
+    for i in rng.permutation(polygon_indices)[:count]:
         x1, y1, x2, y2 = scene.labels[i, 1:]
         mirrored = np.array((width - x2, y1, width - x1, y2), np.float32)
         if (overlap_of_boxes(mirrored, np.stack(labels)[:, 1:]) >= MAX_COVERED).any():
@@ -55,18 +58,18 @@ def copy_paste(scene: Scene, share: float, rng: np.random.Generator) -> Scene:
     return Scene(pixels, np.stack(labels).astype(np.float32), polygons)
 
 
-def paste_in(scene: Scene, cutouts: Callable[[], Cutout | None], rng: np.random.Generator) -> Scene:
-    """Paste objects of other images at random places and sizes, where they hide nothing.
+def paste_in(scene: Scene, next_cutout: Callable[[], Cutout | None], rng: np.random.Generator) -> Scene:
+    """Paste objects of other images at random places and sizes, where they cover no other object.
 
     Args:
-        scene: the picture.
-        cutouts: gives a random object each time it is called, None when there is none to give.
+        scene: the image to paste onto.
+        next_cutout: returns a random object at each call; None if there is none.
         rng: source of randomness.
     """
     pixels = scene.pixels.copy()
     labels, polygons = list(scene.labels), list(scene.polygons)
     for left, top, right, bottom in _free_regions(scene, labels, rng):
-        cutout = cutouts()
+        cutout = next_cutout()
         if cutout is None:
             break
         height, width = cutout.mask.shape
@@ -81,12 +84,12 @@ def paste_in(scene: Scene, cutouts: Callable[[], Cutout | None], rng: np.random.
         labels.append(np.array((cutout.label, left, top, left + w, top + h), np.float32))
         if polygons:
             polygons.append(np.zeros((0, 2), np.float32))
-    joined = np.stack(labels).astype(np.float32) if labels else scene.labels
-    return Scene(pixels, joined, polygons)
+    all_labels = np.stack(labels).astype(np.float32) if labels else scene.labels
+    return Scene(pixels, all_labels, polygons)
 
 
 def cut_out(pixels: np.ndarray, label: float, polygon: np.ndarray) -> Cutout | None:
-    """Cut an object out of an image along its polygon (k, 2) in pixels; None when nothing of it lies inside."""
+    """Cut an object out of an image along its polygon (k, 2) in pixels; None if it lies outside the image."""
     height, width = pixels.shape[:2]
     left, top = _corner(polygon)
     right, bottom = (int(v) for v in np.ceil(polygon.max(0)).clip(0, (width, height)))
@@ -98,6 +101,7 @@ def cut_out(pixels: np.ndarray, label: float, polygon: np.ndarray) -> Cutout | N
 
 
 def _corner(polygon: np.ndarray) -> tuple[int, int]:
+    """Return left and top of the box around a polygon, at least 0."""
     left, top = (int(v) for v in np.floor(polygon.min(0)).clip(0))
     return left, top
 
@@ -115,17 +119,17 @@ def _draw(canvas: np.ndarray, pixels: np.ndarray, mask: np.ndarray, left: int, t
 def _free_regions(
     scene: Scene, labels: list[np.ndarray], rng: np.random.Generator
 ) -> Iterator[tuple[int, int, int, int]]:
-    """Random regions from large to small that cover none of the labels, those pasted meanwhile included."""
+    """Yield random regions from large to small that cover no label, including labels pasted in the meantime."""
     height, width = scene.pixels.shape[:2]
     for size in PASTE_SIZES:
-        if rng.random() < SKIPPED:
+        if rng.random() < SKIP_PROBABILITY:
             continue
         h = int(rng.integers(1, max(2, int(height * size) + 1)))
         w = int(rng.integers(1, max(2, int(width * size) + 1)))
         left = max(0, int(rng.integers(0, width + 1)) - w // 2)
         top = max(0, int(rng.integers(0, height + 1)) - h // 2)
         right, bottom = min(width, left + w), min(height, top + h)
-        if right - left <= ROOM or bottom - top <= ROOM:
+        if right - left <= MIN_REGION_SIDE or bottom - top <= MIN_REGION_SIDE:
             continue
         region = np.array((left, top, right, bottom), np.float32)
         if labels and (overlap_of_boxes(region, np.stack(labels)[:, 1:]) >= MAX_COVERED).any():

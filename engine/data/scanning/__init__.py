@@ -1,1 +1,1 @@
-"""Finding and checking the images and label files of a split."""
+"""Listing, checking and reading the images and label files of a split."""

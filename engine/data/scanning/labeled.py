@@ -1,4 +1,4 @@
-"""A split's images with their labels."""
+"""The images of a split with their labels."""
 
 import hashlib
 import os
@@ -30,17 +30,17 @@ class LabeledImages:
     point_starts: np.ndarray
     """(N + 1,) int64: label j has the points point_starts[j] to point_starts[j + 1]; none for a box."""
     missing: int = 0
-    """Images without a label file: background."""
+    """Number of images without a label file, used as background."""
     empty: int = 0
-    """Images with an empty label file: background too."""
+    """Number of images with an empty label file, used as background."""
     warnings: list[str] = field(default_factory=list)
-    """What was put right: a line for each file with duplicate rows."""
+    """A line for each label file whose duplicate rows were dropped."""
 
     def __len__(self) -> int:
         return len(self.paths)
 
     @property
-    def found(self) -> int:
+    def label_file_count(self) -> int:
         return len(self.paths) - self.missing
 
     @property
@@ -48,24 +48,26 @@ class LabeledImages:
         return len(self.points) > 0
 
     def labels(self, index: int) -> np.ndarray:
-        """(k, 5) labels of one image: class, cx, cy, w, h. A view: copy before changing it."""
+        """Return (k, 5) labels of one image: class, cx, cy, w, h. A view: copy before changing it."""
         return self.label_rows[self.label_starts[index] : self.label_starts[index + 1]]
 
     def polygons(self, index: int) -> list[np.ndarray]:
-        """One (k, 2) polygon per label of an image, as fractions; k = 0 where the label is a box."""
+        """Return one (k, 2) polygon per label of an image, as fractions; k = 0 for a box."""
         first, end = self.label_starts[index], self.label_starts[index + 1]
         starts = self.point_starts[first : end + 1]
         return [self.points[a:b] for a, b in pairwise(starts)]
 
-    def take(self, indices: Sequence[int]) -> "LabeledImages":
-        """A part of the images, in the given order."""
+    def subset(self, indices: Sequence[int]) -> "LabeledImages":
+        """Return the images at these indices, in this order."""
         rows = [LabelRows(self.labels(i), self.polygons(i)) for i in indices]
-        chosen = np.asarray(indices, np.int64)
-        return assemble([self.paths[i] for i in chosen], self.sizes[chosen], self.file_bytes[chosen], rows)
+        index_array = np.asarray(indices, np.int64)
+        return assemble(
+            [self.paths[i] for i in index_array], self.sizes[index_array], self.file_bytes[index_array], rows
+        )
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over file names, sizes and labels: the same for the same images wherever and in whatever order."""
+        """SHA-256 over file names, sizes and labels, independent of folder and order."""
         names = [os.path.basename(path) for path in self.paths]
         digest = hashlib.sha256()
         for i in sorted(range(len(names)), key=lambda i: (names[i], self.paths[i])):
@@ -76,7 +78,7 @@ class LabeledImages:
 
 
 def assemble(paths: list[str], sizes: np.ndarray, file_bytes: np.ndarray, rows: Sequence[LabelRows]) -> LabeledImages:
-    """Put the rows of one label file per image into flat arrays."""
+    """Combine the rows of one label file per image into flat arrays."""
     no_points = np.zeros((0, 2), np.float32)
     polygons = [p for r in rows for p in (r.segments or [no_points] * len(r.labels))]
     labels = [r.labels for r in rows if len(r.labels)]

@@ -6,28 +6,28 @@ import numpy as np
 
 BOX_COLUMNS = 5
 MIN_POLYGON_COLUMNS = 7
-ROUNDING = 1e-4
-"""How far beyond 0 and 1 a coordinate may lie by the rounding of whoever wrote it; it is clipped."""
+ROUNDING_TOLERANCE = 1e-4
+"""A coordinate may lie this far outside 0 to 1 by rounding; it is clipped."""
 
 
 @dataclass
 class LabelRows:
-    """What one label file holds."""
+    """The content of one label file."""
 
     labels: np.ndarray
     """(n, 5) float32: class, cx, cy, w, h as fractions of the image."""
     segments: list[np.ndarray] = field(default_factory=list)
-    """Empty when all rows are boxes; else one (k, 2) float32 polygon per row, with k = 0 for a box."""
+    """Empty if all rows are boxes; else one (k, 2) float32 polygon per row, with k = 0 for a box."""
     duplicates: int = 0
-    """How many rows were left out because the same row came before."""
+    """Number of rows that were dropped because they repeat an earlier one."""
     mistakes: list[str] = field(default_factory=list)
-    """`LINE: what is wrong`, for every row that cannot be used."""
+    """`LINE: what is wrong`, for every invalid row."""
 
 
 def parse_labels(text: str, nc: int) -> LabelRows:
-    """Read the rows of a label file; report wrong rows in `mistakes` and leave them out."""
+    """Parse the rows of a label file; invalid rows are reported in `mistakes` and dropped."""
     rows = [line.split() for line in text.splitlines()]
-    labels = _all_boxes([row for row in rows if row], nc)
+    labels = _parse_boxes([row for row in rows if row], nc)
     if labels is not None:
         return _without_duplicates(LabelRows(labels))
     result = LabelRows(np.zeros((0, BOX_COLUMNS), np.float32))
@@ -35,7 +35,7 @@ def parse_labels(text: str, nc: int) -> LabelRows:
     for number, row in enumerate(rows, start=1):
         if not row:
             continue
-        values, mistake = _row_values(row, nc)
+        values, mistake = _parse_row(row, nc)
         if mistake:
             result.mistakes.append(f"{number}: {mistake}")
             continue
@@ -49,13 +49,13 @@ def parse_labels(text: str, nc: int) -> LabelRows:
 
 
 def polygon_box(polygon: np.ndarray) -> np.ndarray:
-    """The box (cx, cy, w, h) around a polygon (k, 2)."""
+    """Return the box (cx, cy, w, h) around a polygon (k, 2)."""
     low, high = polygon.min(0), polygon.max(0)
     return np.concatenate([(low + high) / 2, high - low])
 
 
-def _all_boxes(rows: list[list[str]], nc: int) -> np.ndarray | None:
-    """The rows at once when each is a valid box, which is nearly always; None when any needs a closer look."""
+def _parse_boxes(rows: list[list[str]], nc: int) -> np.ndarray | None:
+    """Parse all rows at once if each is a valid box, the usual case; None if any row must be parsed by itself."""
     if not rows:
         return np.zeros((0, BOX_COLUMNS), np.float32)
     if any(len(row) != BOX_COLUMNS for row in rows):
@@ -66,14 +66,14 @@ def _all_boxes(rows: list[list[str]], nc: int) -> np.ndarray | None:
         return None
     classes, boxes = values[:, 0], values[:, 1:]
     valid = (classes >= 0) & (classes < nc) & (classes == np.floor(classes))
-    if not (valid.all() and boxes.min() >= -ROUNDING and boxes.max() <= 1 + ROUNDING):
+    if not (valid.all() and boxes.min() >= -ROUNDING_TOLERANCE and boxes.max() <= 1 + ROUNDING_TOLERANCE):
         return None
     boxes.clip(0, 1, out=boxes)
     return values.astype(np.float32)
 
 
-def _row_values(row: list[str], nc: int) -> tuple[np.ndarray, str]:
-    """The numbers of a row, or why they cannot be used."""
+def _parse_row(row: list[str], nc: int) -> tuple[np.ndarray, str]:
+    """Return the numbers of a row and '', or an empty array and what is wrong."""
     empty = np.zeros(0, np.float32)
     if len(row) != BOX_COLUMNS and (len(row) < MIN_POLYGON_COLUMNS or len(row) % 2 == 0):
         return empty, (
@@ -88,7 +88,7 @@ def _row_values(row: list[str], nc: int) -> tuple[np.ndarray, str]:
         return empty, f"the class must be a whole number from 0 on, not {row[0]}"
     if number >= nc:
         return empty, f"class {int(number)} is out of range: the data set has {nc} classes (0 to {nc - 1})"
-    if not (values[1:].min() >= -ROUNDING and values[1:].max() <= 1 + ROUNDING):
+    if not (values[1:].min() >= -ROUNDING_TOLERANCE and values[1:].max() <= 1 + ROUNDING_TOLERANCE):
         return empty, "coordinates must lie between 0 and 1 (fractions of the image's width and height)"
     return np.concatenate([values[:1], values[1:].clip(0, 1)]).astype(np.float32), ""
 

@@ -1,4 +1,4 @@
-"""Which images a split has, and where their labels are."""
+"""Paths of a split's images and of their label files."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -12,9 +12,9 @@ IMAGES_FOLDER, LABELS_FOLDER = f"{os.sep}images{os.sep}", f"{os.sep}labels{os.se
 
 
 def list_images(config: DataConfig, split: str) -> list[str]:
-    """The absolute paths of a split's images, each once, in lexicographic order.
+    """Return the absolute paths of a split's images, each once, in lexicographic order.
 
-    A source is a folder (searched recursively; hidden files are none) or a text file with one image path per line.
+    A source is a folder (searched recursively, without hidden files) or a text file with one image path per line.
 
     Raises:
         YoloqatError: the split is missing, or has no image.
@@ -32,10 +32,10 @@ def list_images(config: DataConfig, split: str) -> list[str]:
 
 
 def label_paths(images: Iterable[str]) -> list[str]:
-    """For each image the path of its label file: `images` becomes `labels` in its folder, and the suffix `.txt`.
+    """Return the label file of each image: `images` in its folder becomes `labels`, its suffix `.txt`.
 
-    Where a path has several folders called `images`, the last one is taken whose `labels` folder exists, as it may be
-    that only a folder above the data set has that name. Without any, the label lies beside the image.
+    If a path has several folders called `images`, the last one with an existing `labels` folder is replaced, since a
+    folder above the data set may have that name too. If it has none, the label file lies beside the image.
     """
     folders: dict[str, str] = {}
     paths = []
@@ -50,10 +50,10 @@ def label_paths(images: Iterable[str]) -> list[str]:
 def _label_folder(folder: str) -> str:
     text = folder + os.sep
     candidates = []
-    at = text.rfind(IMAGES_FOLDER)
-    while at >= 0:
-        candidates.append((text[:at] + LABELS_FOLDER + text[at + len(IMAGES_FOLDER) :]).rstrip(os.sep))
-        at = text.rfind(IMAGES_FOLDER, 0, at + len(IMAGES_FOLDER) - 1)
+    position = text.rfind(IMAGES_FOLDER)
+    while position >= 0:
+        candidates.append((text[:position] + LABELS_FOLDER + text[position + len(IMAGES_FOLDER) :]).rstrip(os.sep))
+        position = text.rfind(IMAGES_FOLDER, 0, position + len(IMAGES_FOLDER) - 1)
     if not candidates:
         return folder
     return next((c for c in candidates if os.path.isdir(c)), candidates[0])
@@ -67,21 +67,22 @@ def _images_in_folder(folder: Path) -> Iterator[str]:
 
 
 def _images_in_list(file: Path) -> list[str]:
-    """The images of a list file; `./` means the list's folder, other relative paths that or the working directory."""
+    """Read a list file; `./` is the list's folder, other relative paths start there or in the working directory."""
     try:
         lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
     except UnicodeDecodeError as error:
         raise YoloqatError(
-            "this is not a text file that lists images",
+            "not a text file that lists images",
             where=str(file),
             hint="A split names a folder of images, or a text file with one image path per line.",
         ) from error
     lines = [line for line in lines if line]
-    beside, here = str(file.parent), os.getcwd()
+    list_folder = str(file.parent)
     first_relative = next((line for line in lines if not os.path.isabs(line) and not line.startswith("./")), "")
-    base = beside if not first_relative or os.path.exists(os.path.join(beside, first_relative)) else here
+    is_beside_list = not first_relative or os.path.exists(os.path.join(list_folder, first_relative))
+    base = list_folder if is_beside_list else os.getcwd()
     return [
-        os.path.normpath(os.path.join(beside if line.startswith("./") else base, line))
+        os.path.normpath(os.path.join(list_folder if line.startswith("./") else base, line))
         for line in lines
         if os.path.splitext(line)[1].lower() in IMAGE_SUFFIXES
     ]

@@ -1,4 +1,4 @@
-"""Look at every image and label file of a split once, and remember what was found."""
+"""Check every image and label file of a split once, and cache the labels."""
 
 from dataclasses import dataclass, field
 
@@ -13,13 +13,15 @@ from engine.data.scanning.labels import LabelRows, parse_labels
 from engine.data.scanning.listing import label_paths, list_images
 from engine.data.scanning.verify import image_size
 
-MISTAKES_TOLD = 10
-MISTAKES_COUNTED = 1000
-"""After so many the rest of the split is not looked at."""
+MISTAKES_SHOWN = 10
+MAX_MISTAKES = 1000
+"""The scan ends after so many."""
 
 
 @dataclass
 class _Findings:
+    """Labels, counts and mistakes, collected over the files of a split."""
+
     rows: list[LabelRows] = field(default_factory=list)
     sizes: list[tuple[int, int]] = field(default_factory=list)
     missing: int = 0
@@ -29,19 +31,18 @@ class _Findings:
     warnings: list[str] = field(default_factory=list)
 
     def text(self) -> str:
-        found = len(self.rows) - self.missing
-        return counts_text(found, self.missing, self.empty, self.corrupt)
+        label_file_count = len(self.rows) - self.missing
+        return format_counts(label_file_count, self.missing, self.empty, self.corrupt)
 
 
-def counts_text(found: int, missing: int, empty: int, corrupt: int) -> str:
-    return f"{found} found, {missing} missing, {empty} empty, {corrupt} corrupted"
+def format_counts(label_file_count: int, missing: int, empty: int, corrupt: int) -> str:
+    return f"{label_file_count} found, {missing} missing, {empty} empty, {corrupt} corrupted"
 
 
 def scan(config: DataConfig, split: str, *, single_cls: bool = False) -> LabeledImages:
-    """Check and read all labels of a split, from a cache beside them when nothing has changed since.
+    """Check and read all labels of a split, or read the cache beside them if no file has changed.
 
-    Shows the original's `Scanning …` bar. Duplicate rows are left out with a warning. Nothing else is left out: every
-    other mistake ends the scan.
+    Shows YOLOv7's `Scanning …` bar. Duplicate rows are dropped with a warning; every other mistake is an error.
 
     Args:
         config: the data set.
@@ -49,46 +50,46 @@ def scan(config: DataConfig, split: str, *, single_cls: bool = False) -> Labeled
         single_cls: give every label class 0.
 
     Raises:
-        YoloqatError: names file, line and mistake, up to ten at once.
+        YoloqatError: there are mistakes; the message lists file, line and mistake, up to ten.
     """
     images = list_images(config, split)
     labels = label_paths(images)
     cache = LabelCache.of(config.sources(split)[0], images, labels, config.nc)
-    result = cache.read(images)
-    if result is not None:
-        counts = counts_text(result.found, result.missing, result.empty, 0)
+    labeled = cache.read(images)
+    if labeled is not None:
+        counts = format_counts(labeled.label_file_count, labeled.missing, labeled.empty, 0)
         bar: Bar[str] = Bar(desc=f"{split}: Scanning '{cache.path}' images and labels... {counts}", total=len(images))
         bar.update(len(images))
         bar.close()
     else:
-        findings = _look_at_all(images, labels, config.nc, f"{split}: Scanning '{cache.stem}' images and labels... ")
+        findings = _check_files(images, labels, config.nc, f"{split}: Scanning '{cache.stem}' images and labels... ")
         if findings.mistakes:
-            raise _error(config, split, findings)
-        result = assemble(images, np.array(findings.sizes, np.int32), cache.image_bytes, findings.rows)
-        result.missing, result.empty, result.warnings = findings.missing, findings.empty, findings.warnings
-        if cache.write(result):
+            raise _mistakes_error(config, split, findings)
+        labeled = assemble(images, np.array(findings.sizes, np.int32), cache.image_bytes, findings.rows)
+        labeled.missing, labeled.empty, labeled.warnings = findings.missing, findings.empty, findings.warnings
+        if cache.write(labeled):
             print(f"{split}: New cache created: {cache.path}", flush=True)
-    for warning in result.warnings:
+    for warning in labeled.warnings:
         print(warning, flush=True)
     if single_cls:
-        result.label_rows = result.label_rows.copy()
-        result.label_rows[:, 0] = 0
-    return result
+        labeled.label_rows = labeled.label_rows.copy()
+        labeled.label_rows[:, 0] = 0
+    return labeled
 
 
-def _look_at_all(images: list[str], labels: list[str], nc: int, desc: str) -> _Findings:
+def _check_files(images: list[str], labels: list[str], nc: int, desc: str) -> _Findings:
     findings = _Findings()
     with Bar(desc="Scanning images", total=len(images)) as bar:
         for image, label in zip(images, labels, strict=True):
-            _look_at(image, label, nc, findings)
+            _check_file_pair(image, label, nc, findings)
             bar.set_description(desc + findings.text())
             bar.update()
-            if len(findings.mistakes) >= MISTAKES_COUNTED:
+            if len(findings.mistakes) >= MAX_MISTAKES:
                 break
     return findings
 
 
-def _look_at(image: str, label: str, nc: int, findings: _Findings) -> None:
+def _check_file_pair(image: str, label: str, nc: int, findings: _Findings) -> None:
     mistakes = []
     size = (0, 0)
     rows = LabelRows(np.zeros((0, 5), np.float32))
@@ -113,11 +114,11 @@ def _look_at(image: str, label: str, nc: int, findings: _Findings) -> None:
     findings.sizes.append(size)
 
 
-def _error(config: DataConfig, split: str, findings: _Findings) -> YoloqatError:
+def _mistakes_error(config: DataConfig, split: str, findings: _Findings) -> YoloqatError:
     count = len(findings.mistakes)
-    listed_mistakes = findings.mistakes[:MISTAKES_TOLD]
-    more = f"\n  … and {count - len(listed_mistakes)} more" if count > len(listed_mistakes) else ""
-    listed = "".join(f"\n  {mistake}" for mistake in listed_mistakes)
+    shown_mistakes = findings.mistakes[:MISTAKES_SHOWN]
+    more = f"\n  … and {count - len(shown_mistakes)} more" if count > len(shown_mistakes) else ""
+    listed = "".join(f"\n  {mistake}" for mistake in shown_mistakes)
     return YoloqatError(
         f"{count} mistake{'s' if count > 1 else ''} in the images and labels of `{split}`:{listed}{more}",
         where=str(config.path),

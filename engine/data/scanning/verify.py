@@ -1,4 +1,4 @@
-"""Is this file an image that can be decoded? Without decoding it, where its format allows."""
+"""Checks that a file is a readable image, without decoding it if the format allows."""
 
 import os
 
@@ -11,10 +11,10 @@ JPEG_END = b"\xff\xd9"
 
 
 def image_size(path: str) -> tuple[int, int]:
-    """Width and height in pixels as they are after the rotation that the EXIF data ask for.
+    """Return width and height in pixels, after the rotation of its EXIF data.
 
     Raises:
-        ValueError: says why the file cannot be used.
+        ValueError: the file cannot be used; the message says why.
     """
     try:
         with Image.open(path) as image:
@@ -23,14 +23,14 @@ def image_size(path: str) -> tuple[int, int]:
             width, height = image.size
             if image.format in ("JPEG", "MPO") and not _ends_with(path, JPEG_END):
                 image.load()
-            if _exif_swaps_sides(image):
+            if _is_rotated_by_exif(image):
                 width, height = height, width
             image.verify()
     except UnidentifiedImageError:
-        empty = os.path.getsize(path) == 0
-        raise ValueError("the file is empty" if empty else "this is not an image") from None
+        is_empty = os.path.getsize(path) == 0
+        raise ValueError("the file is empty" if is_empty else "not an image") from None
     except FileNotFoundError:
-        raise ValueError("the image is not there") from None
+        raise ValueError("the image does not exist") from None
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"the image cannot be read: {error}") from error
     if width < MIN_SIDE or height < MIN_SIDE:
@@ -38,13 +38,13 @@ def image_size(path: str) -> tuple[int, int]:
     return width, height
 
 
-def _exif_swaps_sides(image: Image.Image) -> bool:
-    """True for the four orientations that turn the image by a quarter."""
+def _is_rotated_by_exif(image: Image.Image) -> bool:
+    """Return whether the EXIF orientation is one of the four that swap width and height."""
     return "exif" in image.info and image.getexif().get(EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
 
 
 def _ends_with(path: str, ending: bytes) -> bool:
-    """A JPEG without its end marker is truncated, or has something appended: only then it must be decoded to know."""
+    """Return whether a file ends so. A JPEG without its end marker may be truncated, and must be decoded to know."""
     with open(path, "rb") as file:
         file.seek(-len(ending), os.SEEK_END)
         return file.read() == ending

@@ -1,1 +1,1 @@
-"""The drawn data set of the demo."""
+"""The synthetic data set of the demo."""

@@ -1,4 +1,4 @@
-"""Backgrounds that a detector must learn to ignore: gradients, cloudy noise, lines, arcs, scraps."""
+"""Cluttered backgrounds for the demo images: gradients, smooth noise, lines, arcs and small polygons."""
 
 import cv2
 import numpy as np
@@ -8,18 +8,18 @@ REFERENCE_SIZE = 128
 
 
 def draw_background(size: int, rng: np.random.Generator) -> np.ndarray:
-    """(size, size, 3) float32 BGR, 0 to 255."""
+    """Draw a random background, (size, size, 3) float32 BGR, 0 to 255."""
     pixels = _gradient(size, rng) + _clouds(size, rng)
     pixels = np.ascontiguousarray(pixels.clip(0, 255), dtype=np.float32)
     scale = size / REFERENCE_SIZE
-    for draw, most in ((_line, 5), (_arc, 3), (_scrap, 6)):
-        for _ in range(int(rng.integers(0, most + 1))):
+    for draw, max_count in ((_line, 5), (_arc, 3), (_scrap, 6)):
+        for _ in range(int(rng.integers(0, max_count + 1))):
             draw(pixels, scale, rng)
     return pixels
 
 
 def _gradient(size: int, rng: np.random.Generator) -> np.ndarray:
-    """From one random colour to another, along a random direction."""
+    """Draw a gradient between two random colours, along a random direction."""
     y, x = np.mgrid[:size, :size] / size - 0.5
     angle = rng.uniform(0, 2 * np.pi)
     share = (x * np.cos(angle) + y * np.sin(angle) + 0.5).clip(0, 1)[:, :, None]
@@ -28,7 +28,7 @@ def _gradient(size: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _clouds(size: int, rng: np.random.Generator) -> np.ndarray:
-    """Smooth noise."""
+    """Draw smooth noise."""
     cells = int(rng.integers(3, 12))
     coarse = rng.normal(0, rng.uniform(5, 25), (cells, cells, 3)).astype(np.float32)
     return cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
@@ -40,7 +40,7 @@ def _line(pixels: np.ndarray, scale: float, rng: np.random.Generator) -> None:
 
 
 def _arc(pixels: np.ndarray, scale: float, rng: np.random.Generator) -> None:
-    """A part of an ellipse's outline, never closed."""
+    """Draw an open arc of an ellipse."""
     centre = tuple(int(v) for v in rng.integers(0, len(pixels), 2))
     axes = tuple(max(2, int(v * scale)) for v in rng.uniform(8, 45, 2))
     first, turn = rng.uniform(0, 360, 2)
@@ -49,7 +49,7 @@ def _arc(pixels: np.ndarray, scale: float, rng: np.random.Generator) -> None:
 
 
 def _scrap(pixels: np.ndarray, scale: float, rng: np.random.Generator) -> None:
-    """A small filled polygon without any regularity, smaller than every shape."""
+    """Draw a small irregular polygon, smaller than every labelled shape."""
     angles = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(3, 8))))
     radii = rng.uniform(2, 7, len(angles)) * scale
     points = np.stack([np.cos(angles), np.sin(angles)], 1) * radii[:, None] + rng.uniform(0, len(pixels), 2)

@@ -18,7 +18,7 @@ REFERENCE_SIZE = 128
 SMALLEST, LARGEST = 24.0, 68.0
 MAX_SHAPES = 4
 MAX_COVERED = 0.25
-"""No shape may be covered by the others by more than this share."""
+"""Largest share of a shape that others may cover."""
 MIN_CONTRAST = 100.0
 """Distance between a shape's colour and the background's mean under it, in RGB levels."""
 SUBPIXEL_BITS = 4
@@ -28,7 +28,7 @@ ATTEMPTS = 30
 
 @dataclass(frozen=True)
 class Drawing:
-    """An image with its labels."""
+    """A drawn image with its labels."""
 
     pixels: np.ndarray
     """(size, size, 3) uint8 BGR."""
@@ -37,7 +37,7 @@ class Drawing:
 
 
 def draw_data_set(folder: Path, train: int, val: int, size: int, seed: int) -> Path:
-    """Draw a YOLO-format data set. Image i of a split depends on seed, split and size alone.
+    """Draw a YOLO-format data set. Image i of a split depends only on seed, split and size.
 
     Args:
         folder: where to write `shapes.yaml`, `images/` and `labels/`.
@@ -47,14 +47,14 @@ def draw_data_set(folder: Path, train: int, val: int, size: int, seed: int) -> P
         seed: the same seed draws the same pixels.
 
     Returns:
-        The data set YAML.
+        The path of the data set YAML.
     """
     with Bar[int](desc="Drawing images", total=train + val) as bar:
-        for number, (split, count) in enumerate((("train", train), ("val", val))):
+        for split_index, (split, count) in enumerate((("train", train), ("val", val))):
             for kind in ("images", "labels"):
                 (folder / kind / split).mkdir(parents=True, exist_ok=True)
             for i in range(count):
-                _write(folder, split, f"{i:06d}", draw_image(size, np.random.default_rng((seed, number, i))))
+                _write_image(folder, split, f"{i:06d}", draw_image(size, np.random.default_rng((seed, split_index, i))))
                 bar.update()
     path = folder / "shapes.yaml"
     description = {"seed": seed, "image_size": size, "train_images": train, "val_images": val}
@@ -75,25 +75,25 @@ def draw_image(size: int, rng: np.random.Generator) -> Drawing:
     masks: list[np.ndarray] = []
     for _ in range(int(rng.integers(1, MAX_SHAPES + 1))):
         kind = int(rng.integers(len(NAMES)))
-        placed = _place(OUTLINES[NAMES[kind]], size, scale, masks, rng)
-        if placed is None:
+        placement = _place_outline(OUTLINES[NAMES[kind]], size, scale, masks, rng)
+        if placement is None:
             continue
-        outline, mask = placed
-        _fill(pixels, mask, rng)
+        outline, mask = placement
+        _paint(pixels, mask, rng)
         masks.append(mask)
         labels.append((kind, *_box(outline, size)))
     noisy = pixels + rng.normal(0, rng.uniform(2, 7), pixels.shape)
     return Drawing(noisy.clip(0, 255).astype(np.uint8), np.array(labels, np.float64).reshape(-1, 5))
 
 
-def _place(
+def _place_outline(
     draw_outline: Callable[[np.random.Generator], np.ndarray],
     size: int,
     scale: float,
     masks: Sequence[np.ndarray],
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """A random outline (k, 2) in pixels and its mask, where it hides little of the others; None if there is no room."""
+    """Return a random outline (k, 2) in pixels and its mask, with little overlap; None if there is no room."""
     for _ in range(ATTEMPTS):
         side = float(np.exp(rng.uniform(np.log(SMALLEST), np.log(LARGEST)))) * scale
         margin = 0.4 * side
@@ -102,20 +102,20 @@ def _place(
         points = np.round(outline * 2**SUBPIXEL_BITS).astype(np.int32)
         cv2.fillPoly(mask, [points], 255, cv2.LINE_AA, SUBPIXEL_BITS)
         solid = mask > 127
-        if solid.any() and all(_overlap(solid, other > 127) <= MAX_COVERED for other in masks):
+        if solid.any() and all(_overlap_share(solid, other > 127) <= MAX_COVERED for other in masks):
             return outline, mask
     return None
 
 
-def _overlap(first: np.ndarray, second: np.ndarray) -> float:
-    """What two masks have in common, as a share of the smaller one."""
+def _overlap_share(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the intersection of two masks as a share of the smaller one."""
     return int((first & second).sum()) / min(int(first.sum()), int(second.sum()))
 
 
-def _fill(pixels: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> None:
-    """Paint the masked pixels in a colour that differs from what is under them: plain, shaded or striped."""
-    under = pixels[mask > 127].mean(0)
-    colour = _contrasting(under, rng)
+def _paint(pixels: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> None:
+    """Paint the masked pixels plain, shaded or striped, in a colour that contrasts with the background."""
+    background = pixels[mask > 127].mean(0)
+    colour = _contrasting_colour(background, rng)
     size = len(mask)
     paint = np.broadcast_to(colour, pixels.shape).astype(np.float32)
     style = rng.random()
@@ -134,23 +134,23 @@ def _fill(pixels: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> Non
     pixels += paint.clip(0, 255) * alpha
 
 
-def _contrasting(under: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A random colour (3,) away from the given one; after some attempts the farthest corner of the colour cube."""
+def _contrasting_colour(background: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a random colour (3,) far from the given one; after some attempts the farthest corner of the cube."""
     for _ in range(ATTEMPTS):
         colour = rng.uniform(0, 255, 3)
-        if np.linalg.norm(colour - under) >= MIN_CONTRAST:
+        if np.linalg.norm(colour - background) >= MIN_CONTRAST:
             return colour
-    return np.where(under < 128, 255.0, 0.0)
+    return np.where(background < 128, 255.0, 0.0)
 
 
 def _box(outline: np.ndarray, size: int) -> tuple[float, float, float, float]:
-    """The box around the part of an outline inside the image: cx, cy, w, h as fractions."""
+    """Return the box around the part of an outline inside the image: cx, cy, w, h as fractions."""
     low, high = outline.min(0).clip(0, size) / size, outline.max(0).clip(0, size) / size
     (cx, cy), (w, h) = (low + high) / 2, high - low
     return float(cx), float(cy), float(w), float(h)
 
 
-def _write(folder: Path, split: str, name: str, drawing: Drawing) -> None:
+def _write_image(folder: Path, split: str, name: str, drawing: Drawing) -> None:
     image = folder / "images" / split / f"{name}.jpg"
     cv2.imwrite(str(image), drawing.pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     rows = "".join(f"{int(kind)} {cx:.6f} {cy:.6f} {w:.6f} {h:.6f}\n" for kind, cx, cy, w, h in drawing.labels)

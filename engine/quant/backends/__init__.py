@@ -1,4 +1,4 @@
-"""The libraries that quantizers come from, behind one interface; each is imported when it is first needed."""
+"""Quantizer libraries behind one interface; each is imported on first use, since importing takes seconds."""
 
 import importlib
 
@@ -7,27 +7,27 @@ from engine.quant.backends.interface import Backend
 
 DEFAULT = "pytorch-quantization"
 MODULES = {DEFAULT: "pytorch_quantization", "modelopt": "modelopt"}
-"""Backend → the module of this package that defines it, as `BACKEND`."""
+"""Backend name → the module of this package that defines it as `BACKEND`."""
 PACKAGES = {DEFAULT: "yoloqat", "modelopt": "'yoloqat[modelopt]'"}
-"""Backend → what pip installs it with."""
+"""Backend name → the pip requirement that installs it."""
 
 
 def load_backend(name: str) -> Backend:
-    """The backend of this name.
+    """Import and return a backend.
 
     Raises:
-        YoloqatError: there is none, or its library cannot be imported.
+        YoloqatError: the name is unknown, or its library cannot be imported.
     """
     if name not in MODULES:
         raise YoloqatError(
-            f"there is no quantization backend {name!r}", hint=f"There are {', '.join(MODULES)}; or update yoloqat."
+            f"unknown quantization backend {name!r}", hint=f"Choose from: {', '.join(MODULES)}; or update yoloqat."
         )
     try:
         module = importlib.import_module(f"{__name__}.{MODULES[name]}")
-    except (ImportError, AttributeError, RuntimeError) as error:  # the latter two beside another torch than its own
+    except (ImportError, AttributeError, RuntimeError) as error:  # the latter two with a torch it was not built for
         raise YoloqatError(
             f"the quantization backend {name} cannot be imported: {error}",
-            hint=f"It is installed by: pip install {PACKAGES[name]}",
+            hint=f"Install it: pip install {PACKAGES[name]}",
         ) from error
     backend: Backend = module.BACKEND
     return backend

@@ -1,7 +1,7 @@
-"""What the engine knows of a library of quantizers.
+"""The interface to a quantizer library.
 
-Placement, calibration, search, sensitivity, fine-tuning and export are written against these three classes alone. A
-backend puts `Quantizer` and `QuantizedConvolution` before the library's own classes, which do the rounding.
+Placement, calibration, search, sensitivity, fine-tuning and export use only these three classes. A backend lists
+`Quantizer` and `QuantizedConvolution` before the library's own classes as bases; the library's classes do the rounding.
 """
 
 import weakref
@@ -18,30 +18,30 @@ from engine.quant.calibration.histogram import ActivationHistogram
 
 
 class Quantizer(nn.Module, ABC):
-    """A symmetric range and its rounding, to stand before a library's quantizer among the bases of a class.
+    """A symmetric range and its rounding; a mixin that comes before a library's quantizer in the list of bases.
 
-    What is the same with every library: the range is a buffer `_amax` that stays fp32 under `half()`, and that loads
-    without CUDA and without a buffer to load into; without one nothing is quantized; one histogram serves every
-    calibrator. The library's class has `num_bits` and `_disabled`, and reads `_amax`.
+    Common to every library: the range is a buffer `_amax` that stays fp32 under `half()` and loads from a state dict
+    without CUDA and without an existing buffer; quantizing without a range raises; one histogram serves every
+    calibrator. The library's class provides `num_bits` and `_disabled`, and reads `_amax`.
     """
 
     name: str
-    """The layer, for messages."""
+    """Path of the layer, for messages."""
     num_bits: int
     """2 to 8."""
     _disabled: bool
     _histogram: ActivationHistogram | None
-    _counted: weakref.ref[Tensor] | None
+    _last_counted: weakref.ref[Tensor] | None
 
-    def _begin(self, name: str) -> None:
-        """Call it once the library's constructor is through."""
+    def _initialize(self, name: str) -> None:
+        """Set the attributes of this class; call it after the library's constructor, which makes the module."""
         self.name = name
         self._histogram = None
-        self._counted = None
+        self._last_counted = None
 
     @property
     def enabled(self) -> bool:
-        """Whether values are quantized; otherwise they pass through."""
+        """Whether values are quantized; if not, they pass through unchanged."""
         return not self._disabled
 
     @enabled.setter
@@ -50,7 +50,7 @@ class Quantizer(nn.Module, ABC):
 
     @property
     def range(self) -> Tensor | None:
-        """Fixed, or a learned parameter; None before the calibration."""
+        """The range: a fixed buffer or a learned parameter; None before calibration."""
         amax = self._buffers.get("_amax")
         return amax if amax is not None else self._parameters.get("_amax")
 
@@ -59,15 +59,15 @@ class Quantizer(nn.Module, ABC):
         """The range, fp32: 0-d, or (C, 1, 1, 1) with one value per output channel.
 
         Raises:
-            YoloqatError: there is none yet; names the layer.
+            YoloqatError: the quantizer is not calibrated; names the layer.
         """
-        found = self.range
-        if found is None:
+        amax = self.range
+        if amax is None:
             raise YoloqatError(f"the quantizer of {self.name} has no range", hint="Calibrate the model first (ptq).")
-        return found
+        return amax
 
     def set_amax(self, amax: Tensor) -> None:
-        """Take `amax` (0-d, or one value per channel) as the range."""
+        """Set the range to `amax`: 0-d, or one value per channel."""
         amax = amax.detach().float()
         if "_amax" in self._parameters:
             with torch.no_grad():
@@ -83,30 +83,30 @@ class Quantizer(nn.Module, ABC):
 
     @abstractmethod
     def learn_range(self) -> None:
-        """Make the range a parameter that gets a gradient.
+        """Turn the range into a parameter that receives a gradient.
 
         Raises:
-            YoloqatError: the library knows no gradient of a range.
+            YoloqatError: the library has no gradient for a range.
         """
 
     def start_collecting(self) -> ActivationHistogram:
-        """Pass tensors through unchanged and count them, until `stop_collecting`."""
+        """Start a histogram: until `stop_collecting`, tensors are counted and pass through unchanged."""
         self._histogram = ActivationHistogram(self.name)
         return self._histogram
 
     def stop_collecting(self) -> None:
-        """Quantize again; the histogram is let go."""
+        """Quantize again and drop the reference to the histogram."""
         self._histogram = None
-        self._counted = None
+        self._last_counted = None
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Count, quantize or pass through; a tensor that two convolutions read is counted once."""
+        """Count, quantize or pass through `inputs`; a tensor that two convolutions read is counted once."""
         if self._disabled:
             return inputs
         if self._histogram is None:
             return self.quantize(inputs, self.amax)
-        if self._counted is None or self._counted() is not inputs:
-            self._counted = weakref.ref(inputs)
+        if self._last_counted is None or self._last_counted() is not inputs:
+            self._last_counted = weakref.ref(inputs)
             self._histogram.collect(inputs)
         return inputs
 
@@ -122,18 +122,18 @@ class Quantizer(nn.Module, ABC):
         stored = state_dict.get(prefix + "_amax")
         if stored is not None and self.range is None:
             self.register_buffer("_amax", torch.empty_like(stored, dtype=torch.float32))
-        # Past the library's own method, which may move the buffer to CUDA.
+        # Skips the library's own method, which may move the buffer to CUDA.
         nn.Module._load_from_state_dict(self, state_dict, prefix, *args)
 
     def extra_repr(self) -> str:
-        """What `print(model)` shows."""
+        """Return the text for `print(model)`."""
         amax = self.range
-        span = "no range" if amax is None else f"amax={amax.max().item():.4g}"
-        return f"{self.num_bits}bit {span}" + (" per-channel" if amax is not None and amax.dim() else "")
+        range_text = "no range" if amax is None else f"amax={amax.max().item():.4g}"
+        return f"{self.num_bits}bit {range_text}" + (" per-channel" if amax is not None and amax.dim() else "")
 
 
 class QuantizedConvolution(nn.Module, ABC):
-    """A convolution that quantizes its input, per tensor, and its weight, per output channel."""
+    """A convolution that quantizes its input per tensor and its weight per output channel."""
 
     backend: ClassVar[str]
     """Name of the library."""
@@ -145,23 +145,23 @@ class QuantizedConvolution(nn.Module, ABC):
 
     @abstractmethod
     def share_input_quantizer(self, quantizer: Quantizer) -> None:
-        """Quantize the input by `quantizer` from now on, which other convolutions may use, too."""
+        """Replace the input quantizer by `quantizer`, which several convolutions may share."""
 
 
 class Backend(ABC):
-    """A library of quantizers."""
+    """A quantizer library."""
 
     @abstractmethod
     def quantize(self, conv: nn.Conv2d, name: str, bits: int, weight_bits: int) -> QuantizedConvolution:
-        """A quantized convolution with the parameters of `conv`; its quantizers have no range yet.
+        """Create a quantized convolution that takes over the parameters of `conv`; its quantizers have no range yet.
 
         Args:
-            conv: float convolution, to be used no more.
-            name: its path in the model, for messages.
-            bits: of the input.
-            weight_bits: of the weight.
+            conv: float convolution; do not use it afterwards, its parameters are shared.
+            name: path in the model, for messages.
+            bits: bits of the input.
+            weight_bits: bits of the weight.
         """
 
     @abstractmethod
     def exporting(self) -> AbstractContextManager[None]:
-        """While it lasts, torch's ONNX exporter makes Q/DQ nodes of the library's quantizers of eight bits."""
+        """Return a context in which torch's ONNX exporter turns the library's 8-bit quantizers into Q/DQ nodes."""

@@ -1,4 +1,4 @@
-"""NVIDIA ModelOpt: its quantized convolution, its rounding and its ONNX export. Importing it takes seconds."""
+"""The ModelOpt backend: its quantized convolution, rounding and ONNX export. Importing it takes seconds."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -13,27 +13,27 @@ from engine.quant.backends.interface import Quantizer as RangeQuantizer
 
 
 class Quantizer(RangeQuantizer, TensorQuantizer):
-    """ModelOpt's `TensorQuantizer`, signed and static, without a gradient for values outside of the range.
+    """ModelOpt's `TensorQuantizer`, signed and static, without a gradient for values outside the range.
 
-    ModelOpt multiplies by 127 / amax where ONNX, and pytorch-quantization as used here, divide by amax / 127: a value
-    within a few float32 roundings of the middle between two steps may fall to either side.
+    ModelOpt multiplies by 127 / amax; ONNX, and pytorch-quantization as used here, divide by amax / 127. A value within
+    a few float32 roundings of the middle between two levels may therefore round to either of them.
 
     Args:
-        name: the layer, for messages.
+        name: path of the layer, for messages.
         bits: 2 to 8.
         axis: None for one range per tensor, 0 for one per entry of the first axis (a weight's output channels).
     """
 
     def __init__(self, name: str, bits: int = 8, axis: int | None = None) -> None:
         super().__init__(QuantizerAttributeConfig(num_bits=bits, axis=axis, pass_through_bwd=False))
-        self._begin(name)
+        self._initialize(name)
 
     def quantize(self, inputs: Tensor, amax: Tensor) -> Tensor:
-        """As the library does, but on the CPU without its copy to another memory format, which its kernels need."""
+        """Quantize as the library does, but skip its memory-format copy, for CUDA kernels, on the CPU."""
         return self._fake_quantize(inputs) if inputs.device.type == "cpu" else TensorQuantizer.forward(self, inputs)
 
     def learn_range(self) -> None:
-        """ModelOpt has no gradient for a range.
+        """Refuse: ModelOpt has no gradient for a range.
 
         Raises:
             YoloqatError: always.
@@ -45,22 +45,22 @@ class Quantizer(RangeQuantizer, TensorQuantizer):
 
 
 class _Convolution(QuantizedConvolution, nn.Conv2d):
-    """What `QuantModuleRegistry` turns into a quantized convolution: its class, in place."""
+    """A convolution whose class `QuantModuleRegistry` replaces, in place, by its quantized one."""
 
     backend = "modelopt"
 
     def share_input_quantizer(self, quantizer: RangeQuantizer) -> None:
-        """Quantize the input by `quantizer` from now on."""
+        """Replace the input quantizer by `quantizer`."""
         self.input_quantizer = quantizer
 
 
 class ModelOpt(Backend):
-    """The successor of pytorch-quantization."""
+    """NVIDIA ModelOpt, the successor of pytorch-quantization."""
 
     def quantize(self, conv: nn.Conv2d, name: str, bits: int, weight_bits: int) -> QuantizedConvolution:
-        """Wrap `conv` as `mtq.quantize` does, with our ranges in the place of its calibrators'."""
+        """Wrap `conv` as `mtq.quantize` does, with our quantizers in place of the library's calibrators."""
         with torch.device("meta"):
-            # Parameters of the constructor are thrown away; on this device they cost neither time nor random numbers.
+            # The constructor's parameters are discarded; on the meta device they take no time and no random numbers.
             twin = _Convolution(
                 conv.in_channels,
                 conv.out_channels,
@@ -79,7 +79,7 @@ class ModelOpt(Backend):
         return twin.train(conv.training)
 
     def exporting(self) -> AbstractContextManager[None]:
-        """Nothing: its quantizers tell torch's exporter themselves what they are in ONNX."""
+        """Return an empty context: ModelOpt's quantizers register their ONNX form themselves."""
         return nullcontext()
 
 

@@ -1,1 +1,1 @@
-"""From histograms of activations to ranges: calibrators and the search over them."""
+"""Calibration: activation histograms, the calibrators that choose ranges from them, and the search for the best."""

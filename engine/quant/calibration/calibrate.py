@@ -1,4 +1,4 @@
-"""From float weights and calibration images to the range of every quantizer."""
+"""Set the range of every quantizer from the weights and from activations over calibration images."""
 
 from collections.abc import Iterable, Mapping
 
@@ -7,19 +7,19 @@ from torch import Tensor, nn
 
 from engine.quant.backends.interface import QuantizedConvolution
 from engine.quant.calibration.amax import NO_SIGNAL, find_amax
-from engine.quant.calibration.histogram import FAR, ActivationHistogram
+from engine.quant.calibration.histogram import OUTLIER_FACTOR, ActivationHistogram
 from engine.quant.quantizer import input_quantizers, quantized_convolutions
 
 
 def collect(
     model: nn.Module, batches: Iterable[Tensor], device: torch.device | None = None
 ) -> dict[str, ActivationHistogram]:
-    """Run the float model over the calibration images and count what its quantizers see.
+    """Run the float model over the calibration images, and return a histogram of each input quantizer's tensor.
 
     Args:
-        model: model with quantizers; computes in float meanwhile.
+        model: with quantizers; it computes in float meanwhile.
         batches: float images (B, 3, H, W), 0 to 1.
-        device: where the model is; None asks its parameters.
+        device: where the model is; None: the device of its parameters.
 
     Raises:
         YoloqatError: an activation is nan or infinite; names the layer.
@@ -52,10 +52,10 @@ def set_ranges(
     *,
     percentile: float = 99.99,
 ) -> None:
-    """Give each input quantizer its range from its histogram, each weight quantizer the largest weight per channel.
+    """Set each input quantizer's range from its histogram, each weight quantizer's by `weight_amax`.
 
     Raises:
-        YoloqatError: a quantizer saw no tensor; names the layer.
+        YoloqatError: a quantizer received no tensor; names the layer.
     """
     device = next(model.parameters()).device
     for name, quantizer in input_quantizers(model).items():
@@ -65,26 +65,27 @@ def set_ranges(
         conv.weight_quantizer.set_amax(weight_amax(conv))
 
 
-def oddities(histograms: Mapping[str, ActivationHistogram]) -> list[str]:
-    """A sentence for each layer whose input was zero throughout, or has outliers."""
+def calibration_warnings(histograms: Mapping[str, ActivationHistogram]) -> list[str]:
+    """Return a warning for each layer whose input was all zero or has outliers."""
     warnings = []
     for name, histogram in histograms.items():
         if histogram.elements and histogram.max <= NO_SIGNAL:
             warnings.append(f"the input of {name} was zero in all calibration images; its range is set to 1")
-        elif len(histogram.far):
+        elif len(histogram.outliers):
             warnings.append(
-                f"{len(histogram.far)} of {histogram.elements} values of the input of {name} are more than {FAR:g} "
-                f"times the others, up to {histogram.max:.3g}; `max` covers them, the other calibrators clip them"
+                f"{len(histogram.outliers)} of {histogram.elements} values of the input of {name} are more than "
+                f"{OUTLIER_FACTOR:g} times the others, up to {histogram.max:.3g}; `max` covers them, the other "
+                f"calibrators clip them"
             )
     return warnings
 
 
 def weight_amax(conv: QuantizedConvolution) -> Tensor:
-    """The largest weight of each output channel, (C, 1, 1, 1), raised where the bias would not fit into its integers.
+    """Return the largest weight of each output channel, (C, 1, 1, 1), raised where the bias would overflow int32.
 
-    Integer runtimes keep the bias as int32 in units of input scale × weight scale. A channel whose weights are (almost)
-    zero has a scale so small that its bias overflows there and is silently lost. So
-    amax ≥ 127 · |bias| / (input scale · 2^30), one bit below the limit, which costs a dead channel nothing.
+    Integer runtimes store the bias as int32 in units of input scale × weight scale. A channel whose weights are
+    (almost) zero has a scale so small that its bias overflows there, without an error. Hence the lower bound
+    amax ≥ 127 · |bias| / (input scale · 2^30), one bit below the limit, which costs such a channel no accuracy.
     """
     top = 2 ** (conv.weight_quantizer.num_bits - 1) - 1
     input_top = 2 ** (conv.input_quantizer.num_bits - 1) - 1
@@ -98,12 +99,12 @@ def weight_amax(conv: QuantizedConvolution) -> Tensor:
 
 @torch.no_grad()
 def round_biases(model: nn.Module) -> None:
-    """Round biases to whole units of input scale × weight scale, in place, as integer runtimes do on loading a file.
+    """Round biases to whole units of input scale × weight scale, in place, as integer runtimes do when loading a file.
 
-    Half a unit is far less than a step of the output, but steps that it flips early are many in the end. With biases
-    that are whole already, a runtime's integers are those that fake quantization has computed, and its mAP as well.
-    Values that float32 cannot count in units stay: dead channels, whose weights add nothing. So do the biases of
-    convolutions whose inputs have fewer than eight bits: no runtime has integers for them, and their units are coarse.
+    Half a unit is far below a step of the output, but the levels that it flips in early layers add up. With biases
+    rounded beforehand, a runtime computes the integers that fake quantization computed, and the same mAP.
+    Two kinds of bias are left alone: those beyond the integers of float32 (dead channels, whose weights add nothing),
+    and those of convolutions with fewer than eight input bits, which no runtime has integers for.
     """
     for conv in quantized_convolutions(model).values():
         if conv.bias is None or conv.input_quantizer.num_bits != 8:
@@ -111,12 +112,12 @@ def round_biases(model: nn.Module) -> None:
         input_top = 2 ** (conv.input_quantizer.num_bits - 1) - 1
         top = 2 ** (conv.weight_quantizer.num_bits - 1) - 1
         unit = (conv.input_quantizer.amax.float() / input_top) * (conv.weight_quantizer.amax.float().flatten() / top)
-        whole = torch.round(conv.bias / unit)
-        conv.bias.copy_(torch.where(whole.abs() < 2**22, whole * unit, conv.bias))
+        units = torch.round(conv.bias / unit)
+        conv.bias.copy_(torch.where(units.abs() < 2**22, units * unit, conv.bias))
 
 
 def amax_table(model: nn.Module) -> list[dict[str, object]]:
-    """One row per quantizer: its convolutions, its range and its bits; per-channel ranges as smallest and largest."""
+    """Return one row per quantizer: its convolutions, range and bits; a per-channel range as its least and largest."""
     readers: dict[int, list[str]] = {}
     convs = quantized_convolutions(model)
     for name, conv in convs.items():
@@ -127,6 +128,6 @@ def amax_table(model: nn.Module) -> list[dict[str, object]]:
         rows.append({**row, "convolutions": readers[id(quantizer)]})
     for name, conv in convs.items():
         amax = conv.weight_quantizer.amax
-        span = {"amax_min": float(amax.min()), "amax": float(amax.max()), "channels": amax.numel()}
-        rows.append({"name": name, "kind": "weight", "bits": conv.weight_quantizer.num_bits, **span})
+        amax_values = {"amax_min": float(amax.min()), "amax": float(amax.max()), "channels": amax.numel()}
+        rows.append({"name": name, "kind": "weight", "bits": conv.weight_quantizer.num_bits, **amax_values})
     return rows

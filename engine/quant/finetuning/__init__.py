@@ -1,1 +1,1 @@
-"""Training a quantized model: distillation, learned ranges, NVIDIA's schedule."""
+"""Quantization-aware fine-tuning: distillation, learned ranges, NVIDIA's schedule."""

@@ -1,4 +1,4 @@
-"""What fine-tuning a quantized model adds to the training loop."""
+"""Parts of quantization-aware fine-tuning: trainable parameters, distillation loss, snapshot and schedule."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -20,9 +20,9 @@ Snapshot = Callable[[Training, Progress, int, dict[str, Any], dict[str, Any]], C
 
 
 def make_trainable(model: YoloModel) -> None:
-    """Let every weight and bias learn; the implicit vectors are folded into the head and stay as they are.
+    """Make every weight and bias trainable, except the implicit vectors, which are already folded into the head.
 
-    The ranges are buffers: they are frozen, and weights that leave theirs get no gradient.
+    The ranges are buffers and thus frozen; a weight outside its range gets no gradient.
     """
     unused = {id(p) for m in model.modules() if isinstance(m, ImplicitA | ImplicitM) for p in m.parameters()}
     for parameter in model.parameters():
@@ -30,9 +30,9 @@ def make_trainable(model: YoloModel) -> None:
 
 
 def with_distillation(task: Loss, distillation: FeatureDistillation, gain: float) -> Loss:
-    """The task's loss plus `gain` times the distance to the teacher, per image like the task's.
+    """Return a loss function: the task's loss plus `gain` times the distillation loss, per image like the task's.
 
-    The fourth item, the total, includes it.
+    The fourth loss item, the total, includes the distillation loss.
     """
 
     def loss(raws: Sequence[Tensor], targets: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -48,21 +48,21 @@ def with_distillation(task: Loss, distillation: FeatureDistillation, gain: float
 def quantized_snapshot(
     spec: QuantSpec,
 ) -> Callable[[Training, Progress, int, dict[str, Any], dict[str, Any]], Checkpoint]:
-    """The training loop's snapshot with the quantization beside the weights."""
+    """Return the training loop's snapshot function, extended by the quantization spec."""
 
-    def take(
+    def quantized(
         training: Training, progress: Progress, epoch: int, hyp: dict[str, Any], meta: dict[str, Any]
     ) -> Checkpoint:
         return replace(snapshot(training, progress, epoch, hyp, meta), quant=spec.to_plain())
 
-    return take
+    return quantized
 
 
 class FineTuneSchedule(Schedule):
-    """Half a cosine over all iterations, from `lr0` to `lr0 · lrf`, after a linear warm-up; a step per batch.
+    """Cosine decay per iteration from `lr0` to `lr0 · lrf`, after a linear warm-up; an optimizer step per batch.
 
-    Fine-tuning takes few epochs, so the rate follows the iterations: by epochs it would never come down. The rates
-    depend on the iteration alone, so a resumed training goes on where it was.
+    Fine-tuning takes few epochs, so a rate that changes per epoch would hardly decay. The rates depend only on the
+    iteration, so a resumed training continues the same schedule.
     """
 
     def __init__(
@@ -75,10 +75,10 @@ class FineTuneSchedule(Schedule):
         self.accumulate = 1
 
     def start_epoch(self, epoch: int) -> None:
-        """Nothing happens between epochs."""
+        """Do nothing: the rates change per iteration."""
 
     def start_iteration(self, iteration: int, epoch: int) -> None:
-        """Set the learning rates; `iteration` counts from the beginning of the fine-tuning."""
+        """Set the learning rates; `iteration` counts from the start of fine-tuning."""
         warm = min((iteration + 1) / (self.warmup_iterations + 1), 1.0)
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * self.factor(iteration) * warm

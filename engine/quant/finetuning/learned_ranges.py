@@ -1,4 +1,4 @@
-"""Learned step sizes (LSQ, Esser et al. 2020, arXiv:1902.08153): ranges that are trained with the weights."""
+"""Learned step sizes (LSQ, Esser et al. 2020, arXiv:1902.08153): train the ranges together with the weights."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,12 +12,13 @@ from engine.quant.quantizer import quantized_convolutions
 from engine.train.optimizer import parameter_groups, scaled_weight_decay
 
 RELATIVE = "relative"
+"""Key of an optimizer group whose parameters are changed by factors."""
 
 
 def learn_ranges(model: nn.Module) -> None:
-    """Make every range of a calibrated model a parameter; its state dict keeps its keys.
+    """Turn every range of a calibrated model into a parameter; the keys of its state dict do not change.
 
-    Weights start from the ranges of the calibration, not from 2·mean|w| / √top as in the paper: those are better.
+    Weight ranges start from calibration, which gives better results than the paper's 2·mean|w| / √top.
 
     Raises:
         YoloqatError: the model's backend has no gradient for a range.
@@ -28,32 +29,32 @@ def learn_ranges(model: nn.Module) -> None:
 
 
 def learned_ranges(model: nn.Module) -> list[nn.Parameter]:
-    """The ranges that are parameters; one that several convolutions share comes once."""
+    """Return the ranges that are parameters; one that several convolutions share comes once."""
     ranges = (module.range for module in model.modules() if isinstance(module, Quantizer))
     return [value for value in ranges if isinstance(value, nn.Parameter)]
 
 
 class RangeAdam(Adam):
-    """Adam whose groups marked `relative` are changed by factors: x ← x·exp(Δ), where Δ is Adam's step.
+    """Adam that updates groups marked `relative` multiplicatively: x ← x·exp(Δ), where Δ is Adam's step.
 
-    Ranges differ by orders of magnitude, and Adam's steps don't depend on the size of a gradient: as differences they
+    Ranges differ by orders of magnitude, and Adam's steps do not depend on the size of a gradient: additive steps
     would be too large for some ranges and too small for others, and could make one negative.
     """
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:  # type: ignore[override]
-        """One step of all groups."""
+        """Update all groups once."""
         parameters = [p for group in self.param_groups if group.get(RELATIVE) for p in group["params"]]
         before = [p.clone() for p in parameters]
         torch._foreach_zero_(parameters)
-        result = super().step(closure)  # leaves Δ in them: nothing in Adam depends on the value of a parameter
+        result = super().step(closure)  # leaves Δ in them: Adam does not read the value of a parameter
         torch._foreach_exp_(parameters)
         torch._foreach_mul_(parameters, before)
         return result
 
 
 def build_range_optimizer(model: nn.Module, hyp: Mapping[str, Any], batch_size: int) -> RangeAdam:
-    """As `build_optimizer`, with a fourth group: the learned ranges, at the rate of the weights."""
+    """Build Adam with the groups of `build_optimizer` and a fourth: the learned ranges, at the rate of the weights."""
     groups = parameter_groups(model)
     ranges = learned_ranges(model)
     range_ids = {id(parameter) for parameter in ranges}

@@ -1,8 +1,8 @@
-"""NVIDIA's label-free fine-tuning schedule for YOLOv7 (yolo_deepstream/yolov7_qat), to compare with ours.
+"""NVIDIA's label-free fine-tuning schedule for YOLOv7 (yolo_deepstream/yolov7_qat), for comparison with ours.
 
-What it does: Adam without weight decay; ten epochs of 200 batches of ten images, at a rate of 1e-6, from epoch 3 on
-1e-5, from epoch 8 on 1e-6 again; frozen ranges; for a loss the plain sum, over all layers but the head, of the mean
-squared difference to the float model's output. No labels.
+It uses Adam without weight decay, ten epochs of 200 batches of ten images, a rate of 1e-6, 1e-5 from epoch 3 and 1e-6
+again from epoch 8, frozen ranges, and no labels: the loss is the plain sum, over all layers but the head, of the mean
+squared difference from the float model's output.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,14 @@ from engine.quant.finetuning.distill import FeatureDistillation
 from engine.quant.finetuning.finetune import FineTuneSchedule
 from engine.train.epoch import Loss
 
-WARM, COOL = 0.3, 0.8
-"""Shares of the iterations, so that shorter runs have all three rates."""
-PEAK = 10.0
+HIGH_RATE_START, HIGH_RATE_END = 0.3, 0.8
+"""Start and end of the high rate, as shares of the iterations, so that shorter trainings have all three phases."""
+HIGH_RATE_FACTOR = 10.0
+"""Factor of the high rate."""
 
 
 def label_free_loss(student: YoloModel, teacher: YoloModel) -> Loss:
-    """The loss of that schedule; of the items box, obj, cls, total only the total is there."""
+    """Return the loss function of that schedule; of the loss items box, obj, cls, total only the total is set."""
     layers = [index for index, layer in enumerate(student.model) if layer is not student.head]
     distillation = FeatureDistillation(student, teacher, layers, normalised=False)
 
@@ -34,11 +35,11 @@ def label_free_loss(student: YoloModel, teacher: YoloModel) -> Loss:
 
 
 class NvidiaSchedule(FineTuneSchedule):
-    """`lr0`, from three tenths of the iterations on ten times that, from eight tenths on `lr0` again."""
+    """Rate `lr0`, ten times that from 30 % to 80 % of the iterations, then `lr0` again."""
 
     def start_iteration(self, iteration: int, epoch: int) -> None:
-        """Set the learning rates; `iteration` counts from the beginning of the fine-tuning."""
+        """Set the learning rates; `iteration` counts from the start of fine-tuning."""
         share = iteration / self.iterations
-        factor = PEAK if WARM <= share < COOL else 1.0
+        factor = HIGH_RATE_FACTOR if HIGH_RATE_START <= share < HIGH_RATE_END else 1.0
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor

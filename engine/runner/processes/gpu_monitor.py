@@ -8,9 +8,12 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.files.programs import PACKAGE_ROOT, script_command
 from engine.runner.processes.children import MARK
 from engine.runner.processes.identity import read_stat, send_signal_to
 
+USAGE_COMMAND = script_command(os.path.join(PACKAGE_ROOT, "engine", "supervise", "gpu", "usage.py"))
+"""argv of the helper without its arguments: from here, never from a record of a workspace."""
 CONTROL_DEVICE = "/dev/nvidiactl"
 _BYTES = 1 << 16
 _STALE_LOOKS = 3.0

@@ -9,7 +9,7 @@ from typing import Any
 from engine.files.json_records import now
 from engine.runner.processes.children import marker_of
 from engine.runner.waiting.delay import delay_reason
-from engine.runner.waiting.gpu_query import Asker, GpuSeen
+from engine.runner.waiting.gpu_query import QUERY_COMMAND, Asker, GpuSeen
 from engine.runner.waiting.leases import Holder, Leases, Place, Ticket, read_place, tell, wants_from
 from engine.runner.waiting.scheduler import Machine, Room, Wants, decide, gigabytes, impossible
 
@@ -37,7 +37,7 @@ class Admission:
         """Slurm holds and releases it, and has let it start."""
         self._name = str(launch.get("name") or launch.get("run_id") or "?")
         self._run = f"{launch.get('run_id', 'run')}-{os.path.basename(attempt)}"
-        self._asker = Asker(launch.get("gpu_query") or [])
+        self._asker = Asker(QUERY_COMMAND)
         self._gpus: dict[str, GpuSeen] | None = None
         self._leases: Leases | None = None
         self._ticket: Ticket | None = None

@@ -8,6 +8,10 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from engine.files.programs import PACKAGE_ROOT, script_command
+
+QUERY_COMMAND = script_command(os.path.join(PACKAGE_ROOT, "engine", "supervise", "gpu", "inventory.py"))
+"""argv of the helper: from here, never from a record of a workspace."""
 _PATIENCE_SECONDS = 60.0
 _FIRST_DELAY = 1.0
 _LONGEST_DELAY = 15.0

@@ -88,13 +88,13 @@ def kill_stage(workspace: Workspace, run_id: str) -> None:
     os.kill(stage_pid(workspace, run_id), signal.SIGKILL)
 
 
-def training(workspace: Workspace, folder: Path, end: str = "", **options: Any) -> str:
+def training(workspace: Workspace, folder: Path, end: str = "", before: tuple[str, ...] = (), **options: Any) -> str:
     """Launch a foreign trainer whose first attempt ends in its fourth epoch, by `end` or by being killed."""
     folder.mkdir()
     source = TRAINER.read_text()
     Path(folder / "train.py").write_text(source.replace("time.sleep(0.05)", end or "time.sleep(0.05)"))
     (folder / "hold").touch()
-    return start(workspace, [sys.executable, "train.py", "--epochs", "6"], folder, **options)
+    return start(workspace, [*before, sys.executable, "train.py", "--epochs", "6"], folder, **options)
 
 
 def test_a_killed_training_goes_on_from_its_last_checkpoint(workspace: Workspace, tmp_path: Path) -> None:
@@ -106,6 +106,17 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(workspace: Workspace
     assert [attempt.number for attempt in workspace.run(run_id).attempts()] == [1, 2]
     assert "2/5" not in console(workspace, run_id, 2), "three epochs had been saved"
     assert "5/5" in console(workspace, run_id, 2)
+
+
+def test_a_secret_of_the_command_line_is_known_to_the_retry(workspace: Workspace, tmp_path: Path) -> None:
+    run_id = training(workspace, tmp_path / "yolov7", before=["env", "WANDB_API_KEY=0123456789abcdef"])
+    wait(lambda: "3/5" in console(workspace, run_id))
+    kill_stage(workspace, run_id)
+    wait(lambda: "5/5" in console(workspace, run_id, 2))
+    launched = (workspace.run(run_id).attempt(2).launch).read_text()
+    assert "0123456789abcdef" not in launched
+    environment = Path(f"/proc/{stage_pid(workspace, run_id, 2)}/environ")
+    assert not environment.exists() or b"WANDB_API_KEY=0123456789abcdef" in environment.read_bytes()
 
 
 def test_an_error_after_an_epoch_is_retried(workspace: Workspace, tmp_path: Path) -> None:

@@ -134,6 +134,8 @@ def test_what_waited_goes_on_to_its_end(old: Old) -> None:
     for path in (old.workspace.path.parent / "work").rglob("pause"):
         path.write_text("0.05")
     old.yoloqat("queue")
+    assert old.state("queued") is RunState.QUEUED, "version 0.1 did not record who launched it: a person has to agree"
+    old.yoloqat("queue", "--yes")
     until(lambda: old.state("chain-second") is RunState.SUCCEEDED, 60)
     assert old.state("chain-first") is RunState.SUCCEEDED
     assert old.state("queued") is RunState.SUCCEEDED

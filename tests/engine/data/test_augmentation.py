@@ -10,7 +10,7 @@ import pytest
 
 from engine.contracts.errors import YoloqatError
 from engine.data.augment.augmentation import Augmentation, Scene
-from engine.data.augment.colour import hsv
+from engine.data.augment.colour import scale_hsv
 from engine.data.augment.mosaic import Tile, mixup, mosaic4, mosaic9
 from engine.data.augment.paste import Cutout, copy_paste, cut_out, paste_in
 from engine.data.augment.perspective import random_perspective
@@ -142,7 +142,7 @@ def test_warped_boxes_equal_the_originals(golden: Path, case: int) -> None:
 def test_hsv_equals_the_originals(golden: Path) -> None:
     expected = json.loads((golden / "data" / "augmentation.json").read_text())["hsv"]
     pixels = np.random.RandomState(1).randint(0, 256, (8, 8, 3)).astype(np.uint8)
-    found = hsv(pixels, np.random.RandomState(0).uniform(-1, 1, 3) * expected["hyp"] + 1)
+    found = scale_hsv(pixels, np.random.RandomState(0).uniform(-1, 1, 3) * expected["hyp"] + 1)
     assert int(found.sum(dtype=np.int64)) == expected["sum"]
     assert (found[0, 0].tolist(), found[7, 7].tolist()) == (expected["px00"], expected["px77"])
 
@@ -182,11 +182,11 @@ def test_mixup_joins_labels_and_blends_pixels() -> None:
 
 def test_hsv_of_ones_changes_nothing_but_rounding_and_gains_change_brightness() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    same = hsv(pixels, np.ones(3))
+    same = scale_hsv(pixels, np.ones(3))
     assert np.abs(same.astype(int) - pixels).max() <= 6
-    darker = hsv(pixels, np.array((1, 1, 0.5)))
+    darker = scale_hsv(pixels, np.array((1, 1, 0.5)))
     assert darker.max(2).mean() == pytest.approx(pixels.max(2).mean() / 2, rel=0.02)
-    grey = hsv(pixels, np.array((1, 0, 1)))
+    grey = scale_hsv(pixels, np.array((1, 0, 1)))
     assert np.ptp(grey, axis=2).max() <= 1
 
 

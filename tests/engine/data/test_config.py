@@ -66,14 +66,14 @@ def test_a_missing_yaml_falls_back_to_ours_and_says_so(
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("train: nowhere\nval: set/images/val\nnc: 1\n", ["`train`", "nowhere", "not there"]),
+        ("train: nowhere\nval: set/images/val\nnc: 1\n", ["`train`", "nowhere", "does not exist"]),
         ("train: set/images/train\nnc: 1\n", ["no split `val:`"]),
         ("train: set/images/train\nval: set/images/val\nnc: 3\nnames: [a, b]\n", ["`nc` is 3", "2 entries"]),
         ("train: set/images/train\nval: set/images/val\n", ["neither `names` nor `nc`"]),
         ("train: set/images/train\nval: set/images/val\nnc: two\n", ["'two'", "`nc`"]),
         ("train: set/images/train\nval: set/images/val\nnames: {1: a, 2: b}\n", ["0 to 1"]),
         ("train: 5\nval: set/images/val\nnc: 1\n", ["`train` must be", "5"]),
-        ("train: [a\nval: b\n", ["data.yaml:2", "not YAML"]),
+        ("train: [a\nval: b\n", ["data.yaml:2", "not valid YAML"]),
         ("just words\n", ["needs the keys"]),
     ],
 )

@@ -153,7 +153,7 @@ def test_an_image_that_vanishes_during_training_is_named(
     monkeypatch.setattr(ImageStore, "load_all", lambda self, limit=0: False)
     loader = train_loader(load_data_config(yaml), 64, 2, {}, workers=workers)
     (yaml.parent / "images" / "train" / "b.png").unlink()
-    with pytest.raises(YoloqatError, match=r"b\.png.*gone") as raised:
+    with pytest.raises(YoloqatError, match=r"b\.png.*deleted") as raised:
         epoch(loader, 0)
     assert "Traceback" not in str(raised.value)
     assert raised.value.hint

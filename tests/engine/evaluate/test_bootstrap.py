@@ -9,7 +9,7 @@ import pytest
 
 from engine.contracts.errors import YoloqatError
 from engine.contracts.noise import Interval, Resampling, paired_intervals
-from engine.evaluate.bootstrap import draw, maps_of_drawings, resample
+from engine.evaluate.bootstrap import draw_image_counts, resample, resampled_maps
 from engine.evaluate.bootstrap_command import main
 from engine.evaluate.matches import Matches
 from engine.evaluate.metrics import ap_per_class
@@ -36,16 +36,16 @@ def literally(matches: Matches, drawing: np.ndarray) -> tuple[float, float]:
 def test_a_drawing_is_the_evaluation_of_its_images(ap: str) -> None:
     matches = evaluated(0.75, ap=ap)
     count = len(matches.images)
-    drawings = np.concatenate([np.ones((1, count), int), draw(count, 20)])
+    drawings = np.concatenate([np.ones((1, count), int), draw_image_counts(count, 20)])
     expected = [literally(matches, drawing) for drawing in drawings]
-    np.testing.assert_allclose(maps_of_drawings(matches, drawings), expected, rtol=1e-9)
+    np.testing.assert_allclose(resampled_maps(matches, drawings), expected, rtol=1e-9)
 
 
 def test_classes_without_labels_in_a_drawing_do_not_count() -> None:
     matches = evaluated(0.75, images=6)
     drawing = np.zeros((2, 6), int)
     drawing[0, matches.label_images[0]] = 3
-    found = maps_of_drawings(matches, drawing)
+    found = resampled_maps(matches, drawing)
     assert found[0] == pytest.approx(literally(matches, drawing[0]))
     assert np.isnan(found[1]).all()
 

@@ -73,7 +73,7 @@ def test_a_truncated_file_is_told(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
-    with pytest.raises(YoloqatError, match="not there"):
+    with pytest.raises(YoloqatError, match="does not exist"):
         OnnxPredictor(tmp_path / "absent.onnx")
 
 

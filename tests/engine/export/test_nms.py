@@ -73,7 +73,7 @@ def test_nms_in_the_file_keeps_what_our_own_keeps(
     few = NmsSettings(0.4, 0.45, 200)
     path = ended(graph, tmp_path / "nms.onnx", settings=few)
     assert 20 < check_nms(path, tmp_path / "decoded.onnx", few, [images[:1], images]) < 5 * 200
-    with pytest.raises(YoloqatError, match="of an image, the file"):
+    with pytest.raises(YoloqatError, match="NMS gives other detections"):
         check_nms(path, tmp_path / "decoded.onnx", NmsSettings(0.4, 0.9, 200), [images])
     shapes = [output.shape for output in session(path, optimize=True).run(None, {"images": images.numpy()})]
     assert shapes == [(4, 1), (4, 200, 4), (4, 200), (4, 200)]

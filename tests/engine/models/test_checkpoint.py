@@ -106,7 +106,7 @@ def test_a_pickle_that_tries_to_run_code_is_refused_and_runs_nothing(
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("evil/data.pkl", pickle.dumps({"model": _Payload()}, protocol=2))
         archive.writestr("evil/version", "3")
-    with pytest.raises(YoloqatError, match="nothing of it was run"):
+    with pytest.raises(YoloqatError, match="no code was run"):
         load_checkpoint(path)
     assert not (tmp_path / "pwned").exists()
 
@@ -117,7 +117,7 @@ def test_a_pickle_that_tries_to_run_code_is_refused_and_runs_nothing(
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 75587165\n", "Git LFS pointer"),
         (os.urandom(4096), "not a PyTorch checkpoint"),
         (b"", "not a PyTorch checkpoint"),
-        (b"PK\x03\x04" + b"\0" * 5000, "cut off after 5004 bytes"),
+        (b"PK\x03\x04" + b"\0" * 5000, "truncated after 5004 bytes"),
         (pickle.dumps({"model": _Payload()}), "not a PyTorch checkpoint"),
     ],
     ids=["lfs", "random", "empty", "truncated", "bare-pickle"],
@@ -140,5 +140,5 @@ def test_a_newer_schema_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["yolov7-lfs-pointer.pt", "yolov7-tiny-truncated.pt"])
 def test_files_that_users_really_have(shared: Path, name: str) -> None:
-    with pytest.raises(YoloqatError, match=r"LFS pointer|cut off"):
+    with pytest.raises(YoloqatError, match=r"LFS pointer|truncated"):
         load_checkpoint(shared / "data" / "weights-bad" / name)

@@ -39,7 +39,7 @@ def test_a_file_in_the_originals_dialect_is_built(tmp_path: Path) -> None:
         ("nc: 2\n", "", "lacks nc"),
         ("Detect", "Conv", "not a detection head"),
         ("[[10, 13, 16, 30, 33, 23]]", "[[10, 13, 16]]", "anchors"),
-        ("- [-1, 1, Conv, [8, 3, 2]]", "- [-1, Conv]", "a row is"),
+        ("- [-1, 1, Conv, [8, 3, 2]]", "- [-1, Conv]", "a row must be"),
     ],
 )
 def test_a_mistake_is_told_with_file_and_layer(tmp_path: Path, old: str, new: str, says: str) -> None:

@@ -122,7 +122,7 @@ def test_percentile_in_the_first_bin_still_gives_a_range() -> None:
 
 
 def test_a_layer_that_never_ran_is_named() -> None:
-    with pytest.raises(YoloqatError, match=r"model\.9\.conv saw no tensor"):
+    with pytest.raises(YoloqatError, match=r"model\.9\.conv received no tensor"):
         find_amax(ActivationHistogram("model.9.conv"), "mse")
 
 

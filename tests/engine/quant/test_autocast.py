@@ -11,7 +11,7 @@ from engine.losses.ota import ComputeLossOTA
 from engine.models.yolo import YoloModel
 from engine.quant.backends.interface import Quantizer
 from engine.quant.calibration.calibrate import collect, set_ranges
-from engine.quant.fake import fake_quantize, learned_fake_quantize
+from engine.quant.fake_quantization import fake_quantize, learned_fake_quantize
 from engine.quant.finetuning.distill import FeatureDistillation
 from engine.quant.finetuning.finetune import make_trainable, with_distillation
 from engine.quant.finetuning.learned_ranges import build_range_optimizer, learn_ranges

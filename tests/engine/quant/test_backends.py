@@ -122,7 +122,7 @@ def test_a_checkpoint_that_names_no_backend_is_of_the_default(narrow_tiny: YoloM
 
 
 def test_a_backend_that_nobody_knows_is_refused(narrow_tiny: YoloModel) -> None:
-    with pytest.raises(YoloqatError, match="no quantization backend 'torchao'") as refusal:
+    with pytest.raises(YoloqatError, match="unknown quantization backend 'torchao'") as refusal:
         place_quantizers(narrow_tiny, [], backend="torchao")
     assert "pytorch-quantization, modelopt" in str(refusal.value)
 
@@ -167,5 +167,5 @@ def test_the_default_never_loads_the_second_and_where_it_is_missing_that_is_said
     assert done.returncode == 0, done.stderr
     assert done.stdout == (
         "the quantization backend modelopt cannot be imported: No module named 'modelopt'\n"
-        "  It is installed by: pip install 'yoloqat[modelopt]'\n"
+        "  Install it: pip install 'yoloqat[modelopt]'\n"
     )

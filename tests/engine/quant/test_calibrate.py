@@ -8,7 +8,7 @@ from engine.contracts.errors import YoloqatError
 from engine.models.yolo import YoloModel
 from engine.quant.backends.pytorch_quantization import QuantizedConv2d
 from engine.quant.calibration.amax import METHODS
-from engine.quant.calibration.calibrate import amax_table, collect, oddities, set_ranges, weight_amax
+from engine.quant.calibration.calibrate import amax_table, calibration_warnings, collect, set_ranges, weight_amax
 from engine.quant.quantizer import input_quantizers, quantized_convolutions, set_quantization
 from engine.quant.state import quantize_model
 
@@ -87,7 +87,7 @@ def test_a_value_that_is_not_finite_names_the_layer(narrow_tiny: YoloModel) -> N
 
 def test_without_images_the_first_layer_is_named(narrow_tiny: YoloModel) -> None:
     quantize_model(narrow_tiny)
-    with pytest.raises(YoloqatError, match=r"model\.0\.conv saw no tensor"):
+    with pytest.raises(YoloqatError, match=r"model\.0\.conv received no tensor"):
         set_ranges(narrow_tiny, collect(narrow_tiny, []), "mse")
 
 
@@ -100,7 +100,7 @@ def test_batches_of_zeros_before_and_after_images_change_no_range_but_the_share_
     black = torch.zeros(1, 3, 64, 64)
     histograms = collect(narrow_tiny, [black, images(), black])
     set_ranges(narrow_tiny, histograms, method)
-    assert oddities(histograms) == []
+    assert calibration_warnings(histograms) == []
     assert all(torch.isfinite(q.amax) and q.amax > 0 for q in input_quantizers(narrow_tiny).values())
     assert input_quantizers(narrow_tiny)["model.0.conv"].amax > 0.9
 
@@ -112,7 +112,7 @@ def test_inputs_that_are_zero_throughout_are_named_and_computable(narrow_tiny: Y
         dead.weight.zero_()
         dead.bias.zero_()  # type: ignore[union-attr]
     histograms = collect(narrow_tiny, [images()])
-    first, *others = oddities(histograms)
+    first, *others = calibration_warnings(histograms)
     assert first == "the input of model.1.conv was zero in all calibration images; its range is set to 1"
     assert not any(" model.0.conv " in other for other in others)
     set_ranges(narrow_tiny, histograms, "mse")
@@ -127,7 +127,7 @@ def test_one_pixel_of_a_million_is_named_and_spoils_max_alone(narrow_tiny: YoloM
     spoiled = images()
     spoiled[0, 0, 10, 10] = 1e6
     histograms = collect(narrow_tiny, [images(), spoiled])
-    first = oddities(histograms)[0]
+    first = calibration_warnings(histograms)[0]
     assert first.startswith(
         "1 of 98304 values of the input of model.0.conv are more than 1000 times the others, up to 1e+06"
     )
@@ -141,6 +141,6 @@ def test_a_layer_that_never_ran_is_named_alone(narrow_tiny: YoloModel) -> None:
     histograms = collect(narrow_tiny, [images()])
     name = list(histograms)[3]
     histograms[name].reset()
-    with pytest.raises(YoloqatError, match=f"{name} saw no tensor") as caught:
+    with pytest.raises(YoloqatError, match=f"{name} received no tensor") as caught:
         set_ranges(narrow_tiny, histograms, "entropy")
     assert "--keep-float" in str(caught.value.hint)

@@ -12,7 +12,7 @@ from engine.models.yolo import YoloModel
 from engine.quant.backends.pytorch_quantization import Quantizer
 from engine.quant.calibration.amax import METHODS, find_amax
 from engine.quant.calibration.calibrate import collect, set_ranges
-from engine.quant.fake import fake_quantize, learned_fake_quantize
+from engine.quant.fake_quantization import fake_quantize, learned_fake_quantize
 from engine.quant.finetuning.finetune import make_trainable
 from engine.quant.finetuning.learned_ranges import learn_ranges
 from engine.quant.quantizer import input_quantizers

@@ -49,7 +49,7 @@ def test_an_outlier_of_a_million_times_leaves_memory_and_resolution_as_they_are(
     assert histogram.counts.numel() == BINS
     assert int(histogram.counts.sum()) == 20_000
     assert histogram.elements == 20_001
-    assert histogram.far.tolist() == [1e6]
+    assert histogram.outliers.tolist() == [1e6]
     assert histogram.max == 1e6
     assert float(histogram.edges()[-1]) < 2.0
     assert int((histogram.counts > 0).sum()) > 1000
@@ -57,16 +57,16 @@ def test_an_outlier_of_a_million_times_leaves_memory_and_resolution_as_they_are(
 
 def test_many_large_values_are_no_outliers() -> None:
     histogram = collected(body(), torch.tensor([5e3]), body() * 1e4)
-    assert len(histogram.far) == 0
+    assert len(histogram.outliers) == 0
     assert int(histogram.counts.sum()) == histogram.elements == 20_001
     assert float(histogram.edges()[-1]) >= histogram.max
 
 
 def test_an_outlier_that_others_catch_up_with_is_counted_with_them() -> None:
     histogram = collected(body(), torch.tensor([1e4]))
-    assert histogram.far.tolist() == [1e4]
+    assert histogram.outliers.tolist() == [1e4]
     histogram.collect(body() * 100)
-    assert len(histogram.far) == 0
+    assert len(histogram.outliers) == 0
     assert int(histogram.counts.sum()) == 20_001
     assert float(histogram.edges()[-1]) >= 1e4
 

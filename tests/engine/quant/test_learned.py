@@ -13,7 +13,7 @@ from engine.models.checkpoint import Checkpoint
 from engine.models.yolo import YoloModel
 from engine.quant.backends.pytorch_quantization import QuantizedConv2d
 from engine.quant.calibration.calibrate import collect, set_ranges
-from engine.quant.fake import fake_quantize, learned_fake_quantize
+from engine.quant.fake_quantization import fake_quantize, learned_fake_quantize
 from engine.quant.finetuning.finetune import make_trainable
 from engine.quant.finetuning.learned_ranges import build_range_optimizer, learn_ranges, learned_ranges
 from engine.quant.quantizer import quantized_convolutions

@@ -11,7 +11,7 @@ from torch import nn
 
 from engine.contracts.errors import YoloqatError
 from engine.quant.backends.pytorch_quantization import QuantizedConv2d, Quantizer
-from engine.quant.fake import export_fake_quantize, fake_quantize, fused_fake_quantize
+from engine.quant.fake_quantization import export_fake_quantize, fake_quantize, fused_fake_quantize
 from tests.engine.quant.ties import same_but_for_ties
 
 

@@ -8,8 +8,8 @@ from engine.models.yolo import YoloModel
 from engine.quant.calibration.amax import METHODS
 from engine.quant.calibration.calibrate import collect, set_ranges
 from engine.quant.calibration.search import choose_calibrator, correct_biases
+from engine.quant.head_error import HeadError
 from engine.quant.placement import ValueClass
-from engine.quant.proxy import HeadError
 from engine.quant.quantizer import quantized_convolutions, set_quantization
 from engine.quant.sensitivity import measure_by_score, measure_sensitivity, multiply_adds, plan_float
 from engine.quant.state import QuantSpec, quantize_model

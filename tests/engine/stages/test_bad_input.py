@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 
-from engine.models.config import SHIPPED
+from engine.models.config import MODELS_FOLDER
 from engine.train.hyp import load_hyp
 from tests.engine.stages.toy import SIZE, TRAINING, arguments, environment, refusal, run_stage
 
@@ -53,7 +53,7 @@ def test_a_data_set_whose_folder_is_missing(train: Refuse, toy_data: Path, tmp_p
     data = tmp_path / "data.yaml"
     data.write_text(yaml.safe_dump({**yaml.safe_load(toy_data.read_text()), "train": "nowhere/images"}))
     assert train(**{"--data": data}) == (
-        f"{data}: `train` names {tmp_path}/nowhere/images, which is not there\n"
+        f"{data}: `train` names {tmp_path}/nowhere/images, which does not exist\n"
         "  Correct `train:` (paths are relative to the YAML file, or to its `path:`), or put the data set there."
     )
 
@@ -78,7 +78,7 @@ def test_labels_and_images_with_mistakes_are_told_together(train: Refuse, toy_da
         "(class x1 y1 …)",
         f"  {labels[7]}:1: not all of '0 0.5 half 0.2 0.2' are numbers",
         f"  {labels[8]}:1: coordinates must lie between 0 and 1 (fractions of the image's width and height)",
-        f"  {images[10]}: this is not an image",
+        f"  {images[10]}: not an image",
     ]
     assert told[-1].startswith(f"  {images[12]}: the image cannot be read: ")
     assert hint.startswith("  Correct or remove these files")
@@ -86,7 +86,7 @@ def test_labels_and_images_with_mistakes_are_told_together(train: Refuse, toy_da
 
 def test_a_model_file_with_an_unknown_module(train: Refuse, tmp_path: Path) -> None:
     cfg = tmp_path / "mine.yaml"
-    cfg.write_text((SHIPPED / "yolov7-tiny.yaml").read_text().replace("Concat", "os.getcwd", 1))
+    cfg.write_text((MODELS_FOLDER / "yolov7-tiny.yaml").read_text().replace("Concat", "os.getcwd", 1))
     message = train(**{"--cfg": cfg})
     assert message.startswith(f"{cfg}, layer ")
     assert "unknown module 'os.getcwd'\n  Known modules: Conv, " in message
@@ -104,7 +104,7 @@ def test_a_hyperparameter_that_does_not_exist(train: Refuse, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("option", "value", "what"),
     [
-        ("--img-size", 0, "--img-size 0: images have at least 32 pixels a side"),
+        ("--img-size", 0, "--img-size 0: images must have at least 32 pixels a side"),
         ("--freeze", 78, "--freeze 78 leaves nothing to train\n  The model has the layers 0 to 77."),
     ],
 )
@@ -140,7 +140,7 @@ def test_weights_that_are_cut_off(suffix: str, evaluate: Refuse, toy_float: Path
     weights.write_bytes(toy_float.read_bytes()[:100_000])
     message = evaluate(weights)
     if suffix == ".pt":
-        assert message.startswith(f"{weights}: the file is cut off after 100000 bytes: ")
+        assert message.startswith(f"{weights}: the file is truncated after 100000 bytes: ")
         assert "\n  Download or copy it again" in message
     else:
         assert message.startswith(f"{weights}: ONNX Runtime cannot open this file: ")
@@ -149,7 +149,7 @@ def test_weights_that_are_cut_off(suffix: str, evaluate: Refuse, toy_float: Path
 
 @pytest.mark.parametrize(
     ("name", "what"),
-    [("yolov7-lfs-pointer.pt", "this is a Git LFS pointer"), ("yolov7-tiny-truncated.pt", "the file is cut off")],
+    [("yolov7-lfs-pointer.pt", "this is a Git LFS pointer"), ("yolov7-tiny-truncated.pt", "the file is truncated")],
 )
 def test_damaged_files_of_the_original(name: str, what: str, evaluate: Refuse, shared: Path) -> None:
     weights = shared / "data" / "weights-bad" / name
@@ -195,7 +195,7 @@ def test_options_are_refused_without_waiting_for_torch(tmp_path: Path) -> None:
 def test_several_processes_are_refused(train: Refuse, toy_data: Path, tmp_path: Path) -> None:
     message = refusal("retrain", tmp_path / "run", "--data", toy_data, "--cfg", "yolov7-tiny", WORLD_SIZE="2")
     assert message == (
-        "WORLD_SIZE=2: a stage runs as one process on one device; training on several is not built\n"
+        "WORLD_SIZE=2: a stage runs as one process on one device; training on several devices is not supported\n"
         "  Start it without torchrun, or unset WORLD_SIZE; --device chooses the GPU."
     )
     assert not (tmp_path / "run").exists()

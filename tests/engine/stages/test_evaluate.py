@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engine.contracts.facts import CocoLine, ValidationRow
-from engine.evaluate.bootstrap import maps_of_drawings
+from engine.evaluate.bootstrap import resampled_maps
 from engine.evaluate.matches import Matches
 from tests.engine.stages.toy import SIZE, VAL_IMAGES, Done, refusal, run_stage
 
@@ -48,7 +48,7 @@ def test_a_checkpoint(trained: Done, toy_data: Path, tmp_path: Path) -> None:
     assert evaluation.matches == "best_matches.npz"
     matches = Matches.load(tmp_path / "run" / evaluation.matches)
     assert len(set(matches.images)) == VAL_IMAGES
-    once = maps_of_drawings(matches, np.ones((1, VAL_IMAGES), int))[0]
+    once = resampled_maps(matches, np.ones((1, VAL_IMAGES), int))[0]
     assert once == pytest.approx([evaluation.metrics[name] for name in ("mAP@.5", "mAP@.5:.95")], abs=1e-9)
 
 

@@ -100,7 +100,7 @@ def test_a_resumed_training_ends_as_if_nothing_had_happened(
     left_alone.append(stopped)
     stopped.wait_for_epoch(2)
     assert stopped.stop(signal.SIGTERM) == 128 + signal.SIGTERM
-    assert "Stopped by SIGTERM; what was saved stays." in stopped.log
+    assert "Stopped by SIGTERM; saved files are kept." in stopped.log
     assert "Traceback" not in stopped.log
     assert not list(folder.rglob("*.tmp"))
     assert not (folder / "result.json").exists()
@@ -133,7 +133,7 @@ def test_ctrl_c_ends_the_workers_too(short: list[object], tmp_path: Path, left_a
     children = psutil.Process(running.process.pid).children(recursive=True)
     assert len(children) == min(2, len(os.sched_getaffinity(0)))
     assert running.stop(signal.SIGINT) == 128 + signal.SIGINT
-    assert "Stopped by SIGINT; what was saved stays." in running.log
+    assert "Stopped by SIGINT; saved files are kept." in running.log
     assert "Traceback" not in running.log
     _, alive = psutil.wait_procs(children, 5)
     assert not alive

@@ -125,5 +125,5 @@ def test_without_the_extra_ptq_says_what_to_install(calibration: list[object], t
     assert done.returncode == 2
     assert done.stderr.endswith(
         "the quantization backend modelopt cannot be imported: No module named 'modelopt'\n"
-        "  It is installed by: pip install 'yoloqat[modelopt]'\n"
+        "  Install it: pip install 'yoloqat[modelopt]'\n"
     )

@@ -61,4 +61,6 @@ def test_float_weights_and_a_missing_policy_are_refused(
 ) -> None:
     given = ("--weights", toy_float, "--data", toy_data, *COMMON)
     assert "these weights are float" in refusal("sensitivity", tmp_path / "a", *given)
-    assert "cannot read the policy" in refusal("ptq", tmp_path / "b", *given, "--keep-float", "@gone.txt", "--notest")
+    assert "cannot read the --keep-float file" in refusal(
+        "ptq", tmp_path / "b", *given, "--keep-float", "@gone.txt", "--notest"
+    )

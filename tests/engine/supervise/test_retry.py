@@ -11,7 +11,7 @@ from engine.contracts.outcome import Outcome, OutcomeKind
 from engine.contracts.run_folder import AttemptFolder
 from engine.contracts.states import RunState
 from engine.supervise.retry import LogFacts, decide_retry, pause_before
-from engine.supervise.retry_facts import collect_log_facts, last_error
+from engine.supervise.retry_facts import collect_log_facts, ending_error
 
 ROW = "%10s" * 8 + "\n" + "%10s" * 2 + "%10.4g" * 6 + ": 100%%|#####| 2/2 [00:01<00:00,  2.00it/s]\n"
 EPOCH = ROW % (
@@ -105,9 +105,15 @@ def test_an_epoch_is_finished_once_its_bar_is_full(attempt: AttemptFolder, log: 
 
 def test_an_error_that_training_went_on_after_is_not_how_it_ended() -> None:
     caught = TRACEBACK.format("ValueError: corrupt JPEG")
-    assert last_error(caught.encode()) == "ValueError: corrupt JPEG"
-    assert last_error((caught + EPOCH).encode()) == ""
-    assert last_error((EPOCH + caught).encode()) == "ValueError: corrupt JPEG"
+    assert ending_error(caught.encode()) == "ValueError: corrupt JPEG"
+    assert ending_error((caught + EPOCH).encode()) == ""
+    assert ending_error((EPOCH + caught).encode()) == "ValueError: corrupt JPEG"
+
+
+def test_the_error_of_one_process_is_the_cause_of_those_of_the_others() -> None:
+    errors = ("ValueError: corrupt label", "RuntimeError: NCCL error", "torch.distributed.errors.ChildFailedError: ")
+    log = EPOCH + "".join(TRACEBACK.format(error) for error in errors)
+    assert ending_error(log.encode()) == "ValueError: corrupt label"
 
 
 @pytest.mark.parametrize(

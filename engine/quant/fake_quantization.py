@@ -1,4 +1,4 @@
-"""Fake quantization: a tensor rounded to the values that INT8 can hold, in fp32, with a straight-through gradient."""
+"""Fake quantization: round a tensor to the values that INT8 can hold, in fp32, with a straight-through gradient."""
 
 import math
 from typing import Any
@@ -11,8 +11,8 @@ def fake_quantize(x: Tensor, amax: Tensor, bits: int) -> Tensor:
     """Round `x` to multiples of amax / (2^(bits-1) - 1), within [-2^(bits-1), 2^(bits-1) - 1] of them.
 
     The maths is fp32 whatever the dtype of `x` (in fp16 the reciprocal of a scale overflows below amax 0.002), and the
-    result has the dtype of `x`. The gradient is 1 inside [-amax, amax] and 0 outside. On CUDA torch's fused op with
-    tensor scales is taken, which waits for nothing; on the CPU a few in-place passes are faster than that op.
+    result has the dtype of `x`. The gradient is 1 inside [-amax, amax] and 0 outside. CUDA tensors use torch's fused op
+    with tensor scales, which does not synchronize; on the CPU a few in-place passes are faster than that op.
 
     Args:
         x: floating tensor.
@@ -27,13 +27,13 @@ def fake_quantize(x: Tensor, amax: Tensor, bits: int) -> Tensor:
 def fused_fake_quantize(x: Tensor, amax: Tensor, bits: int) -> Tensor:
     """`fake_quantize` by torch's own op, on any device: one pass on a GPU.
 
-    It multiplies by the reciprocal of the scale: a value in the middle between two codes may get the other one.
+    It multiplies by the reciprocal of the scale: a value midway between two codes may round to the other one.
     """
     return _FusedFakeQuantize.apply(x, amax, bits)
 
 
 def export_fake_quantize(x: Tensor, amax: Tensor, bits: int) -> Tensor:
-    """The same through the ops that torch's ONNX exporter turns into QuantizeLinear and DequantizeLinear."""
+    """`fake_quantize` by the ops that torch's ONNX exporter turns into QuantizeLinear and DequantizeLinear."""
     top = 2 ** (bits - 1) - 1
     if amax.dim() == 0:
         return torch.fake_quantize_per_tensor_affine(x, amax.item() / top, 0, -top - 1, top)
@@ -43,9 +43,9 @@ def export_fake_quantize(x: Tensor, amax: Tensor, bits: int) -> Tensor:
 
 
 def learned_fake_quantize(x: Tensor, amax: Tensor, bits: int) -> Tensor:
-    """`fake_quantize` with a gradient for `amax`, too (LSQ, Esser et al. 2020, arXiv:1902.08153).
+    """`fake_quantize` with a gradient for `amax` as well (LSQ, Esser et al. 2020, arXiv:1902.08153).
 
-    With v = x / step, the gradient for the step is round(v) − v inside the range and the bound that was hit outside,
+    With v = x / step, the gradient for the step is round(v) − v inside the range and the nearest bound outside,
     times 1 / √(n · top), where n is the number of weights that share the step, or the features of an image.
 
     Args:
@@ -71,13 +71,13 @@ class _FusedFakeQuantize(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        # The op's own gradient goes on for half a step beyond the range.
+        # The op's own gradient extends half a step beyond the range.
         x, amax = ctx.saved_tensors
         return torch.where(x.abs() <= amax, gradient, 0.0), None, None
 
 
 class _FakeQuantize(torch.autograd.Function):
-    """Divides by the scale as ONNX's QuantizeLinear does, so that both round the same values the same way."""
+    """Division by the scale, as in ONNX's QuantizeLinear, so that both round every value alike."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, amax: Tensor, bits: int) -> Tensor:
@@ -90,7 +90,7 @@ class _FakeQuantize(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         x, amax = ctx.saved_tensors
         if amax.dim() == 0 and x.dtype == torch.float32:
-            # One pass instead of three; its bounds exclude, so they are the next floats outward.
+            # One pass instead of three. Its bounds are exclusive, so take the next floats outward.
             bound = float(torch.nextafter(amax, amax.new_tensor(math.inf)))
             return torch.ops.aten.hardtanh_backward(gradient, x, -bound, bound), None, None
         return torch.where(x.abs() <= amax, gradient, 0.0), None, None
@@ -110,8 +110,8 @@ class _LearnedFakeQuantize(torch.autograd.Function):
         top = ctx.top
         v = x.float() / (amax / top)
         inside = (v >= -top - 1) & (v <= top)
-        by_step = v.round().clamp_(-top - 1, top).sub_(v.mul_(inside)).mul_(gradient)
+        step_gradient = v.round().clamp_(-top - 1, top).sub_(v.mul_(inside)).mul_(gradient)
         features = x[0].numel() if amax.dim() == 0 else x.numel() // amax.numel()
-        by_step = by_step.sum() if amax.dim() == 0 else by_step.sum_to_size(amax.shape)
+        step_gradient = step_gradient.sum() if amax.dim() == 0 else step_gradient.sum_to_size(amax.shape)
         # The step is amax / top.
-        return gradient * inside, by_step / (top * math.sqrt(features * top)), None
+        return gradient * inside, step_gradient / (top * math.sqrt(features * top)), None

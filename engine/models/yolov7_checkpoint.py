@@ -1,7 +1,7 @@
-"""Checkpoints of the original YOLOv7, which pickle its model object: read without running any of their code.
+"""Checkpoints of the original YOLOv7, which pickle its model object: read without running code of the file.
 
-The unpickler knows tensors, ordered dicts and sets; every class of the model becomes an inert stub that only keeps its
-attributes; anything else is refused. The weights are then collected by walking the stubs.
+The unpickler accepts tensors, ordered dicts and sets. Each class of the model becomes an inert stub that only stores
+attributes; every other name is refused. The weights are then collected from the stubs.
 """
 
 import pickle
@@ -33,23 +33,23 @@ _ACTIVATIONS = {"SiLU": "nn.SiLU()", "LeakyReLU": "nn.LeakyReLU(0.1)", "ReLU": "
 
 
 @dataclass(frozen=True)
-class OriginalCheckpoint:
-    """What a file of the original holds."""
+class Yolov7Checkpoint:
+    """The content of a YOLOv7 checkpoint."""
 
     state: dict[str, Tensor]
-    """fp32, by the original's names, in its order."""
+    """fp32 tensors by YOLOv7's names, in its order."""
     config: dict[str, Any]
-    """The model file in the original's dialect, activations as they were trained."""
+    """The model file in YOLOv7's dialect, with the activations that were trained."""
     names: list[str]
 
 
 class _Stub:
-    """An object of a class that we do not have: keeps its state, does nothing."""
+    """Inert stand-in for a class of the pickle: stores the attributes, has no behaviour."""
 
     kind = ""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Ignore whatever the pickle would construct it from."""
+        """Ignore the constructor arguments of the pickle."""
 
     def __setstate__(self, state: Any) -> None:
         if isinstance(state, dict):
@@ -60,18 +60,18 @@ class _Refused(Exception):
     """The pickle names something that is neither data nor a layer."""
 
 
-def read_original(path: Path) -> OriginalCheckpoint:
+def read_yolov7_checkpoint(path: Path) -> Yolov7Checkpoint:
     """Read a `.pt` of the original YOLOv7.
 
     Raises:
-        YoloqatError: it is no such file, is damaged, or names code that has no place in a checkpoint.
+        YoloqatError: the file is not a YOLOv7 checkpoint, is damaged, or names code that does not belong in one.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            root = _unpickle(archive)
+            content = _unpickle(archive)
     except _Refused as error:
         raise YoloqatError(
-            f"the file's pickle names {error}, which does not belong in a checkpoint; nothing of it was run",
+            f"the file's pickle names {error}, which does not belong in a checkpoint; no code was run",
             where=str(path),
             hint="Do not load this file elsewhere unless you trust where it comes from.",
         ) from error
@@ -91,12 +91,12 @@ def read_original(path: Path) -> OriginalCheckpoint:
         raise YoloqatError(
             f"cannot read this checkpoint: {error}", where=str(path), hint="Expected a .pt of yoloqat or of YOLOv7."
         ) from error
-    model = _model_of(root)
+    model = _find_model(content)
     if model is None:
         raise YoloqatError(
-            "there is no YOLOv7 model in this file", where=str(path), hint="Expected a .pt of yoloqat or of YOLOv7."
+            "this file contains no YOLOv7 model", where=str(path), hint="Expected a .pt of yoloqat or of YOLOv7."
         )
-    return OriginalCheckpoint(_state_dict(model), _config(model, path), _names(model))
+    return Yolov7Checkpoint(_state_dict(model), _config(model, path), _names(model))
 
 
 def _unpickle(archive: zipfile.ZipFile) -> Any:
@@ -129,10 +129,10 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) == ("_codecs", "encode"):
             return lambda text, encoding="latin1": text.encode("latin1")
         if module.startswith(_STUB_PACKAGES) or (module, name) in _STUB_NAMES or module == "pathlib":
-            full = f"{module}.{name}"
-            if full not in self._stubs:
-                self._stubs[full] = type(name, (_Stub,), {"kind": full})
-            return self._stubs[full]
+            qualified_name = f"{module}.{name}"
+            if qualified_name not in self._stubs:
+                self._stubs[qualified_name] = type(name, (_Stub,), {"kind": qualified_name})
+            return self._stubs[qualified_name]
         raise _Refused(f"{module}.{name}")
 
     def persistent_load(self, pid: Any) -> Tensor:
@@ -151,8 +151,8 @@ def _rebuild_tensor(storage: Tensor, offset: int, size: Any, stride: Any, *rest:
     return storage.as_strided(tuple(size), tuple(stride), offset)
 
 
-def _model_of(root: Any) -> _Stub | None:
-    candidates = [root.get("ema"), root.get("model")] if isinstance(root, dict) else [root]
+def _find_model(content: Any) -> _Stub | None:
+    candidates = [content.get("ema"), content.get("model")] if isinstance(content, dict) else [content]
     for candidate in candidates:
         if isinstance(candidate, _Stub) and isinstance(getattr(candidate, "_modules", None), dict):
             return candidate
@@ -161,8 +161,8 @@ def _model_of(root: Any) -> _Stub | None:
 
 def _state_dict(node: _Stub, prefix: str = "") -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
-    for group in ("_parameters", "_buffers"):
-        for name, value in (node.__dict__.get(group) or {}).items():
+    for attribute in ("_parameters", "_buffers"):
+        for name, value in (node.__dict__.get(attribute) or {}).items():
             if isinstance(value, Tensor):
                 state[prefix + name] = value.float() if value.is_floating_point() else value.clone()
     for name, child in (node.__dict__.get("_modules") or {}).items():
@@ -220,5 +220,6 @@ def _activation(layer: _Stub) -> str | None:
     if isinstance(act, _Stub):
         return _ACTIVATIONS.get(act.kind.rpartition(".")[2])
     return next(
-        (found for child in modules.values() if isinstance(child, _Stub) and (found := _activation(child))), None
+        (activation for child in modules.values() if isinstance(child, _Stub) and (activation := _activation(child))),
+        None,
     )
