@@ -68,11 +68,11 @@ def start_retry(attempt: AttemptFolder) -> bool:
         not_before=time.time() + pause_before(retry),
         retry=retry,
     )
-    if not attempt.retry.exists():  # a stop came, and may not have seen the attempt that was created meanwhile
-        request_stop(following)
-        return False
+    is_stopped = not attempt.retry.exists()  # a stop came, and may not have seen the attempt that was created meanwhile
+    if is_stopped:
+        request_stop(following)  # its runner ends it before it starts
     start_runner(following)
-    return True
+    return not is_stopped
 
 
 def _next_argv(folder: RunFolder, spec: RunSpec) -> list[str] | None:
