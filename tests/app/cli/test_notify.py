@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.cli.conftest import Cli
+from tests.app.cli.conftest import Cli, until
 from tests.engine.runner.receiver import receiving
+from tests.engine.supervise.alerts.printed import epoch
 
 
 def write_settings(cli: Cli, text: str) -> None:
@@ -33,6 +34,18 @@ notify:
         assert answer.code == 1
         assert receiver.requests[0].body["topic"] == "trainings"
     assert (cli.directory / "told").read_text().endswith("sends a test message")
+
+
+def test_an_alert_of_a_run_reaches_the_service_that_the_settings_name(cli: Cli, tmp_path: Path) -> None:
+    (cli.directory / "log").write_text(epoch(0) + epoch(1, float("nan")))
+    with receiving() as receiver:
+        write_settings(cli, f"notify: {{ntfy: {receiver.address}/trainings, on: [nan]}}")
+        answer = cli("run", "--name", "relu", "--", "cat", "log")
+        assert answer.code == 0, answer.err
+        until(lambda: bool(receiver.requests))
+        [request] = receiver.requests
+    assert request.body["topic"] == "trainings"
+    assert request.body["message"].endswith("has a loss that is not finite: box nan, total nan in epoch 1")
 
 
 def test_nobody_to_notify_is_said(cli: Cli) -> None:

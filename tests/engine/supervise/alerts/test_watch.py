@@ -16,7 +16,7 @@ from engine.contracts.spec import COMMAND, RunSpec
 from engine.supervise.alerts import watch
 from engine.supervise.ids import new_run_id
 from engine.supervise.launch import launch, write_attempt
-from tests.engine.supervise.alerts.test_values import epoch
+from tests.engine.supervise.alerts.printed import epoch
 from tests.waiting import wait_until
 
 
