@@ -3,7 +3,7 @@
 import argparse
 
 from app.cli.commands import Handlers
-from app.cli.output import say_workspace, table
+from app.cli.output import say, say_workspace, table
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def _rename(arguments: argparse.Namespace) -> int:
 
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
-    before = rename_run(workspace, arguments.reference, arguments.name)
+    before = rename_run(workspace, arguments.reference, arguments.name, say)
     print(f"{before} is called {arguments.name} now")
     return 0
 
@@ -44,7 +44,7 @@ def _tag(arguments: argparse.Namespace) -> int:
 
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
-    print(" ".join(tag_run(workspace, arguments.reference, arguments.tags, arguments.delete)) or "no tags")
+    print(" ".join(tag_run(workspace, arguments.reference, arguments.tags, arguments.delete, say)) or "no tags")
     return 0
 
 
@@ -61,7 +61,7 @@ def _note(arguments: argparse.Namespace) -> int:
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     if arguments.text is not None:
-        note_run(workspace, arguments.reference, arguments.text)
+        note_run(workspace, arguments.reference, arguments.text, say)
     print(read_note(workspace, arguments.reference) or "no note")
     return 0
 
@@ -80,7 +80,7 @@ def _archive(arguments: argparse.Namespace) -> int:
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     for run_id in dict.fromkeys(i for reference in arguments.references for i in find_ids(workspace, reference)):
-        archive_run(workspace, run_id, not arguments.undo)
+        archive_run(workspace, run_id, not arguments.undo, say)
         name = read_name(workspace.run(run_id)).name
         print(f"{name}: {'back in the list' if arguments.undo else 'archived; `yoloqat ls --all` shows it'}")
     return 0

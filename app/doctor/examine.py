@@ -11,6 +11,7 @@ from app.doctor.limits import check_limits, check_memory, check_shared_memory
 from app.doctor.logout import check_logout
 from app.doctor.packages import check_packages
 from app.doctor.reboot import check_reboot
+from app.doctor.run_folders import check_run_folders
 from db.place import index_file
 from engine.contracts.run_folder import Workspace
 from engine.supervise.interpreter import EngineChoice
@@ -26,6 +27,7 @@ def run_checks(workspace: Workspace, engine: EngineChoice) -> Iterator[Finding]:
     yield from check_disk(workspace.path)
     yield from check_file_system(workspace.path)
     yield from check_database(index_file(workspace))
+    yield from check_run_folders(workspace)
     yield from check_packages()
     interpreter = ask_engine(engine)
     yield from check_engine(interpreter, engine.origin)

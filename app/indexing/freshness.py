@@ -102,7 +102,7 @@ def _look(workspace: Workspace, run_ids: Collection[str] | None) -> tuple[Index,
     if run_ids is None:
         return index, {folder.id: folder for folder in workspace.run_folders()}
     runs = {run_id: index.runs[run_id] for run_id in run_ids if run_id in index.runs}
-    folders = {run_id: workspace.run(run_id) for run_id in run_ids if workspace.run(run_id).spec.is_file()}
+    folders = {run_id: workspace.run(run_id) for run_id in run_ids if workspace.run(run_id).is_run}
     return Index(index.version, runs, index.broken), folders
 
 

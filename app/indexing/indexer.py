@@ -5,8 +5,9 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError, SQLAlchemyError
 
 from app.following.log_copier import LogCopier
 from app.following.log_follower import LogFollower, Reading
@@ -16,7 +17,8 @@ from app.indexing.sidecar_rows import ResultsFollower
 from app.indexing.stamps import stamps
 from app.indexing.usage import UsageFollower
 from app.indexing.watch_end import end_watch
-from app.workspace.user_file import read_user, user_tags
+from app.workspace.run_names import read_name
+from app.workspace.user_file import read_annotations, user_tags
 from db.open import Store, file_connection
 from db.reading.index import settled_stamps
 from db.summary import refresh_summary
@@ -27,9 +29,15 @@ from engine.contracts.imported import ImportRecord
 from engine.contracts.result import StageResult
 from engine.contracts.run_folder import RunFolder, Workspace
 from engine.contracts.spec import RunSpec
+from engine.contracts.states import RunState
 from engine.supervise.state import RunStatus, read_state
 
 _LOG = logging.getLogger(__name__)
+_OF_ONE_RUN = (IntegrityError, DataError, InterfaceError, ProgrammingError)
+"""Errors of the store that come from what is written, not from the file that it is written to."""
+DAMAGED_STAGE = "damaged"
+"""In the place of the stage that a damaged specification does not tell."""
+_DAMAGE_CHARACTERS = 200
 _STATE_SECONDS = 0.5
 """How often a live run's processes are looked at; its log is looked at each time."""
 
@@ -53,6 +61,8 @@ class _RunMemory:
     results: ResultsFollower | None = None
     is_live: bool = True
     looked_at: float = -math.inf
+    damage: str = ""
+    """What is wrong with its specification."""
     broken: str = ""
     """Its files when they could not be read: it is not tried again before they change."""
 
@@ -108,20 +118,29 @@ class Indexer:
         """One broken run must not keep the others from being read."""
         try:
             self._look_at(folder, entry)
-        except SQLAlchemyError:
-            raise  # the store fails for all of them
+        except SQLAlchemyError as error:
+            if not isinstance(error, _OF_ONE_RUN):
+                raise  # the store fails for all of them
+            self._give_up(folder, entry, error)
         except Exception as error:
-            entry.followers.clear()
-            entry.usage.clear()
-            entry.results = None
-            entry.is_live = False
-            entry.broken = stamps(folder)
-            with self._store.writing(folder.id) as connection:
-                write_broken(connection, folder.id, entry.broken, str(error))
-            if isinstance(error, YoloqatError):
-                _LOG.warning("%s cannot be read: %s", folder.id, error)
-            else:
-                _LOG.exception("%s cannot be read", folder.id)
+            self._give_up(folder, entry, error)
+
+    def _give_up(self, folder: RunFolder, entry: _RunMemory, error: Exception) -> None:
+        """Leave a run whose folder cannot be read as it is until one of its files changes; its row says why."""
+        entry.followers.clear()
+        entry.usage.clear()
+        entry.results = None
+        entry.is_live = False
+        entry.broken = stamps(folder)
+        with self._store.writing(folder.id) as connection:
+            if entry.row is None and entry.spec is not None:
+                status = RunStatus(RunState.ENDED, f"its folder cannot be read: {' '.join(str(error).split())}")
+                write_run(connection, run_row(folder, entry.spec, {}, status, ()), (), ())
+            write_broken(connection, folder.id, entry.broken, str(error))
+        if isinstance(error, YoloqatError):
+            _LOG.warning("%s cannot be read: %s", folder.id, error)
+        else:
+            _LOG.error("%s cannot be read", folder.id, exc_info=error)
 
     def _look_at(self, folder: RunFolder, entry: _RunMemory) -> None:
         now = time.monotonic()
@@ -132,15 +151,32 @@ class Indexer:
         stamp = stamps(folder)
         if stamp in (entry.stamp, entry.broken):
             return
-        if entry.spec is None or not entry.is_live:
-            entry.spec = RunSpec.read(folder.spec)
-        user = read_user(folder)
+        damage = self._read_spec(folder, entry)
+        assert entry.spec is not None
+        user, user_damage = read_annotations(folder)
         status = self._state(folder, entry)
         entry.is_live = status.state.is_live
-        self._write_row(entry, run_row(entry.spec, user, status, stamp=""), user_tags(user))
+        damages = [part for part in (damage, user_damage) if part]
+        self._write_row(entry, run_row(folder, entry.spec, user, status, damages), user_tags(user))
         self._read_logs(folder, entry)
         if not entry.is_live and not entry.is_behind:
             self._finish_run(folder, entry, status.attempt, stamp)
+
+    def _read_spec(self, folder: RunFolder, entry: _RunMemory) -> str:
+        """Read the specification, unless it is known; return what is wrong with it.
+
+        A damaged one costs what it alone tells: the run keeps its row, its log and its results.
+        """
+        if entry.spec is not None and entry.is_live:
+            return entry.damage
+        try:
+            entry.spec, entry.damage = RunSpec.read(folder.spec), ""
+        except YoloqatError as error:
+            name = read_name(folder)
+            made = datetime.fromtimestamp(folder.path.stat().st_mtime, UTC)
+            entry.spec = RunSpec(id=folder.id, name=name.name, stage=DAMAGED_STAGE, group=name.group, created_at=made)
+            entry.damage = f"spec.yaml is damaged: {' '.join(error.what.split())[:_DAMAGE_CHARACTERS]}"
+        return entry.damage
 
     def _state(self, folder: RunFolder, entry: _RunMemory) -> RunStatus:
         """The state; a watched log that has ended is copied to its end first, which may show that it goes on."""

@@ -106,6 +106,10 @@ def _curve(points: list[tuple[float, float, float]], start: float, end: float, c
     return [_mean(part) if part else None for part in parts]
 
 
+_LONGEST_LINE = 1 << 16
+"""Bytes; a sample of eight GPUs has two thousand."""
+
+
 def samples_of(path: Path) -> Iterator[Sample]:
     """The samples that can be read: a full disk may have cut a line."""
     try:
@@ -113,6 +117,8 @@ def samples_of(path: Path) -> Iterator[Sample]:
     except OSError:
         return
     for line in lines:
+        if len(line) > _LONGEST_LINE:
+            continue
         try:
             record = json.loads(line)
             yield Sample(float(record["monotonic"]), dict(_values(record)))

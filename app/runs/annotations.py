@@ -2,23 +2,31 @@
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from app.workspace.run_names import check_name, find_id, lock_names, read_name
-from app.workspace.user_file import read_user
+from app.workspace.user_file import ASIDE, read_annotations, read_user
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import RunFolder, Workspace
 from engine.files.atomic import write_text
 
 Annotations = dict[str, Any]
+Tell = Callable[[str], object]
+"""Gets a line when a `user.json` that cannot be read is kept aside."""
 _MOST_CHARACTERS = 64
 """Of a tag."""
 
 
-def rename_run(workspace: Workspace, reference: str, name: str) -> str:
+def _nobody(text: str) -> None:
+    """Tell nobody: the doctor names what was kept aside."""
+
+
+def rename_run(workspace: Workspace, reference: str, name: str, tell: Tell = _nobody) -> str:
     """Give a run another name. Its id and its folder stay.
 
     Returns:
@@ -33,11 +41,13 @@ def rename_run(workspace: Workspace, reference: str, name: str) -> str:
         before = read_name(workspace.run(run_id)).name
         if name in used_names and name != before:
             raise YoloqatError(f"the name {name!r} is taken", where=str(workspace.path), hint="Choose another one.")
-        _edit(workspace.run(run_id), lambda annotations: annotations.update(name=name))
+        _edit(workspace.run(run_id), lambda annotations: annotations.update(name=name), tell)
     return before
 
 
-def tag_run(workspace: Workspace, reference: str, add: Sequence[str] = (), remove: Sequence[str] = ()) -> list[str]:
+def tag_run(
+    workspace: Workspace, reference: str, add: Sequence[str] = (), remove: Sequence[str] = (), tell: Tell = _nobody
+) -> list[str]:
     """Add and remove tags.
 
     Returns:
@@ -59,20 +69,20 @@ def tag_run(workspace: Workspace, reference: str, add: Sequence[str] = (), remov
         annotations["tags"] = tags
 
     if add or remove:
-        _edit(folder, change)
+        _edit(folder, change, tell)
     else:
         change(read_user(folder))
     return tags
 
 
-def note_run(workspace: Workspace, reference: str, text: str) -> None:
+def note_run(workspace: Workspace, reference: str, text: str, tell: Tell = _nobody) -> None:
     """Write a run's note, in the place of what was there; an empty text removes it.
 
     Raises:
         YoloqatError: no such run, or it cannot be written.
     """
     folder = workspace.run(find_id(workspace, reference))
-    _edit(folder, lambda annotations: annotations.update(notes=text.strip()))
+    _edit(folder, lambda annotations: annotations.update(notes=text.strip()), tell)
 
 
 def read_note(workspace: Workspace, reference: str) -> str:
@@ -80,24 +90,36 @@ def read_note(workspace: Workspace, reference: str) -> str:
     return str(read_user(workspace.run(find_id(workspace, reference))).get("notes") or "")
 
 
-def archive_run(workspace: Workspace, run_id: str, archived: bool = True) -> None:
+def archive_run(workspace: Workspace, run_id: str, archived: bool = True, tell: Tell = _nobody) -> None:
     """Take a run out of the list, or put it back. Nothing of it is touched.
 
     Raises:
         YoloqatError: it cannot be written.
     """
-    _edit(workspace.run(run_id), lambda annotations: annotations.update(archived=archived))
+    _edit(workspace.run(run_id), lambda annotations: annotations.update(archived=archived), tell)
 
 
-def _edit(folder: RunFolder, change: Callable[[Annotations], object]) -> None:
-    """Change `user.json` while nobody else does; what this program does not know stays in it."""
+def _edit(folder: RunFolder, change: Callable[[Annotations], object], tell: Tell) -> None:
+    """Change `user.json` while nobody else does; what this program does not know stays in it.
+
+    One that cannot be read, as after a slip of an editor, is kept under another name.
+    """
     try:
         with _alone(folder):
-            annotations = read_user(folder)
+            annotations, damage = read_annotations(folder)
+            if damage:
+                aside = _free_path(folder)
+                folder.user.rename(aside)
+                tell(f"{damage}; what stood there is kept as {aside}")
             change(annotations)
             write_text(folder.user, json.dumps(annotations, indent=1, ensure_ascii=False) + "\n")
     except OSError as error:
         raise YoloqatError(f"cannot write: {error.strerror or error}", where=str(folder.user)) from error
+
+
+def _free_path(folder: RunFolder) -> Path:
+    names = (f"{folder.user.name}{ASIDE}{number or ''}" for number in itertools.count())
+    return next(path for name in names if not os.path.lexists(path := folder.path / name))
 
 
 @contextlib.contextmanager

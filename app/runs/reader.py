@@ -58,7 +58,7 @@ def runs_since(workspace: Workspace, since: IndexVersion) -> RunChanges:
     stored = _unless_full(workspace, lambda: _stored_changes(workspace, since) or nothing, nothing)
     names = frozenset(workspace.folder_names())
     rows: dict[str, RunView | None] = {view.id: view for view in stored.runs if view.id in names}
-    rows |= {run_id: None for run_id in names - stored.ids if workspace.run(run_id).spec.is_file()}
+    rows |= {run_id: None for run_id in names - stored.ids if workspace.run(run_id).is_run}
     views = [view for run_id in sorted(rows) if (view := _checked(rows[run_id], workspace.run(run_id))) is not None]
     removed = {*stored.removed, *(stored.ids - names)} - rows.keys()
     return RunChanges(

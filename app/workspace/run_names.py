@@ -14,7 +14,7 @@ from engine.contracts.run_folder import RunFolder, Workspace
 from engine.files.safe_open import open_lock, open_regular, read_regular
 
 _HEAD_BYTES = 64 << 10
-_KEY = re.compile(r"^(name|group): *(.*)$", re.MULTILINE)
+_KEY = re.compile(r"^(id|name|group): *(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +32,23 @@ def run_names(workspace: Workspace) -> list[RunName]:
 
 
 def read_name(folder: RunFolder) -> RunName:
-    """The present name of a run; its id where nothing can be read.
+    """The present name of a run; its id where nothing can be read. A copy of a run folder has a name of its own.
 
-    Reads two lines of `spec.yaml` instead of all of it, since a thousand of them are read at once.
+    Reads three lines of `spec.yaml` instead of all of it, since a thousand of them are read at once.
     """
-    names_by_id: dict[str, str] = {}
+    values: dict[str, str] = {}
     with contextlib.suppress(OSError), open_regular(folder.spec) as file:
         for key, text in _KEY.findall(file.read(_HEAD_BYTES).decode(errors="replace")):
-            names_by_id.setdefault(key, _scalar(text))
-    return RunName(
-        folder.id, _renamed(folder) or names_by_id.get("name") or folder.id, names_by_id.get("group") or None
-    )
+            values.setdefault(key, _scalar(text))
+    name = values.get("name") or folder.id
+    if values.get("id", folder.id) != folder.id:
+        name = copy_name(name)
+    return RunName(folder.id, _renamed(folder) or name, values.get("group") or None)
+
+
+def copy_name(name: str) -> str:
+    """Return the name of a copy of a run folder: the run itself keeps its name to itself."""
+    return f"{name}-copy"
 
 
 def find_id(workspace: Workspace, reference: str) -> str:
@@ -51,7 +57,7 @@ def find_id(workspace: Workspace, reference: str) -> str:
     Raises:
         YoloqatError: no run or more than one is meant; lists the candidates.
     """
-    if reference and "/" not in reference and workspace.run(reference).spec.is_file():
+    if reference and "/" not in reference and workspace.run(reference).is_run:
         return reference
     runs = run_names(workspace)
     for matches in (
@@ -155,7 +161,7 @@ def _list(runs: list[RunName]) -> str:
 def _renamed(folder: RunFolder) -> str:
     try:
         name = json.loads(read_regular(folder.user))["name"]
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return ""
     return name if isinstance(name, str) else ""
 
@@ -166,8 +172,10 @@ def _scalar(text: str) -> str:
         return "" if text in ("null", "Null", "NULL") else text
     import yaml
 
+    from engine.contracts.bounded_yaml import load_yaml
+
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = load_yaml(text)
+    except (yaml.YAMLError, ValueError):
         return text
     return "" if value is None else str(value)

@@ -7,7 +7,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from app.workspace.settings_path import settings_path
 from engine.contracts.errors import YoloqatError
-from engine.files.safe_open import YAML_BYTES, read_regular
 
 Event = Literal[
     "success", "failure", "stall", "retry", "time-limit", "nan", "spike", "best", "falling", "disk", "gpu-idle"
@@ -106,8 +105,10 @@ def load_settings(path: Path | None = None) -> Settings:
         return Settings()
     import yaml
 
+    from engine.contracts.bounded_yaml import read_yaml
+
     try:
-        return Settings.model_validate(yaml.safe_load(read_regular(path, YAML_BYTES, follow=True).decode()) or {})
+        return Settings.model_validate(read_yaml(path) or {})
     except ValidationError as error:
         mistakes = "; ".join(f"`{'.'.join(map(str, item['loc']))}`: {item['msg']}" for item in error.errors())
         what = f"the settings cannot be used: {mistakes}"

@@ -22,7 +22,7 @@ from engine.runner.processes.identity import ALIVE, ELSEWHERE, GONE, Identity, b
 from engine.runner.waiting.dependencies import is_retry_pending
 from engine.supervise.console_tail import LogEnding, read_ending
 from engine.supervise.slurm.observe import Observed, observe
-from engine.supervise.starts import may_start
+from engine.supervise.starts import is_other_process, may_start
 
 _SAMPLE_BYTES = 8192
 _SAMPLED_SECONDS = 60.0
@@ -164,6 +164,8 @@ def _other_host(process: ProcessRecord | None) -> str | None:
 
 def _presence(record: ProcessIdentity, attempt: AttemptFolder) -> str:
     runner_presence = presence(identity_of(record))
+    if runner_presence == ALIVE and is_other_process(attempt, identity_of(record)):
+        return GONE  # a copy of a live run's folder, or a forged record: that process is not this attempt's
     if runner_presence != ELSEWHERE:
         return runner_presence
     # Its pid means nothing here, but the lock that runner and stage hold is seen wherever the file is.

@@ -12,7 +12,7 @@ from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.contracts.spec import RunSpec
 from engine.files.json_records import read_json
-from engine.runner.processes.children import MARK, marker_of
+from engine.runner.processes.children import MARK, has_environment, marker_of
 from engine.runner.processes.identity import ALIVE, Identity, presence, send_signal
 from engine.runner.start_record import (
     MASK,
@@ -125,6 +125,14 @@ def is_own_process(attempt: AttemptFolder, identity: Identity) -> bool:
         return True
     mark = marker_of(identity.pid)
     return mark is not None and os.path.realpath(mark.removeprefix(STOPPER_MARK)) == os.path.realpath(attempt.path)
+
+
+def is_other_process(attempt: AttemptFolder, identity: Identity) -> bool:
+    """Whether a process certainly belongs to something else: that its environment cannot be read proves nothing."""
+    mark = marker_of(identity.pid)
+    if mark is not None and os.path.realpath(mark.removeprefix(STOPPER_MARK)) == os.path.realpath(attempt.path):
+        return False
+    return has_environment(identity.pid) and identity not in recorded_processes(str(attempt.path))
 
 
 def signal_own_process(attempt: AttemptFolder, identity: Identity, signal_number: int) -> bool:

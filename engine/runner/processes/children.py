@@ -45,6 +45,11 @@ def marker_of(pid: int) -> str | None:
     return None
 
 
+def has_environment(pid: int) -> bool:
+    """Whether a process shows an environment; not so for one of another user, or one that was started with none."""
+    return bool(_environment(pid))
+
+
 def _environment(pid: int) -> bytes:
     """Empty for a moment while a process becomes another program; not to be had when it ends, before it is a zombie."""
     for look in range(_LOOKS):
