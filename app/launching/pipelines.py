@@ -123,8 +123,12 @@ def launch_pipeline(
     executor: Executor | None = None,
     slurm: SlurmOptions = NO_SLURM_OPTIONS,
     engine_python: str | None = None,
+    not_before: float = 0.0,
 ) -> list[RunSpec]:
     """Launch every step, detached; each runner waits for the steps that its run needs. Launches all or none.
+
+    Args:
+        not_before: no step starts before this time, in seconds since 1970.
 
     Raises:
         YoloqatError: as `plan_pipeline`, or a run cannot be launched.
@@ -141,7 +145,14 @@ def launch_pipeline(
         try:
             for name_of_all, batch in _batches(pipeline, specs):
                 if len(batch) == 1:
-                    launch(workspace, batch[0], cpu_lane=width, notify=notify_path, is_shared=is_shared)
+                    launch(
+                        workspace,
+                        batch[0],
+                        cpu_lane=width,
+                        notify=notify_path,
+                        is_shared=is_shared,
+                        not_before=not_before,
+                    )
                 else:
                     launch_array(
                         workspace, batch, name=name_of_all, cpu_lane=width, notify=notify_path, is_shared=is_shared

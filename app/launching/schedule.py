@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from engine.contracts.errors import YoloqatError
 from engine.contracts.slurm import SlurmOptions
+from engine.pipelines.pipeline import Pipeline
 
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 
@@ -41,6 +42,16 @@ class Schedule:
 
 
 AT_ONCE = Schedule()
+
+
+def with_limits(pipeline: Pipeline, schedule: Schedule) -> Pipeline:
+    """Return a pipeline whose steps have the limits of a schedule, where they do not set their own."""
+    limits = {"retry": schedule.retry, "time_limit": schedule.time_limit}
+    stages = {
+        name: step.model_copy(update={key: limits[key] for key in limits.keys() - step.model_fields_set})
+        for name, step in pipeline.stages.items()
+    }
+    return pipeline.model_copy(update={"stages": stages})
 
 
 def parse_start(text: str, now: datetime) -> datetime:

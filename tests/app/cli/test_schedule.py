@@ -11,7 +11,7 @@ from app.launching.queue import leases_here
 from app.launching.schedule import Schedule
 from app.launching.stop import run_status, stop_run
 from engine.contracts.attempt_records import Retry
-from engine.contracts.spec import Resources
+from engine.contracts.spec import Resources, RunSpec
 from engine.contracts.states import RunState
 from engine.supervise import launch
 from tests.app.cli.conftest import Cli, until
@@ -47,6 +47,35 @@ def test_a_release_starts_it_now(cli: Cli) -> None:
     assert cli("release", "far").code == 0
     cli.wait(run_id)
     assert run_status(cli.workspace, run_id).state is RunState.SUCCEEDED
+
+
+PIPELINE = """\
+name: chain
+stages:
+  first: {command: [echo, first], retry: 0}
+  second: {command: [echo, second], needs: [first], time_limit: 1h}
+"""
+
+
+def test_a_pipeline_waits_as_a_whole_and_its_steps_keep_their_own_limits(cli: Cli) -> None:
+    (cli.directory / "chain.yaml").write_text(PIPELINE)
+    limits = ("--retry", "2", "--time-limit", "6h", "--start-at", "2999-01-01 00:00")
+    answer = cli("pipeline", "chain.yaml", *limits)
+    assert answer.code == 0, answer.err
+    specs = {spec.step: spec for folder in cli.workspace.run_folders() if (spec := RunSpec.read(folder.spec))}
+    assert (specs["first"].retry, specs["first"].time_limit) == (0, 21600.0)
+    assert (specs["second"].retry, specs["second"].time_limit) == (2, 3600.0)
+    until(lambda: "starts at 2999-01-01 00:00" in cli("queue").out and "waits for chain-first" in cli("queue").out)
+    assert cli("release", "chain").code == 0
+    cli.wait(specs["second"].id)
+    assert run_status(cli.workspace, specs["second"].id).state is RunState.SUCCEEDED
+
+
+def test_a_pipeline_at_slurm_has_no_limits_of_ours(cli: Cli) -> None:
+    (cli.directory / "chain.yaml").write_text(PIPELINE)
+    answer = cli("pipeline", "chain.yaml", "--executor", "slurm", "--start-at", "22:00")
+    assert answer.code == 2
+    assert "apply to this machine only" in answer.err
 
 
 def test_following_goes_on_with_the_retry(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
