@@ -1,4 +1,4 @@
-"""Run folders → store: one look at each run, as often as it needs one."""
+"""Index run folders: check each run as often as it needs."""
 
 import logging
 import math
@@ -39,93 +39,93 @@ DAMAGED_STAGE = "damaged"
 """In the place of the stage that a damaged specification does not tell."""
 _DAMAGE_CHARACTERS = 200
 _STATE_SECONDS = 0.5
-"""How often a live run's processes are looked at; its log is looked at each time."""
+"""How often to check the processes of a live run; its log is read each time."""
 
 
 Readings = Mapping[tuple[str, int], Reading]
-"""Logs that have been read already, by run and attempt."""
+"""Logs that are parsed already, by run and attempt."""
 
 
 @dataclass
-class _RunMemory:
-    """What is remembered of a run between two looks."""
+class _RunEntry:
+    """The state of a run between two passes."""
 
     stamp: str = ""
-    """Its files when everything in them had been read; empty as long as that isn't so."""
+    """Stamp of its files once they are completely indexed; empty before."""
     spec: RunSpec | None = None
     copier: LogCopier | None = None
-    """Copies the log of a process that was not started here."""
+    """Copies the log of a watched run."""
     row: Run | None = None
     followers: dict[int, LogFollower] = field(default_factory=dict)
     usage: dict[int, UsageFollower] = field(default_factory=dict)
     results: ResultsFollower | None = None
     is_live: bool = True
-    looked_at: float = -math.inf
+    checked_at: float = -math.inf
     damage: str = ""
     """What is wrong with its specification."""
     broken: str = ""
-    """Its files when they could not be read: it is not tried again before they change."""
+    """Stamp of its files when they could not be read; the run is retried when they change."""
 
     @property
     def is_behind(self) -> bool:
-        """Whether its log is another program's and could not be copied to its end: that is tried again."""
+        """Whether its watched log could not be copied to the end; copying is retried."""
         return self.copier is not None and self.copier.is_behind
 
 
 class Indexer:
-    """Keeps the store equal to the run folders. There is only one per workspace at a time."""
+    """Keeps the index equal to the run folders. A lock allows only one per workspace."""
 
-    def __init__(self, workspace: Workspace, store: Store, read: Readings | None = None) -> None:
+    def __init__(self, workspace: Workspace, store: Store, readings: Readings | None = None) -> None:
         self._workspace = workspace
-        self._read = read or {}
+        self._readings = readings or {}
         self._store = store
-        self._memory_by_run: dict[str, _RunMemory] | None = None
+        self._entries: dict[str, _RunEntry] | None = None
 
     def index_runs(self, *, everywhere: bool) -> int:
-        """Look at the runs that live, are new, or have not been read to their end.
+        """Index the runs that are live, new or not completely indexed.
 
         Args:
-            everywhere: at those that have ended, too: they may have been renamed, resumed or deleted.
+            everywhere: check ended runs, too: they may have been renamed, resumed or deleted.
 
         Returns:
-            How many runs live.
+            The number of live runs.
         """
-        if self._memory_by_run is None:
-            self._memory_by_run = self._load()
-        memory_by_run = self._memory_by_run
+        if self._entries is None:
+            self._entries = self._load()
+        entries = self._entries
         folders = {folder.id: folder for folder in self._workspace.run_folders()}
-        for run_id in memory_by_run.keys() - folders.keys():
+        for run_id in entries.keys() - folders.keys():
             self._forget(run_id)
         for run_id, folder in sorted(folders.items()):
-            entry = memory_by_run.setdefault(run_id, _RunMemory())
+            entry = entries.setdefault(run_id, _RunEntry())
             if everywhere or entry.is_live or not entry.stamp:
-                self._look_safely(folder, entry)
-        return sum(entry.is_live for entry in memory_by_run.values())
+                self._index_safely(folder, entry)
+        return sum(entry.is_live for entry in entries.values())
 
-    def _load(self) -> dict[str, _RunMemory]:
+    def _load(self) -> dict[str, _RunEntry]:
         with self._store.reading() as connection:
             stored = settled_stamps(connection)
-        return {run_id: _RunMemory(stamp=stamp, is_live=state.is_live) for run_id, (stamp, state) in stored.items()}
+        return {run_id: _RunEntry(stamp=stamp, is_live=state.is_live) for run_id, (stamp, state) in stored.items()}
 
     def _forget(self, run_id: str) -> None:
-        """Its folder has been deleted."""
-        assert self._memory_by_run is not None
+        """Delete the rows of a run whose folder is deleted."""
+        assert self._entries is not None
         with self._store.writing(run_id) as connection:
             delete_run(connection, run_id)
-        del self._memory_by_run[run_id]
+        del self._entries[run_id]
 
-    def _look_safely(self, folder: RunFolder, entry: _RunMemory) -> None:
-        """One broken run must not keep the others from being read."""
+    def _index_safely(self, folder: RunFolder, entry: _RunEntry) -> None:
+        """Index a run; an unreadable one is recorded as broken and does not stop the others."""
         try:
-            self._look_at(folder, entry)
+            self._index_run(folder, entry)
         except SQLAlchemyError as error:
             if not isinstance(error, _OF_ONE_RUN):
-                raise  # the store fails for all of them
+                raise  # the database fails for all runs
             self._give_up(folder, entry, error)
         except Exception as error:
             self._give_up(folder, entry, error)
 
-    def _give_up(self, folder: RunFolder, entry: _RunMemory, error: Exception) -> None:
+    def _give_up(self, folder: RunFolder, entry: _RunEntry, error: Exception) -> None:
         """Leave a run whose folder cannot be read as it is until one of its files changes; its row says why."""
         entry.followers.clear()
         entry.usage.clear()
@@ -142,12 +142,12 @@ class Indexer:
         else:
             _LOG.error("%s cannot be read", folder.id, exc_info=error)
 
-    def _look_at(self, folder: RunFolder, entry: _RunMemory) -> None:
+    def _index_run(self, folder: RunFolder, entry: _RunEntry) -> None:
         now = time.monotonic()
-        if entry.row is not None and entry.is_live and now - entry.looked_at < _STATE_SECONDS:
+        if entry.row is not None and entry.is_live and now - entry.checked_at < _STATE_SECONDS:
             self._read_logs(folder, entry)
             return
-        entry.looked_at = now
+        entry.checked_at = now
         stamp = stamps(folder)
         if stamp in (entry.stamp, entry.broken):
             return
@@ -162,7 +162,7 @@ class Indexer:
         if not entry.is_live and not entry.is_behind:
             self._finish_run(folder, entry, status.attempt, stamp)
 
-    def _read_spec(self, folder: RunFolder, entry: _RunMemory) -> str:
+    def _read_spec(self, folder: RunFolder, entry: _RunEntry) -> str:
         """Read the specification, unless it is known; return what is wrong with it.
 
         A damaged one costs what it alone tells: the run keeps its row, its log and its results.
@@ -178,8 +178,8 @@ class Indexer:
             entry.damage = f"spec.yaml is damaged: {' '.join(error.what.split())[:_DAMAGE_CHARACTERS]}"
         return entry.damage
 
-    def _state(self, folder: RunFolder, entry: _RunMemory) -> RunStatus:
-        """The state; a watched log that has ended is copied to its end first, which may show that it goes on."""
+    def _state(self, folder: RunFolder, entry: _RunEntry) -> RunStatus:
+        """Return the state. Copies an ended watched log to its end first: new bytes may show that it continues."""
         status = read_state(folder)
         assert entry.spec is not None
         if entry.spec.source != "watched":
@@ -192,15 +192,15 @@ class Indexer:
             entry.copier.finish()
         return status
 
-    def _read_logs(self, folder: RunFolder, entry: _RunMemory) -> None:
+    def _read_logs(self, folder: RunFolder, entry: _RunEntry) -> None:
         assert entry.row is not None
-        if entry.copier is not None and entry.is_live:  # else it was copied to its end, or is behind
+        if entry.copier is not None and entry.is_live:  # otherwise copied to its end, or behind
             entry.copier.copy_new_bytes()
         assert entry.spec is not None
         for attempt in folder.attempts():
             follower = entry.followers.get(attempt.number)
             if follower is None:
-                reading = self._read.get((folder.id, attempt.number))
+                reading = self._readings.get((folder.id, attempt.number))
                 follower = LogFollower(folder.id, attempt.number, attempt.console, reading)
                 entry.followers[attempt.number] = follower
             is_over = not (entry.is_live or entry.is_behind) or attempt.number < entry.row.attempt
@@ -212,7 +212,7 @@ class Indexer:
         entry.results = entry.results or ResultsFollower(folder, entry.spec)
         entry.results.update_index(self._store, finish=not entry.is_live)
 
-    def _write_row(self, entry: _RunMemory, row: Run, tags: list[str]) -> None:
+    def _write_row(self, entry: _RunEntry, row: Run, tags: list[str]) -> None:
         assert entry.spec is not None
         if entry.row == row:
             return
@@ -220,9 +220,9 @@ class Indexer:
             write_run(connection, row, entry.spec.parents, tags)
         entry.row = row
 
-    def _finish_run(self, folder: RunFolder, entry: _RunMemory, attempt: int, stamp: str) -> None:
-        """What is known only once a run has ended. After that it is left alone until one of its files changes."""
-        result = StageResult.read(folder.result) or _of_import(folder, entry)
+    def _finish_run(self, folder: RunFolder, entry: _RunEntry, attempt: int, stamp: str) -> None:
+        """Write what is final after the end of a run; it is not read again until one of its files changes."""
+        result = StageResult.read(folder.result) or _import_result(folder, entry)
         assert entry.spec is not None
         with self._store.writing(folder.id) as connection:
             if result is not None and attempt:
@@ -238,8 +238,8 @@ class Indexer:
         entry.results = None
 
 
-def _of_import(folder: RunFolder, entry: _RunMemory) -> StageResult | None:
-    """The weights of an imported run, where its trainer left them; None of a run without a record."""
+def _import_result(folder: RunFolder, entry: _RunEntry) -> StageResult | None:
+    """Return the weights of an imported run as a result; None for a run without an import record."""
     record = ImportRecord.read(folder.imported)
     if record is None or entry.spec is None:
         return None

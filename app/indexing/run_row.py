@@ -1,4 +1,4 @@
-"""A run's folder → the row of the run."""
+"""Build the row of a run from its folder."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from engine.supervise.state import RunStatus
 
 
 def run_row(folder: RunFolder, spec: RunSpec, user: dict[str, Any], status: RunStatus, damage: Sequence[str]) -> Run:
-    """Return the row of a run, under the id of its folder. Its run time is known once it has ended.
+    """Return the row of a run, under the id of its folder. Its duration is set after its end.
 
     Args:
         spec: as it stands in the folder, or what stands in for it.
@@ -50,5 +50,5 @@ def run_row(folder: RunFolder, spec: RunSpec, user: dict[str, Any], status: RunS
 
 
 def utc(time: datetime) -> str:
-    """ISO 8601 in UTC; a time without a zone is taken for UTC."""
+    """Format a time as ISO 8601 in UTC; a time without a zone is UTC."""
     return (time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)).isoformat()

@@ -1,4 +1,4 @@
-"""Handing the runner what it needs to tell people of a run, and trying it out."""
+"""Write the notification settings for runners, and try them out."""
 
 import json
 import os
@@ -13,12 +13,12 @@ from engine.runner.sending.ways import WAYS, Delivery, deliver
 
 
 def write_notify_file() -> str:
-    """Write the settings' `notify` where runners read it, and return the path; empty when nobody is to be told.
+    """Write the `notify` settings as JSON for runners, and return the path; empty when no notification is set.
 
-    The runner knows no YAML. The file is the user's alone: a webhook's address is a secret.
+    A runner does not read YAML. Only the user may read the file: a webhook's address is a secret.
 
     Raises:
-        YoloqatError: the settings cannot be used, or the file cannot be written.
+        YoloqatError: the settings are invalid, or the file cannot be written.
     """
     notify_settings = load_settings().notify
     if notify_settings == Notify():

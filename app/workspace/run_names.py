@@ -1,4 +1,4 @@
-"""Ids and names of all runs, read from their folders: no database is needed to find a run, or to name a new one."""
+"""Ids and names of all runs, read from their folders: finding or naming a run needs no database."""
 
 import contextlib
 import difflib
@@ -19,7 +19,7 @@ _KEY = re.compile(r"^(id|name|group): *(.*)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class RunName:
-    """How a run can be called."""
+    """What a run can be referenced by."""
 
     id: str
     name: str
@@ -27,14 +27,14 @@ class RunName:
 
 
 def run_names(workspace: Workspace) -> list[RunName]:
-    """All runs, oldest first."""
+    """Return all runs, oldest first."""
     return sorted((read_name(folder) for folder in workspace.run_folders()), key=lambda run: run.id)
 
 
 def read_name(folder: RunFolder) -> RunName:
-    """The present name of a run; its id where nothing can be read. A copy of a run folder has a name of its own.
+    """Read the current name of a run; its id if the files cannot be read. A copy of a run folder has its own name.
 
-    Reads three lines of `spec.yaml` instead of all of it, since a thousand of them are read at once.
+    Reads three lines of `spec.yaml` without parsing it, because `ls` reads a thousand of them.
     """
     values: dict[str, str] = {}
     with contextlib.suppress(OSError), open_regular(folder.spec) as file:
@@ -43,7 +43,7 @@ def read_name(folder: RunFolder) -> RunName:
     name = values.get("name") or folder.id
     if values.get("id", folder.id) != folder.id:
         name = copy_name(name)
-    return RunName(folder.id, _renamed(folder) or name, values.get("group") or None)
+    return RunName(folder.id, _user_given_name(folder) or name, values.get("group") or None)
 
 
 def copy_name(name: str) -> str:
@@ -52,10 +52,10 @@ def copy_name(name: str) -> str:
 
 
 def find_id(workspace: Workspace, reference: str) -> str:
-    """The id of a run that is named by its id, by a prefix of it that no other has, or by its name.
+    """Find the id of a run by its id, a unique prefix of it, or its name.
 
     Raises:
-        YoloqatError: no run or more than one is meant; lists the candidates.
+        YoloqatError: no run or several runs match; lists the candidates.
     """
     if reference and "/" not in reference and workspace.run(reference).is_run:
         return reference
@@ -68,18 +68,18 @@ def find_id(workspace: Workspace, reference: str) -> str:
             return matches[0].id
         if matches:
             raise YoloqatError(
-                f"{reference!r} may mean {len(matches)} runs",
+                f"{reference!r} is ambiguous: {len(matches)} runs match",
                 where=str(workspace.path),
-                hint=f"Give more of the id: {_list(matches)}.",
+                hint=f"Use a longer prefix of the id: {_list(matches)}.",
             )
-    raise _unknown(workspace, reference, runs)
+    raise _unknown_run_error(workspace, reference, runs)
 
 
 def find_ids(workspace: Workspace, reference: str) -> list[str]:
-    """The ids of all runs of a group, oldest first; of the one run that is meant, where no group has this name.
+    """Find the ids of all runs of a group, oldest first; of a single run if no group has this name.
 
     Raises:
-        YoloqatError: no group and no run or more than one is meant.
+        YoloqatError: no group matches, and no run or several runs match.
     """
     runs = run_names(workspace)
     group = [run.id for run in runs if run.group == reference]
@@ -89,7 +89,7 @@ def find_ids(workspace: Workspace, reference: str) -> list[str]:
 
 
 def free_name(wished_name: str, used_names: Collection[str]) -> str:
-    """The name, counted up as YOLOv7 does where it is taken: exp, exp2, exp3."""
+    """Return the name, or if it is in use with the next number, as YOLOv7 does: exp, exp2, exp3."""
     if wished_name not in used_names:
         return wished_name
     pattern = re.compile(rf"{re.escape(wished_name)}(\d+)")
@@ -99,23 +99,23 @@ def free_name(wished_name: str, used_names: Collection[str]) -> str:
 
 
 def check_name(name: str) -> str:
-    """A name that can be printed and typed.
+    """Check that a name can be printed and typed, and return it.
 
     Raises:
-        YoloqatError: it is empty, or holds line ends or control characters.
+        YoloqatError: it is empty or contains slashes, line ends or control characters.
     """
     if name.strip() != name or not name or not name.isprintable() or name.startswith("-") or "/" in name:
         raise YoloqatError(
-            f"{name!r} cannot be the name of a run",
+            f"{name!r} is not a valid run name",
             where="--name",
-            hint="Take letters and digits; no slash, no line end, no hyphen in front.",
+            hint="Use letters and digits, no slash or line end, and no leading hyphen.",
         )
     return name
 
 
 @contextlib.contextmanager
 def lock_names(workspace: Workspace) -> Iterator[set[str]]:
-    """All taken names, while nobody else can take one: two launches at once must not get the same.
+    """Lock the names of the workspace and yield those in use, so that two launches at once cannot choose the same one.
 
     Raises:
         YoloqatError: the workspace cannot be written.
@@ -135,22 +135,22 @@ def lock_names(workspace: Workspace) -> Iterator[set[str]]:
 
 
 def used_names_of(workspace: Workspace) -> set[str]:
-    """Names of runs and of groups."""
+    """Return the names of all runs and groups."""
     runs = run_names(workspace)
     return {run.name for run in runs} | {run.group for run in runs if run.group}
 
 
-def _unknown(workspace: Workspace, reference: str, runs: list[RunName]) -> YoloqatError:
+def _unknown_run_error(workspace: Workspace, reference: str, runs: list[RunName]) -> YoloqatError:
     by_key = {key: run for run in runs for key in (run.id, run.name)}
     close = [by_key[key] for key in difflib.get_close_matches(reference, by_key, n=6, cutoff=0.5)]
     close += [run for run in runs if reference and reference in run.name]
-    near = list(dict.fromkeys(close))[:4]
-    if near:
-        hint = f"Near: {_list(near)}."
+    matches = list(dict.fromkeys(close))[:4]
+    if matches:
+        hint = f"Similar: {_list(matches)}."
     elif runs:
-        hint = f"The latest: {_list(runs[-3:])}. `yoloqat ls` shows all."
+        hint = f"The latest: {_list(runs[-3:])}. `yoloqat ls` lists all."
     else:
-        hint = "This workspace has no runs yet; --workspace chooses another one."
+        hint = "This workspace has no runs yet; --workspace selects another one."
     return YoloqatError(f"there is no run {reference!r}", where=str(workspace.path), hint=hint)
 
 
@@ -158,7 +158,7 @@ def _list(runs: list[RunName]) -> str:
     return ", ".join(f"{run.name} ({run.id})" for run in runs)
 
 
-def _renamed(folder: RunFolder) -> str:
+def _user_given_name(folder: RunFolder) -> str:
     try:
         name = json.loads(read_regular(folder.user))["name"]
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
@@ -167,7 +167,7 @@ def _renamed(folder: RunFolder) -> str:
 
 
 def _scalar(text: str) -> str:
-    """One YAML scalar on one line; the plain ones, which are nearly all, need no parser."""
+    """Parse a YAML scalar of one line; nearly all are plain and need no parser."""
     if re.fullmatch(r"[A-Za-z_][\w.-]*", text):
         return "" if text in ("null", "Null", "NULL") else text
     import yaml

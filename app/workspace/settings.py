@@ -1,4 +1,4 @@
-"""The settings file: what a user decides once, for all commands."""
+"""The settings file, which holds for all commands of a user."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -46,20 +46,20 @@ class TelegramChat(BaseModel):
 
 
 class Notify(BaseModel):
-    """Whom to tell what of a run. The runner does it, also with nothing else alive."""
+    """What to notify whom of. The runner does it, so no other process is needed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     command: str | None = None
-    """For the shell; YOLOQAT_TEXT, YOLOQAT_RUN, YOLOQAT_EVENT … say what has happened."""
+    """Shell command; the environment has YOLOQAT_TEXT, YOLOQAT_RUN, YOLOQAT_EVENT …"""
     webhook: _WebAddress | None = None
-    """Gets a POST of JSON with `text`, `run`, `event` …"""
+    """Receives a POST of JSON with `text`, `run`, `event` …"""
     ntfy: Annotated[NtfyTopic | None, BeforeValidator(_as_topic)] = None
-    """The address of a topic, or `topic` and `token`."""
+    """Address of a topic, or `topic` and `token`."""
     slack: _WebAddress | None = None
-    """The address of an incoming webhook."""
+    """Address of an incoming webhook."""
     discord: _WebAddress | None = None
-    """The address of a webhook of a channel."""
+    """Address of a channel's webhook."""
     telegram: TelegramChat | None = None
     terminal: bool = False
     """Bell and desktop notification (OSC 9) on the terminal that the run was launched from."""
@@ -79,26 +79,26 @@ class Notify(BaseModel):
 
 
 class Settings(BaseModel):
-    """`settings.yaml` in the platform's configuration folder. Nothing in it is required, nor is the file."""
+    """`settings.yaml` in the platform's configuration folder. The file and every key are optional."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     workspace: Path | None = None
-    """The workspace where neither `--workspace` nor YOLOQAT_WORKSPACE says another one."""
+    """The workspace, unless `--workspace` or YOLOQAT_WORKSPACE is set."""
     engine_python: Path | None = None
-    """The Python that runs our stages, where `--engine-python` says nothing else; this one when None."""
+    """The Python that runs our stages, unless `--engine-python` is set; this one when None."""
     notify: Notify = Notify()
     shared: bool = False
     """Let the group read the records of new runs that may hold secrets: command lines and environments, masked."""
     cpu_lane: int | None = Field(default=None, ge=0)
-    """How many stages may compute on the CPU at a time, where YOLOQAT_CPU_LANE says nothing else; 0 for any number."""
+    """How many stages may compute on the CPU at a time, unless YOLOQAT_CPU_LANE is set; 0 for no limit."""
 
 
 def load_settings(path: Path | None = None) -> Settings:
     """Read the settings.
 
     Raises:
-        YoloqatError: the file is there and cannot be read, is no YAML, or has keys that don't exist.
+        YoloqatError: the file exists and cannot be read, is not YAML, or has unknown keys.
     """
     path = path or settings_path()
     if not path.exists():
@@ -111,7 +111,7 @@ def load_settings(path: Path | None = None) -> Settings:
         return Settings.model_validate(read_yaml(path) or {})
     except ValidationError as error:
         mistakes = "; ".join(f"`{'.'.join(map(str, item['loc']))}`: {item['msg']}" for item in error.errors())
-        what = f"the settings cannot be used: {mistakes}"
+        what = f"invalid settings: {mistakes}"
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        what = f"the settings cannot be read: {error}"
+        what = f"cannot read the settings: {error}"
     raise YoloqatError(what, where=str(path), hint="Correct the file or remove it.")

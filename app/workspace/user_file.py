@@ -1,4 +1,4 @@
-"""`user.json` of a run folder: what people said about the run."""
+"""`user.json` of a run folder: the annotations of the run."""
 
 import json
 from pathlib import Path
@@ -12,12 +12,12 @@ ASIDE = ".unreadable"
 
 
 def read_user(folder: RunFolder) -> dict[str, Any]:
-    """Return name, tags, notes, archived; empty where nothing can be read."""
+    """Read name, tags, notes and archived; empty if the file cannot be read."""
     return read_annotations(folder)[0]
 
 
 def read_annotations(folder: RunFolder) -> tuple[dict[str, Any], str]:
-    """Return what people said about a run, and why it cannot be read; empty where it can, or where there is none."""
+    """Return the annotations of a run, and why they cannot be read; empty if they can, or if there are none."""
     try:
         user = json.loads(read_regular(folder.user))
     except FileNotFoundError:
@@ -30,13 +30,13 @@ def read_annotations(folder: RunFolder) -> tuple[dict[str, Any], str]:
 
 
 def user_name(user: dict[str, Any], default_name: str) -> str:
-    """The name that a person gave the run, else the one that it was launched with."""
+    """Return the name that the user gave the run, else the one from its launch."""
     name = user.get("name")
     return name if isinstance(name, str) and name else default_name
 
 
 def user_tags(user: dict[str, Any]) -> list[str]:
-    """The tags, each once."""
+    """Return the tags, each once."""
     tags = user.get("tags")
     return list(dict.fromkeys(str(tag) for tag in tags)) if isinstance(tags, list) else []
 

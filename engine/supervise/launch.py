@@ -1,6 +1,7 @@
 """Launching: run folder, `spec.yaml`, `launch.json`, and a runner that needs nobody any more."""
 
 import contextlib
+import errno
 import os
 import shutil
 import subprocess
@@ -290,7 +291,8 @@ def start_runner(attempt: AttemptFolder, environment: Mapping[str, str] | None =
         return
     if not attempt.process.exists():  # else another runner has it, and its word counts
         _write_failure(attempt, failure)
-    raise YoloqatError(failure, where=str(attempt.path), hint=f"See {attempt.path / RUNNER_LOG}.")
+    remedy = "Free some disk space. " if os.strerror(errno.ENOSPC) in failure else ""
+    raise YoloqatError(failure, where=str(attempt.path), hint=f"{remedy}See {attempt.path / RUNNER_LOG}.")
 
 
 def _write_failure(attempt: AttemptFolder, reason: str) -> None:

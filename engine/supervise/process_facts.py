@@ -101,7 +101,7 @@ def collect_process_facts(folder: RunFolder, attempt: AttemptFolder) -> ProcessF
         launch=launch,
         runner=runner,
         stage=stage,
-        launcher=_presence(launch.launcher, attempt) if launch and launch.launcher and expected else None,
+        launcher=_launcher_presence(launch.launcher, attempt) if launch and launch.launcher and expected else None,
         age_seconds=_age(attempt.launch) if expected else 0.0,
         stop_asked=attempt.stop_request.exists(),
         finished=folder.result.exists(),
@@ -163,11 +163,17 @@ def _other_host(process: ProcessRecord | None) -> str | None:
 
 
 def _presence(record: ProcessIdentity, attempt: AttemptFolder) -> str:
-    runner_presence = presence(identity_of(record))
-    if runner_presence == ALIVE and is_other_process(attempt, identity_of(record)):
+    """The presence of a process of the attempt."""
+    if presence(identity_of(record)) == ALIVE and is_other_process(attempt, identity_of(record)):
         return GONE  # a copy of a live run's folder, or a forged record: that process is not this attempt's
-    if runner_presence != ELSEWHERE:
-        return runner_presence
+    return _launcher_presence(record, attempt)
+
+
+def _launcher_presence(record: ProcessIdentity, attempt: AttemptFolder) -> str:
+    """The presence of the attempt's launcher, which may well be a process of another run, or of the attempt before."""
+    recorded_presence = presence(identity_of(record))
+    if recorded_presence != ELSEWHERE:
+        return recorded_presence
     # Its pid means nothing here, but the lock that runner and stage hold is seen wherever the file is.
     return GONE if _is_unlocked(attempt.launch) else ALIVE
 

@@ -73,9 +73,9 @@ def parse_hyperparameters(data: bytes, where: str) -> Hyperparameters:
         finally:
             loader.dispose()
     except yaml.YAMLError as error:
-        token = getattr(error, "problem_mark", None)
+        mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise YoloqatError(f"invalid YAML: {problem}", where=f"{where}:{token.line + 1}" if token else where) from error
+        raise YoloqatError(f"invalid YAML: {problem}", where=f"{where}:{mark.line + 1}" if mark else where) from error
     except (RecursionError, ValueError, OverflowError, TypeError) as error:
         raise YoloqatError("this YAML has values that no trainer's options have", where=where) from error
     kind = kind_of(values) if isinstance(values, dict) else None
