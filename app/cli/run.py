@@ -50,7 +50,7 @@ def call(arguments: argparse.Namespace) -> int:
     """Launch a command."""
     from app.cli.follow import follow_run
     from app.launching.commands_file import Command, read_commands
-    from app.launching.launch import check_program
+    from app.launching.launch import resolve_command
     from app.launching.launch_many import launch_commands
     from app.workspace.open import open_workspace
     from engine.supervise.device_option import agree
@@ -69,11 +69,14 @@ def call(arguments: argparse.Namespace) -> int:
     )
     cwd = Path(arguments.cwd).expanduser() if arguments.cwd else None
 
-    def check(argv: list[str]) -> Command:
-        check_program(argv, cwd or Path.cwd())
+    def prepare(argv: list[str]) -> Command:
         return Command(argv, agree(resources, argv, anyway=arguments.anyway))
 
-    commands = read_commands(arguments.from_file, check) if arguments.from_file else [check(arguments.rest)]
+    def check(argv: list[str]) -> Command:
+        resolve_command(argv, cwd, arguments.torchrun, slurm)
+        return prepare(argv)
+
+    commands = read_commands(arguments.from_file, check) if arguments.from_file else [prepare(arguments.rest)]
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     specs = launch_commands(

@@ -106,9 +106,7 @@ def launch_command(
     Raises:
         YoloqatError: the program is missing, or the run cannot be launched.
     """
-    directory = _directory(cwd)
-    check_program(argv, directory)
-    command = list(argv) if torchrun is None else torchrun_command(argv, torchrun, slurm)
+    directory, command = resolve_command(argv, cwd, torchrun, slurm)
 
     def specify(run_id: str, free: str) -> RunSpec:
         return RunSpec(
@@ -125,6 +123,19 @@ def launch_command(
 
     schedule.require_local(slurm)
     return _launch_named(workspace, name or name_of_command(argv), specify, priority, schedule)
+
+
+def resolve_command(
+    argv: Sequence[str], cwd: Path | None, torchrun: int | None, slurm: SlurmOptions | None
+) -> tuple[Path, list[str]]:
+    """Return the working directory and the command line of a launch. Arguments as those of `launch_command`.
+
+    Raises:
+        YoloqatError: the directory or the program is missing, or the command cannot run under torchrun.
+    """
+    directory = _directory(cwd)
+    check_program(argv, directory)
+    return directory, list(argv) if torchrun is None else torchrun_command(argv, torchrun, slurm)
 
 
 def torchrun_command(argv: Sequence[str], processes: int, slurm: SlurmOptions | None) -> list[str]:

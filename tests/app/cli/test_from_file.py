@@ -61,6 +61,14 @@ def test_a_bad_line_is_named_and_nothing_is_queued(cli: Cli) -> None:
     assert not cli.workspace.run_folders()
 
 
+def test_a_line_that_cannot_run_under_torchrun_is_named(cli: Cli) -> None:
+    (cli.directory / "commands.txt").write_text("python train.py\ntrue\n")
+    answer = cli("run", "--torchrun", "2", "--from-file", "commands.txt")
+    assert answer.code == 2
+    assert "commands.txt:2: " in answer.err
+    assert not cli.workspace.run_folders()
+
+
 def test_all_bad_lines_are_named(cli: Cli) -> None:
     (cli.directory / "commands.txt").write_text("pyhton train.py\ntrue\n'\n")
     answer = cli("run", "--from-file", "commands.txt")
