@@ -90,6 +90,7 @@ GROUPS: Mapping[str, tuple[Command, ...]] = {
     "Workspace": (
         Command("doctor", "check for what would kill runs or lose data"),
         Command("reindex", "rebuild the database from the run folders"),
+        Command("notify", "send a test notification"),
         Command("completion", "print the completion script for a shell"),
     ),
 }

@@ -101,22 +101,24 @@ def exit_code(status: RunStatus) -> int:
 
 def _follow(workspace: Workspace, run_id: str, offset: int) -> RunStatus:
     folder = workspace.run(run_id)
-    console = folder.attempts()[-1].console
+    attempt = folder.attempts()[-1]
     printer = Printer()
     last_reason = ""
     checked_at = 0.0
     status = run_status(workspace, run_id)
     while True:
-        offset = _print_appended(console, offset, printer)
+        offset = _print_appended(attempt.console, offset, printer)
         if time.monotonic() - checked_at >= _STATUS_SECONDS:
             status, checked_at = run_status(workspace, run_id), time.monotonic()
             if status.state is RunState.QUEUED and status.reason != last_reason:
                 last_reason = status.reason
                 say(f"{last_reason} …")
-        if not status.state.is_live:
-            _print_appended(console, offset, printer)
+        if status.attempt != attempt.number or not status.state.is_live:
+            _print_appended(attempt.console, offset, printer)
             printer.end()
-            return status
+            if status.attempt == attempt.number:
+                return status
+            attempt, offset = folder.attempt(status.attempt), 0  # it is retried
         time.sleep(_POLL_SECONDS)
 
 

@@ -9,6 +9,7 @@ from app.cli.commands import Handlers
 from app.cli.executor import add_engine_python, add_slurm, chosen_executor
 from app.cli.output import columns, print_json, say, say_workspace, table
 from app.cli.run import follow_up
+from app.cli.schedule import add_schedule, chosen_schedule
 from engine.contracts.errors import YoloqatError
 from engine.contracts.spec import RunSpec
 from engine.pipelines.pipeline import Pipeline
@@ -22,6 +23,7 @@ def _add_pipeline(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="name the group of runs; a number is appended if it is in use")
     parser.add_argument("--dry-run", action="store_true", help="check the pipeline and print its command lines")
     parser.add_argument("-f", "--follow", action="store_true", help="follow the steps until all have ended")
+    add_schedule(parser.add_argument_group("time and retries, of each step that does not set its own"))
     add_engine_python(parser)
     add_slurm(parser)
 
@@ -29,12 +31,15 @@ def _add_pipeline(parser: argparse.ArgumentParser) -> None:
 def _launch(arguments: argparse.Namespace) -> int:
     """Launch all steps of a pipeline; the runner of each waits for the steps that it needs."""
     from app.launching.pipelines import launch_pipeline, load_pipeline, plan_pipeline
+    from app.launching.schedule import with_limits
     from app.workspace.open import open_workspace
     from engine.supervise.slurm.script import resource_flags
 
-    pipeline = load_pipeline(arguments.pipeline)
+    schedule = chosen_schedule(arguments)
+    pipeline = with_limits(load_pipeline(arguments.pipeline), schedule)
     overrides = dict(_assignment(text) for text in arguments.settings)
     executor, slurm = chosen_executor(arguments)
+    schedule.require_local(slurm if (executor or pipeline.executor) == "slurm" else None)
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     if arguments.dry_run:
@@ -60,6 +65,7 @@ def _launch(arguments: argparse.Namespace) -> int:
         executor=executor,
         slurm=slurm,
         engine_python=arguments.engine_python,
+        not_before=schedule.not_before,
     )
     follow_up(workspace)
     print(_run_table(specs), flush=True)

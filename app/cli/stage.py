@@ -6,6 +6,7 @@ from app.cli import yolov7_flags
 from app.cli.executor import add_engine_python, add_slurm, requested_slurm
 from app.cli.output import say, say_workspace
 from app.cli.run import add_priority, follow_up, print_launched
+from app.cli.schedule import add_schedule, chosen_schedule
 from engine.contracts.options.arguments import add_arguments as add_options
 from engine.contracts.options.arguments import from_namespace
 from engine.contracts.stages import STAGES
@@ -17,6 +18,7 @@ def add_arguments(stage: str, parser: argparse.ArgumentParser) -> None:
     run_options.add_argument("--name", help=f"name the run; a number is appended if it is in use (default: {stage})")
     run_options.add_argument("-d", "--detach", action="store_true", help="return at once instead of showing its log")
     add_priority(run_options)
+    add_schedule(run_options)
     add_engine_python(run_options)
     add_slurm(parser)
     add_options(parser, STAGES[stage].options)
@@ -42,6 +44,7 @@ def call(stage: str, arguments: argparse.Namespace) -> int:
         priority=arguments.priority,
         slurm=slurm,
         engine_python=arguments.engine_python,
+        schedule=chosen_schedule(arguments),
     )
     follow_up(workspace)
     if arguments.detach:

@@ -53,6 +53,11 @@ class AttemptFolder:
         return self.path / "pause.json"
 
     @property
+    def retry(self) -> Path:
+        """There while the runner of an attempt that has ended finds out whether another one follows."""
+        return self.path / "retry.json"
+
+    @property
     def stopping(self) -> Path:
         """How far the runner has come with a stop: the signal sent, and when the next one follows."""
         return self.path / "stopping.json"

@@ -65,6 +65,10 @@ class RunSpec(BaseModel):
     artifacts: dict[str, str] = Field(default_factory=dict)
     """Role → path relative to the run folder, of every file that a success must leave."""
     resources: Resources = Resources()
+    retry: int = Field(default=0, ge=0)
+    """How many attempts may follow one that did not come to its end, without anybody asking."""
+    time_limit: float = Field(default=0.0, ge=0)
+    """Seconds after which it is stopped; 0 for no limit."""
     slurm: SlurmOptions | None = None
     """What it asks of Slurm, which runs it; None for a run on this machine."""
     source: Literal["launched", "imported", "watched"] = "launched"
