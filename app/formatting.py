@@ -3,10 +3,14 @@
 Everything here is Unicode; a terminal that shows ASCII alone gets its stand-ins where text is drawn.
 """
 
+from __future__ import annotations
+
 import re
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from db.views import Number
+if TYPE_CHECKING:
+    from db.views import Number
 
 ABSENT = "–"
 """Where there is nothing to show."""

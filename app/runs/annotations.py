@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from app.workspace.run_names import check_name, find_id, lock_names, read_name
+from app.workspace.run_names import check_name, find_id, lock_launches, read_name, run_names, used_names_of
 from app.workspace.user_file import read_user
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import RunFolder, Workspace
@@ -28,10 +28,11 @@ def rename_run(workspace: Workspace, reference: str, name: str) -> str:
         YoloqatError: no such run, the name is taken or cannot be one, or the run cannot be written.
     """
     check_name(name)
-    run_id = find_id(workspace, reference)
-    with lock_names(workspace) as used_names:
+    with lock_launches(workspace):
+        runs = run_names(workspace)
+        run_id = find_id(workspace, reference, runs)
         before = read_name(workspace.run(run_id)).name
-        if name in used_names and name != before:
+        if name in used_names_of(runs) and name != before:
             raise YoloqatError(f"the name {name!r} is taken", where=str(workspace.path), hint="Choose another one.")
         _edit(workspace.run(run_id), lambda annotations: annotations.update(name=name))
     return before

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import RunFolder, Workspace
-from engine.files.safe_open import open_lock, open_regular, read_regular
+from engine.files.safe_open import open_lock, read_head, read_regular
 
 _HEAD_BYTES = 64 << 10
 _KEY = re.compile(r"^(name|group): *(.*)$", re.MULTILINE)
@@ -28,32 +28,37 @@ class RunName:
 
 def run_names(workspace: Workspace) -> list[RunName]:
     """All runs, oldest first."""
-    return sorted((read_name(folder) for folder in workspace.run_folders()), key=lambda run: run.id)
+    base = str(workspace.runs)
+    ids = [run_id for run_id in workspace.folder_names() if os.path.isfile(f"{base}/{run_id}/spec.yaml")]
+    return [_read_name(run_id, f"{base}/{run_id}") for run_id in sorted(ids)]
 
 
 def read_name(folder: RunFolder) -> RunName:
-    """The present name of a run; its id where nothing can be read.
-
-    Reads two lines of `spec.yaml` instead of all of it, since a thousand of them are read at once.
-    """
-    names_by_id: dict[str, str] = {}
-    with contextlib.suppress(OSError), open_regular(folder.spec) as file:
-        for key, text in _KEY.findall(file.read(_HEAD_BYTES).decode(errors="replace")):
-            names_by_id.setdefault(key, _scalar(text))
-    return RunName(
-        folder.id, _renamed(folder) or names_by_id.get("name") or folder.id, names_by_id.get("group") or None
-    )
+    """The present name of a run; its id where nothing can be read."""
+    return _read_name(folder.id, str(folder.path))
 
 
-def find_id(workspace: Workspace, reference: str) -> str:
+def _read_name(run_id: str, folder: str) -> RunName:
+    """As `read_name`. Reads two lines of `spec.yaml`, and takes strings for paths: a thousand runs are read at once."""
+    fields: dict[str, str] = {}
+    with contextlib.suppress(OSError):
+        for key, text in _KEY.findall(read_head(f"{folder}/spec.yaml", _HEAD_BYTES).decode(errors="replace")):
+            fields.setdefault(key, _scalar(text))
+    return RunName(run_id, _renamed(folder) or fields.get("name") or run_id, fields.get("group") or None)
+
+
+def find_id(workspace: Workspace, reference: str, runs: list[RunName] | None = None) -> str:
     """The id of a run that is named by its id, by a prefix of it that no other has, or by its name.
+
+    Args:
+        runs: all runs, where they have been read already.
 
     Raises:
         YoloqatError: no run or more than one is meant; lists the candidates.
     """
     if reference and "/" not in reference and workspace.run(reference).spec.is_file():
         return reference
-    runs = run_names(workspace)
+    runs = run_names(workspace) if runs is None else runs
     for matches in (
         [run for run in runs if run.name == reference],
         [run for run in runs if reference and run.id.startswith(reference)],
@@ -69,17 +74,22 @@ def find_id(workspace: Workspace, reference: str) -> str:
     raise _unknown(workspace, reference, runs)
 
 
-def find_ids(workspace: Workspace, reference: str) -> list[str]:
+def find_ids(workspace: Workspace, *references: str) -> list[str]:
     """The ids of all runs of a group, oldest first; of the one run that is meant, where no group has this name.
+
+    Args:
+        references: several are looked up in their order, and each run is listed once.
 
     Raises:
         YoloqatError: no group and no run or more than one is meant.
     """
     runs = run_names(workspace)
-    group = [run.id for run in runs if run.group == reference]
-    if group and not any(run.name == reference for run in runs):
-        return group
-    return [find_id(workspace, reference)]
+    names = {run.name for run in runs}
+    ids: list[str] = []
+    for reference in references:
+        group = [run.id for run in runs if run.group == reference] if reference not in names else []
+        ids += group or [find_id(workspace, reference, runs)]
+    return list(dict.fromkeys(ids))
 
 
 def free_name(wished_name: str, used_names: Collection[str]) -> str:
@@ -114,6 +124,17 @@ def lock_names(workspace: Workspace) -> Iterator[set[str]]:
     Raises:
         YoloqatError: the workspace cannot be written.
     """
+    with lock_launches(workspace):
+        yield used_names_of(run_names(workspace))
+
+
+@contextlib.contextmanager
+def lock_launches(workspace: Workspace) -> Iterator[None]:
+    """While nobody else can launch, rename or delete a run.
+
+    Raises:
+        YoloqatError: the workspace cannot be written.
+    """
     with contextlib.ExitStack() as stack:
         try:
             lock = open_lock(workspace.path / "launch.lock")
@@ -125,12 +146,11 @@ def lock_names(workspace: Workspace) -> Iterator[set[str]]:
                 where=str(workspace.path),
                 hint="Free some disk space or choose another one with --workspace.",
             ) from error
-        yield used_names_of(workspace)
+        yield
 
 
-def used_names_of(workspace: Workspace) -> set[str]:
+def used_names_of(runs: list[RunName]) -> set[str]:
     """Names of runs and of groups."""
-    runs = run_names(workspace)
     return {run.name for run in runs} | {run.group for run in runs if run.group}
 
 
@@ -152,9 +172,9 @@ def _list(runs: list[RunName]) -> str:
     return ", ".join(f"{run.name} ({run.id})" for run in runs)
 
 
-def _renamed(folder: RunFolder) -> str:
+def _renamed(folder: str) -> str:
     try:
-        name = json.loads(read_regular(folder.user))["name"]
+        name = json.loads(read_regular(f"{folder}/user.json"))["name"]
     except (OSError, ValueError, LookupError, TypeError):
         return ""
     return name if isinstance(name, str) else ""
