@@ -89,6 +89,8 @@ GROUPS: Mapping[str, tuple[Command, ...]] = {
     ),
     "Workspace": (
         Command("doctor", "what on this machine would kill runs or lose data"),
+        Command("du", "what takes the space of the workspace", "disk_space"),
+        Command("prune", "delete what is not needed: old last.pt, caches, the trash", "disk_space"),
         Command("reindex", "rebuild the database from the run folders"),
         Command("completion", "print what makes a shell complete this command"),
     ),
