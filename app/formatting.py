@@ -3,10 +3,14 @@
 The results are Unicode; widgets replace what an ASCII-only terminal cannot show.
 """
 
+from __future__ import annotations
+
 import re
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from db.views import Number
+if TYPE_CHECKING:
+    from db.views import Number
 
 ABSENT = "–"
 """The text for a missing value."""

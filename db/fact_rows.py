@@ -68,6 +68,11 @@ class FactRows:
         return len(self.metrics) + len(self.evaluation_metrics)
 
     @property
+    def changed_epochs(self) -> set[int]:
+        """The epochs that the rows tell of."""
+        return self.epochs.keys() | {epoch for epoch, _ in (*self.metrics, *self.precise)}
+
+    @property
     def is_empty(self) -> bool:
         """Whether the facts bring no rows."""
         return not (

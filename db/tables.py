@@ -255,13 +255,17 @@ class RunSummary(SQLModel, table=True):
     best_map: float | None = None
     best_epoch: int | None = None
     map_curve: str
-    """JSON: mAP@.5:.95 by epoch."""
+    """JSON: mAP@.5:.95 of equal ranges of epochs, `db.curve.Curve`."""
     lines_not_understood: int
     log_seconds: float | None = None
     """Run time by the log's own words."""
     progress: str | None = None
     """JSON: the newest attempt's bar."""
     best_map_source: str | None = None
+    curve_start: int | None = None
+    """The first epoch of the curve; NULL where a version before it was bounded has written it, or there is none."""
+    curve_step: int | None = None
+    curve_end: int | None = None
 
 
 class IndexState(SQLModel, table=True):

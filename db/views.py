@@ -50,7 +50,9 @@ class RunView:
     """Best mAP@.5:.95 (a fraction), of the epochs or of the stage's evaluation."""
     best_epoch: int | None = None
     map_curve: tuple[float, ...] = ()
-    """mAP@.5:.95 by epoch, for the trend column."""
+    """mAP@.5:.95 by epoch, for the trend column; of long trainings that of every second epoch, every fourth, …"""
+    map_curve_step: int = 1
+    """Epochs per point of the curve."""
     lines_not_understood: int = 0
     archived: bool = False
     tags: tuple[str, ...] = ()

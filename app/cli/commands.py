@@ -89,6 +89,8 @@ GROUPS: Mapping[str, tuple[Command, ...]] = {
     ),
     "Workspace": (
         Command("doctor", "check for what would kill runs or lose data"),
+        Command("du", "show what takes the space of the workspace", "disk_space"),
+        Command("prune", "delete what is not needed: old last.pt, caches, the trash", "disk_space"),
         Command("reindex", "rebuild the database from the run folders"),
         Command("notify", "send a test notification"),
         Command("completion", "print the completion script for a shell"),

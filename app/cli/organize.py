@@ -79,7 +79,7 @@ def _archive(arguments: argparse.Namespace) -> int:
 
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
-    for run_id in dict.fromkeys(i for reference in arguments.references for i in find_ids(workspace, reference)):
+    for run_id in find_ids(workspace, *arguments.references):
         archive_run(workspace, run_id, not arguments.undo, say)
         name = read_name(workspace.run(run_id)).name
         print(f"{name}: {'shown in the list again' if arguments.undo else 'archived; `yoloqat ls --all` lists it'}")
@@ -94,8 +94,7 @@ def _delete(arguments: argparse.Namespace) -> int:
 
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
-    ids = [run_id for reference in arguments.references for run_id in find_ids(workspace, reference)]
-    for run in delete_runs(workspace, list(dict.fromkeys(ids))):
+    for run in delete_runs(workspace, find_ids(workspace, *arguments.references)):
         print(f"{run.name}: in the trash; `yoloqat undelete {run.name}` restores it")
     return 0
 

@@ -146,7 +146,8 @@ class LogFollower:
             refresh_progress(connection, self.run_id)
         else:
             write_facts(connection, self.run_id, self.number, rows, self._events)
-            refresh_summary(connection, self.run_id)
+            # Before the first piece of a log there may have been rows of another log in its place.
+            refresh_summary(connection, self.run_id, rows.changed_epochs if self._offset else None)
         self._offset, self._fingerprint, self._finished, self._events = offset, print_, finished, attempt.events
 
     def _restart(self, store: Store) -> None:

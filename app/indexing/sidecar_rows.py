@@ -98,7 +98,7 @@ class ResultsFollower:
         attempts_by_path: dict[Path, set[int]] = {}
         for number, folders in printed_folders.items():
             for path in results_beside(log, folders, cwd):
-                if not self._is_older(path):
+                if not self._is_older(path) and not self._is_console(path):
                     attempts_by_path.setdefault(path, set()).add(number)
         for attempt in self._folder.attempts():
             own = set(printed_folders.get(attempt.number, ()))
@@ -118,6 +118,16 @@ class ResultsFollower:
         created = self._spec.created_at
         launched = created if created.tzinfo is not None else created.replace(tzinfo=UTC)
         return stamp is not None and stamp[2] < launched.timestamp() * 1e9
+
+    def _is_console(self, path: Path) -> bool:
+        """Whether a file is what an imported run was read from: it would only tell everything once more."""
+        if self._spec.source != "imported":
+            return False
+        for attempt in self._folder.attempts():
+            with contextlib.suppress(OSError):
+                if filecmp.cmp(path, attempt.console, shallow=False):
+                    return True
+        return False
 
     def _merge(
         self,

@@ -10,7 +10,7 @@ from typing import Any
 from app.launching.launch import check_program, cpu_lane, torchrun_command
 from app.workspace.engine_python import choose_engine
 from app.workspace.notifications import write_notify_file
-from app.workspace.run_names import check_name, free_name, lock_names, used_names_of
+from app.workspace.run_names import check_name, free_name, lock_names, run_names, used_names_of
 from app.workspace.settings import load_settings
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
@@ -110,7 +110,9 @@ def plan_pipeline(
     """
     slurm_options = _slurm_options(pipeline, executor, slurm)
     engine = choose_engine(engine_python)
-    return _plan(workspace, pipeline, overrides or {}, name, cwd, used_names_of(workspace), slurm_options, engine)
+    return _plan(
+        workspace, pipeline, overrides or {}, name, cwd, used_names_of(run_names(workspace)), slurm_options, engine
+    )
 
 
 def launch_pipeline(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.workspace.run_names import check_name, find_id, lock_names, read_name
+from app.workspace.run_names import check_name, find_id, lock_launches, read_name, run_names, used_names_of
 from app.workspace.user_file import ASIDE, read_annotations, read_user
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import RunFolder, Workspace
@@ -35,10 +35,11 @@ def rename_run(workspace: Workspace, reference: str, name: str, report: Report =
         YoloqatError: the run does not exist, the name is in use or invalid, or the run cannot be written.
     """
     check_name(name)
-    run_id = find_id(workspace, reference)
-    with lock_names(workspace) as used_names:
+    with lock_launches(workspace):
+        runs = run_names(workspace)
+        run_id = find_id(workspace, reference, runs)
         old_name = read_name(workspace.run(run_id)).name
-        if name in used_names and name != old_name:
+        if name in used_names_of(runs) and name != old_name:
             raise YoloqatError(f"the name {name!r} is in use", where=str(workspace.path), hint="Choose another name.")
         _edit(workspace.run(run_id), lambda annotations: annotations.update(name=name), report)
     return old_name

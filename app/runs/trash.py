@@ -1,15 +1,19 @@
 """Delete and restore runs: their folders stay in the workspace's trash until it is emptied."""
 
+import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from app.workspace.run_names import RunName, lock_names, read_name, run_names
+from app.workspace.run_names import RunName, lock_launches, read_name
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import RunFolder, Workspace
-from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
+from engine.files.safe_open import YAML_BYTES, read_head
 from engine.runner.start_record import delete_start_records
-from engine.supervise.state import read_state
+from engine.supervise.ended import has_plainly_ended
+
+_PLAIN_ID = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
+"""Stands in YAML as it is, whatever writes it."""
 
 
 def delete_runs(workspace: Workspace, run_ids: Sequence[str]) -> list[RunName]:
@@ -23,12 +27,12 @@ def delete_runs(workspace: Workspace, run_ids: Sequence[str]) -> list[RunName]:
     Raises:
         YoloqatError: a run is live, or another run waits for it; or a folder cannot be moved.
     """
-    with lock_names(workspace):
+    with lock_launches(workspace):
         names = [read_name(workspace.run(run_id)) for run_id in run_ids]
-        waiting = _waiting_children(workspace)
+        waiting = _waiting_children(workspace, run_ids)
         for run in names:
-            state = read_state(workspace.run(run.id)).state
-            if state.is_live and not is_watched(workspace.run(run.id)):
+            state = _live_state(workspace.run(run.id))
+            if state is not None and not is_watched(workspace.run(run.id)):
                 raise YoloqatError(
                     f"{run.name} is {state.value}", where=run.id, hint=f"Stop it first: yoloqat stop {run.name}"
                 )
@@ -98,15 +102,41 @@ def empty_trash(workspace: Workspace) -> int:
     return len(runs)
 
 
-def _waiting_children(workspace: Workspace) -> dict[str, RunName]:
+def _waiting_children(workspace: Workspace, run_ids: Sequence[str]) -> dict[str, RunName]:
     """Return run id → a queued run that waits for it."""
     children: dict[str, RunName] = {}
-    for run in run_names(workspace):
-        folder = workspace.run(run.id)
-        if read_state(folder).state is RunState.QUEUED:
-            for parent in RunSpec.read(folder.spec).parents:
-                children[parent] = run
+    for folder in _naming_one_of(workspace, run_ids):
+        if _live_state(folder) is RunState.QUEUED:
+            from engine.contracts.spec import RunSpec
+
+            children |= dict.fromkeys(RunSpec.read(folder.spec).parents, read_name(folder))
     return children
+
+
+def _naming_one_of(workspace: Workspace, run_ids: Sequence[str]) -> Iterator[RunFolder]:
+    """Runs in whose specification one of these ids stands, among them all that have one as a parent.
+
+    Reading the YAML of a thousand specifications takes seconds.
+    """
+    is_plain = all(_PLAIN_ID.fullmatch(run_id) for run_id in run_ids)
+    pattern = re.compile("|".join(map(re.escape, run_ids)).encode() if is_plain else b"")
+    for run_id in workspace.folder_names():
+        try:
+            text = read_head(f"{workspace.runs}/{run_id}/spec.yaml", YAML_BYTES)
+        except OSError:
+            continue
+        if pattern.search(text):
+            yield workspace.run(run_id)
+
+
+def _live_state(folder: RunFolder) -> RunState | None:
+    """The state of a run that lives; None of one that has ended."""
+    if has_plainly_ended(folder):
+        return None
+    from engine.supervise.state import read_state
+
+    state = read_state(folder).state
+    return state if state.is_live else None
 
 
 def is_watched(folder: RunFolder) -> bool:

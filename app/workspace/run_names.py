@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import RunFolder, Workspace
-from engine.files.safe_open import open_lock, open_regular, read_regular
+from engine.files.safe_open import open_lock, read_head, read_regular
 
 _HEAD_BYTES = 64 << 10
 _KEY = re.compile(r"^(id|name|group): *(.*)$", re.MULTILINE)
@@ -28,22 +28,27 @@ class RunName:
 
 def run_names(workspace: Workspace) -> list[RunName]:
     """Return all runs, oldest first."""
-    return sorted((read_name(folder) for folder in workspace.run_folders()), key=lambda run: run.id)
+    base = str(workspace.runs)
+    ids = [run_id for run_id in workspace.folder_names() if os.path.lexists(f"{base}/{run_id}/spec.yaml")]
+    return [_read_name(run_id, f"{base}/{run_id}") for run_id in sorted(ids)]
 
 
 def read_name(folder: RunFolder) -> RunName:
-    """Read the current name of a run; its id if the files cannot be read. A copy of a run folder has its own name.
+    """Read the current name of a run; its id if the files cannot be read. A copy of a run folder has its own name."""
+    return _read_name(folder.id, str(folder.path))
 
-    Reads three lines of `spec.yaml` without parsing it, because `ls` reads a thousand of them.
-    """
-    values: dict[str, str] = {}
-    with contextlib.suppress(OSError), open_regular(folder.spec) as file:
-        for key, text in _KEY.findall(file.read(_HEAD_BYTES).decode(errors="replace")):
-            values.setdefault(key, _scalar(text))
-    name = values.get("name") or folder.id
-    if values.get("id", folder.id) != folder.id:
+
+def _read_name(run_id: str, folder: str) -> RunName:
+    """Read three lines of `spec.yaml` without parsing it, by paths as text: `ls` reads a thousand of them."""
+    fields: dict[str, str] = {}
+    with contextlib.suppress(OSError):
+        for key, text in _KEY.findall(read_head(f"{folder}/spec.yaml", _HEAD_BYTES).decode(errors="replace")):
+            # An id is text without quotes or with: no YAML is needed, which would take most of the time.
+            fields.setdefault(key, text.strip(" '\"\r") if key == "id" else _scalar(text))
+    name = fields.get("name") or run_id
+    if fields.get("id", run_id) != run_id:
         name = copy_name(name)
-    return RunName(folder.id, _user_given_name(folder) or name, values.get("group") or None)
+    return RunName(run_id, _user_given_name(folder) or name, fields.get("group") or None)
 
 
 def copy_name(name: str) -> str:
@@ -51,15 +56,18 @@ def copy_name(name: str) -> str:
     return f"{name}-copy"
 
 
-def find_id(workspace: Workspace, reference: str) -> str:
+def find_id(workspace: Workspace, reference: str, runs: list[RunName] | None = None) -> str:
     """Find the id of a run by its id, a unique prefix of it, or its name.
+
+    Args:
+        runs: all runs, where they have been read already.
 
     Raises:
         YoloqatError: no run or several runs match; lists the candidates.
     """
     if reference and "/" not in reference and workspace.run(reference).is_run:
         return reference
-    runs = run_names(workspace)
+    runs = run_names(workspace) if runs is None else runs
     for matches in (
         [run for run in runs if run.name == reference],
         [run for run in runs if reference and run.id.startswith(reference)],
@@ -75,17 +83,22 @@ def find_id(workspace: Workspace, reference: str) -> str:
     raise _unknown_run_error(workspace, reference, runs)
 
 
-def find_ids(workspace: Workspace, reference: str) -> list[str]:
+def find_ids(workspace: Workspace, *references: str) -> list[str]:
     """Find the ids of all runs of a group, oldest first; of a single run if no group has this name.
+
+    Args:
+        references: several are looked up in their order, and each run is listed once.
 
     Raises:
         YoloqatError: no group matches, and no run or several runs match.
     """
     runs = run_names(workspace)
-    group = [run.id for run in runs if run.group == reference]
-    if group and not any(run.name == reference for run in runs):
-        return group
-    return [find_id(workspace, reference)]
+    names = {run.name for run in runs}
+    ids: list[str] = []
+    for reference in references:
+        group = [run.id for run in runs if run.group == reference] if reference not in names else []
+        ids += group or [find_id(workspace, reference, runs)]
+    return list(dict.fromkeys(ids))
 
 
 def free_name(wished_name: str, used_names: Collection[str]) -> str:
@@ -120,6 +133,17 @@ def lock_names(workspace: Workspace) -> Iterator[set[str]]:
     Raises:
         YoloqatError: the workspace cannot be written.
     """
+    with lock_launches(workspace):
+        yield used_names_of(run_names(workspace))
+
+
+@contextlib.contextmanager
+def lock_launches(workspace: Workspace) -> Iterator[None]:
+    """While nobody else can launch, rename or delete a run.
+
+    Raises:
+        YoloqatError: the workspace cannot be written.
+    """
     with contextlib.ExitStack() as stack:
         try:
             lock = open_lock(workspace.path / "launch.lock")
@@ -131,12 +155,11 @@ def lock_names(workspace: Workspace) -> Iterator[set[str]]:
                 where=str(workspace.path),
                 hint="Free some disk space or choose another one with --workspace.",
             ) from error
-        yield used_names_of(workspace)
+        yield
 
 
-def used_names_of(workspace: Workspace) -> set[str]:
+def used_names_of(runs: list[RunName]) -> set[str]:
     """Return the names of all runs and groups."""
-    runs = run_names(workspace)
     return {run.name for run in runs} | {run.group for run in runs if run.group}
 
 
@@ -158,9 +181,9 @@ def _list(runs: list[RunName]) -> str:
     return ", ".join(f"{run.name} ({run.id})" for run in runs)
 
 
-def _user_given_name(folder: RunFolder) -> str:
+def _user_given_name(folder: str) -> str:
     try:
-        name = json.loads(read_regular(folder.user))["name"]
+        name = json.loads(read_regular(f"{folder}/user.json"))["name"]
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return ""
     return name if isinstance(name, str) else ""

@@ -18,6 +18,7 @@ _COLUMNS = """
     run.attempt, run.stalled, run.stopping, run."group", run.pipeline, run.step, run.source, run.archived, run.notes,
     run_summary.epochs_done, run_summary.epochs_total, run_summary.epoch_seconds, run_summary.best_map_text,
     run_summary.best_map, run_summary.best_map_source, run_summary.best_epoch, run_summary.map_curve,
+    run_summary.curve_step,
     run_summary.lines_not_understood, run_summary.log_seconds, run_summary.progress
 """
 _LIVE = tuple(state.value for state in RunState if state.is_live)
@@ -115,7 +116,8 @@ def _view(row: sqlite3.Row, parents: tuple[str, ...], tags: tuple[str, ...]) -> 
         progress=Progress(**progress) if progress else None,
         best_map=Number(best, row["best_map"], row["best_map_source"] or "log") if best is not None else None,
         best_epoch=row["best_epoch"],
-        map_curve=tuple(json.loads(row["map_curve"] or "[]")),
+        map_curve=tuple(value for value in json.loads(row["map_curve"] or "[]") if value is not None),
+        map_curve_step=row["curve_step"] or 1,
         lines_not_understood=row["lines_not_understood"] or 0,
         archived=bool(row["archived"]),
         tags=tags,

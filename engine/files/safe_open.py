@@ -66,6 +66,19 @@ def read_regular(path: AnyPath, limit: int = RECORD_BYTES, *, follow: bool = Fal
     return contents
 
 
+def read_head(path: AnyPath, size: int) -> bytes:
+    """The first bytes of a regular file. Makes no file object, since a thousand small files are read at once.
+
+    Raises:
+        NotRegularFileError: and what `open` raises.
+    """
+    descriptor = _open(path, os.O_RDONLY)
+    try:
+        return os.read(descriptor, size)
+    finally:
+        os.close(descriptor)
+
+
 def open_descriptor(path: AnyPath) -> int:
     """Open a regular file for reading and return its descriptor: for a lock on what is there.
 

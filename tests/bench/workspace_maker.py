@@ -45,7 +45,7 @@ def make_run(workspace: Workspace, number: int, epochs: int, draw: random.Random
     attempt = folder.attempt(1)
     attempt.path.mkdir(parents=True)
     done = epochs if draw.random() < 0.8 else draw.randint(1, epochs)
-    attempt.console.write_text("\n".join(_log(done, epochs, draw)) + "\n", encoding="utf-8")
+    attempt.console.write_text("\n".join(log_lines(done, epochs, draw)) + "\n", encoding="utf-8")
     group = f"pipeline-{number // GROUP}" if number % 10 < GROUP else None
     launched = draw.random() < 0.5
     spec = RunSpec(
@@ -79,7 +79,7 @@ def make_run(workspace: Workspace, number: int, epochs: int, draw: random.Random
     return folder
 
 
-def _log(done: int, epochs: int, draw: random.Random) -> Iterator[str]:
+def log_lines(done: int, epochs: int, draw: random.Random) -> Iterator[str]:
     """Yield YOLOv7's output, each progress bar in its last state."""
     yield "YOLOR v0.1-126-g84932d7 torch 1.12.1 CUDA:0 (Tesla T4, 14910MB)"
     yield f"Starting training for {epochs} epochs..."

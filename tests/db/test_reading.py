@@ -41,6 +41,7 @@ WRITERS_ALONE = {
     *(("attempt", name) for name in ("lines", "not_understood")),  # summed up in `run_summary`
     ("broken_run", "reason"),
     ("index_state", "id"),
+    *(("run_summary", name) for name in ("curve_start", "curve_end")),  # where its next epoch belongs
 }
 """Columns that no query needs."""
 

@@ -57,6 +57,6 @@ def map_chart(run: RunView, detail: RunDetail | None) -> Chart:
     if detail is not None:
         curve = series(detail.epochs, "mAP@.5:.95", "", "series0")
         return Chart("mAP@.5:.95", (curve,) if curve.points else (), last_epoch(detail), empty="no validated epochs")
-    points = tuple((float(i), value) for i, value in enumerate(run.map_curve))
+    points = tuple((float((i + 1) * run.map_curve_step - 1), value) for i, value in enumerate(run.map_curve))
     end = float(run.epochs_total - 1) if run.epochs_total else None
     return Chart("mAP@.5:.95", (Series("", points, "series0"),) if points else (), end, empty="no validated epochs")

@@ -71,6 +71,24 @@ def test_a_list_of_runs_that_have_ended_needs_neither_specifications_nor_an_inde
     assert not indexer_is_at_work(cli.workspace)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["tag", "quick", "x"],
+        ["note", "quick", "x"],
+        ["archive", "quick"],
+        ["rename", "quick", "x"],
+        ["delete", "quick"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_what_is_said_of_an_ended_run_is_only_written_into_its_folder(cli: Cli, arguments: list[str]) -> None:
+    cli("run", "-f", "--name", "quick", "--", "true")
+    until(lambda: not indexer_is_at_work(cli.workspace))
+    assert not imported_by(cli, *arguments) & {*STORE, "pydantic", "yaml"}
+    assert not indexer_is_at_work(cli.workspace)
+
+
 def test_the_help_names_every_command_and_stage_in_its_group_on_one_line(cli: Cli) -> None:
     answer = cli("--help")
     assert answer.code == 0

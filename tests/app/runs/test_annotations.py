@@ -1,22 +1,31 @@
 """Names, tags, notes, archive and trash: kept in the run folder, shown everywhere, back after a reindex."""
 
 import json
+import os
 import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from app.cli.main import main
 from app.importing.import_logs import import_logs
 from app.indexing.service import reindex
 from app.launching.launch import launch_command
+from app.launching.queue import cancel_runs
 from app.launching.stop import run_status, stop_run
 from app.runs.annotations import archive_run, note_run, read_note, rename_run, tag_run
 from app.runs.reader import find_run, list_runs
 from app.runs.trash import delete_runs, empty_trash, trashed_runs, undelete_runs
-from app.workspace.run_names import find_id
+from app.workspace.run_names import find_id, run_names
 from app.workspace.user_file import read_user
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
+from engine.contracts.spec import COMMAND, RunSpec
+from engine.contracts.states import RunState
+from engine.supervise.ids import new_run_id
+from engine.supervise.launch import launch_held
+from tests.bench.workspace_maker import make_workspace
 
 LOG = Path(__file__).parents[2] / "fixtures" / "logs" / "results_act_relu.txt"
 
@@ -114,3 +123,41 @@ def test_what_lives_or_is_waited_for_is_not_deleted(workspace: Workspace) -> Non
         while run_status(workspace, spec.id).state.is_live:
             pass
     assert [run.name for run in delete_runs(workspace, [spec.id])] == ["live"]
+
+
+def test_an_ended_run_that_a_queued_one_waits_for_is_not_deleted(workspace: Workspace) -> None:
+    relu, child = find_id(workspace, "relu"), new_run_id()
+    spec = RunSpec(id=child, name="child", stage=COMMAND, command=["true"], cwd="/", parents=[relu])
+    launch_held(workspace, spec, attempt=1, argv=None, why="for a test")
+    try:
+        while run_status(workspace, child).state is not RunState.QUEUED:
+            pass
+        with pytest.raises(YoloqatError, match="child waits for relu"):
+            delete_runs(workspace, [relu])
+    finally:
+        cancel_runs(workspace, child)
+        while run_status(workspace, child).state.is_live:
+            pass
+    assert [run.name for run in delete_runs(workspace, [relu])] == ["relu"]
+
+
+@pytest.mark.parametrize(("command", "most"), [("rename", 1), ("tag", 1), ("delete", 2)])
+def test_the_other_runs_are_read_no_more_often_than_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, most: int
+) -> None:
+    workspace = make_workspace(tmp_path / "many", runs=30, epochs=2)
+    chosen = run_names(workspace)[7]
+    opened: list[str] = []
+    system_open = os.open
+
+    def counting_open(path: str | Path, *arguments: int) -> int:
+        opened.append(str(path))
+        return system_open(path, *arguments)
+
+    monkeypatch.setattr(os, "open", counting_open)
+    arguments = [command, chosen.name, *([] if command == "delete" else ["new"])]
+    assert main([*arguments, "--workspace", str(workspace.path)]) == 0
+    others = Counter(path for path in opened if path.startswith(str(workspace.runs)) and chosen.id not in path)
+    assert others
+    assert max(others.values()) <= most
+    assert not [path for path in others if not path.endswith(("/spec.yaml", "/user.json"))]

@@ -1,0 +1,15 @@
+"""The curve of a run's mAP has a bounded size: which epochs its points stand for."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Curves that are there hold all epochs; they are made anew when their runs are written next."""
+    for name in ("curve_start", "curve_step", "curve_end"):
+        op.add_column("run_summary", sa.Column(name, sa.Integer(), nullable=True))
