@@ -16,7 +16,7 @@ from db.reading.index import reading_position
 from db.summary import refresh_progress, refresh_summary
 from db.tables import Attempt
 from db.writer import clear_attempt, write_attempt, write_facts
-from engine.files.safe_open import open_regular
+from engine.files.safe_open import open_log
 from engine.logs.parser import LogParser
 from engine.logs.progress import progress_fields
 
@@ -70,7 +70,7 @@ class LogFollower:
             self._load(store)
         written = False
         try:
-            with open_regular(self._path) as file:
+            with open_log(self._path) as file:
                 written = finish and self._adopt(store, file)
                 while self._read_some(store, file, finish):
                     written = True

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,7 +30,6 @@ from engine.contracts.imported import ImportRecord
 from engine.contracts.result import StageResult
 from engine.contracts.run_folder import RunFolder, Workspace
 from engine.contracts.spec import RunSpec
-from engine.contracts.states import RunState
 from engine.supervise.state import RunStatus, read_state
 
 _LOG = logging.getLogger(__name__)
@@ -133,9 +133,11 @@ class Indexer:
         entry.is_live = False
         entry.broken = stamps(folder)
         with self._store.writing(folder.id) as connection:
-            if entry.row is None and entry.spec is not None:
-                status = RunStatus(RunState.ENDED, f"its folder cannot be read: {' '.join(str(error).split())}")
-                write_run(connection, run_row(folder, entry.spec, {}, status, ()), (), ())
+            if entry.spec is not None:
+                user, _ = read_annotations(folder)
+                damage = f"its folder cannot be read: {_in_words(error)[:_DAMAGE_CHARACTERS]}"
+                row = run_row(folder, entry.spec, user, read_state(folder), [damage])
+                write_run(connection, row, entry.spec.parents, user_tags(user))
             write_broken(connection, folder.id, entry.broken, str(error))
         if isinstance(error, YoloqatError):
             _LOG.warning("%s cannot be read: %s", folder.id, error)
@@ -244,3 +246,9 @@ def _import_result(folder: RunFolder, entry: _RunEntry) -> StageResult | None:
     if record is None or entry.spec is None:
         return None
     return StageResult(stage=entry.spec.stage, seconds=0, inputs=record.inputs(), artifacts=record.artifacts())
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"{os.path.basename(error.filename)} {error.strerror}"
+    return " ".join(str(error).split())

@@ -15,6 +15,9 @@ RECORD_BYTES = 32 << 20
 YAML_BYTES = 1 << 20
 """Of a specification or settings: reading YAML takes seconds per megabyte."""
 
+_HOLE_BYTES = 1 << 30
+_LEAST_SHARE = 64
+"""Of a file's size that must lie on the disk, as one part of so many: file systems that compress come to a tenth."""
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFLNK: "a link",
@@ -51,6 +54,21 @@ def open_regular(path: AnyPath, *, limit: int | None = None, follow: bool = Fals
         os.close(descriptor)
         raise _too_large(path, limit)
     return open(descriptor, "rb")
+
+
+def open_log(path: AnyPath) -> BufferedReader:
+    """Open a regular file that may be of any size, unless nearly all of it is a hole.
+
+    Raises:
+        NotRegularFileError, FileTooLargeError: and what `open` raises.
+    """
+    file = open_regular(path)
+    found = os.fstat(file.fileno())
+    if found.st_size > _HOLE_BYTES and found.st_blocks * 512 < found.st_size // _LEAST_SHARE:
+        file.close()
+        size = f"{found.st_size / 1e9:.0f} GB"
+        raise FileTooLargeError(errno.EFBIG, f"is a sparse file of {size} with hardly anything in it", os.fspath(path))
+    return file
 
 
 def read_regular(path: AnyPath, limit: int = RECORD_BYTES, *, follow: bool = False) -> bytes:

@@ -143,6 +143,8 @@ def test_an_older_database_is_migrated_by_the_indexer_not_by_who_reads(
     update_index(workspace)
     with sqlite3.connect(workspace.database) as file:
         file.executescript("DROP TABLE index_state; DROP TABLE run_change; DROP TABLE broken_run;")
+        for column in ("curve_start", "curve_step", "curve_end"):
+            file.execute(f"ALTER TABLE run_summary DROP COLUMN {column}")
         file.execute("UPDATE alembic_version SET version_num = '0003'")
     file.close()
     lag = refresh(workspace, wait_seconds=0)

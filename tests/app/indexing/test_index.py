@@ -258,7 +258,10 @@ def test_one_broken_run_does_not_keep_the_others_from_being_read(workspace: Work
     good = broken.spec.read_bytes()
     broken.spec.write_bytes(spec)
     add_folder(workspace, epochs_log(0, 3), name="good")
-    assert [run.name for run in list_runs(workspace)] == ["good"]
+    stages = {run.stage: run for run in list_runs(workspace)}
+    assert len(stages) == 2
+    assert stages["damaged"].reason.startswith("spec.yaml is damaged: ")
+    assert stages["damaged"].epochs_done == 2, "its log is read without"
     assert losses(workspace, "good") == expected(range(4))
     broken.spec.write_bytes(good)
     assert losses(workspace, "broken") == expected(range(2))

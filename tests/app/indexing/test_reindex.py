@@ -49,6 +49,9 @@ def fill(workspace: Workspace) -> None:
     add_result(folder)
     folder.attempt(1).system.write_text('{"monotonic": 5, "cpu_percent": 98.5}\n')
     add_folder(workspace, epochs_log(0, 1), name="damaged").spec.write_text("id: [")
+    odd = add_folder(workspace, epochs_log(0, 1), name="odd").attempt(1).console
+    odd.unlink()
+    odd.mkdir()
     run_id = train(workspace, 4, 0.3, name="live")
     while not find_run(workspace, run_id).epochs_done:
         update_index(workspace)
@@ -63,8 +66,8 @@ def test_every_row_comes_back_the_same(workspace: Workspace) -> None:
     forget(workspace)
     report = reindex(workspace)
     assert dump(workspace.database) == before
-    assert (report.runs, report.backup_path) == (5, None)
-    assert report.epochs == 10 + 12 + 4 + 3
+    assert (report.runs, report.backup_path) == (7, None)
+    assert report.epochs == 10 + 12 + 4 + 3 + 2, "those of the damaged run, too"
     assert rows_of(workspace) == before, "nothing is left to be read"
     reindex(workspace)
     assert dump(workspace.database) == before
