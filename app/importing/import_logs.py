@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -100,6 +101,7 @@ def import_paths(
     *,
     dry_run: bool = False,
     tell: Callable[[Path], None] = lambda path: None,
+    advance: Callable[[str, int, int], None] = lambda step, done, total: None,
 ) -> ImportSummary:
     """Bring files, folders of runs and trees in as finished runs. All is read before the first run is written.
 
@@ -110,6 +112,7 @@ def import_paths(
         name: of the run, counted up for further ones and where it is taken; the folder's or the file's when None.
         dry_run: write nothing.
         tell: called with each folder and file before it is read.
+        advance: called with a step, how many runs it has done, and how many there are.
 
     Raises:
         YoloqatError: a file that was named cannot be read, or is no log that is known here; there is none in a folder.
@@ -124,13 +127,14 @@ def import_paths(
         raise _no_run_error(paths, gathering)
     with lock_names(workspace) as used_names:
         imported_runs = ImportedRuns(workspace)
-        files = [
-            report for run in runs for report in _import_run(workspace, imported_runs, run, name, used_names, dry_run)
-        ]
+        files: list[ImportReport] = []
+        for number, run in enumerate(runs, 1):
+            files += _import_run(workspace, imported_runs, run, name, used_names, dry_run)
+            advance("writing", number, len(runs))
     if not dry_run:
         from app.indexing.service import update_index
 
-        update_index(workspace, _readings(runs, files))
+        update_index(workspace, _readings(runs, files), partial(advance, "indexing"))
     return ImportSummary((*files, *gathering.failures), len(runs), gathering.others)
 
 
@@ -218,7 +222,7 @@ class _Gathering:
     def _try(self, path: Path, role: str) -> LogFile | None:
         self._tell(path)
         try:
-            return read_log(path, sniff=True)
+            return read_log(path, sniff=True, with_rows=self._cells < MOST_CELLS)
         except YoloqatError as error:
             self._fail(path, error.what, role)
             return None

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -71,11 +71,12 @@ class Indexer:
         self._store = store
         self._memory_by_run: dict[str, _RunMemory] | None = None
 
-    def index_runs(self, *, everywhere: bool) -> int:
+    def index_runs(self, *, everywhere: bool, advance: Callable[[int, int], None] = lambda done, total: None) -> int:
         """Look at the runs that live, are new, or have not been read to their end.
 
         Args:
             everywhere: at those that have ended, too: they may have been renamed, resumed or deleted.
+            advance: called with how many runs have been looked at, and how many there are.
 
         Returns:
             How many runs live.
@@ -86,10 +87,11 @@ class Indexer:
         folders = {folder.id: folder for folder in self._workspace.run_folders()}
         for run_id in memory_by_run.keys() - folders.keys():
             self._forget(run_id)
-        for run_id, folder in sorted(folders.items()):
+        for number, (run_id, folder) in enumerate(sorted(folders.items()), 1):
             entry = memory_by_run.setdefault(run_id, _RunMemory())
             if everywhere or entry.is_live or not entry.stamp:
                 self._look_safely(folder, entry)
+            advance(number, len(folders))
         return sum(entry.is_live for entry in memory_by_run.values())
 
     def _load(self) -> dict[str, _RunMemory]:
@@ -191,7 +193,7 @@ class Indexer:
         with self._store.writing(folder.id) as connection:
             if result is not None and attempt:
                 write_result(connection, folder.id, attempt, result)
-            refresh_summary(connection, folder.id)
+            refresh_summary(connection, folder.id, changed=())
             if entry.spec.source != "launched":
                 write_reason(connection, folder.id, describe_log_end(file_connection(connection), folder.id))
             settle_run(connection, folder.id, stamp)
