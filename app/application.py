@@ -1,4 +1,4 @@
-"""The Textual app: reads the runs in the background, shows screens, and tells when a run has ended."""
+"""The Textual app: reads the runs in the background, shows the screens, and notifies when a run ends."""
 
 import asyncio
 import threading
@@ -39,17 +39,17 @@ from engine.contracts.errors import YoloqatError
 from engine.contracts.states import RunState
 
 POLL_SECONDS = 1.0
-"""How often the store's version is looked at."""
+"""Interval of reading the version of the index."""
 RECHECK_LIVE_SECONDS, RECHECK_IDLE_SECONDS = 3.0, 20.0
-"""How often states are read although the store hasn't changed: a process can end without anybody writing it down."""
+"""Interval of reading states with an unchanged index: a killed process records no end."""
 HANGUP_SECONDS = 1.0
-"""How often it is checked that the terminal is still there."""
+"""Interval of checking that the terminal still exists."""
 FOLLOW_SECONDS = 10.0
-"""How often it is made sure that live runs have an indexer."""
+"""Interval of checking that live runs have an indexer."""
 
 
 class YoloqatApp(AppInterface):
-    """The experiment manager on the screen. It holds no truth: it can be killed at any time, and runs go on."""
+    """The experiment manager on the screen. It stores no state, so it can be killed at any time while runs continue."""
 
     TITLE = "yoloqat"
     CSS_PATH = [
@@ -63,7 +63,7 @@ class YoloqatApp(AppInterface):
     BINDINGS: ClassVar = bindings("app")
 
     def __init__(self, open_backend: Callable[[], Backend], *, demo: bool = False) -> None:
-        """`open_backend` finds the workspace; it is called in a thread, after the first picture."""
+        """`open_backend` opens the workspace; it is called in a thread, after the first frame."""
         super().__init__()
         self.animation_level = "none"
         self.register_theme(DARK)
@@ -73,7 +73,7 @@ class YoloqatApp(AppInterface):
         self._backend: Backend | None = None
         self._demo = demo
         self.lost_terminal: Callable[[], None] = self.exit
-        """Called once the terminal has gone without a signal."""
+        """Called when the terminal is lost without a signal."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = threading.Event()
         self._is_over = False
@@ -81,22 +81,22 @@ class YoloqatApp(AppInterface):
 
     @property
     def backend(self) -> Backend:
-        """The services of the workspace.
+        """The backend of the workspace.
 
         Raises:
-            YoloqatError: the workspace isn't open yet.
+            YoloqatError: the workspace is not open yet.
         """
         if self._backend is None:
             raise YoloqatError("the workspace is still being opened", hint="Try again in a moment.")
         return self._backend
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        """Variables that we use and that the themes of 16 colours lack."""
+        """Return defaults of theme variables that themes of 16 colours lack."""
         dim = "ansi_bright_black"
         return {"foreground-disabled": dim, "border": "ansi_blue", "border-blurred": dim}
 
     def on_mount(self) -> None:
-        """Show the first screen, and only then look at the world."""
+        """Show the first screen, then start reading runs."""
         self.theme = DARK.name
         if constants.DEFAULT_THEME in self.available_themes and constants.DEFAULT_THEME != "textual-dark":
             self.theme = constants.DEFAULT_THEME
@@ -110,12 +110,12 @@ class YoloqatApp(AppInterface):
         self.call_after_refresh(self.follow_runs)
 
     def on_unmount(self) -> None:
-        """Let the reading thread go."""
+        """End the reading thread."""
         self._is_over = True
         self._wake.set()
 
     def end(self, exit_code: int) -> None:
-        """Leave without a question; may be called from a signal handler and from any thread."""
+        """Quit without a question; may be called from a signal handler and any thread."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(partial(self.exit, return_code=exit_code))
 
@@ -124,7 +124,7 @@ class YoloqatApp(AppInterface):
             self.lost_terminal()
 
     async def on_event(self, event: events.Event) -> None:
-        """Drop keys that were typed before the question on the screen could be read."""
+        """Drop keys that were typed before the dialog could be read."""
         screen = self.screen_stack[-1] if self.screen_stack else None
         is_new_key = isinstance(event, events.Key) and not event.is_forwarded
         if is_new_key and isinstance(screen, Dialog) and not screen.takes_keys(event.time):
@@ -134,12 +134,12 @@ class YoloqatApp(AppInterface):
 
     @property
     def farewell(self) -> str:
-        """What to say in the terminal once the screen is gone."""
+        """The text to print in the terminal after the screen has ended."""
         live = sum(run.state.is_live for run in self.runs)
         return f"{going_on(live)} yoloqat-tui shows them again; workspace {self.workspace}." if live else ""
 
     def read_soon(self) -> None:
-        """Read the runs now: something was done that changes them."""
+        """Read the runs now, because an action has changed them."""
         self._wake.set()
 
     @work(thread=True, exclusive=True, group="runs", exit_on_error=False)
@@ -196,23 +196,23 @@ class YoloqatApp(AppInterface):
         self.guide.runs_changed(message.runs)
 
     @on(RunEnded)
-    def _tell_end(self, message: RunEnded) -> None:
+    def _notify_end(self, message: RunEnded) -> None:
         run = message.run
-        good = run.state is RunState.SUCCEEDED
+        is_success = run.state is RunState.SUCCEEDED
         best = f"mAP@.5:.95 {metric(run.best_map)}" if run.best_map is not None else ""
-        why = "" if good else run.reason
-        details = [part for part in (why, best, f"after {duration(run.seconds)}") if part]
+        reason = "" if is_success else run.reason
+        details = [part for part in (reason, best, f"after {duration(run.seconds)}") if part]
         self.notify(
             clean(f" {glyphs().dot} ".join(details)),
             title=clean(f"{look(run).sign} {run.name}: {run.state.value}"),
-            severity="information" if good else "warning",
+            severity="information" if is_success else "warning",
             markup=False,
         )
-        if not good:
+        if not is_success:
             self.bell()
 
     @on(CallFailed)
-    def _tell_failure(self, message: CallFailed) -> None:
+    def _show_failure(self, message: CallFailed) -> None:
         text = str(message.error)
         if text in self._failures:
             return
@@ -221,12 +221,12 @@ class YoloqatApp(AppInterface):
         self.push_screen(ErrorDialog(message.error), lambda _: None if message.once else self._failures.discard(text))
 
     def action_help(self) -> None:
-        """Show the keys of the screen at hand."""
+        """Show the keys of the current screen."""
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(getattr(self.screen, "SCOPE", "app")))
 
     def action_leave(self) -> None:
-        """Quit; ask first when runs are live, to say that they go on."""
+        """Quit; while runs are live, first ask and say that they continue."""
         live = [run for run in self.runs if run.state.is_live]
         if not live or isinstance(self.screen, QuitDialog):
             self.exit()
@@ -234,7 +234,7 @@ class YoloqatApp(AppInterface):
             self.push_screen(QuitDialog(live), lambda leave: self.exit() if leave else None)
 
     def action_chain(self) -> None:
-        """Compare the whole pipeline at hand."""
+        """Compare all runs of the current pipeline."""
         run = getattr(self.screen, "run_at_hand", None)
         group = run.group if run is not None else None
         if group is None:
@@ -243,7 +243,7 @@ class YoloqatApp(AppInterface):
             self.guide.compare_group(group)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """What the command palette offers besides the runs."""
+        """Yield the commands of the command palette."""
         yield SystemCommand("Launch a pipeline", "Fill in the form of a pipeline and start its runs", self.guide.new)
         for kind in import_logs.KINDS:
             yield SystemCommand(kind.title, kind.about, import_logs.asking(self, kind))

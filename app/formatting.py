@@ -1,6 +1,6 @@
-"""One spelling for each kind of value, for commands and screens: durations, ages, metrics, points, sizes.
+"""Format durations, ages, metrics, points and sizes, the same for commands and screens.
 
-Everything here is Unicode; a terminal that shows ASCII alone gets its stand-ins where text is drawn.
+The results are Unicode; widgets replace what an ASCII-only terminal cannot show.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ if TYPE_CHECKING:
     from db.views import Number
 
 ABSENT = "–"
-"""Where there is nothing to show."""
+"""The text for a missing value."""
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _WEEK, _YEAR = 7 * _DAY, 365 * _DAY
 _LONGEST_SECONDS = 1e9
-"""What is longer is no measurement."""
-_ENDS = re.compile(r"complete|stopped early|interrupted|crashed|out of memory|cut off")
-_LOST = re.compile(r", (?:all )?(losses nan)(?: since epoch \d+)?$")
+"""Longer times are capped: they are no measurements."""
+_OUTCOME = re.compile(r"complete|stopped early|interrupted|crashed|out of memory|cut off")
+_NAN_LOSSES = re.compile(r", (?:all )?(losses nan)(?: since epoch \d+)?$")
 
 
 def short_outcome(reason: str) -> str:
-    """How a log ended in short, of the same in full: `complete`, `cut off`, `losses nan`; empty where nothing tells."""
-    if lost := _LOST.search(reason):
-        return lost[1]
-    match = _ENDS.match(reason)
+    """Shorten the outcome of a log to `complete`, `cut off`, `losses nan` …; empty for any other text."""
+    if nan_losses := _NAN_LOSSES.search(reason):
+        return nan_losses[1]
+    match = _OUTCOME.match(reason)
     return match[0] if match else ""
 
 
 def duration(seconds: float | None) -> str:
-    """`0.4s`, `48s`, `4m 12s`, `3h 05m`, `2d 04h`; `–` when unknown. Never negative."""
+    """Format a duration: `0.4s`, `48s`, `4m 12s`, `3h 05m`, `2d 04h`; `–` when unknown. Never negative."""
     if seconds is None or seconds != seconds:
         return ABSENT
     return f"{seconds:.1f}s" if 0 <= seconds < 9.95 else _whole_duration(seconds)
 
 
 def time_left(seconds: float | None) -> str:
-    """A time to go, as a duration of whole seconds. Past ten minutes they are left out: they would only flicker."""
+    """Format remaining time as a duration; from ten minutes to an hour without seconds, which would only flicker."""
     if seconds is None or seconds != seconds:
         return ABSENT
     if 10 * _MINUTE <= seconds < _HOUR - _MINUTE / 2:
@@ -58,49 +58,49 @@ def _whole_duration(seconds: float) -> str:
 
 
 def age(moment: datetime | None, now: datetime | None = None) -> str:
-    """How long ago, in one unit: `now`, `5m`, `2h`, `3d`, `8w`, `2y`. The future (a wrong clock) is `now`."""
+    """Format an age in one unit: `now`, `5m`, `2h`, `3d`, `8w`, `2y`. A future time (a wrong clock) is `now`."""
     if moment is None:
         return ABSENT
     seconds = ((now or datetime.now(UTC)) - aware(moment)).total_seconds()
-    for least, unit, sign in (
+    for minimum, unit, symbol in (
         (_YEAR, _YEAR, "y"),
         (2 * _WEEK, _WEEK, "w"),
         (_DAY, _DAY, "d"),
         (_HOUR, _HOUR, "h"),
         (_MINUTE, _MINUTE, "m"),
     ):
-        if seconds >= least:
-            return f"{int(seconds // unit)}{sign}"
+        if seconds >= minimum:
+            return f"{int(seconds // unit)}{symbol}"
     return "now"
 
 
 def ago(moment: datetime) -> str:
-    """An age within a sentence: `5m ago`, `just now`."""
+    """Format an age within a sentence: `5m ago`, `just now`."""
     text = age(moment)
     return "just now" if text == "now" else f"{text} ago"
 
 
 def aware(moment: datetime) -> datetime:
-    """The moment in UTC; one without a zone is UTC already."""
+    """Convert a time to UTC; one without a zone is UTC already."""
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def clock(moment: datetime | None) -> str:
-    """Local date and time, to the second."""
+    """Format a time as local date and time, to the second."""
     return ABSENT if moment is None else aware(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def metric(number: Number | None) -> str:
-    """A fraction with the decimals that its source has, four at most: `0.5849`, `0.478`; `–` when there is none."""
+    """Format a fraction with the decimals of its source, at most four: `0.5849`, `0.478`; `–` when missing."""
     if number is None:
         return ABSENT
     return number.text if number.value is None else f"{number.value:.{_decimals(number)}f}"
 
 
 def points(value: Number | None, reference: Number | None) -> str:
-    """The difference of two fractions in percentage points: `+0.20`, `−1.90`, `0.00`; empty where one is no number.
+    """Format the difference of two fractions in percentage points: `+0.20`, `−1.90`; empty if one is no number.
 
-    It has as many digits as the coarser number carries: `−0.9` where a log printed three.
+    It has the digits of the coarser number: `−0.9` where a log printed three.
     """
     if value is None or reference is None or value.value is None or reference.value is None:
         return ""
@@ -108,17 +108,17 @@ def points(value: Number | None, reference: Number | None) -> str:
 
 
 def signed(value: float, digits: int = 2) -> str:
-    """A number with its sign, `+0.20` or `−1.90`; what rounds to zero has none."""
+    """Format a number with its sign, `+0.20` or `−1.90`; zero after rounding has none."""
     text = f"{value:+.{digits}f}"
     return text.replace("-", "−") if float(text) else f"{0:.{digits}f}"
 
 
 def _decimals(number: Number) -> int:
-    """3 or 4: a log prints three significant digits and drops zeros at the end; events and results tell all digits."""
-    return 4 if len(number.text.partition(".")[2]) > 3 or number.value != _printed(number.text) else 3
+    """Return 3 or 4: logs print three significant digits without trailing zeros; events and results have all digits."""
+    return 4 if len(number.text.partition(".")[2]) > 3 or number.value != _parsed(number.text) else 3
 
 
-def _printed(text: str) -> float | None:
+def _parsed(text: str) -> float | None:
     try:
         return float(text)
     except ValueError:
@@ -126,7 +126,7 @@ def _printed(text: str) -> float | None:
 
 
 def size(size_bytes: float | None) -> str:
-    """`512 B`, `1.32 MB`, `75.6 MB`, `312 MB`, `9.80 GB`: three digits, in powers of ten as drivers and disks count."""
+    """Format a size: `512 B`, `1.32 MB`, `75.6 MB`, `312 MB`, `9.80 GB`: three digits, powers of ten."""
     if size_bytes is None:
         return ABSENT
     if size_bytes < 999.5:
@@ -141,5 +141,5 @@ def size(size_bytes: float | None) -> str:
 
 
 def megabytes(size_bytes: int | None) -> str:
-    """`1.32`: a size in a column that is headed `MB`, in millions of bytes as YOLOv7 counts them; `–` when unknown."""
+    """Format a size for a column headed `MB`, in millions of bytes as in YOLOv7: `1.32`; `–` when unknown."""
     return ABSENT if size_bytes is None else f"{size_bytes / 1e6:.2f}"

@@ -11,16 +11,16 @@ class Key:
     """One binding."""
 
     id: str
-    """Unique; Textual can replace a binding by it."""
+    """Unique id, with which Textual can replace the binding."""
     keys: str
-    """Key names as Textual spells them; several are separated by commas."""
+    """Textual's key names, separated by commas."""
     action: str
     label: str
     """One or two words, for the footer."""
     help: str
     """One sentence, for the help screen."""
     show: bool = False
-    """Whether the footer has it."""
+    """Whether the footer shows it."""
 
 
 @dataclass(frozen=True)
@@ -134,12 +134,12 @@ _SIGNS = {
 
 
 def sign(key: str) -> str:
-    """How a key is written: `?`, `^s`, `space`."""
+    """Return the label of a key: `?`, `^s`, `space`."""
     return f"^{key[5:]}" if key.startswith("ctrl+") else _SIGNS.get(key, key)
 
 
 def bindings(scope: str) -> list[BindingType]:
-    """The bindings of a screen or widget, as Textual wants them."""
+    """Return the bindings of a screen or widget for Textual."""
     return [
         Binding(key.keys, key.action, key.label, show=key.show, tooltip=key.help, id=key.id)
         for key in KEYMAP[scope].keys
@@ -147,7 +147,7 @@ def bindings(scope: str) -> list[BindingType]:
 
 
 def table() -> str:
-    """All bindings as a table in Markdown, for the documentation."""
+    """Format all bindings as a Markdown table, for the documentation."""
     rows = ["| where | key | what it does |", "|---|---|---|"]
     for scope in KEYMAP.values():
         for key in scope.keys:

@@ -1,4 +1,4 @@
-"""What the parts of the screen tell each other about the world: facts, in the past tense."""
+"""Messages between parts of the screen, named for what has happened."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 
 class RunsRead(Message):
-    """The table of runs was read, and is not what it was."""
+    """The run list was refreshed and has changed."""
 
     def __init__(self, runs: tuple[RunView, ...]) -> None:
         super().__init__()
         self.runs = runs
 
     def can_replace(self, message: Message) -> bool:
-        """Only the latest table matters."""
+        """Whether the message is an older run list, which is obsolete."""
         return isinstance(message, RunsRead)
 
 
 class DetailRead(Message):
-    """One run was read, and is not what it was."""
+    """The details of a run were refreshed and have changed."""
 
     def __init__(self, detail: RunDetail, provenance: Provenance | None = None) -> None:
         super().__init__()
@@ -34,12 +34,12 @@ class DetailRead(Message):
         self.provenance = provenance
 
     def can_replace(self, message: Message) -> bool:
-        """Only the latest state of the same run matters."""
+        """Whether the message is an older state of the same run, which is obsolete."""
         return isinstance(message, DetailRead) and message.detail.run.id == self.detail.run.id
 
 
 class LogRead(Message):
-    """The end of a run's log was read, and is not what it was."""
+    """The last lines of a run's log were refreshed and have changed."""
 
     def __init__(self, run_id: str, lines: tuple[str, ...]) -> None:
         super().__init__()
@@ -47,22 +47,22 @@ class LogRead(Message):
         self.lines = lines
 
     def can_replace(self, message: Message) -> bool:
-        """Only the latest end matters."""
+        """Whether the message is an older tail of the same log, which is obsolete."""
         return isinstance(message, LogRead) and message.run_id == self.run_id
 
 
 class CallFailed(Message):
-    """Something that was asked for could not be done; the error says what, where, and what to do."""
+    """A call to the backend failed."""
 
     def __init__(self, error: YoloqatError, *, once: bool = False) -> None:
-        """`once`: nobody asked for it just now, so it is told a single time."""
+        """`once`: a background call, whose error is shown only the first time."""
         super().__init__()
         self.error = error
         self.once = once
 
 
 class RunEnded(Message):
-    """A run that was live has come to its end while the screen was open."""
+    """A live run has ended."""
 
     def __init__(self, run: RunView) -> None:
         super().__init__()

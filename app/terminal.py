@@ -1,4 +1,4 @@
-"""Giving the terminal back however the screen ends: signals, a terminal that has gone, a screen that hangs."""
+"""Restore the terminal however the screen ends: by a signal, a lost terminal or a hanging event loop."""
 
 import contextlib
 import os
@@ -37,34 +37,34 @@ _RESET = (
 
 
 class TerminalGuard:
-    """Ends the screen on signals and on the loss of its terminal, and resets the terminal where the screen cannot."""
+    """Ends the screen on a signal or the loss of its terminal, and resets the terminal if the screen does not."""
 
     def __init__(self, leave: Callable[[int], None]) -> None:
-        """`leave` asks the event loop to end the screen with an exit code. It is called from a signal handler, so it
-        must only schedule the work."""
+        """`leave` makes the event loop end the screen with an exit code. A signal handler calls it, so it must only
+        schedule the work."""
         self._leave = leave
-        self._attributes = _attributes()
-        self._earlier: dict[signal.Signals, object] = {}
+        self._terminal_attributes = _read_attributes()
+        self._previous_handlers: dict[signal.Signals, object] = {}
         self._deadline: threading.Timer | None = None
 
     def __enter__(self) -> "TerminalGuard":
         for number in ENDING_SIGNALS:
-            self._earlier[number] = signal.signal(number, self._on_signal)
+            self._previous_handlers[number] = signal.signal(number, self._on_signal)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
-        for number, handler in self._earlier.items():
+        for number, handler in self._previous_handlers.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def end(self, exit_code: int) -> None:
-        """Leave the screen; reset the terminal and exit by force if that takes too long.
+        """End the screen; after `EXIT_SECONDS` reset the terminal and exit by force.
 
-        Textual's writer blocks for ever once its terminal has gone, and a busy event loop takes no request.
+        Textual's writer blocks for ever once its terminal is lost, and a busy event loop ignores requests.
         """
         if self._deadline is None:
-            self._deadline = threading.Timer(EXIT_SECONDS, self._force, (exit_code,))
+            self._deadline = threading.Timer(EXIT_SECONDS, self._force_exit, (exit_code,))
             self._deadline.daemon = True
             self._deadline.start()
         self._leave(exit_code)
@@ -72,17 +72,17 @@ class TerminalGuard:
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self.end(128 + number)
 
-    def _force(self, exit_code: int) -> None:
+    def _force_exit(self, exit_code: int) -> None:
         with contextlib.suppress(OSError):
             os.write(sys.__stdout__.fileno() if sys.__stdout__ else 1, _RESET.encode())
-        if self._attributes is not None:
+        if self._terminal_attributes is not None:
             with contextlib.suppress(termios.error, OSError):
-                termios.tcsetattr(0, termios.TCSANOW, self._attributes)
+                termios.tcsetattr(0, termios.TCSANOW, self._terminal_attributes)
         os._exit(exit_code)
 
 
 def has_hung_up() -> bool:
-    """Whether the terminal on stdin has gone: its window was closed, or its SSH connection lost, without a signal."""
+    """Whether the terminal on stdin is lost: its window was closed or its SSH connection broke, without a signal."""
     poll = select.poll()
     try:
         poll.register(0, 0)
@@ -91,7 +91,7 @@ def has_hung_up() -> bool:
         return True
 
 
-def _attributes() -> Attributes | None:
+def _read_attributes() -> Attributes | None:
     try:
         return termios.tcgetattr(0)
     except (termios.error, OSError):

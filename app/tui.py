@@ -1,4 +1,4 @@
-"""`yoloqat-tui`: the experiment manager on the screen."""
+"""The `yoloqat-tui` command: the experiment manager on the screen."""
 
 import argparse
 import contextlib
@@ -9,53 +9,53 @@ from collections.abc import Sequence
 from engine.contracts.errors import YoloqatError
 
 EXIT_HANGUP = 129
-"""As of a process that SIGHUP has ended."""
+"""The exit code of a process that SIGHUP ended."""
 UNUSABLE_TERMINALS = ("dumb", "unknown")
-"""Values of TERM that stand for terminals without cursor movement, such as Emacs's shell buffer."""
+"""Values of TERM for terminals without cursor movement, such as Emacs's shell buffer."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    made = argparse.ArgumentParser(
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of the command line."""
+    parser = argparse.ArgumentParser(
         prog="yoloqat-tui",
         description="Launch, watch, stop and compare YOLOv7 quantization runs. Runs go on when the screen is closed.",
         epilog="The same from the shell: yoloqat --help.",
     )
-    made.add_argument(
+    parser.add_argument(
         "--workspace",
         metavar="DIR",
-        help="folder of the runs and their index (default: $YOLOQAT_WORKSPACE, else one per user)",
+        help="use this workspace (default: $YOLOQAT_WORKSPACE, else one per user)",
     )
-    made.add_argument(
+    parser.add_argument(
         "--demo",
         action="store_true",
-        help="retrain, calibrate, fine-tune, export and evaluate a small model on data drawn here, and watch it; "
-        "without a terminal it prints the table, as `yoloqat demo` does",
+        help="retrain, calibrate, fine-tune, export and evaluate a small model on synthetic data, and "
+        "follow it; without a terminal print the table, as `yoloqat demo` does",
     )
-    return made
+    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command. Returns its exit code: 0, or 2 for bad input."""
-    arguments = parser().parse_args(argv)
+    """Run the command and return its exit code: 0, or 2 for bad input."""
+    arguments = build_parser().parse_args(argv)
     try:
         if arguments.demo and not sys.stdout.isatty():
-            return _demo_without_screen(arguments.workspace)
+            return _run_demo_without_screen(arguments.workspace)
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
-            raise YoloqatError("yoloqat-tui needs a terminal", hint="Without one, use the command `yoloqat`.")
+            raise YoloqatError("yoloqat-tui needs a terminal", hint="Use the command `yoloqat` instead.")
         if os.environ.get("TERM") in UNUSABLE_TERMINALS:
             raise YoloqatError(
                 "this terminal cannot move the cursor",
                 where=f"TERM={os.environ['TERM']}",
                 hint="Use the command `yoloqat`, or set TERM to what the terminal is, for example xterm-256color.",
             )
-        return _screen(arguments.workspace, arguments.demo)
+        return _run_screen(arguments.workspace, arguments.demo)
     except YoloqatError as error:
         print(f"yoloqat-tui: {error}", file=sys.stderr)
         return error.exit_code
 
 
-def _screen(workspace: str | None, demo: bool) -> int:
+def _run_screen(workspace: str | None, demo: bool) -> int:
     from app.application import YoloqatApp
     from app.backend.local import LocalBackend
     from app.terminal import TerminalGuard
@@ -65,12 +65,12 @@ def _screen(workspace: str | None, demo: bool) -> int:
         app.lost_terminal = lambda: guard.end(EXIT_HANGUP)
         app.run()
     if app.farewell:
-        with contextlib.suppress(OSError):  # the terminal may have gone
+        with contextlib.suppress(OSError):  # the terminal may be lost
             print(app.farewell, flush=True)
     return app.return_code or 0
 
 
-def _demo_without_screen(workspace: str | None) -> int:
+def _run_demo_without_screen(workspace: str | None) -> int:
     from app.cli.main import main as command
 
     return command([*(["--workspace", workspace] if workspace else []), "demo"])

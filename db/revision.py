@@ -17,7 +17,13 @@ class NewerDatabaseError(YoloqatError):
 
 
 def connect_read_only(path: Path) -> sqlite3.Connection:
-    """A connection that can change nothing. Transactions are begun by hand."""
+    """A connection that can change nothing. Transactions are begun by hand.
+
+    Raises:
+        YoloqatError: the path is no regular file: SQLite would wait at a FIFO for ever.
+    """
+    if not path.is_file():
+        raise _foreign(path, "it is no regular file")
     uri = f"file:{quote(str(path))}?mode=ro"
     return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
 

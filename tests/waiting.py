@@ -13,6 +13,11 @@ def patience(seconds: float) -> float:
     return seconds * _MARGIN * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
+def paced(seconds: float) -> float:
+    """A pause of a stand-in trainer, long enough for what watches it to get its turn on a busy machine."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def wait_until(
     condition: Callable[[], object],
     seconds: float = 30.0,

@@ -1,6 +1,6 @@
-"""What `--json` prints, as dataclasses: one document per question, each with the version of its shape.
+"""The JSON documents of `--json` as dataclasses, one per command, each with the version of its schema.
 
-Keys may be added within a version; one that goes or changes its meaning raises it.
+A new key keeps the version; a removed key or a changed meaning raises it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["ListedRun", "LogDocument", "QueueDocument", "RunChanges", "RunDocume
 
 @dataclass(frozen=True, kw_only=True)
 class ListedRun(RunView):
-    """A run of the list, with what its log said last."""
+    """A run of the list, with the last lines of its log."""
 
     log_tail: tuple[str, ...] = ()
 
@@ -34,13 +34,13 @@ class RunsDocument:
     schema: int = 1
     workspace: Path
     version: IndexVersion
-    """To ask for the changes since then with."""
+    """The version to request later changes with."""
     runs: tuple[ListedRun, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunDocument(RunDetail):
-    """`yoloqat show --json`: all of the run, and what it started from."""
+    """`yoloqat show --json`: everything about a run, and its provenance."""
 
     schema: int = 1
     workspace: Path
@@ -61,7 +61,7 @@ class LogDocument:
 
 @dataclass(frozen=True, kw_only=True)
 class QueueDocument:
-    """`yoloqat queue --json`: what waits here, first in line first, and who has a device in whatever workspace."""
+    """`yoloqat queue --json`: the queue of the workspace in its order, and the leases of all workspaces."""
 
     schema: int = 1
     workspace: Path

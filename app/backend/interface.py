@@ -1,7 +1,7 @@
-"""What screens and commands ask for, wherever the runs are: this machine (`local`), later another one over ssh.
+"""The interface between runs and the screens and commands: `local` on this machine, later remote ones over ssh.
 
-Reading never waits but in `refresh`, which commands call first and screens do not. Whoever shows runs for longer asks
-`changes` with the version of the last answer: it costs what has changed, not what there is.
+Only `refresh` waits; commands call it first, screens do not. A screen calls `changes` with the version of the last
+answer, which costs time by the number of changed runs and not of all runs.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 class RunReader(Protocol):
-    """Questions. None of them starts a run or changes anything but the index.
+    """Read access: no method starts a run or changes anything but the index.
 
-    Every method raises YoloqatError where a run isn't there or the index cannot be used.
+    Every method raises YoloqatError if a run does not exist or the index cannot be read.
     """
 
     @property
@@ -34,115 +34,115 @@ class RunReader(Protocol):
         """The workspace's folder."""
 
     def refresh(self, run_ids: Collection[str] | None = None, *, wait_seconds: float | None = None) -> Lag | None:
-        """See to it that the index is current; how far it is behind, when that takes longer than `wait_seconds`.
+        """Update the index; return how far it is behind if that takes longer than `wait_seconds`.
 
         Args:
-            run_ids: the runs that matter; all when None.
-            wait_seconds: at most; 0 asks for the indexer and goes on, None is what commands wait.
+            run_ids: the runs that must be current; all when None.
+            wait_seconds: limit; 0 starts the indexer and returns at once, None is the default of commands.
         """
 
     def version(self) -> int:
-        """A number that changes when the index does; cheap enough to ask for every second."""
+        """Return a number that changes with the index; cheap enough for every second."""
 
     def changes(self, since: IndexVersion = ...) -> RunChanges:
-        """The runs that have changed since a version or live, and those that are gone; all of them without one."""
+        """Return the live runs, those changed since a version, and the ids of removed ones; all without a version."""
 
     def find(self, reference: str) -> str:
-        """The id of the run that is meant by an id, the beginning of one, or a name."""
+        """Find the id of a run by id, prefix of the id, or name."""
 
     def find_all(self, reference: str) -> list[str]:
-        """The ids of all runs of a group, oldest first; of one run where no group has this name."""
+        """Find the ids of all runs of a group, oldest first; of one run if no group has this name."""
 
     def detail(self, run_id: str) -> RunDetail:
-        """Everything about one run."""
+        """Return everything about one run."""
 
     def provenance(self, run_id: str) -> Provenance | None:
-        """Code and packages that the newest attempt started from; None when nobody wrote them down."""
+        """Return code and packages of the newest attempt; None if they were not recorded."""
 
     def folder(self, run_id: str) -> Path:
-        """Where the files of a run lie."""
+        """Return the folder of a run."""
 
     def log(self, run_id: str, lines: int) -> tuple[str, ...]:
-        """The last lines of the newest attempt's log, without terminal control sequences."""
+        """Return the last lines of the newest attempt's log, without terminal control sequences."""
 
     def log_stamp(self, run_id: str) -> tuple[int, int, int]:
-        """Attempt, size and time of the log: changes when there is something new to read."""
+        """Return attempt, size and modification time of the log, which change when it grows."""
 
     def compare(self, details: Sequence[RunDetail], baseline: str | None) -> Comparison:
-        """Metrics and options side by side."""
+        """Compare metrics and options of runs."""
 
     def lineage(self, details: Sequence[RunDetail]) -> list[ChainStep]:
-        """The chain that the runs form, or nothing."""
+        """Return the chain that the runs form; empty if they form none."""
 
     def noise(
         self, comparison: Comparison, chain: list[ChainStep], cancelled: Callable[[], bool] | None = None
     ) -> tuple[Comparison, list[ChainStep], int]:
-        """The same with what is known of the noise of differences, and of how many evaluations it is not known yet.
+        """Add the known noise intervals to both, and count the evaluations that still lack resampling.
 
         Args:
-            cancelled: resample for what is not known, which takes seconds, until this is true; None does not.
+            cancelled: resample missing intervals, which takes seconds, until this returns true; None: do not resample.
         """
 
     def runs_document(self, *, archived: bool = False) -> RunsDocument:
-        """`ls --json`: newest first; archived runs only where they are asked for."""
+        """Return the document of `ls --json`, newest run first, without archived runs unless `archived`."""
 
     def run_document(self, run_id: str) -> RunDocument:
-        """`show --json`."""
+        """Return the document of `show --json`."""
 
     def log_document(self, run_id: str, lines: int, attempt: int | None = None) -> LogDocument:
-        """`log --json`, of the newest attempt when None."""
+        """Return the document of `log --json`, of the newest attempt when None."""
 
     def queue_document(self) -> QueueDocument:
-        """`queue --json`."""
+        """Return the document of `queue --json`."""
 
 
 class Backend(RunReader, Protocol):
-    """Questions, and all that can be asked of runs."""
+    """Read access, and every action on runs."""
 
     def follow(self) -> None:
-        """See to it that live runs have an indexer, and that what is queued has a runner."""
+        """Start the indexer if runs are live, and the runners that queued runs lack."""
 
     def stop(self, run_id: str, now: bool = False) -> None:
         """Ask the runner to stop the run; `now` skips to the next signal."""
 
     def annotate(self, run: RunView, name: str, tags: Sequence[str], notes: str) -> None:
-        """Write what has changed of a run's name, tags and note."""
+        """Write the changed ones of a run's name, tags and note."""
 
     def archive(self, run_id: str, archived: bool) -> None:
-        """Take a run out of the list, or put it back."""
+        """Hide a run from the list, or show it again."""
 
     def delete(self, run_id: str) -> None:
         """Move a run into the trash."""
 
     def undelete(self) -> str:
-        """Bring back the run that was deleted last; its name."""
+        """Restore the run that was deleted last, and return its name."""
 
     def end_after_epoch(self, run_id: str) -> None:
-        """Ask a training of ours to end once the epoch that it is in is saved."""
+        """Request the end of one of our trainings after its current epoch."""
 
     def pause(self, run_id: str) -> str:
-        """Ask a run for its end at a checkpoint, after which it is queued again, held; what was asked, in words."""
+        """Request the end of a run at a checkpoint, after which it is queued again, held; return what happens."""
 
     def resume(self, run_id: str) -> str:
-        """Start the next attempt of a run; says where it goes on."""
+        """Start the next attempt of a run; return from where, as text."""
 
     def import_path(self, path: Path) -> str:
-        """Import a log, a folder of a run or a tree of them; says what is new."""
+        """Import a log, a run folder or a tree of them; return what is new, as text."""
 
     def watch(self, path: Path) -> str:
-        """Follow a growing log; the run's id."""
+        """Watch a growing log; return the run's id."""
 
     def attach(self, pid: str) -> str:
-        """Follow the log of a process; the run's id."""
+        """Watch the log of a process; return the run's id."""
 
     def pipelines(self) -> list[PipelineSummary]:
-        """The pipelines that can be launched."""
+        """List the pipelines that can be launched."""
 
     def pipeline(self, name: str) -> Pipeline:
-        """One pipeline, checked as a whole."""
+        """Read and check one pipeline."""
 
     def plan(self, pipeline: Pipeline, values: Mapping[str, Any], name: str | None = None) -> list[RunSpec]:
-        """The runs that a launch would start; nothing is written."""
+        """Return the runs that a launch would start; writes nothing."""
 
     def launch(self, pipeline: Pipeline, values: Mapping[str, Any], name: str | None = None) -> list[RunSpec]:
         """Launch all runs of a pipeline."""

@@ -1,4 +1,4 @@
-"""The backend of a workspace on this machine. May be called from threads; loads what is heavy when it is asked for."""
+"""The backend of a workspace on this machine. May be called from threads; imports heavy modules on first use."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class LocalBackend:
 
     @classmethod
     def open(cls, option: str | None) -> LocalBackend:
-        """Find the workspace.
+        """Open the workspace.
 
         Raises:
             YoloqatError: the workspace cannot be used.
@@ -46,50 +46,50 @@ class LocalBackend:
         return self.workspace.path
 
     def follow(self) -> None:
-        """See to it that live runs have an indexer, and that what is queued has a runner."""
+        """Start the indexer if runs are live, and the runners that queued runs lack."""
         from app.launching.requeue import requeue
 
         requeue(self.workspace)
         self.refresh(wait_seconds=0)
 
     def refresh(self, run_ids: Collection[str] | None = None, *, wait_seconds: float | None = None) -> Lag | None:
-        """See to it that the index is current; how far it is behind, when that takes longer than `wait_seconds`."""
+        """Update the index; return how far it is behind if that takes longer than `wait_seconds`."""
         return refresh(self.workspace, run_ids, wait_seconds=wait_seconds)
 
     def version(self) -> int:
-        """A number that changes when the index does; cheap."""
+        """Return a number that changes with the index; cheap."""
         return reader.data_version(self.workspace)
 
     def changes(self, since: IndexVersion = NEVER) -> RunChanges:
-        """The runs that have changed since a version or live, and those that are gone."""
+        """Return the runs that are live or have changed since a version, and the ids of removed ones."""
         return reader.runs_since(self.workspace, since)
 
     def find(self, reference: str) -> str:
-        """The id of the run that is meant by an id, the beginning of one, or a name."""
+        """Find the id of a run by id, prefix of the id, or name."""
         return find_id(self.workspace, reference)
 
     def find_all(self, reference: str) -> list[str]:
-        """The ids of all runs of a group, oldest first; of one run where no group has this name."""
+        """Find the ids of all runs of a group, oldest first; of one run if no group has this name."""
         return find_ids(self.workspace, reference)
 
     def detail(self, run_id: str) -> RunDetail:
-        """Everything about one run."""
+        """Return everything about one run."""
         return reader.get_detail(self.workspace, run_id, wait_seconds=0)
 
     def provenance(self, run_id: str) -> Provenance | None:
-        """Code and packages that the newest attempt started from; None when nobody wrote them down."""
+        """Return code and packages of the newest attempt; None if they were not recorded."""
         return reader.provenance(self.workspace, run_id)
 
     def folder(self, run_id: str) -> Path:
-        """Where the files of a run lie."""
+        """Return the folder of a run."""
         return self.workspace.run(run_id).path
 
     def log(self, run_id: str, lines: int) -> tuple[str, ...]:
-        """The last lines of the newest attempt's log, without terminal control sequences."""
+        """Return the last lines of the newest attempt's log, without terminal control sequences."""
         return tuple(log_tail(self.workspace, run_id, lines=lines))
 
     def log_stamp(self, run_id: str) -> tuple[int, int, int]:
-        """Attempt, size and time of the log: changes when there is something new to read."""
+        """Return attempt, size and modification time of the log, which change when it grows."""
         attempts = self.workspace.run(run_id).attempts()
         if not attempts:
             return (0, 0, 0)
@@ -100,7 +100,7 @@ class LocalBackend:
         return (attempts[-1].number, console_stat.st_size, console_stat.st_mtime_ns)
 
     def runs_document(self, *, archived: bool = False) -> RunsDocument:
-        """`ls --json`."""
+        """Return the document of `ls --json`."""
         changes = self.changes()
         runs = reader.newest_first(changes.runs, archived=archived)
         tails = reader.log_tails(self.workspace, runs)
@@ -108,13 +108,13 @@ class LocalBackend:
         return RunsDocument(workspace=self.path, version=changes.version, runs=listed)
 
     def run_document(self, run_id: str) -> RunDocument:
-        """`show --json`."""
-        detail, origin = self.detail(run_id), self.provenance(run_id)
-        origin_document = origin.model_dump(mode="json") if origin is not None else None
-        return RunDocument(**vars(detail), workspace=self.path, provenance=origin_document)
+        """Return the document of `show --json`."""
+        detail, provenance = self.detail(run_id), self.provenance(run_id)
+        provenance_document = provenance.model_dump(mode="json") if provenance is not None else None
+        return RunDocument(**vars(detail), workspace=self.path, provenance=provenance_document)
 
     def log_document(self, run_id: str, lines: int, attempt: int | None = None) -> LogDocument:
-        """`log --json`, of the newest attempt when None."""
+        """Return the document of `log --json`, of the newest attempt when None."""
         folder = find_attempt(self.workspace, run_id, attempt)
         return LogDocument(
             id=run_id,
@@ -124,7 +124,7 @@ class LocalBackend:
         )
 
     def queue_document(self) -> QueueDocument:
-        """`queue --json`."""
+        """Return the document of `queue --json`."""
         from app.launching.queue import leases_here, queued_runs
 
         return QueueDocument(workspace=self.path, queue=queued_runs(self.workspace), leases=leases_here())
@@ -136,7 +136,7 @@ class LocalBackend:
         stop_run(self.workspace, run_id, now=now)
 
     def annotate(self, run: RunView, name: str, tags: Sequence[str], notes: str) -> None:
-        """Write what has changed of a run's name, tags and note."""
+        """Write the changed ones of a run's name, tags and note."""
         from app.runs.annotations import note_run, rename_run, tag_run
 
         if name != run.name:
@@ -147,7 +147,7 @@ class LocalBackend:
             note_run(self.workspace, run.id, notes)
 
     def archive(self, run_id: str, archived: bool) -> None:
-        """Take a run out of the list, or put it back."""
+        """Hide a run from the list, or show it again."""
         from app.runs.annotations import archive_run
 
         archive_run(self.workspace, run_id, archived)
@@ -159,45 +159,45 @@ class LocalBackend:
         delete_runs(self.workspace, [run_id])
 
     def undelete(self) -> str:
-        """Bring back the run that was deleted last; its name."""
+        """Restore the run that was deleted last, and return its name."""
         from app.runs.trash import undelete_runs
 
         return undelete_runs(self.workspace)[0].name
 
     def end_after_epoch(self, run_id: str) -> None:
-        """Ask a training of ours to end once the epoch that it is in is saved."""
+        """Request the end of one of our trainings after its current epoch."""
         from app.launching.stop import end_after_epoch
 
         end_after_epoch(self.workspace, run_id)
 
     def pause(self, run_id: str) -> str:
-        """Ask a run for its end at a checkpoint, after which it is queued again, held; what was asked, in words."""
+        """Request the end of a run at a checkpoint, after which it is queued again, held; return what happens."""
         from app.launching.stop import pause_run
 
         return pause_run(self.workspace, run_id)
 
     def resume(self, run_id: str) -> str:
-        """Start the next attempt of a run; says where it goes on."""
+        """Start the next attempt of a run; return from where, as text."""
         from app.launching.resume import resume_run
 
         resumed = resume_run(self.workspace, run_id)
-        where = f"goes on from {resumed.checkpoint.name}" if resumed.checkpoint else "begins anew"
+        where = f"resumes from {resumed.checkpoint.name}" if resumed.checkpoint else "starts from the beginning"
         return f"{resumed.name}: attempt {resumed.attempt} {where}"
 
     def import_path(self, path: Path) -> str:
-        """Import a log, a folder of a run or a tree of them; says what is new."""
+        """Import a log, a run folder or a tree of them; return what is new, as text."""
         from app.importing.import_logs import import_paths
 
         return import_paths(self.workspace, [path]).sentence
 
     def watch(self, path: Path) -> str:
-        """Follow a growing log; the run's id."""
+        """Watch a growing log; return the run's id."""
         from app.importing.watch import watch_log
 
         return watch_log(self.workspace, path).run_id
 
     def attach(self, pid: str) -> str:
-        """Follow the log of a process; the run's id."""
+        """Watch the log of a process; return the run's id."""
         from app.importing.watch import attach
         from engine.contracts.errors import YoloqatError
 
@@ -206,19 +206,19 @@ class LocalBackend:
         return attach(self.workspace, int(pid)).run_id
 
     def pipelines(self) -> list[PipelineSummary]:
-        """The pipelines that can be launched."""
+        """List the pipelines that can be launched."""
         from app.launching.pipelines import list_pipelines
 
         return list_pipelines()
 
     def pipeline(self, name: str) -> Pipeline:
-        """One pipeline, checked as a whole."""
+        """Read and check one pipeline."""
         from app.launching.pipelines import load_pipeline
 
         return load_pipeline(name)
 
     def plan(self, pipeline: Pipeline, values: Mapping[str, Any], name: str | None = None) -> list[RunSpec]:
-        """The runs that a launch would start; nothing is written."""
+        """Return the runs that a launch would start; writes nothing."""
         from app.launching.pipelines import plan_pipeline
 
         return plan_pipeline(self.workspace, pipeline, values, name=name)
@@ -230,13 +230,13 @@ class LocalBackend:
         return launch_pipeline(self.workspace, pipeline, values, name=name)
 
     def compare(self, details: Sequence[RunDetail], baseline: str | None) -> Comparison:
-        """Metrics and options side by side."""
+        """Compare metrics and options of runs."""
         from app.comparing.comparison import compare
 
         return compare(details, baseline)
 
     def lineage(self, details: Sequence[RunDetail]) -> list[ChainStep]:
-        """The chain that the runs form, or nothing."""
+        """Return the chain that the runs form; empty if they form none."""
         from app.comparing.comparison import lineage
 
         return lineage(details)
@@ -244,10 +244,10 @@ class LocalBackend:
     def noise(
         self, comparison: Comparison, chain: list[ChainStep], cancelled: Callable[[], bool] | None = None
     ) -> tuple[Comparison, list[ChainStep], int]:
-        """The same with what is known of the noise of differences, and of how many evaluations it is not known yet.
+        """Add the known noise intervals to both, and count the evaluations that still lack resampling.
 
         Args:
-            cancelled: resample for what is not known, which takes seconds, until this is true; None does not.
+            cancelled: resample missing intervals, which takes seconds, until this returns true; None: do not resample.
         """
         from app.comparing.noise import compared_pairs, count_unsampled, intervals, with_noise
 

@@ -1,4 +1,4 @@
-"""The runs as somebody knows them who asks for changes again and again."""
+"""The runs of a screen, kept current by applying changes."""
 
 from app.backend.documents import RunChanges
 from app.runs.reader import newest_first
@@ -7,14 +7,14 @@ from db.views import RunView
 
 
 class RunCache:
-    """All runs by id, at the version of the last answer."""
+    """All runs by id, at the version of the last changes."""
 
     def __init__(self) -> None:
         self.version = NEVER
         self._runs: dict[str, RunView] = {}
 
     def apply(self, changes: RunChanges) -> None:
-        """Take an answer in."""
+        """Apply changes."""
         if changes.complete:
             self._runs.clear()
         for run_id in changes.removed:
@@ -23,5 +23,5 @@ class RunCache:
         self.version = changes.version
 
     def listed(self, *, archived: bool) -> tuple[RunView, ...]:
-        """Newest first; archived ones only where they are asked for."""
+        """Return the runs newest first, without archived ones unless `archived`."""
         return tuple(newest_first(self._runs.values(), archived=archived))

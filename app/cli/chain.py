@@ -12,21 +12,21 @@ NOISE_WORDS = "may be the choice of images: the 95 % interval of the difference 
 INTERVAL = "95 % of Δfloat"
 _HEADERS = ("STEP", "P", "R", "mAP@.5", "mAP@.5:.95", "AP", "Δparent", "Δfloat", INTERVAL, "MB", "TIME")
 _SPEED = ("ms", "SPEED")
-"""Only where a benchmark has timed one of the files."""
-_SPARED = (("P", "R"), ("AP", "ms"), ("TIME",), (INTERVAL,))
-"""Left out, one group after the other, where the terminal is too narrow for all."""
+"""Columns shown only where a benchmark has timed one of the files."""
+_OPTIONAL_COLUMNS = (("P", "R"), ("AP", "ms"), ("TIME",), (INTERVAL,))
+"""Omitted group by group, in this order, where the terminal is too narrow."""
 
 
 def chain_table(steps: Sequence[ChainStep]) -> str:
-    """The chain with the drops of mAP@.5:.95 in points, and how it was evaluated. AP is pycocotools'."""
+    """Format the chain with its drops of mAP@.5:.95 in points and its evaluation settings. AP is pycocotools'."""
     rows = [list(_HEADERS), *(_row(step) for step in steps)]
     if any(step.speed for step in steps):
-        rows = [[*row, *more] for row, more in zip(rows, [_SPEED, *map(_speed, steps)], strict=True)]
+        rows = [[*row, *speed] for row, speed in zip(rows, [_SPEED, *map(_speed, steps)], strict=True)]
     if not any(step.noise_float for step in steps):
         rows = _without(rows, (INTERVAL,))
-    for spared in _SPARED:
+    for headers in _OPTIONAL_COLUMNS:
         if table_width(rows) > columns():
-            rows = _without(rows, spared)
+            rows = _without(rows, headers)
     lines = [table(rows[0], rows[1:], right=range(1, len(rows[0])))]
     settings = list(dict.fromkeys(settings_text(step.settings) for step in steps if step.settings is not None))
     if len(settings) == 1:
@@ -64,5 +64,5 @@ def _row(step: ChainStep) -> list[str]:
 def _speed(step: ChainStep) -> list[str]:
     if step.speed is None:
         return ["–", "–"]
-    times = "–" if step.speed.times is None else f"{step.speed.times:.2f}×"
-    return [f"{step.speed.milliseconds:.2f}", times]
+    ratio = "–" if step.speed.times is None else f"{step.speed.times:.2f}×"
+    return [f"{step.speed.milliseconds:.2f}", ratio]

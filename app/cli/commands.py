@@ -1,6 +1,6 @@
-"""The table of subcommands: group, name, line of `--help`, file.
+"""The table of subcommands: group, name, line of `--help`, module.
 
-`main` loads only the file of the one that is typed.
+`main` imports only the module of the subcommand on the command line.
 """
 
 import argparse
@@ -10,24 +10,24 @@ from typing import Any, NamedTuple
 
 
 class CommandParser(argparse.ArgumentParser):
-    """A parser whose arguments are made when it is used, so that a command loads nothing for the others."""
+    """A parser that declares its arguments on first use, so that a command does not import the others."""
 
     fill: Callable[[argparse.ArgumentParser], None] | None = None
 
     def add_own_arguments(self) -> None:
-        """Load the command's file and add its arguments, once."""
+        """Import the command's module and declare its arguments, once."""
         if self.fill is not None:
             fill, self.fill = self.fill, None
             fill(self)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Add the arguments, then parse."""
+        """Declare the arguments, then parse."""
         self.add_own_arguments()
         return super().parse_known_args(args, namespace)
 
 
 class Handlers(NamedTuple):
-    """What a file of this folder has for one subcommand."""
+    """The two functions of a subcommand."""
 
     add_arguments: Callable[[argparse.ArgumentParser], None]
     call: Callable[[argparse.Namespace], int]
@@ -41,7 +41,7 @@ class Command:
     summary: str
     """The line of `--help`."""
     module: str = ""
-    """The file of this folder where it is not called as the subcommand. A file with several of them has `COMMANDS`."""
+    """The module in this folder, where its name differs. One with several subcommands has a table `COMMANDS`."""
 
 
 STAGES_TITLE = "Stages"
@@ -49,22 +49,22 @@ STAGES_TITLE = "Stages"
 
 GROUPS: Mapping[str, tuple[Command, ...]] = {
     "Launch": (
-        Command("run", "launch any command, detached and watched"),
-        Command("pipeline", "launch a pipeline: runs that hand files to one another"),
+        Command("run", "launch any command, detached"),
+        Command("pipeline", "launch a pipeline of runs that pass files on"),
         Command("pipelines", "list the pipelines and their inputs", "pipeline"),
-        Command("demo", "the whole chain on drawn shapes, in a few minutes on a CPU"),
+        Command("demo", "run the whole chain on synthetic shapes, in minutes on a CPU"),
     ),
     STAGES_TITLE: (),
     "Watch and import": (
-        Command("watch", "follow the growing log of another program as a live run"),
-        Command("attach", "find the log of a process that runs already, and follow it", "watch"),
-        Command("import", "bring in logs, folders of runs and trees of both", "import_logs"),
+        Command("watch", "watch the growing log of another program as a live run"),
+        Command("attach", "find the log of a running process, and watch it", "watch"),
+        Command("import", "import logs, run folders and folders of them", "import_logs"),
     ),
     "Look": (
         Command("ls", "list the runs", "list_runs"),
-        Command("show", "everything about one run"),
-        Command("compare", "metrics and options of runs side by side", "compare_runs"),
-        Command("log", "the console log of a run"),
+        Command("show", "show everything about one run"),
+        Command("compare", "compare metrics and options of runs", "compare_runs"),
+        Command("log", "print the log of a run"),
     ),
     "Stop and resume": (
         Command("stop", "stop a run: SIGINT, SIGTERM, SIGKILL"),
@@ -72,26 +72,27 @@ GROUPS: Mapping[str, tuple[Command, ...]] = {
         Command("resume", "start the next attempt of a run, from its last checkpoint"),
     ),
     "Queue": (
-        Command("queue", "what waits and why, and who has the GPUs and the CPU lane"),
-        Command("hold", "keep a run that waits from starting", "queue"),
+        Command("queue", "list queued runs with reasons, and leases of GPUs and CPU lane"),
+        Command("hold", "keep a queued run from starting", "queue"),
         Command("release", "let a held run take its turn", "queue"),
-        Command("move", "change the order of what waits", "queue"),
-        Command("cancel", "take a run that waits out of the queue", "queue"),
+        Command("move", "change the order of the queue", "queue"),
+        Command("cancel", "take a run out of the queue", "queue"),
     ),
     "Organize": (
         Command("rename", "give a run another name", "organize"),
-        Command("tag", "add and remove tags of a run", "organize"),
+        Command("tag", "add, remove or list tags of a run", "organize"),
         Command("note", "write or print the note of a run", "organize"),
-        Command("archive", "take runs out of the list, or put them back", "organize"),
+        Command("archive", "hide runs from the list, or show them again", "organize"),
         Command("delete", "move runs into the trash", "organize"),
-        Command("undelete", "take runs out of the trash", "organize"),
-        Command("trash", "what has been deleted; --empty deletes it for good", "organize"),
+        Command("undelete", "restore runs from the trash", "organize"),
+        Command("trash", "list deleted runs; --empty deletes them for good", "organize"),
     ),
     "Workspace": (
-        Command("doctor", "what on this machine would kill runs or lose data"),
-        Command("du", "what takes the space of the workspace", "disk_space"),
+        Command("doctor", "check for what would kill runs or lose data"),
+        Command("du", "show what takes the space of the workspace", "disk_space"),
         Command("prune", "delete what is not needed: old last.pt, caches, the trash", "disk_space"),
         Command("reindex", "rebuild the database from the run folders"),
-        Command("completion", "print what makes a shell complete this command"),
+        Command("notify", "send a test notification"),
+        Command("completion", "print the completion script for a shell"),
     ),
 }

@@ -16,19 +16,17 @@ _KEY_CELLS, _RUN_CELLS = 20, 18
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("references", metavar="RUN", nargs="+", help="runs, or the name of a pipeline's group")
+    parser.add_argument("references", metavar="RUN", nargs="+", help="runs or groups")
+    parser.add_argument("--baseline", metavar="RUN", help="compare with this run (default: the first with metrics)")
+    parser.add_argument("-a", "--all", action="store_true", help="show options that do not differ, too")
     parser.add_argument(
-        "--baseline", metavar="RUN", help="measure against this run (default: the first that measured anything)"
+        "--no-noise", action="store_true", help="do not resample images to find differences that are noise"
     )
-    parser.add_argument("-a", "--all", action="store_true", help="options that are the same everywhere, too")
-    parser.add_argument(
-        "--no-noise", action="store_true", help="do not resample images to tell which differences are noise"
-    )
-    parser.add_argument("--json", action="store_true", help="everything as JSON")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Print runs side by side, and the chain that they form."""
+    """Print the chain that the runs form, then their metrics and options side by side."""
     from app.backend.local import LocalBackend
 
     local = LocalBackend.open(arguments.workspace)
@@ -66,27 +64,27 @@ def _with_noise(
 
 
 def as_json(comparison: Comparison, chain: Sequence[ChainStep]) -> dict[str, Any]:
-    """The documented shape, with the chain's differences worked out."""
+    """Return the documented JSON shape, with the differences of the chain's steps."""
     steps = [{**vars(step), "delta_parent": step.delta_parent, "delta_float": step.delta_float} for step in chain]
     return {"schema": 1, **vars(comparison), "chain": steps}
 
 
 def _blocks(comparison: Comparison) -> list[list[int]]:
-    """The columns of each table: as many runs as fit, the baseline first in each."""
+    """Split the runs into tables: as many columns as fit, the baseline first in each."""
     base = next(i for i, run in enumerate(comparison.runs) if run.id == comparison.baseline)
     others = [i for i in range(len(comparison.runs)) if i != base]
-    room = max(1, (columns() - _KEY_CELLS) // (_RUN_CELLS + 2) - 1)
-    return [[base, *others[at : at + room]] for at in range(0, len(others), room)] or [[base]]
+    run_count = max(1, (columns() - _KEY_CELLS) // (_RUN_CELLS + 2) - 1)
+    return [[base, *others[start : start + run_count]] for start in range(0, len(others), run_count)] or [[base]]
 
 
-def _block(comparison: Comparison, block: Sequence[int], everything: bool) -> str:
-    options = comparison.options if everything else tuple(row for row in comparison.options if row.differs)
+def _block(comparison: Comparison, block: Sequence[int], show_all: bool) -> str:
+    options = comparison.options if show_all else tuple(row for row in comparison.options if row.differs)
     parts = []
     for rows in (comparison.metrics, comparison.facts, options):
         for section in dict.fromkeys(row.section for row in rows):
             parts.append(_section(comparison, section, [row for row in rows if row.section == section], block))
     if comparison.settings:
-        parts.append(f"baseline {_base_name(comparison)}: evaluated on {comparison.settings}")
+        parts.append(f"baseline {_baseline_name(comparison)}: evaluated on {comparison.settings}")
     if comparison.has_noise:
         parts.append(f"{NOISE} noise: {NOISE_WORDS}")
     parts += _reasons(comparison)
@@ -94,7 +92,7 @@ def _block(comparison: Comparison, block: Sequence[int], everything: bool) -> st
 
 
 def _section(comparison: Comparison, section: str, rows: Sequence[Row], block: Sequence[int]) -> str:
-    """Columns of fixed widths, so that the sections stand under one another."""
+    """Format a section in columns of fixed widths, so that all sections align."""
     lines = [[section.upper(), *(comparison.runs[index].name for index in block)]]
     shown = [row for row in rows if any(row.cells[index].text != ABSENT for index in block)]
     lines += [[row.key, *(_text(row.cells[index]) for index in block)] for row in shown]
@@ -107,12 +105,12 @@ def _text(cell: Cell) -> str:
     return " ".join(part for part in (cell.text, cell.difference_text, "best" if cell.is_best else "") if part)
 
 
-def _base_name(comparison: Comparison) -> str:
+def _baseline_name(comparison: Comparison) -> str:
     return next(run.name for run in comparison.runs if run.id == comparison.baseline)
 
 
 def _reasons(comparison: Comparison) -> list[str]:
-    """Why numbers were not compared, once per run."""
+    """Return why numbers were not compared, one line per run."""
     reasons = {
         run.name: cell.reason
         for row in comparison.metrics

@@ -1,7 +1,7 @@
-"""`yoloqat completion SHELL`, and the answers to a shell that completes: read from run folders, without the database.
+"""`yoloqat completion SHELL`, and the completions that it makes a shell ask for, read from run folders alone.
 
-Completing runs `yoloqat` itself with a variable of argcomplete's in the environment. It must be quick, print nothing
-but completions, and neither create nor start anything.
+A shell completes by running `yoloqat` with argcomplete's variable in the environment. That must be quick, print nothing
+but completions, and neither create files nor start processes.
 """
 
 import argparse
@@ -34,40 +34,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '  ~/.zshrc, after compinit    eval "$(yoloqat completion zsh)"\n'
         "  ~/.config/fish/config.fish  yoloqat completion fish | source"
     )
-    parser.add_argument("shell", choices=SHELLS, help="the shell that is to complete")
+    parser.add_argument("shell", choices=SHELLS, help="the shell to print the script for")
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Print the shell's code."""
+    """Print the completion script of the shell."""
     print(shellcode(["yoloqat"], shell=arguments.shell).strip())
     return 0
 
 
 def complete(parser: argparse.ArgumentParser) -> None:
-    """Answer the shell, and end the process."""
+    """Print the completions for the shell, and exit the process."""
     try:
         _add_completers(parser, os.environ["COMP_LINE"].split())
         argcomplete.autocomplete(parser, always_complete_options=False)
-    except Exception:  # whatever is wrong, a user who types must not see a traceback
+    except Exception:  # a traceback must not appear in a command line that is being typed
         os._exit(1)
 
 
-def _add_completers(parser: argparse.ArgumentParser, words: list[str]) -> None:
-    """Make the arguments of the commands that the line may name: argcomplete has to see them before it parses."""
+def _add_completers(parser: argparse.ArgumentParser, line: list[str]) -> None:
+    """Declare the arguments of the commands that the line may name: argcomplete needs them before it parses."""
     for action in parser._actions:
         if not isinstance(action, argparse._SubParsersAction):
             continue
-        for name in dict.fromkeys(word for word in words if word in action.choices):
+        for name in dict.fromkeys(word for word in line if word in action.choices):
             subparser = cast(CommandParser, action.choices[name])
             subparser.add_own_arguments()
             for argument in subparser._actions:
                 completer = _completer(name, argument)
                 if completer is not None:
-                    argument.completer = completer  # type: ignore[attr-defined]  # argcomplete's way to say it
+                    argument.completer = completer  # type: ignore[attr-defined]  # argcomplete's interface
 
 
 def _completer(command: str, argument: argparse.Action) -> Completer | None:
-    """What completes an argument, by its metavar; None leaves it to argcomplete: choices, else files."""
+    """Return the completer of an argument, by its metavar; None for argcomplete's own: choices, else files."""
     if argument.metavar == "RUN":
         return _complete_deleted if command == "undelete" else _complete_runs
     if argument.metavar == "TAG":
@@ -80,31 +80,31 @@ def _completer(command: str, argument: argparse.Action) -> Completer | None:
 
 
 def _complete_runs(parsed_args: argparse.Namespace, action: argparse.Action, **_: object) -> list[str]:
-    """Names of runs, newest first, then of the groups that may stand for several runs."""
+    """Return names of runs, newest first, then those of groups where the argument accepts groups."""
     runs = run_names(_workspace(parsed_args))[::-1]
     takes_groups = not action.option_strings and parsed_args.subcommand not in _ONE_RUN
     groups = (run.group for run in runs if run.group and takes_groups)
-    return _typeable(run.name for run in runs) + _typeable(groups)
+    return _printable_names(run.name for run in runs) + _printable_names(groups)
 
 
 def _complete_deleted(parsed_args: argparse.Namespace, **_: object) -> list[str]:
-    from app.runs.trash import trashed
+    from app.runs.trash import trashed_runs
 
-    return _typeable(run.name for run in trashed(_workspace(parsed_args)))
+    return _printable_names(run.name for run in trashed_runs(_workspace(parsed_args)))
 
 
 def _complete_tags(parsed_args: argparse.Namespace, **_: object) -> list[str]:
     from app.workspace.user_file import read_user, user_tags
 
     folders = _workspace(parsed_args).run_folders()
-    return sorted(_typeable(tag for folder in folders for tag in user_tags(read_user(folder))))
+    return sorted(_printable_names(tag for folder in folders for tag in user_tags(read_user(folder))))
 
 
 def _complete_pipelines(prefix: str, **_: object) -> list[str]:
     from app.launching.pipelines import CONFIGS
 
-    ours = [path.stem for path in sorted((CONFIGS / "pipelines").glob("*.yaml"))]
-    return [*ours, *FilesCompleter(("yaml", "yml"))(prefix)]
+    own_pipelines = [path.stem for path in sorted((CONFIGS / "pipelines").glob("*.yaml"))]
+    return [*own_pipelines, *FilesCompleter(("yaml", "yml"))(prefix)]
 
 
 def _complete_nothing(**_: object) -> list[str]:
@@ -115,6 +115,6 @@ def _workspace(arguments: argparse.Namespace) -> Workspace:
     return locate_workspace(getattr(arguments, "workspace", None))
 
 
-def _typeable(names: Iterable[str]) -> list[str]:
-    """Each name once, without those that cannot be printed: a shell shows them, and anyone may have written them."""
+def _printable_names(names: Iterable[str]) -> list[str]:
+    """Return each printable name once: a shell shows them, and foreign names may hold control sequences."""
     return list(dict.fromkeys(name for name in names if name.isprintable()))

@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Run the demo and print its table. Ends with 0 only when every step has succeeded."""
+    """Run the demo and print its table. Return 0 only when every step has succeeded."""
     from app.backend.demo import launch_demo
     from app.workspace.open import open_workspace
 

@@ -9,11 +9,11 @@ _EXIT_PROBLEM = 1
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--json", action="store_true", help="the findings as JSON")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Print what was found; exit code 1 where something would kill runs or lose data."""
+    """Print the findings; return 1 if one of them would kill runs or lose data."""
     from app.doctor.examine import run_checks
     from app.doctor.finding import Level
     from app.workspace.engine_python import choose_engine

@@ -1,25 +1,25 @@
-"""`--executor` and `--slurm`: on this machine, or as jobs of a cluster."""
+"""`--executor` and `--slurm`: run on this machine, or as a job of a Slurm cluster."""
 
 import argparse
 
 from engine.contracts.errors import YoloqatError
 from engine.contracts.slurm import Executor, SlurmOptions
 
-_WHERE = "--slurm"
+_OPTION = "--slurm"
 
 
 def add_slurm(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     group = parser.add_argument_group("where it runs")
     group.add_argument(
-        "--executor", choices=["local", "slurm"], help="on this machine, or as a job of Slurm (default: local)"
+        "--executor", choices=["local", "slurm"], help="run on this machine, or as a Slurm job (default: local)"
     )
     group.add_argument(
         "--slurm",
         metavar="KEY=VALUE",
         action="append",
         default=[],
-        help=f"what to ask Slurm for: {', '.join(SlurmOptions.model_fields)} (extra: any option of sbatch)",
+        help=f"request from Slurm: {', '.join(SlurmOptions.model_fields)} (extra: any sbatch option)",
     )
 
 
@@ -28,33 +28,33 @@ def add_engine_python(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--engine-python",
         metavar="PATH",
-        help="run our stages by this Python and its torch (default: `engine_python` of the settings, else our own)",
+        help="run stages with this Python and its torch (default: `engine_python` of the settings, else our own)",
     )
 
 
-def asked_of_slurm(arguments: argparse.Namespace) -> SlurmOptions | None:
-    """What a single run asks of Slurm; None for one on this machine.
+def requested_slurm(arguments: argparse.Namespace) -> SlurmOptions | None:
+    """Return what a single run requests from Slurm; None for a local run.
 
     Raises:
-        YoloqatError: as `chosen_executor`.
+        YoloqatError: see `chosen_executor`.
     """
     executor, options = chosen_executor(arguments)
     return options if executor == "slurm" else None
 
 
 def chosen_executor(arguments: argparse.Namespace) -> tuple[Executor | None, SlurmOptions]:
-    """The executor, None where nothing is said, and what to ask of Slurm. `--slurm` alone means Slurm.
+    """Return the executor, None when no option names one, and the Slurm request. `--slurm` alone implies Slurm.
 
     Raises:
-        YoloqatError: a key or a value cannot be, or Slurm is asked for something and not chosen.
+        YoloqatError: a key or value is invalid, or `--slurm` is combined with `--executor local`.
     """
-    options = _options(arguments.slurm)
+    options = _parse_slurm(arguments.slurm)
     if arguments.slurm and arguments.executor == "local":
-        raise YoloqatError("--slurm needs --executor slurm", where=_WHERE, hint="Leave one of them out.")
+        raise YoloqatError("--slurm needs --executor slurm", where=_OPTION, hint="Leave one of them out.")
     return ("slurm" if arguments.slurm else arguments.executor), options
 
 
-def _options(texts: list[str]) -> SlurmOptions:
+def _parse_slurm(texts: list[str]) -> SlurmOptions:
     from pydantic import ValidationError
 
     from engine.pipelines.check import near
@@ -64,9 +64,9 @@ def _options(texts: list[str]) -> SlurmOptions:
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals:
-            raise YoloqatError(f"{text!r} sets nothing", where=_WHERE, hint="Write --slurm KEY=VALUE.")
+            raise YoloqatError(f"{text!r} has no `=`", where=_OPTION, hint="Write --slurm KEY=VALUE.")
         if key not in SlurmOptions.model_fields:
-            raise YoloqatError(f"there is no `{key}`{near(key, SlurmOptions.model_fields)}", where=_WHERE)
+            raise YoloqatError(f"unknown key `{key}`{near(key, SlurmOptions.model_fields)}", where=_OPTION)
         if key == "extra":
             extra.append(value)
         else:
@@ -75,4 +75,4 @@ def _options(texts: list[str]) -> SlurmOptions:
         return SlurmOptions.model_validate({**values, **({"extra": extra} if extra else {})})
     except ValidationError as error:
         first = error.errors()[0]
-        raise YoloqatError(f"`{first['loc'][0]}`: {first['msg']}", where=_WHERE) from error
+        raise YoloqatError(f"`{first['loc'][0]}`: {first['msg']}", where=_OPTION) from error

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 _NAME_CELLS = 24
-"""Of the file that is being read."""
+"""The width of the file name in the progress line."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,15 +24,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "paths",
         metavar="PATH",
         nargs="+",
-        help="console logs of YOLO trainers or of ours, results.txt, results.csv; or folders, such as runs/train",
+        help="console logs, results.txt, results.csv, or folders of them such as runs/train",
     )
-    parser.add_argument("--name", help="what to call the run (default: the file's name); a taken name is counted up")
-    parser.add_argument("--dry-run", action="store_true", help="tell what would be read, and write nothing")
-    parser.add_argument("--json", action="store_true", help="what was read of each file as JSON")
+    parser.add_argument("--name", help="name the run; a number is appended if it is in use (default: the file's name)")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be imported, and write nothing")
+    parser.add_argument("--json", action="store_true", help="print what was read from each file as JSON")
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Bring runs in as finished ones, and tell what was read of each file."""
+    """Import files as finished runs, and print what was read from each file."""
     from app.importing.import_logs import import_paths
     from app.workspace.open import open_workspace
 
@@ -41,20 +41,20 @@ def call(arguments: argparse.Namespace) -> int:
     paths = [Path(path) for path in arguments.paths]
     with ImportProgress() as progress:
         options = {"name": arguments.name, "dry_run": arguments.dry_run}
-        summary = import_paths(workspace, paths, **options, tell=progress.read, advance=progress.advance)
+        summary = import_paths(workspace, paths, **options, report_path=progress.read, advance=progress.advance)
     if arguments.json:
         document = {"runs": summary.runs, "others": summary.others, "dry_run": arguments.dry_run}
         print_json({"schema": 1, "workspace": workspace.path, "imported": summary.files, **document})
         return 0
-    read = [report for report in summary.files if report.status != "not read"]
+    reports = [report for report in summary.files if report.status != "not read"]
     headers = ["FILE", "RUN", "FORMAT", "EPOCHS", "EVALS", "LINES NOT READ", ""]
-    names = _shown_paths([report.path for report in read])
-    rows = [[name, *_report_lines(report)] for name, report in zip(names, read, strict=True)]
+    names = _short_paths([report.path for report in reports])
+    rows = [[name, *_report_cells(report)] for name, report in zip(names, reports, strict=True)]
     print(table(headers, rows, right=range(3, 6), flexible=(0, 1)))
     for report in summary.files:
         if report.status == "not read":
             print(f"not read: {printable(str(report.path))}: {printable(report.reason)}")
-    say(f"would be: {summary.sentence}" if arguments.dry_run else summary.sentence)
+    say(f"would import: {summary.sentence}" if arguments.dry_run else summary.sentence)
     return 0
 
 
@@ -99,17 +99,17 @@ class ImportProgress:
             self._progress.update(self._task, completed=done)
 
 
-def _report_lines(report: ImportReport) -> list[str]:
+def _report_cells(report: ImportReport) -> list[str]:
     is_log = report.role in ("log", "results", "event file")
     numbers = ["", "", ""]
     if is_log:
         numbers = [str(report.epochs), str(report.evaluations), f"{report.not_understood} of {report.lines}"]
-    form = report.dialect if is_log or report.dialect else report.role
-    return [report.name, form, *numbers, "" if report.status == "new" else report.status]
+    file_format = report.dialect if is_log or report.dialect else report.role
+    return [report.name, file_format, *numbers, "" if report.status == "new" else report.status]
 
 
-def _shown_paths(paths: list[Path]) -> list[str]:
-    """Names; with as many folders as they need to be told apart."""
+def _short_paths(paths: list[Path]) -> list[str]:
+    """Shorten paths to their names, with up to three folders where names are equal."""
     shown = {path: path.name for path in paths}
     for depth in (2, 3, 4):
         counts = Counter(shown.values())

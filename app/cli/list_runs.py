@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from app.backend.interface import RunReader
 from app.cli.output import coloured, print_json, say_lag, say_workspace
-from app.cli.reasons import table_with_reasons
+from app.cli.reason_column import table_with_reasons
 from app.formatting import ABSENT, age, metric, short_outcome, time_left
 from db.views import RunView
 from engine.contracts.states import RunState
@@ -18,8 +18,8 @@ HEADERS = ("NAME", "STAGE", "STATE", "EPOCH", "mAP@.5:.95", "ETA", "AGE")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("-a", "--all", action="store_true", help="archived runs, too")
-    parser.add_argument("--json", action="store_true", help="everything about every run as JSON")
+    parser.add_argument("-a", "--all", action="store_true", help="list archived runs, too")
+    parser.add_argument("--json", action="store_true", help="print everything about every run as JSON")
 
 
 def call(arguments: argparse.Namespace) -> int:
@@ -45,7 +45,7 @@ def call(arguments: argparse.Namespace) -> int:
 
 
 def in_groups(runs: Sequence[Listed]) -> list[Listed]:
-    """Newest first; a group stands where its newest run does."""
+    """Sort the runs newest first, keeping a group together at the place of its newest run."""
     newest: dict[str, tuple[float, str]] = {}
     for run in runs:
         key = run.group or run.id
@@ -55,14 +55,14 @@ def in_groups(runs: Sequence[Listed]) -> list[Listed]:
 
 
 def state_text(run: RunView) -> str:
-    """The state with its marks: `running, stalled`."""
+    """Return the state with what qualifies it: `running, stalled`."""
     if run.stopping:
         return f"{run.state.value}, stopping"
     return f"{run.state.value}, stalled" if run.stalled else run.state.value
 
 
 def progress_text(run: RunView) -> str:
-    """`7/10` epochs, else `12/26` of the bar at hand; `–` when there is neither."""
+    """Return `7/10` epochs, else `12/26` of the current progress bar; `–` when there is neither."""
     if run.epochs_total:
         return f"{run.epochs_done or 0}/{run.epochs_total}"
     if run.state.is_live and run.progress is not None:
@@ -71,7 +71,7 @@ def progress_text(run: RunView) -> str:
 
 
 def _state(run: RunView) -> str:
-    """The state; of a run that was not started here, how its log ended: `cut off`."""
+    """Return the state, or for an imported or watched run that has ended how its log ended: `cut off`."""
     return (short_outcome(run.reason) if run.state is RunState.ENDED else "") or state_text(run)
 
 

@@ -10,12 +10,14 @@ from engine.contracts.events import PREFIX
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("reference", metavar="RUN")
-    parser.add_argument("-n", "--lines", type=int, default=200, metavar="N", help="how many of the last lines (200)")
-    parser.add_argument("--attempt", type=int, metavar="N", help="of this attempt (default: the newest)")
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument("-f", "--follow", action="store_true", help="go on until the run ends; Ctrl-C leaves it running")
-    how.add_argument("--raw", action="store_true", help="the bytes as they were printed, with redraws and colours")
-    how.add_argument("--json", action="store_true", help="id, name, attempt and lines as JSON")
+    parser.add_argument("-n", "--lines", type=int, default=200, metavar="N", help="print the last N lines (200)")
+    parser.add_argument("--attempt", type=int, metavar="N", help="print the log of this attempt (default: the newest)")
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument(
+        "-f", "--follow", action="store_true", help="follow the log until the run ends; Ctrl-C detaches"
+    )
+    output.add_argument("--raw", action="store_true", help="print the bytes as they are, with redraws and colours")
+    output.add_argument("--json", action="store_true", help="print id, name, attempt and lines as JSON")
 
 
 def call(arguments: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""The `yoloqat` command: finds the subcommand, loads only that one, and turns errors into messages."""
+"""The `yoloqat` command: import only the module of the subcommand, call it, and print errors as messages."""
 
 import argparse
 import importlib
@@ -18,14 +18,14 @@ _NAME_CELLS = 13
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 COMPLETING = "_ARGCOMPLETE"
-"""The variable by which a shell asks for completions instead of running the command."""
+"""The environment variable with which a shell requests completions."""
 
 
 class PrintVersion(argparse.Action):
-    """`--version`, looked up only when it is asked for."""
+    """`--version`; the version is looked up only when it is printed."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        """Print the version and end."""
+        """Print the version and exit."""
         from app.cli.version import version
 
         print(f"yoloqat {version()}")
@@ -33,7 +33,7 @@ class PrintVersion(argparse.Action):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of `yoloqat`, with every subcommand."""
+    """Build the parser of `yoloqat` with every subcommand."""
     parser = argparse.ArgumentParser(
         prog="yoloqat",
         usage="yoloqat [-h] [--version] [--workspace DIR] COMMAND ...",
@@ -41,12 +41,12 @@ def build_parser() -> argparse.ArgumentParser:
             "Put YOLOv7 on INT8 hardware: retrain, calibrate, fine-tune, export, evaluate. Runs outlive the terminal."
         ),
         epilog=f"{_command_list()}\n\n"
-        + _wrap("RUN is a name, an id, or the beginning of an id. `yoloqat COMMAND --help` tells the options of one."),
+        + _wrap("RUN is a name, an id, or the beginning of an id. `yoloqat COMMAND --help` lists its options."),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=PrintVersion, nargs=0, help="print the version and exit")
     _add_workspace(parser, default=None)
-    # argparse lists subcommands without groups: it is told to list none, and the epilog has them.
+    # argparse cannot group subcommands: it lists none, and the epilog has the groups.
     subparsers = parser.add_subparsers(
         prog="yoloqat",
         dest="subcommand",
@@ -65,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _command_list() -> str:
-    """The subcommands in their groups, a line each."""
+    """Format the subcommands by group, a line each."""
     blocks = []
     for title, commands in GROUPS.items():
         entries = [(command.name, command.summary) for command in commands]
@@ -77,7 +77,7 @@ def _command_list() -> str:
 
 
 def _wrap(text: str) -> str:
-    # argparse, too, leaves the last two columns free
+    # the width that argparse itself uses
     return textwrap.fill(text, shutil.get_terminal_size().columns - 2)
 
 
@@ -95,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read has gone. Python would complain once more when it closes stdout.
+        # The reader of the pipe has gone. Python would report the error again when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
     except Exception as error:
@@ -104,20 +104,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         failure = failure_of_the_file(error)
         if failure is None or isinstance(failure, OSError):
             raise
-        # The disk is full, another process holds the database, or a permission fails: nothing of ours to trace.
-        hint = "Free some disk space, or try again in a minute; `yoloqat doctor` looks at disk and database."
-        say(f"yoloqat: {YoloqatError(f'the database cannot be used: {failure}', hint=hint)}")
+        # The disk is full, the database is locked or access is denied: a traceback would help nobody.
+        hint = "Free some disk space, or try again in a minute; `yoloqat doctor` checks disk and database."
+        say(f"yoloqat: {YoloqatError(f'cannot use the database: {failure}', hint=hint)}")
         return YoloqatError.exit_code
 
 
 def _run(argv: list[str]) -> int:
-    ours, rest = _split(argv)
+    own_arguments, rest = _split(argv)
     parser = build_parser()
     if COMPLETING in os.environ:
         from app.cli.completion import complete
 
         complete(parser)
-    arguments = parser.parse_args(ours)
+    arguments = parser.parse_args(own_arguments)
     arguments.rest = rest
     if rest is not None and arguments.subcommand != "run":
         raise YoloqatError("only `yoloqat run` takes a command after `--`", where=f"yoloqat {arguments.subcommand}")
@@ -126,18 +126,18 @@ def _run(argv: list[str]) -> int:
 
 
 def _split(argv: list[str]) -> tuple[list[str], list[str] | None]:
-    """Our arguments, and those after the first `--`."""
+    """Split into our arguments and those after the first `--`, None when there is no `--`."""
     if "--" not in argv:
         return argv, None
-    at = argv.index("--")
-    return argv[:at], argv[at + 1 :]
+    separator = argv.index("--")
+    return argv[:separator], argv[separator + 1 :]
 
 
 def _fill(command: Command, parser: argparse.ArgumentParser) -> None:
     module = importlib.import_module(f"app.cli.{command.module or command.name}")
-    # A file with one command has its handlers as functions of these names, one with several a table of them.
-    several: Mapping[str, Handlers] | None = getattr(module, "COMMANDS", None)
-    handlers = Handlers(module.add_arguments, module.call) if several is None else several[command.name]
+    # A module of one command has the functions `add_arguments` and `call`; one of several has a table `COMMANDS`.
+    handlers_of: Mapping[str, Handlers] | None = getattr(module, "COMMANDS", None)
+    handlers = Handlers(module.add_arguments, module.call) if handlers_of is None else handlers_of[command.name]
     _add_workspace(parser, default=argparse.SUPPRESS)
     handlers.add_arguments(parser)
     parser.set_defaults(call=handlers.call)
@@ -156,7 +156,7 @@ def _add_workspace(parser: argparse.ArgumentParser, default: str | None) -> None
         "--workspace",
         metavar="DIR",
         default=default,
-        help="folder of runs and database (default: YOLOQAT_WORKSPACE, else one per user)",
+        help="use this workspace (default: $YOLOQAT_WORKSPACE, else one per user)",
     )
 
 

@@ -1,22 +1,22 @@
-"""`yoloqat rename`, `tag`, `note`, `archive`, `delete`, `undelete`, `trash`: what people say of runs, and the trash."""
+"""`yoloqat rename`, `tag`, `note`, `archive`, `delete`, `undelete`, `trash`: annotations, and deleted runs."""
 
 import argparse
 
 from app.cli.commands import Handlers
-from app.cli.output import say_workspace, table
+from app.cli.output import say, say_workspace, table
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("reference", metavar="RUN", help="the run")
+    parser.add_argument("reference", metavar="RUN", help="a run")
 
 
 def _add_runs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("references", metavar="RUN", nargs="+", help="runs, or the name of a pipeline's group")
+    parser.add_argument("references", metavar="RUN", nargs="+", help="runs or groups")
 
 
 def _add_rename(parser: argparse.ArgumentParser) -> None:
     _add_run(parser)
-    parser.add_argument("name", metavar="NAME", help="what to call it; its id and its folder stay")
+    parser.add_argument("name", metavar="NAME", help="the new name; id and folder stay the same")
 
 
 def _rename(arguments: argparse.Namespace) -> int:
@@ -26,25 +26,25 @@ def _rename(arguments: argparse.Namespace) -> int:
 
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
-    before = rename_run(workspace, arguments.reference, arguments.name)
-    print(f"{before} is called {arguments.name} now")
+    old_name = rename_run(workspace, arguments.reference, arguments.name, say)
+    print(f"{old_name} renamed to {arguments.name}")
     return 0
 
 
 def _add_tag(parser: argparse.ArgumentParser) -> None:
     _add_run(parser)
-    parser.add_argument("tags", metavar="TAG", nargs="*", help="tags to add; without any, the run's tags are listed")
-    parser.add_argument("-d", "--delete", metavar="TAG", nargs="+", default=[], help="tags to remove")
+    parser.add_argument("tags", metavar="TAG", nargs="*", help="tags to add; none lists the run's tags")
+    parser.add_argument("-d", "--delete", metavar="TAG", nargs="+", default=[], help="remove these tags")
 
 
 def _tag(arguments: argparse.Namespace) -> int:
-    """Add and remove tags, and print those that there are."""
+    """Add and remove tags, and print the resulting ones."""
     from app.runs.annotations import tag_run
     from app.workspace.open import open_workspace
 
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
-    print(" ".join(tag_run(workspace, arguments.reference, arguments.tags, arguments.delete)) or "no tags")
+    print(" ".join(tag_run(workspace, arguments.reference, arguments.tags, arguments.delete, say)) or "no tags")
     return 0
 
 
@@ -61,18 +61,18 @@ def _note(arguments: argparse.Namespace) -> int:
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     if arguments.text is not None:
-        note_run(workspace, arguments.reference, arguments.text)
+        note_run(workspace, arguments.reference, arguments.text, say)
     print(read_note(workspace, arguments.reference) or "no note")
     return 0
 
 
 def _add_archive(parser: argparse.ArgumentParser) -> None:
     _add_runs(parser)
-    parser.add_argument("--undo", action="store_true", help="put them back into the list")
+    parser.add_argument("--undo", action="store_true", help="show archived runs in the list again")
 
 
 def _archive(arguments: argparse.Namespace) -> int:
-    """Take runs out of the list; nothing of them is touched."""
+    """Hide runs from the list; their files stay untouched."""
     from app.runs.annotations import archive_run
     from app.workspace.open import open_workspace
     from app.workspace.run_names import find_ids, read_name
@@ -80,9 +80,9 @@ def _archive(arguments: argparse.Namespace) -> int:
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     for run_id in find_ids(workspace, *arguments.references):
-        archive_run(workspace, run_id, not arguments.undo)
+        archive_run(workspace, run_id, not arguments.undo, say)
         name = read_name(workspace.run(run_id)).name
-        print(f"{name}: {'back in the list' if arguments.undo else 'archived; `yoloqat ls --all` shows it'}")
+        print(f"{name}: {'shown in the list again' if arguments.undo else 'archived; `yoloqat ls --all` lists it'}")
     return 0
 
 
@@ -95,33 +95,33 @@ def _delete(arguments: argparse.Namespace) -> int:
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     for run in delete_runs(workspace, find_ids(workspace, *arguments.references)):
-        print(f"{run.name}: in the trash; `yoloqat undelete {run.name}` brings it back")
+        print(f"{run.name}: in the trash; `yoloqat undelete {run.name}` restores it")
     return 0
 
 
 def _add_undelete(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("references", metavar="RUN", nargs="*", help="deleted runs; the last deleted one when none")
+    parser.add_argument("references", metavar="RUN", nargs="*", help="deleted runs (default: the last deleted one)")
 
 
 def _undelete(arguments: argparse.Namespace) -> int:
-    """Take runs out of the trash."""
+    """Restore runs from the trash."""
     from app.runs.trash import undelete_runs
     from app.workspace.open import open_workspace
 
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     for run in undelete_runs(workspace, arguments.references):
-        print(f"{run.name} ({run.id}) is back")
+        print(f"{run.name} ({run.id}) restored")
     return 0
 
 
 def _add_trash(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--empty", action="store_true", help="delete for good what is in the trash")
+    parser.add_argument("--empty", action="store_true", help="delete the runs in the trash for good")
 
 
 def _trash(arguments: argparse.Namespace) -> int:
     """List the deleted runs, or delete them for good."""
-    from app.runs.trash import empty_trash, trashed
+    from app.runs.trash import empty_trash, trashed_runs
     from app.workspace.open import open_workspace
 
     workspace = open_workspace(arguments.workspace)
@@ -130,7 +130,7 @@ def _trash(arguments: argparse.Namespace) -> int:
         count = empty_trash(workspace)
         print(f"{count} {'run' if count == 1 else 'runs'} deleted for good")
         return 0
-    runs = trashed(workspace)
+    runs = trashed_runs(workspace)
     print(table(("NAME", "ID"), [(run.name, run.id) for run in runs]) if runs else "the trash is empty")
     return 0
 

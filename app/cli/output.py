@@ -1,4 +1,4 @@
-"""Plain text on stdout and stderr: tables that fit the terminal, colours only where somebody can see them."""
+"""Plain text on stdout and stderr: tables that fit the terminal, colours only on a terminal."""
 
 import json
 import os
@@ -36,7 +36,7 @@ _COLOURS = {
 
 
 def say(text: str) -> None:
-    """Tell something that is not the command's result."""
+    """Print a message on stderr, apart from the command's result on stdout."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -50,28 +50,28 @@ def ask(question: str) -> bool | None:
 
 
 def say_workspace(workspace: Workspace) -> None:
-    """Every command that uses a workspace says which, and whether its disk is full."""
+    """Print which workspace a command uses and where that was set, and whether its disk is full."""
     from db.space import is_full
 
     say(f"workspace: {workspace.path} ({workspace.origin})")
     if is_full(workspace.path):
-        say("the disk is full: states are true, what the logs tell is read once there is space again")
+        say("the disk is full: states are current, but logs are indexed only after space is freed")
 
 
 def say_lag(lag: "Lag | None") -> None:
-    """Tell that what follows is not all that there is, because the indexer needs more time."""
+    """Warn that the printed values are not the latest, because the indexer needs more time."""
     if lag is not None:
-        what = "1 run is" if lag.runs == 1 else f"{lag.runs} runs are"
-        say(f"index is {duration(lag.seconds)} behind: {what} not read yet")
+        subject = "1 run is" if lag.runs == 1 else f"{lag.runs} runs are"
+        say(f"index is {duration(lag.seconds)} behind: {subject} not read yet")
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document. Objects of our own become plain ones; nan and inf, which JSON has not, become null."""
+    """Print one JSON document. Dataclasses become objects; nan and inf, which JSON lacks, become null."""
     print(json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False))
 
 
 def plain(value: Any) -> Any:
-    """Nothing but dicts, lists, strings, numbers, booleans and None: enums by value, times in ISO format."""
+    """Convert to dicts, lists, strings, numbers, booleans and None: enums by value, times in ISO format."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Enum):
@@ -90,12 +90,12 @@ def plain(value: Any) -> Any:
 
 
 def printable(text: str) -> str:
-    """The text without what a terminal would take for a command."""
+    """Remove terminal control characters."""
     return _CONTROL.sub("", text)
 
 
 def table_width(rows: Sequence[Sequence[str]]) -> int:
-    """The columns of the terminal that a table with these rows, its headers among them, would like to have."""
+    """Return the width in cells of a table with these rows, headers included, without any cut."""
     widths = _column_widths(rows)
     return sum(widths) + 2 * (len(widths) - 1)
 
@@ -107,11 +107,11 @@ def _column_widths(rows: Sequence[Sequence[str]]) -> list[int]:
 def table(
     headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), flexible: Sequence[int] = (0,)
 ) -> str:
-    """A table that fits the terminal (80 columns where there is none).
+    """Format a table that fits the terminal (80 columns where there is none).
 
     Args:
-        right: indices of the columns that stand at the right.
-        flexible: indices of the columns that give way when there is not enough room, the widest first.
+        right: indices of the right-aligned columns.
+        flexible: indices of the columns that are cut when the table is too wide, the widest first.
     """
     cells = [[_CONTROL.sub("", cell) for cell in row] for row in (headers, *rows)]
     widths = _column_widths(cells)
@@ -126,17 +126,17 @@ def table(
 
 
 def fit(text: str, cells: int, right: bool = False) -> str:
-    """Text in exactly so many cells; what is too long loses its middle, for names often differ at their ends."""
+    """Pad or cut a text to a number of cells. The cut is in the middle, because names often differ at their ends."""
     excess = width(text) - cells
     if excess > 0:
-        keep = max(cells - 1, 0)
-        text = text[: keep - keep // 2] + "…" + (text[-(keep // 2) :] if keep // 2 else "")
+        room = max(cells - 1, 0)
+        text = text[: room - room // 2] + "…" + (text[-(room // 2) :] if room // 2 else "")
     padding = " " * (cells - width(text))
     return padding + text if right else text + padding
 
 
 def width(text: str) -> int:
-    """Cells that a text takes in a terminal."""
+    """Return how many cells a text takes in a terminal."""
     if text.isascii():
         return len(text)
     return sum(
@@ -145,12 +145,12 @@ def width(text: str) -> int:
 
 
 def columns() -> int:
-    """The terminal's width; 80 in a pipe."""
+    """Return the width of the terminal; 80 in a pipe."""
     return shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() or "COLUMNS" in os.environ else 80
 
 
 def coloured(text: str, state: RunState) -> str:
-    """Replace the state's word in a line by the coloured one, where stdout is a terminal that wants colours."""
+    """Colour the name of the state in a line, where stdout is a terminal that wants colours."""
     colour = _COLOURS.get(state)
     if colour is None or not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text

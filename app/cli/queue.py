@@ -1,4 +1,4 @@
-"""`yoloqat queue`, `hold`, `release`, `move`, `cancel`: what waits, and its order."""
+"""`yoloqat queue`, `hold`, `release`, `move`, `cancel`: the queue and its order."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _add_yes(parser: argparse.ArgumentParser) -> None:
 
 
 def _queue(arguments: argparse.Namespace) -> int:
-    """List what waits, first in line first, and who has a GPU or the CPU lane."""
+    """List queued runs in their order, and the leases of GPUs and the CPU lane."""
     from app.backend.local import LocalBackend
     from app.launching.requeue import requeue, requeue_all
 
@@ -56,11 +56,11 @@ def _queue(arguments: argparse.Namespace) -> int:
     print(table(HEADERS, rows, flexible=(4,)) if rows else "the queue is empty")
     if document.leases:
         print()
-        held = [
+        leases = [
             [lease.device, lease.run, str(lease.pid), size(lease.memory) if lease.memory else "all of it"]
             for lease in document.leases
         ]
-        print(table(("LEASE", "RUN", "PID", "MEMORY"), held, flexible=(1,)))
+        print(table(("LEASE", "RUN", "PID", "MEMORY"), leases, flexible=(1,)))
     return 0
 
 
@@ -92,12 +92,12 @@ def _show_start(run: ForeignRun) -> None:
         say(f"  variable   {name}={value}")
 
 
-def _add_waiting_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("reference", metavar="RUN", help="a run that waits, or a group for all of it that waits")
+def _add_queued_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("reference", metavar="RUN", help="a queued run, or a group for its queued runs")
 
 
 def _hold(arguments: argparse.Namespace) -> int:
-    """Keep what waits from starting."""
+    """Keep queued runs from starting."""
     from app.launching.queue import hold_runs
     from app.launching.requeue import requeue
     from app.workspace.open import open_workspace
@@ -112,7 +112,7 @@ def _hold(arguments: argparse.Namespace) -> int:
 
 
 def _add_release(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("reference", metavar="RUN", help="a run that is held, or a group for all of it that is")
+    parser.add_argument("reference", metavar="RUN", help="a held run, or a group for its held runs")
     _add_yes(parser)
 
 
@@ -138,15 +138,15 @@ def _release(arguments: argparse.Namespace) -> int:
 
 
 def _add_move(parser: argparse.ArgumentParser) -> None:
-    _add_waiting_run(parser)
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--first", action="store_true", help="to the head of the queue")
-    where.add_argument("--last", action="store_true", help="behind all that wait now")
-    where.add_argument("--before", metavar="RUN", help="in front of another run that waits")
+    _add_queued_run(parser)
+    position = parser.add_mutually_exclusive_group(required=True)
+    position.add_argument("--first", action="store_true", help="move to the head of the queue")
+    position.add_argument("--last", action="store_true", help="move to the end of the queue")
+    position.add_argument("--before", metavar="RUN", help="move in front of another queued run")
 
 
 def _move(arguments: argparse.Namespace) -> int:
-    """Change the order of what waits."""
+    """Change the order of the queue."""
     from app.launching.queue import move_runs
     from app.launching.requeue import requeue
     from app.workspace.open import open_workspace
@@ -160,7 +160,7 @@ def _move(arguments: argparse.Namespace) -> int:
 
 
 def _cancel(arguments: argparse.Namespace) -> int:
-    """Take what waits out of the queue; what runs is left alone."""
+    """Take queued runs out of the queue; leave running ones alone."""
     from app.launching.queue import cancel_runs
     from app.workspace.open import open_workspace
 
@@ -173,8 +173,8 @@ def _cancel(arguments: argparse.Namespace) -> int:
 
 COMMANDS = {
     "queue": Handlers(_add_queue, _queue),
-    "hold": Handlers(_add_waiting_run, _hold),
+    "hold": Handlers(_add_queued_run, _hold),
     "release": Handlers(_add_release, _release),
     "move": Handlers(_add_move, _move),
-    "cancel": Handlers(_add_waiting_run, _cancel),
+    "cancel": Handlers(_add_queued_run, _cancel),
 }

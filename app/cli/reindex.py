@@ -7,7 +7,7 @@ from app.formatting import duration
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """It takes no arguments of its own."""
+    """Declare nothing: the command has no arguments."""
 
 
 def call(arguments: argparse.Namespace) -> int:
@@ -20,5 +20,5 @@ def call(arguments: argparse.Namespace) -> int:
     report = reindex(workspace)
     print(f"{report.runs} runs, {report.epochs} epochs, {report.evaluations} evaluations in {duration(report.seconds)}")
     if report.backup_path is not None:
-        print(f"what was there before is kept as {report.backup_path}")
+        print(f"the previous database is saved as {report.backup_path}")
     return 0

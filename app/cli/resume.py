@@ -8,16 +8,16 @@ from app.cli.output import print_json, say_workspace
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
+    parser.add_argument("reference", metavar="RUN", help="a run, or a group for its runs that have not succeeded")
     parser.add_argument(
-        "reference", metavar="RUN", help="a run, or the name of a pipeline's group for what is left of it"
+        "--anew", action="store_true", help="start from the beginning, with the first attempt's command line"
     )
-    parser.add_argument("--anew", action="store_true", help="begin anew, with the command line of the first attempt")
     add_engine_python(parser)
-    parser.add_argument("--json", action="store_true", help="the answer as JSON")
+    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Start the next attempt, detached; returns at once."""
+    """Start the next attempt, detached, and return at once."""
     from app.launching.requeue import requeue
     from app.launching.resume import resume_group
     from app.workspace.open import open_workspace
@@ -30,6 +30,6 @@ def call(arguments: argparse.Namespace) -> int:
         print_json({"schema": 1, "runs": resumed})
         return 0
     for run in resumed:
-        where = f"goes on from {run.checkpoint}" if run.checkpoint else "begins anew"
+        where = f"resumes from {run.checkpoint}" if run.checkpoint else "starts from the beginning"
         print(f"{run.name}: attempt {run.attempt} {where}")
     return 0

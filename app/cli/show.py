@@ -22,21 +22,21 @@ from engine.logs.loss_names import loss_names
 if TYPE_CHECKING:
     from engine.contracts.attempt_records import Provenance
 
-_RATES = ("P", "R", "mAP@.5", "mAP@.5:.95")
+_QUALITY_METRICS = ("P", "R", "mAP@.5", "mAP@.5:.95")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("reference", metavar="RUN")
-    parser.add_argument("-n", "--epochs", type=int, default=10, metavar="N", help="how many of the last epochs (10)")
+    parser.add_argument("-n", "--epochs", type=int, default=10, metavar="N", help="show the last N epochs (10)")
     parser.add_argument(
-        "--layers", type=int, default=20, metavar="N", help="how many layers, where it tells of some (20)"
+        "--layers", type=int, default=20, metavar="N", help="show N layers, for runs that measure layers (20)"
     )
-    parser.add_argument("--json", action="store_true", help="everything as JSON")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Print all that is known of a run."""
+    """Print everything about a run."""
     from app.backend.local import LocalBackend
 
     local = LocalBackend.open(arguments.workspace)
@@ -47,9 +47,9 @@ def call(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(backend.run_document(run_id))
         return 0
-    detail, origin = backend.detail(run_id), backend.provenance(run_id)
+    detail, provenance = backend.detail(run_id), backend.provenance(run_id)
     parts = [
-        "\n".join(_head(detail, backend.folder(run_id), origin)),
+        "\n".join(_head(detail, backend.folder(run_id), provenance)),
         _resource_usage(detail),
         _epochs(detail.epochs[-arguments.epochs :] if arguments.epochs > 0 else ()),
         _evaluations(detail.evaluations),
@@ -61,9 +61,9 @@ def call(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _head(detail: RunDetail, folder: Path, origin: "Provenance | None") -> Iterator[str]:
+def _head(detail: RunDetail, folder: Path, provenance: "Provenance | None") -> Iterator[str]:
     run = detail.run
-    facts = {
+    fields = {
         "name": f"{run.name} ({run.id})",
         "stage": run.stage + (f", step {run.step} of {run.group or run.pipeline}" if run.step else ""),
         "state": state_text(run) + (f" ({run.reason})" if run.reason else ""),
@@ -77,50 +77,50 @@ def _head(detail: RunDetail, folder: Path, origin: "Provenance | None") -> Itera
         "format": log_dialect(detail),
         "latency": ", ".join(measured[0] for measured in (timed_latency(detail), timed_throughput(detail)) if measured),
         "folder": str(folder),
-        **_results(detail),
+        **_sidecar_results(detail),
         "not read": f"{run.lines_not_understood} lines of the log were not understood"
         if run.lines_not_understood and run.stage == "command"
         else "",
         "tags": " ".join(run.tags),
         "notes": run.notes,
         "command": " ".join(detail.command),
-        **(_origin(origin) if origin is not None else {}),
+        **(_provenance_fields(provenance) if provenance is not None else {}),
     }
-    for name, text in facts.items():
+    for name, text in fields.items():
         if text:
-            # Paths are for copying, so they are never cut.
+            # Paths are not cut, so that they can be copied.
             text = printable(text)
-            whole = name in ("folder", "imported", "log", "results", "aside")
-            yield f"{name:<9} {text}" if whole else fit(f"{name:<9} {text}", columns()).rstrip()
+            has_path = name in ("folder", "imported", "log", "results", "aside")
+            yield f"{name:<9} {text}" if has_path else fit(f"{name:<9} {text}", columns()).rstrip()
 
 
-def _origin(origin: "Provenance") -> dict[str, str]:
-    """The code that it started from, and the packages that decide its results."""
-    told = {}
-    if origin.git is not None:
-        git = origin.git
+def _provenance_fields(provenance: "Provenance") -> dict[str, str]:
+    """Return the Git state of the code that the run started from, and the versions of its packages."""
+    fields = {}
+    if provenance.git is not None:
+        git = provenance.git
         parts = [git.commit[:12] + (f" on {git.branch}" if git.branch else "")]
         if git.dirty:
             parts.append(f"uncommitted changes in {git.diff}" if git.diff else "uncommitted changes")
         if git.untracked:
-            parts.append(f"not known to git: {', '.join(git.untracked)}")
-        told["code"] = "; ".join(parts)
-    if origin.python:
-        versions = {"Python": origin.python, **origin.packages}
-        told["packages"] = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return told
+            parts.append(f"untracked: {', '.join(git.untracked)}")
+        fields["code"] = "; ".join(parts)
+    if provenance.python:
+        versions = {"Python": provenance.python, **provenance.packages}
+        fields["packages"] = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return fields
 
 
 def _best(run: RunView) -> str:
     if run.best_map is None:
         return ""
-    where = f" in epoch {run.best_epoch}" if run.best_epoch is not None else ""
-    origin = f", from {run.best_map.source}" if run.best_map.source in FILES else ""
-    return f"mAP@.5:.95 {metric(run.best_map)}{where}{origin}"
+    epoch = f" in epoch {run.best_epoch}" if run.best_epoch is not None else ""
+    source = f", from {run.best_map.source}" if run.best_map.source in FILES else ""
+    return f"mAP@.5:.95 {metric(run.best_map)}{epoch}{source}"
 
 
-def _results(detail: RunDetail) -> dict[str, str]:
-    """The files of results beside the log: what is told of them, and why one was left aside."""
+def _sidecar_results(detail: RunDetail) -> dict[str, str]:
+    """Return the sidecar results: the files in use, and why others are not used."""
     used = [f"{file.path} ({file.epochs} epochs)" for file in detail.results if not file.problem]
     return {
         "results": ", ".join(used),
@@ -146,9 +146,9 @@ def _resource_usage(detail: RunDetail) -> str:
 
 
 def _epochs(epochs: tuple[EpochView, ...]) -> str:
-    """The epoch table, with the digits of the log or of the file of results beside it."""
-    known = {name for epoch in epochs for name in epoch.values}
-    names = [*loss_names(known), *(name for name in _RATES if name in known)]
+    """Format the epoch table, with the digits of the log or of the sidecar results."""
+    metric_names = {name for epoch in epochs for name in epoch.values}
+    names = [*loss_names(metric_names), *(name for name in _QUALITY_METRICS if name in metric_names)]
     if not epochs:
         return ""
     metric_sources = sources(epochs, names)
@@ -159,17 +159,17 @@ def _epochs(epochs: tuple[EpochView, ...]) -> str:
     signs = [STORED if name in metric_sources.columns else "" for name in names]
     titles = [name + source_sign for name, source_sign in zip(names, signs, strict=True)]
     legend = metric_sources.legend(STORED, PRINTED)
-    columns_of_all = range(len(names) + 1)
-    told = table(["EPOCH", *titles], rows, right=columns_of_all, flexible=columns_of_all[1:] or (0,))
-    return told + (f"\n{legend}" if legend else "")
+    all_columns = range(len(names) + 1)
+    text = table(["EPOCH", *titles], rows, right=all_columns, flexible=all_columns[1:] or (0,))
+    return text + (f"\n{legend}" if legend else "")
 
 
-def _digits(epoch: EpochView, name: str, told_by: Sources) -> str:
-    """A number as it was printed or stored."""
+def _digits(epoch: EpochView, name: str, metric_sources: Sources) -> str:
+    """Return a metric with the digits that its source has."""
     number = epoch.values.get(name)
     if number is None:
         return ABSENT
-    return number.text + (PRINTED if told_by.is_exception(name, number) else "")
+    return number.text + (PRINTED if metric_sources.is_exception(name, number) else "")
 
 
 def _evaluations(evaluations: tuple[EvaluationView, ...]) -> str:
@@ -183,16 +183,16 @@ def _evaluations(evaluations: tuple[EvaluationView, ...]) -> str:
     return table(["EVALUATION", *names], rows, right=range(1, len(names) + 1))
 
 
-def _layers(detail: RunDetail, most: int) -> str:
-    """Single layers: how much each suffers, or the ranges of a calibration."""
-    told = layer_table(detail)
-    if told is None:
+def _layers(detail: RunDetail, max_rows: int) -> str:
+    """Format the table of layers: the sensitivity of each, or its calibrated range."""
+    layers = layer_table(detail)
+    if layers is None:
         return ""
-    last, most = len(told.headers) - 1, max(most, 0)
-    lines = [table(told.headers, told.rows[:most], right=range(1, min(last + 1, 4)), flexible=(last,))]
-    if len(told.rows) > most:
-        lines.append(f"… {len(told.rows) - most} more: --layers {len(told.rows)}")
-    return "\n".join([*lines, *map(printable, told.notes)])
+    last, max_rows = len(layers.headers) - 1, max(max_rows, 0)
+    lines = [table(layers.headers, layers.rows[:max_rows], right=range(1, min(last + 1, 4)), flexible=(last,))]
+    if len(layers.rows) > max_rows:
+        lines.append(f"… {len(layers.rows) - max_rows} more: --layers {len(layers.rows)}")
+    return "\n".join([*lines, *map(printable, layers.notes)])
 
 
 def _artifacts(detail: RunDetail) -> str:
@@ -210,7 +210,7 @@ def _artifacts(detail: RunDetail) -> str:
 
 
 def _options(detail: RunDetail) -> str:
-    """Those that a trainer of others has left; those of our stages stand in the command line."""
+    """Format the options of a foreign trainer; those of our stages are in the command line."""
     if detail.run.source == "launched" or not detail.options:
         return ""
     pairs = [printable(f"{name}={value}") for name, value in detail.options.items()]

@@ -1,30 +1,32 @@
-"""`yoloqat retrain|ptq|qat|…`: one of our stages, launched detached and followed until it ends."""
+"""`yoloqat retrain|ptq|qat|…`: launch one of our stages detached, and follow it until it ends."""
 
 import argparse
 
 from app.cli import yolov7_flags
-from app.cli.executor import add_engine_python, add_slurm, asked_of_slurm
+from app.cli.executor import add_engine_python, add_slurm, requested_slurm
 from app.cli.output import say, say_workspace
-from app.cli.run import add_priority, follow_up, tell_launched
+from app.cli.run import add_priority, follow_up, print_launched
+from app.cli.schedule import add_schedule, chosen_schedule
 from engine.contracts.options.arguments import add_arguments as add_options
 from engine.contracts.options.arguments import from_namespace
 from engine.contracts.stages import STAGES
 
 
 def add_arguments(stage: str, parser: argparse.ArgumentParser) -> None:
-    """Declare our own arguments and the stage's options."""
-    ours = parser.add_argument_group("the run")
-    ours.add_argument("--name", help=f"what to call it; a taken name is counted up (default: {stage})")
-    ours.add_argument("-d", "--detach", action="store_true", help="return at once instead of showing its output")
-    add_priority(ours)
-    add_engine_python(ours)
+    """Declare the arguments of the launch and the options of the stage."""
+    run_options = parser.add_argument_group("the run")
+    run_options.add_argument("--name", help=f"name the run; a number is appended if it is in use (default: {stage})")
+    run_options.add_argument("-d", "--detach", action="store_true", help="return at once instead of showing its log")
+    add_priority(run_options)
+    add_schedule(run_options)
+    add_engine_python(run_options)
     add_slurm(parser)
     add_options(parser, STAGES[stage].options)
     yolov7_flags.add_arguments(stage, parser)
 
 
 def call(stage: str, arguments: argparse.Namespace) -> int:
-    """Launch a stage; unless detached, show its console and return its exit code."""
+    """Launch a stage; unless `--detach`, show its log and return its exit code."""
     from app.cli.follow import follow_run
     from app.launching.launch import launch_stage
     from app.workspace.open import open_workspace
@@ -32,8 +34,8 @@ def call(stage: str, arguments: argparse.Namespace) -> int:
     options = from_namespace(STAGES[stage].options, arguments)
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
-    yolov7_flags.say_passed_over(stage, arguments)
-    slurm = asked_of_slurm(arguments)
+    yolov7_flags.report_ignored(stage, arguments)
+    slurm = requested_slurm(arguments)
     spec = launch_stage(
         workspace,
         stage,
@@ -42,10 +44,11 @@ def call(stage: str, arguments: argparse.Namespace) -> int:
         priority=arguments.priority,
         slurm=slurm,
         engine_python=arguments.engine_python,
+        schedule=chosen_schedule(arguments),
     )
     follow_up(workspace)
     if arguments.detach:
-        tell_launched(spec)
+        print_launched(spec)
         return 0
     say(f"{spec.name} is run {spec.id} in {workspace.run(spec.id).path}; Ctrl-C detaches")
     return follow_run(workspace, spec.id, spec.name)

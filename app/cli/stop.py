@@ -9,20 +9,20 @@ from engine.contracts.run_folder import Workspace
 
 
 def _add_stop(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("reference", metavar="RUN", help="a run, or the name of a pipeline's group for all of its runs")
-    parser.add_argument("--now", action="store_true", help="skip to the next signal instead of waiting out the grace")
-    parser.add_argument("--after-epoch", action="store_true", help="let a training of ours finish the epoch it is in")
-    parser.add_argument("--json", action="store_true", help="the answer as JSON")
+    parser.add_argument("reference", metavar="RUN", help="a run, or a group for all of its runs")
+    parser.add_argument("--now", action="store_true", help="send the next signal now instead of waiting out the grace")
+    parser.add_argument("--after-epoch", action="store_true", help="let one of our trainings finish its epoch")
+    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
 
 
 def _stop(arguments: argparse.Namespace) -> int:
-    """Ask for the end of a run; its runner does the stopping, and this returns at once."""
+    """Request the stop of runs from their runners, and return at once."""
     from app.workspace.open import open_workspace
     from app.workspace.run_names import find_ids
 
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
-    # Children first: one that waits would else end as `dependency failed`, and nobody asked for that.
+    # Children first: a queued one would otherwise end as `dependency failed` instead of `stopped`.
     ids = find_ids(workspace, arguments.reference)
     if arguments.after_epoch:
         return _end_after_epoch(workspace, ids, arguments.json)
@@ -36,7 +36,10 @@ def _stop(arguments: argparse.Namespace) -> int:
 
 
 def _end_after_epoch(workspace: Workspace, ids: list[str], as_json: bool) -> int:
-    """Of a group, the runs that are at work are asked; those that wait for them are told by their outcome."""
+    """Request an end after the epoch from the run, or from the running ones of a group.
+
+    Their queued children need no request: they depend on the outcome.
+    """
     from app.launching.stop import end_after_epoch, run_status
     from app.workspace.run_names import read_name
     from engine.contracts.states import RunState
@@ -50,7 +53,7 @@ def _end_after_epoch(workspace: Workspace, ids: list[str], as_json: bool) -> int
         runs = [{"id": run_id, "name": name, "asked": True} for run_id, name in zip(ids, names, strict=True)]
         print_json({"schema": 1, "runs": runs})
     else:
-        print("\n".join(f"{name}: ends after this epoch" for name in names) or "nothing is at work")
+        print("\n".join(f"{name}: ends after this epoch" for name in names) or "no run is running")
     return 0
 
 
@@ -72,16 +75,16 @@ def _stop_run(workspace: Workspace, run_id: str, now: bool) -> dict[str, Any]:
 
 def _answer_text(answer: dict[str, Any]) -> str:
     if answer["asked"]:
-        return "asked to stop. SIGINT, SIGTERM 20 s later, SIGKILL 10 s after that; --now skips to the next."
+        return "asked to stop: SIGINT, SIGTERM after 20 s, SIGKILL 10 s later; --now skips to the next."
     return f"nothing to stop ({answer['state']})"
 
 
 def _add_pause(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("reference", metavar="RUN", help="the run")
+    parser.add_argument("reference", metavar="RUN", help="a run")
 
 
 def _pause(arguments: argparse.Namespace) -> int:
-    """Ask for an end at a checkpoint and a place in the queue after it; returns at once."""
+    """Request an end at a checkpoint, after which the run is queued again, held; return at once."""
     from app.launching.stop import pause_run
     from app.workspace.open import open_workspace
     from app.workspace.run_names import find_id, read_name

@@ -9,7 +9,7 @@ _DISTRIBUTIONS = ("yoloqat", "yoloqat-manager")
 
 
 def version(tree: Path = _TREE) -> str:
-    """The version in the source tree that this code is run from, else of the installed distribution.
+    """Return the version of the source tree that this code runs from, else of the installed distribution.
 
     The tree comes first because another version may be installed in the same environment.
     """

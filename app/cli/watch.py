@@ -1,4 +1,4 @@
-"""`yoloqat watch PATH` and `attach PID`: live runs of programs that were not started here."""
+"""`yoloqat watch PATH` and `attach PID`: live runs of foreign programs."""
 
 import argparse
 import os
@@ -12,24 +12,24 @@ from engine.contracts.run_folder import Workspace
 
 
 def _add_watch(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", metavar="PATH", help="the log of a program that was not started here, as it grows")
+    parser.add_argument("path", metavar="PATH", help="the growing log of another program")
     _add_common(parser)
 
 
 def _add_attach(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("pid", metavar="PID", type=int, help="a process that was not started here")
+    parser.add_argument("pid", metavar="PID", type=int, help="a running process of another program")
     _add_common(parser)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--name", help="what to call the run; a taken name is counted up")
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument("--once", action="store_true", help="don't print the log; the run is followed all the same")
-    how.add_argument("--json", action="store_true", help="as --once, with the run and its state as JSON")
+    parser.add_argument("--name", help="name the run; a number is appended if it is in use")
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--once", action="store_true", help="watch the log without printing it")
+    output.add_argument("--json", action="store_true", help="as --once, but print the run and its state as JSON")
 
 
 def _watch(arguments: argparse.Namespace) -> int:
-    """Make a live run of a log, and print the log until its end or Ctrl-C. The run is followed without this, too."""
+    """Watch a log as a live run, and print it until its end or Ctrl-C. The indexer watches it without this process."""
     from app.importing.watch import watch_log
     from app.workspace.open import open_workspace
 
@@ -40,7 +40,7 @@ def _watch(arguments: argparse.Namespace) -> int:
 
 
 def _attach(arguments: argparse.Namespace) -> int:
-    """Find the log of a process, and make a live run of it; the run ends when the process does."""
+    """Find the log of a process, and watch it as a live run that ends with the process."""
     from app.importing.watch import attach
     from app.workspace.open import open_workspace
 
@@ -51,7 +51,7 @@ def _attach(arguments: argparse.Namespace) -> int:
 
 
 def _show_watched(workspace: Workspace, watched: Watched, *, once: bool, as_json: bool) -> int:
-    """Tell what is followed, and follow it."""
+    """Print which log is watched, then follow it."""
     from app.launching.stop import run_status
 
     status = run_status(workspace, watched.run_id)
@@ -59,22 +59,22 @@ def _show_watched(workspace: Workspace, watched: Watched, *, once: bool, as_json
         state = {"state": status.state, "reason": status.reason}
         print_json({"schema": 1, "workspace": workspace.path, **vars(watched), **state})
         return 0
-    known_suffix = "" if watched.is_new else " (known)"
-    summary = f"{watched.name} ({watched.run_id}){known_suffix}: {status.state.value}"
+    suffix = "" if watched.is_new else " (already watched)"
+    summary = f"{watched.name} ({watched.run_id}){suffix}: {status.state.value}"
     print(f"{summary}, {status.reason}" if status.reason else summary, flush=True)
     say(f"log: {watched.log}" + (f" ({watched.dialect})" if watched.dialect else ""))
     if watched.earlier_runs:
-        say(f"{watched.earlier_runs} runs stand before it in this file: `yoloqat import` brings them in")
+        say(f"{watched.earlier_runs} earlier runs are in this file: import them with `yoloqat import`")
     if once or not status.state.is_live:
         return 0
-    if _prints_into(watched.log):
-        say("this command prints into that log: it is followed, and not printed")
+    if _is_stdout(watched.log):
+        say("this command's output goes into that log: the log is watched but not printed")
         return 0
     return _follow(workspace, watched)
 
 
-def _prints_into(log: Path) -> bool:
-    """Whether what is printed here is written into the log, which would then never end to grow."""
+def _is_stdout(log: Path) -> bool:
+    """Whether stdout is the log itself: printing the log would make it grow for ever."""
     try:
         return os.path.samestat(os.fstat(sys.stdout.fileno()), log.stat())
     except (OSError, ValueError):

@@ -1,1 +1,1 @@
-"""Runs side by side: evaluation settings, lineage, noise, latency, layers, metric sources."""
+"""Compare runs: evaluation settings, lineage, noise, latency, layers, metric sources."""

@@ -1,4 +1,4 @@
-"""Runs side by side: metrics and options, with the difference to a baseline."""
+"""Compare metrics, facts and options of runs with a baseline."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ __all__ = ["NOISE", "Cell", "ChainStep", "Comparison", "Row", "compare", "lineag
 FINAL = "final evaluation"
 BEST_EPOCH = "best epoch"
 ORIGIN = "read from"
-"""The row that tells where the numbers of the best epoch come from, where they are not all the logs'."""
+"""The row with the sources of the best epoch's numbers, if they are not all from logs."""
 FACTS = "run"
 OPTIONS = "options"
 _EVALUATION_OPTIONS = ("data", "img_size", "letterbox", "conf_thres", "single_cls", "v5_metric")
@@ -39,34 +39,34 @@ class Cell:
     """One value of one run."""
 
     text: str
-    """As it is shown; `–` when there is none, `≠eval` stands beside it when `comparable` is false."""
+    """The displayed text; `–` when missing."""
     value: float | None = None
     delta: float | None = None
-    """Against the baseline, in points. None for the baseline itself and wherever there is nothing to compare."""
+    """Difference to the baseline in points; None for the baseline itself and values that cannot be compared."""
     delta_text: str = ""
-    """`−0.90`, with the digits that both numbers carry; `≠eval` when they must not be compared."""
+    """`−0.90`, with the digits of the coarser number; `≠eval` if not `comparable`."""
     is_best: bool = False
     comparable: bool = True
     reason: str = ""
-    """Why it must not be compared with the baseline's, in words."""
+    """Why the value is not comparable with the baseline's."""
     low: float | None = None
-    """With `high`: between which values `delta` lies for 95 % of the choices of images, where that is known."""
+    """With `high`: the 95 % interval of `delta` over the choice of images, if known."""
     high: float | None = None
     is_noise: bool = False
-    """Whether the choice of the images decides the sign of `delta`: shown as `~` behind it."""
+    """Whether the interval contains zero: shown as `~` after `delta`."""
     source: str = ""
-    """Where a metric comes from: `log`, `results.csv`, `result.json`, …; empty for what is no metric."""
+    """The source of a metric: `log`, `results.csv`, `result.json`, …; empty for other values."""
     decided: str = ""
-    """The value alone, where `text` also tells that the stage has chosen it: `mse` of `mse (auto)`."""
+    """The value that the stage chose itself, without the option: `mse` for the text `mse (auto)`."""
 
     @property
     def compared_text(self) -> str:
-        """What counts when cells are compared: equal is what was the same in the end."""
+        """The text by which cells are compared: the chosen value if the stage chose it."""
         return self.decided or self.text
 
     @property
     def difference_text(self) -> str:
-        """`delta_text`, with `~` behind it where that is noise."""
+        """`delta_text`, followed by `~` if it is noise."""
         return self.delta_text + (NOISE if self.is_noise else "")
 
 
@@ -77,7 +77,7 @@ class Row:
     section: str
     key: str
     cells: tuple[Cell, ...]
-    """One per run, in their order."""
+    """One per run, in the order of the runs."""
 
     @property
     def differs(self) -> bool:
@@ -91,25 +91,25 @@ class Comparison:
 
     runs: tuple[RunView, ...]
     baseline: str
-    """The id of the run that the others are measured against."""
+    """The id of the run that the others are compared with."""
     metrics: tuple[Row, ...]
-    """Final evaluation, then the best epoch of its training."""
+    """Rows of the final evaluation, then of the best epoch."""
     facts: tuple[Row, ...]
     """Stage, state, epochs, time, size of the file."""
     options: tuple[Row, ...]
     settings: str
-    """How the baseline was evaluated, in words; empty when nothing is known."""
+    """The evaluation settings of the baseline as text; empty if unknown."""
     measured: tuple[Measured | None, ...] = ()
-    """Of each run, the evaluation that its final metrics come from."""
+    """The evaluation of each run that its final metrics come from."""
 
     @property
     def has_noise(self) -> bool:
-        """Whether one of the differences is noise."""
+        """Whether any difference is noise."""
         return any(cell.is_noise for row in self.metrics for cell in row.cells)
 
 
 def compare(details: Sequence[RunDetail], baseline: str | None = None) -> Comparison:
-    """Put runs side by side.
+    """Compare runs.
 
     Args:
         details: the runs, in the order of their columns; those that measured nothing come last.
@@ -147,7 +147,7 @@ def _final_rows(finals: Sequence[EvaluationView | None], base: int) -> Iterator[
 
 
 def _epoch_rows(details: Sequence[RunDetail], finals: Sequence[EvaluationView | None], base: int) -> Iterator[Row]:
-    """The best epoch of each run. Epochs tell no settings: the final evaluation's stand for them, else the options."""
+    """Yield the rows of the best epochs. Epochs lack settings: those of the final evaluation or the options count."""
     best = [best_epoch(detail.epochs) for detail in details]
     if not any(best):
         return
@@ -166,19 +166,19 @@ def _epoch_rows(details: Sequence[RunDetail], finals: Sequence[EvaluationView | 
 
 
 def best_epoch(epochs: Sequence[EpochView]) -> EpochView | None:
-    """The epoch with the best mAP@.5:.95, the first of equals."""
+    """Return the epoch with the best mAP@.5:.95, the first of equal ones."""
     rated = [epoch for epoch in epochs if _value(epoch.values.get(MAIN_METRIC)) is not None]
     return max(rated, key=lambda epoch: _value(epoch.values[MAIN_METRIC]) or 0.0, default=None)
 
 
 def _reasons(finals: Sequence[EvaluationView | None], base: int) -> list[str]:
-    """For each run, why its evaluation must not be compared with the baseline's; empty when it may."""
+    """Return for each run why its evaluation is not comparable with the baseline's; empty if it is."""
     reference = finals[base]
     return [disagreement(final, reference) if final and reference else "" for final in finals]
 
 
 def _other_options(one: RunDetail, other: RunDetail) -> str:
-    """The options that decide an evaluation and differ, in words; empty when none is known to."""
+    """Return the differing options that affect an evaluation, as text; empty if none is known."""
     keys = [key for key in _EVALUATION_OPTIONS if key in one.options and key in other.options]
     pairs = [(key, _shown(one.options[key]), _shown(other.options[key])) for key in keys]
     return ", ".join(f"{key} {here} ≠ {there}" for key, here, there in pairs if here != there)
@@ -236,7 +236,7 @@ def _timed(speed: tuple[str, float] | None) -> Cell:
 
 
 def _latency(detail: RunDetail, timed: Mapping[str, Speed]) -> Cell:
-    """Median time of one run of the model, and how much faster than float that is."""
+    """Return the median latency of the model and its speedup over float."""
     evaluation = final_evaluation(detail)
     files = detail.details.get("latency", {}).get("files", {})
     own, reference = files.get(evaluation.label if evaluation else "ONNX INT8"), files.get("float")
@@ -248,7 +248,7 @@ def _latency(detail: RunDetail, timed: Mapping[str, Speed]) -> Cell:
 
 
 def _option_rows(details: Sequence[RunDetail]) -> Iterator[Row]:
-    """Every option that any run has, in the order of the first run that has it."""
+    """Yield a row for every option, in the order of the first run that has it."""
     flat = [dict(_flatten(detail.options)) for detail in details]
     decided = [decisions(detail) for detail in details]
     commands = [" ".join(detail.command) if detail.run.stage == "command" else "" for detail in details]
@@ -288,7 +288,7 @@ def _shown(value: Any) -> str:
 
 
 def _named(text: str, details: Sequence[RunDetail]) -> str:
-    """A path inside one of the runs begins with the run's name, which says more than its folder."""
+    """Replace the run folder at the start of a path by the run's name."""
     for detail in details:
         _, separator, rest = text.partition(f"/runs/{detail.run.id}/")
         if separator:
@@ -297,7 +297,7 @@ def _named(text: str, details: Sequence[RunDetail]) -> str:
 
 
 def _size(detail: RunDetail) -> int | None:
-    """Of the file that the run is about: ONNX, else the best checkpoint."""
+    """Return the size of the run's model file: ONNX, else the best checkpoint."""
     outputs = {artifact.role: artifact.size_bytes for artifact in detail.artifacts if not artifact.is_input}
     models = {PurePath(a.path).suffix: a.size_bytes for a in detail.artifacts if not a.is_input}
     for role in ("onnx", "best", "weights"):

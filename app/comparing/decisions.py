@@ -1,4 +1,4 @@
-"""What a stage has decided where an option left it to the stage: two runs that did the same are told to be equal."""
+"""Option values that a stage chose itself (`auto`, empty): compared by the chosen value."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,21 +10,21 @@ from db.views import RunDetail
 
 _AUTO = "auto"
 _DEVICE = re.compile(r"torch[ -]\S+ (?:(?P<cpu>CPU)\b|CUDA:(?P<index>\d+) )")
-"""In the first line of a stage's log: where an empty `--device` has led."""
+"""The device in the first line of a stage's log, chosen for an empty `--device`."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The value of an option that the stage has chosen itself."""
+    """The value that the stage chose for an option."""
 
     value: str
-    """What it was in the end; this is what is compared."""
+    """The chosen value, which is compared."""
     text: str
-    """The same with what was asked for: `mse (auto)`."""
+    """The chosen value with the option: `mse (auto)`."""
 
 
 def decisions(detail: RunDetail) -> dict[str, Decision]:
-    """The options whose value the stage decided, by their names, as far as its result or its log tells."""
+    """Return option name → decision, for those that the result or log of the stage records."""
     calibration = _calibration(detail)
     return {
         **dict(_calibrator(detail.options, calibration)),
@@ -55,7 +55,7 @@ def _bias_correction(options: Mapping[str, Any], calibration: Mapping[str, Any])
 
 
 def _float_layers(detail: RunDetail) -> Decisions:
-    """Which layers stay float: `default`, expressions and files may all mean the same ones."""
+    """Return the layers that stay float: `default`, expressions and files may select the same ones."""
     layers = detail.details.get("float_convolutions")
     option = detail.options.get("keep_float")
     if not isinstance(layers, list) or not isinstance(option, Sequence):
@@ -66,7 +66,7 @@ def _float_layers(detail: RunDetail) -> Decisions:
 
 
 def _evaluated(detail: RunDetail) -> Decisions:
-    """The image size is rounded up to the model's stride, and an ONNX file has its own size and shape."""
+    """Return the evaluated image size and shape: rounded up to the model's stride, or those of the ONNX file."""
     final = final_evaluation(detail)
     settings = final.settings if final is not None and final.settings is not None else {}
     rules: Sequence[tuple[str, str, Callable[[Any], bool]]] = (
@@ -90,7 +90,7 @@ def _device(detail: RunDetail) -> Decisions:
 
 
 def _calibration(detail: RunDetail) -> Mapping[str, Any]:
-    """By `result.json`, else by the last event of the log."""
+    """Return the calibration recorded in `result.json`, else in the last event of the log."""
     calibration = detail.details.get("calibration")
     if isinstance(calibration, Mapping):
         return calibration

@@ -1,4 +1,4 @@
-"""Which evaluations may be compared, and the difference of two printed numbers."""
+"""Check which evaluations are comparable, and compute differences of printed numbers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +24,7 @@ METRICS = (
     "ARm",
     "ARl",
 )
-"""The order in which metrics are shown."""
+"""Metrics in display order."""
 
 _SETTING_NAMES = {
     "data": "other images or labels",
@@ -39,12 +39,12 @@ _SETTING_NAMES = {
 
 
 def final_evaluation(detail: RunDetail) -> EvaluationView | None:
-    """The evaluation that speaks for a run: the last one that measured anything, apart from those of epochs."""
+    """Return the last evaluation of a run with metrics, without the validations of epochs."""
     return next((e for e in reversed(detail.evaluations) if e.values and e.epoch is None), None)
 
 
 def disagreement(one: EvaluationView, other: EvaluationView) -> str:
-    """Why two evaluations may not be compared, in words; empty when they may.
+    """Return why two evaluations are not comparable, as text; empty if they are.
 
     Two logs that tell no settings are compared as long as they count the same images and labels.
     """
@@ -60,7 +60,7 @@ def disagreement(one: EvaluationView, other: EvaluationView) -> str:
 
 
 def settings_disagreement(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    """The settings in which two evaluations differ, in words; empty when they agree."""
+    """Return the settings in which two evaluations differ, as text; empty if they agree."""
     parts = []
     for key in dict.fromkeys([*_SETTING_NAMES, *one, *other]):
         values = one.get(key), other.get(key)
@@ -71,7 +71,7 @@ def settings_disagreement(one: Mapping[str, Any], other: Mapping[str, Any]) -> s
 
 
 def describe_settings(evaluation: EvaluationView | None) -> str:
-    """How an evaluation was made, in words; empty when nothing is known."""
+    """Return the settings of an evaluation as text; empty if unknown."""
     if evaluation is None:
         return ""
     if evaluation.settings is not None:
@@ -80,7 +80,7 @@ def describe_settings(evaluation: EvaluationView | None) -> str:
 
 
 def settings_text(settings: Mapping[str, Any]) -> str:
-    """`200 images of val, 128 px square, conf .001, IoU .65`."""
+    """Format evaluation settings: `200 images of val, 128 px square, conf .001, IoU .65`."""
     return (
         f"{settings.get('images')} images of {settings.get('split')}, "
         f"{settings.get('image_size')} px {settings.get('letterbox')}, "
@@ -89,7 +89,7 @@ def settings_text(settings: Mapping[str, Any]) -> str:
 
 
 def points(value: Number | None, reference: Number | None) -> float | None:
-    """The difference of two fractions in points; None where one of them is no number."""
+    """Return the difference of two fractions in points; None if one is not a number."""
     if value is None or reference is None or value.value is None or reference.value is None:
         return None
     return (value.value - reference.value) * 100

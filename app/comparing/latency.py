@@ -1,4 +1,4 @@
-"""How fast a model ran, of a run whose log is that of a program that times one."""
+"""Latency and throughput of models, from the results and logs of benchmarks."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from db.views import RunDetail
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast a file ran in the last benchmark that timed it."""
+    """The latency of a model file in its last benchmark."""
 
     milliseconds: float
-    """Median of one batch."""
+    """Median latency of one batch."""
     times: float | None
-    """How much faster than the float model that took turns with it."""
+    """Speedup over the float model of the same benchmark."""
     batch: int
     runtime: str
 
@@ -26,7 +26,7 @@ class Speed:
 
 
 def speeds(details: Sequence[RunDetail]) -> dict[str, Speed]:
-    """By the SHA-256 of the file: what `benchmark` timed in these runs, the last one first, and what `int8` did."""
+    """Return SHA-256 of a file → its speed in these runs, the last `benchmark` first, else from `int8`."""
     speeds: dict[str, Speed] = {}
     for detail in sorted(details, key=lambda one: (one.run.stage == "benchmark", one.run.created_at)):
         speeds.update(_by_int8(detail))
@@ -35,7 +35,7 @@ def speeds(details: Sequence[RunDetail]) -> dict[str, Speed]:
 
 
 def _by_benchmark(detail: RunDetail) -> Iterator[tuple[str, Speed]]:
-    """The smallest batch is what a speed is told of."""
+    """Yield (SHA-256, speed) of the smallest batch."""
     for model in _mapping(detail.details.get("benchmark")).get("models") or ():
         timings = [timing for timing in model.get("timings") or () if _is_number(timing.get("median"))]
         if model.get("sha256") and timings:
@@ -59,7 +59,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def timed_latency(detail: RunDetail) -> tuple[str, float] | None:
-    """In words and as the median of one batch in milliseconds; None when the log tells of none."""
+    """Return the latency as text and as the median of one batch in ms; None if the log has none."""
     benchmark = _benchmark(detail)
     timings = benchmark.get("timings")
     medians = {
@@ -78,13 +78,13 @@ def timed_latency(detail: RunDetail) -> tuple[str, float] | None:
 
 
 def timed_throughput(detail: RunDetail) -> tuple[str, float] | None:
-    """In words and as batches per second; None when the log tells of none."""
+    """Return the throughput as text and in batches per second; None if the log has none."""
     rate = _benchmark(detail).get("throughput_qps")
     return (f"{rate:.1f} qps", float(rate)) if _is_number(rate) else None
 
 
 def _benchmark(detail: RunDetail) -> Mapping[str, Any]:
-    """The last one of trtexec. A log may hold anything under that name."""
+    """Return the payload of the last trtexec benchmark; empty if malformed, because a log may contain anything."""
     benchmark_payloads = (event.payload for event in reversed(detail.events) if event.kind == "benchmark")
     return next((payload for payload in benchmark_payloads if payload.get("program") == "trtexec"), {})
 

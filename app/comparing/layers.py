@@ -1,4 +1,4 @@
-"""What a run tells of single layers: ranges of a calibration, sensitivity and the plan made of it. No widget."""
+"""Tables of single layers: calibrated ranges, sensitivity and the plan made from it."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,16 +15,16 @@ class LayerTable:
     """One row per layer."""
 
     headers: tuple[str, ...]
-    """The first column is the layer, the second the number that `share` is of; both always have room."""
+    """The first column is the layer, the second the number that `share` refers to; both are always shown."""
     rows: tuple[tuple[str, ...], ...]
     shares: tuple[float, ...]
-    """Of each row, its number as a share of the largest, 0 to 1."""
+    """The number of each row as a share of the largest, 0 to 1."""
     notes: tuple[str, ...] = ()
-    """What is true of all of them, as sentences."""
+    """Sentences about the table as a whole."""
 
 
 def layer_table(detail: RunDetail) -> LayerTable | None:
-    """The layers of a run, None where it tells of none.
+    """Return the layer table of a run; None if it has none.
 
     Args:
         detail: of `ptq`, `sensitivity`, or of a log of NVIDIA's yolov7_qat.
@@ -101,7 +101,7 @@ def _calibration(detail: RunDetail) -> LayerTable | None:
 
 
 def _printed(detail: RunDetail) -> LayerTable | None:
-    """Of NVIDIA's analysis: the AP of the model with all but that one quantized."""
+    """Return the table of NVIDIA's analysis: the AP with all layers but one quantized."""
     pairs = sensitive_layers(detail)
     if not pairs:
         return None
@@ -116,12 +116,12 @@ def _printed(detail: RunDetail) -> LayerTable | None:
 
 
 def _event(detail: RunDetail, kind: str) -> Mapping[str, Any]:
-    """The last one of that kind. A log may hold anything under that name."""
+    """Return the payload of the last event of a kind; empty if malformed, because a log may contain anything."""
     return next((_mapping(event.payload) for event in reversed(detail.events) if event.kind == kind), {})
 
 
 def _measured(rows: Any) -> list[dict[str, Any]]:
-    """Those that name a layer and its error; JSON has no infinity, so `result.json` says null of it."""
+    """Return the rows with a layer and an error; `result.json` has null for infinity, which JSON lacks."""
     named = [row for row in _sequence(rows) if isinstance(row, Mapping) and isinstance(row.get("name"), str)]
     payload = [{**row, "error": math.inf if row.get("error", "") is None else row.get("error")} for row in named]
     return [row for row in payload if _is_number(row["error"])]

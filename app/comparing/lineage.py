@@ -1,4 +1,4 @@
-"""The chain that runs form: float → PTQ → QAT → ONNX Q/DQ, tied by the content of their files."""
+"""Build the chain of runs: float → PTQ → QAT → ONNX Q/DQ, linked by the hashes of their files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,11 +13,11 @@ from engine.contracts.noise import Interval
 from engine.contracts.states import RunState
 
 NOISE = "~"
-"""Behind a difference whose sign the choice of the images decides."""
+"""The mark of a difference that is noise."""
 _NO_MODEL = ("data", "cfg", "hyp")
-"""Roles of inputs that make no run the child of another."""
+"""Roles of inputs that do not make a run the child of another."""
 _MODEL_ROLES = ("onnx", "best", "weights", "last")
-"""Roles of outputs; the first that is there is the step's file."""
+"""Roles of outputs; the first one that exists is the step's file."""
 _LABELS = {
     "retrain": "float",
     "ptq": "PTQ",
@@ -32,7 +32,7 @@ _CHANGING = ("ptq", "qat", "export", "int8")
 
 @dataclass(frozen=True)
 class Measured:
-    """Which evaluation a number comes from."""
+    """The evaluation that a number comes from."""
 
     run_id: str
     label: str
@@ -40,13 +40,13 @@ class Measured:
 
 
 def measured_by(run_id: str, evaluation: EvaluationView | None) -> Measured | None:
-    """The evaluation of that run, by what its log and `result.json` call it."""
+    """Identify an evaluation of a run by its label and weights."""
     return None if evaluation is None else Measured(run_id, evaluation.label, evaluation.weights or "")
 
 
 @dataclass(frozen=True)
 class ChainStep:
-    """One model of the chain: what it measured, and what it cost."""
+    """One model of the chain, with its metrics, size and time."""
 
     label: str
     """`float ReLU`, `PTQ`, `QAT`, `ONNX Q/DQ`, …"""
@@ -54,50 +54,50 @@ class ChainStep:
     run_name: str
     state: RunState
     depth: int
-    """0 for a root; a child stands one deeper than its parent, directly after it or after its siblings' children."""
+    """0 for a root; a child is one deeper than its parent and follows it."""
     parent: str | None = None
-    """Label of the step that this one was made from."""
+    """The label of the parent step."""
     tied_by: str = ""
-    """`content` (the SHA-256 of the file), or `specification` while hashes are not known on both sides."""
+    """`content` (equal SHA-256), or `specification` if hashes are missing."""
     metrics: Mapping[str, Number] = field(default_factory=dict)
     parent_metrics: Mapping[str, Number] = field(default_factory=dict)
-    """The parent's, as measured under the same settings; empty when it wasn't."""
+    """The parent's metrics under the same settings; empty if not measured."""
     float_metrics: Mapping[str, Number] = field(default_factory=dict)
-    """Those of the nearest float model above."""
+    """The metrics of the nearest float ancestor."""
     not_comparable: str = ""
-    """Why there is no difference to the parent, in words: shown as `≠eval`."""
+    """Why the parent is not comparable; shown as `≠eval`."""
     not_comparable_to_float: str = ""
     settings: Mapping[str, Any] | None = None
     backend: str = ""
     size_bytes: int | None = None
-    """Of the model's file."""
+    """Size of the model's file."""
     sha256: str = ""
-    """Of the model's file; empty while it is not there."""
+    """Hash of the model's file; empty if it is missing."""
     seconds: float | None = None
     """Wall time of the run."""
     speed: Speed | None = None
-    """Of the model's file, where one of the runs has timed it."""
+    """Speed of the model's file, if a run has timed it."""
     measured: Measured | None = None
-    """Where `metrics` come from; likewise for the parent's and the float model's."""
+    """The evaluation of `metrics`; likewise for parent and float model."""
     parent_measured: Measured | None = None
     float_measured: Measured | None = None
     noise_parent: Interval | None = None
-    """Of `delta_parent`, where both evaluations told what was right in each image."""
+    """The interval of `delta_parent`, if both evaluations recorded their matches per image."""
     noise_float: Interval | None = None
 
     @property
     def delta_parent(self) -> float | None:
-        """mAP@.5:.95 against the parent, in points."""
+        """The difference of mAP@.5:.95 to the parent, in points."""
         return points(self.metrics.get(MAIN_METRIC), self.parent_metrics.get(MAIN_METRIC))
 
     @property
     def delta_float(self) -> float | None:
-        """mAP@.5:.95 against the float model, in points."""
+        """The difference of mAP@.5:.95 to the float model, in points."""
         return points(self.metrics.get(MAIN_METRIC), self.float_metrics.get(MAIN_METRIC))
 
     @property
     def has_noise(self) -> bool:
-        """Whether one of the differences is noise."""
+        """Whether any difference is noise."""
         return any(noise is not None and noise.is_noise for noise in (self.noise_parent, self.noise_float))
 
     def delta_parent_text(self, metric: str = MAIN_METRIC) -> str:
@@ -124,7 +124,7 @@ def _noise_sign(metric: str, interval: Interval | None) -> str:
 
 @dataclass
 class _Node:
-    """A run while the chain is being built."""
+    """A run during the construction of the chain."""
 
     detail: RunDetail
     parent: "_Node | None" = None
@@ -133,7 +133,7 @@ class _Node:
 
     @property
     def own(self) -> EvaluationView | None:
-        """The evaluation of this node's model. A step that changes its input's evaluates its own last of all."""
+        """The evaluation of this node's own model; a step that changes its input evaluates its own model last."""
         run = self.detail.run
         if run.stage in _CHANGING and run.state is not RunState.SUCCEEDED:
             return None
@@ -144,13 +144,13 @@ class _Node:
         return self.detail.run.stage == "retrain"
 
     def input_evaluation(self) -> EvaluationView | None:
-        """This run's evaluation of the model that it started from."""
+        """Return this run's evaluation of its input model."""
         return next(
             (e for e in self.detail.evaluations if e is not self.own and e.values and _is_of_input(self, e)), None
         )
 
     def evaluations(self) -> Iterator["_Measurement"]:
-        """All evaluations of this node's model: its own, and those that its children made before they changed it."""
+        """Yield all evaluations of this node's model: its own, and those by its children before they changed it."""
         if self.own is not None:
             yield self.own, measured_by(self.detail.run.id, self.own)
         for child in self.children:
@@ -167,11 +167,11 @@ class _Node:
 
 _Measurement = tuple[EvaluationView, Measured | None]
 _Reference = tuple[Mapping[str, Number], str, Measured | None]
-"""Metrics to measure against, or why there are none; and where they come from."""
+"""Reference metrics, why there are none, and their evaluation."""
 
 
 def lineage(details: Sequence[RunDetail]) -> list[ChainStep]:
-    """The chain (or tree) that the runs form, parents before children; empty when nothing ties any of them.
+    """Return the chain (or tree) of the runs, parents before children; empty if no two runs are linked.
 
     Benchmarks are no steps of it: what they timed stands with the step that made the file.
     """
@@ -203,18 +203,18 @@ def _parent_by_content(node: _Node, nodes: Mapping[str, _Node]) -> _Node | None:
         for other in nodes.values()
         if other is not node and input_hashes & {artifact.sha256 for artifact in _outputs(other)}
     ]
-    # The same content may lie in several places: the run that was named goes first, then the latest.
-    named = [other for other in producers if other.detail.run.id in node.detail.run.parents]
-    return (named or producers)[-1] if producers else None
+    # Several runs may have written the same content: prefer the specified parent, then the latest.
+    specified = [other for other in producers if other.detail.run.id in node.detail.run.parents]
+    return (specified or producers)[-1] if producers else None
 
 
 def _parent_by_specification(node: _Node, nodes: Mapping[str, _Node]) -> _Node | None:
-    """The run that was asked for, as long as the files don't tell: where both sides know hashes, those have spoken."""
+    """Fall back to the parent in `spec.yaml` when file hashes are missing."""
     parents = [nodes[run_id] for run_id in node.detail.run.parents if run_id in nodes]
     parents = [other for other in parents if other.detail.run.stage != "shapes"]
     weights = str(node.detail.options.get("weights", ""))
-    read = [other for other in parents if f"/{other.detail.run.id}/" in weights]
-    for other in read or parents[-1:]:
+    weights_parents = [other for other in parents if f"/{other.detail.run.id}/" in weights]
+    for other in weights_parents or parents[-1:]:
         if not (list(_inputs(node)) and list(_outputs(other))):
             return other
     return None
@@ -247,7 +247,7 @@ def _below(node: _Node, depth: int) -> Iterator[ChainStep]:
 
 
 def _input_step(root: _Node, evaluation: EvaluationView) -> ChainStep:
-    """The model that came from outside, as the first run measured it."""
+    """Return the step of an external input model, as the first run evaluated it."""
     run = root.detail.run
     return ChainStep(
         label=_input_label(evaluation),
@@ -300,7 +300,7 @@ def _step(node: _Node, depth: int) -> ChainStep:
 
 
 def _measured(node: _Node, reference: _Node | None) -> _Reference:
-    """The reference's metrics under this node's settings, or why there are none."""
+    """Return the reference's metrics under this node's settings, or why there are none."""
     if node.own is None or reference is None:
         return {}, "", None
     reasons = []
@@ -323,7 +323,7 @@ def _measured_on_input(own: EvaluationView | None, root: _Node) -> _Reference:
 
 
 def _label(node: _Node) -> str:
-    """The activation is told with a float model, for it is what the first link of a chain is about."""
+    """Return the label of a step; that of a float model includes its activation."""
     stage = node.detail.run.stage
     if node.is_float:
         act = str(node.detail.options.get("act", "model"))

@@ -1,4 +1,4 @@
-"""Which of the numbers that are shown come from a file of results, for a mark at their columns and a legend."""
+"""The sources of displayed numbers: which columns come from sidecar results, and the legend."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,35 +7,35 @@ from db.views import EpochView, Number
 
 LOG = "log"
 FILES = frozenset({"results.txt", "results.csv", "tensorboard"})
-"""What a trainer writes beside its log."""
+"""Names of sidecar results."""
 STORED, PRINTED = "°", "'"
-"""Marks: of a column whose numbers come from such a file, and of a number in it that is the log's."""
+"""Signs of a column from such a file, and of a number in it that is from the log."""
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the numbers of a table come from."""
+    """The sources of the numbers of a table."""
 
     files: tuple[str, ...]
     """The sources other than the log: `results.csv`, …"""
     columns: frozenset[str]
-    """Names of numbers that come from these; not always all of them."""
+    """Names of columns with numbers from these sources."""
     has_exceptions: bool
-    """Whether a number of one of these columns is the log's."""
+    """Whether a number of these columns is from the log."""
 
     def is_exception(self, name: str, number: Number) -> bool:
-        """Whether a number is the log's, unlike others of its column."""
+        """Whether a number is from the log, unlike others of its column."""
         return number.source == LOG and name in self.columns
 
     def legend(self, column_sign: str, number_sign: str) -> str:
-        """`° from results.csv, ' log`; empty where the log tells everything."""
+        """Return `° from results.csv, ' log`; empty if all numbers are from the log."""
         if not self.files:
             return ""
         return f"{column_sign} from {', '.join(self.files)}" + (f", {number_sign} log" if self.has_exceptions else "")
 
 
 def sources(epochs: Iterable[EpochView], names: Sequence[str]) -> Sources:
-    """The sources of what epochs show.
+    """Return the sources of the numbers of epochs.
 
     Args:
         names: of the numbers that are shown.

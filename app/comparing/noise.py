@@ -1,4 +1,4 @@
-"""Is a drop more than the choice of the images? Intervals of differences, resampled once and kept in the workspace.
+"""Compute intervals of differences over the choice of images, and cache them in the workspace.
 
 What was right in each image lies beside `result.json`; the resampling runs in a process of its own, which loads numpy.
 """
@@ -21,15 +21,15 @@ from engine.files.programs import module_command
 from engine.files.safe_open import open_regular, read_regular
 
 Pair = tuple[Measured, Measured]
-"""The reference, and what is measured against it."""
+"""The reference evaluation and the one compared with it."""
 
 
 Noise = Mapping[Pair, Mapping[str, Interval]]
-"""By metric: `mAP@.5`, `mAP@.5:.95`."""
+"""Intervals by metric: `mAP@.5`, `mAP@.5:.95`."""
 
 
 def compared_pairs(comparison: Comparison | None, chain: Sequence[ChainStep]) -> set[Pair]:
-    """The differences that are shown: each run's to the baseline, each step's to its parent and to float."""
+    """Return the displayed differences: of each run to the baseline, of each step to its parent and to float."""
     pairs = set(_compared(comparison).values()) if comparison is not None else set()
     for step in chain:
         pairs |= {
@@ -45,7 +45,7 @@ def intervals(
     resample: bool = True,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Noise:
-    """The intervals of these differences, as far as their evaluations told what was right in each image.
+    """Return the intervals of these differences, for evaluations that recorded their matches per image.
 
     Args:
         pairs: what is shown.
@@ -65,18 +65,18 @@ def intervals(
 
 
 def count_unsampled(workspace: Workspace, pairs: Collection[Pair]) -> int:
-    """How many evaluations would have to be resampled for these differences."""
+    """Count the evaluations that lack resampling for these differences."""
     return sum(_read(_place(workspace, path)) is None for path in set(_files(workspace, pairs).values()))
 
 
 def announcement(missing: int) -> str:
-    """What a command says before it resamples so many evaluations."""
+    """Return the message before resampling that many evaluations."""
     what = "1 evaluation" if missing == 1 else f"{missing} evaluations"
     return f"resampling the images of {what}, once, to tell what is noise"
 
 
 def with_noise(comparison: Comparison, chain: Sequence[ChainStep], noise: Noise) -> tuple[Comparison, list[ChainStep]]:
-    """The same with the intervals beside the differences."""
+    """Add the intervals to the comparison and the chain."""
     compared = _compared(comparison)
     by_run = {index: noise.get(pair, {}) for index, pair in compared.items()}
     rows = tuple(_noisy_row(row, by_run) if row.section == FINAL else row for row in comparison.metrics)
@@ -84,7 +84,7 @@ def with_noise(comparison: Comparison, chain: Sequence[ChainStep], noise: Noise)
 
 
 def chain_with_noise(workspace: Workspace, chain: Sequence[ChainStep]) -> list[ChainStep]:
-    """A chain with the intervals, resampled where they are not known yet."""
+    """Add intervals to a chain; resamples missing ones."""
     noise = intervals(workspace, compared_pairs(None, chain))
     return [_noisy_step(step, noise) for step in chain]
 
@@ -122,7 +122,7 @@ def _noisy_step(step: ChainStep, noise: Noise) -> ChainStep:
 
 
 def _matches(workspace: Workspace, measured: Measured) -> Path | None:
-    """The file of an evaluation, where there is one."""
+    """Return the matches file of an evaluation; None if it is missing."""
     folder = workspace.run(measured.run_id)
     result = StageResult.read(folder.result)
     names = [
@@ -135,14 +135,14 @@ def _matches(workspace: Workspace, measured: Measured) -> Path | None:
 
 
 def _files(workspace: Workspace, pairs: Collection[Pair]) -> dict[Measured, Path]:
-    """Of those evaluations that have one, where the other of the pair has one, too."""
+    """Return evaluation → matches file, for pairs in which both have one."""
     files = {measured: _matches(workspace, measured) for measured in {one for pair in pairs for one in pair}}
     paired = {one for pair in pairs if all(files[one] for one in pair) for one in pair}
     return {measured: path for measured, path in files.items() if path is not None and measured in paired}
 
 
 def _place(workspace: Workspace, matches: Path) -> Path:
-    """Named after what the file holds: an evaluation that is made anew is resampled anew."""
+    """Return the cache path, named by the hash of the file so that a new evaluation is resampled."""
     try:
         with open_regular(matches) as file:
             key = hashlib.file_digest(file, "sha256").hexdigest()
@@ -154,7 +154,7 @@ def _place(workspace: Workspace, matches: Path) -> Path:
 def _resample(
     workspace: Workspace, paths: Sequence[Path], cancelled: Callable[[], bool]
 ) -> dict[Path, Resampling | None]:
-    """In one process; what cannot be read is left out."""
+    """Resample evaluations in this process; skip unreadable ones."""
     if not paths:
         return {}
     command = module_command("engine.evaluate.bootstrap_command", *map(str, paths))
@@ -183,7 +183,7 @@ def _resample(
 
 
 def _write(path: Path, text: str) -> None:
-    """What cannot be kept (a full disk) is resampled the next time."""
+    """Write a cache file; after a failure (a full disk) it is resampled the next time."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, text)

@@ -1,1 +1,1 @@
-"""Finding logs and runs of other programs, grouping their files, reading trainers' options."""
+"""Find logs and runs of other programs, group their files, and read trainers' options."""

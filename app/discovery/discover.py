@@ -1,4 +1,4 @@
-"""Finding runs in a tree: a trainer's folders of runs, and files that may be logs."""
+"""Find runs in a tree: the run folders of trainers, and files that may be logs."""
 
 import os
 import re
@@ -11,20 +11,20 @@ RESULTS = ("results.csv", "results.txt")
 WEIGHTS = {"best.pt": "best", "last.pt": "last", "best_ckpt.pt": "best", "last_ckpt.pt": "last"}
 """The weights that a trainer leaves in `weights/`, and their roles."""
 _EVENT_FILE = "events.out.tfevents."
-_SUFFIXES = (".log", ".txt", ".out", ".err", ".csv")
-_NAMES = re.compile(
+_LOG_SUFFIXES = (".log", ".txt", ".out", ".err", ".csv")
+_LOG_NAMES = re.compile(
     r"(?:nohup|log|stdout|stderr|console|output)(?:[._-].*)?|.*\.(?:log|out)\.\d+|.*-log|.*\.[oe]\d+", re.IGNORECASE
 )
-"""Of files without one of the endings: also those that were rotated, and those of PBS and Grid Engine."""
-_JSON = ("summary.json", "sensitive-summary.json", ".log.json")
-_PASSED_OVER = frozenset({"__pycache__", "node_modules", "site-packages", "labels", "images"})
+"""Names of logs without one of the suffixes: rotated ones, and those of PBS and Grid Engine."""
+_JSON_LOGS = ("summary.json", "sensitive-summary.json", ".log.json")
+_SKIPPED_FOLDERS = frozenset({"__pycache__", "node_modules", "site-packages", "labels", "images"})
 """Folders that hold very many files and no logs."""
-_DEEPEST = 40
+_MAX_DEPTH = 40
 
 
 @dataclass
 class RunDir:
-    """A folder that a trainer has made for a run."""
+    """A folder that a trainer has created for a run."""
 
     path: Path
     options: list[Path] = field(default_factory=list)
@@ -33,85 +33,87 @@ class RunDir:
     """Role and file."""
     events: list[Path] = field(default_factory=list)
     logs: list[Path] = field(default_factory=list)
-    """Files beside them that may be logs."""
+    """Other files that may be logs."""
 
     @property
     def is_run(self) -> bool:
-        """Hyperparameters alone are a configuration."""
+        """Whether the folder belongs to a run; `hyp.yaml` alone is a configuration."""
         names = {path.name for path in self.options}
         return bool(self.results or self.weights or self.events or names & {"opt.yaml", "args.yaml"})
 
 
 @dataclass
 class TreeContents:
-    """What a tree holds."""
+    """The contents of a tree."""
 
     run_dirs: list[RunDir] = field(default_factory=list)
     logs: list[Path] = field(default_factory=list)
-    """Files that may be logs, outside of runs' folders."""
+    """Files outside of run folders that may be logs."""
     failures: list[tuple[Path, str]] = field(default_factory=list)
-    """What could not be looked at, and why."""
+    """Paths that could not be read, and why."""
     others: int = 0
-    """Files that are none of these."""
+    """The number of all other files."""
 
 
-def scan_tree(top: Path, *, without: Path | None = None, tell: Callable[[Path], None] | None = None) -> TreeContents:
-    """Look through a tree. Hidden files and folders are passed over, links to folders not followed.
+def scan_tree(
+    top: Path, *, without: Path | None = None, report_path: Callable[[Path], None] | None = None
+) -> TreeContents:
+    """Search a tree. Skips hidden files and folders, and links to folders.
 
     Args:
-        without: a folder that is left out.
-        tell: called with each folder.
+        without: a folder to skip.
+        report_path: called with each folder before it is read.
     """
     contents = TreeContents()
     visited_inodes: set[tuple[int, int]] = set()
-    waiting = [(top, 0)]
-    while waiting:
-        folder, depth = waiting.pop()
+    pending = [(top, 0)]
+    while pending:
+        folder, depth = pending.pop()
         if without is not None and folder.resolve() == without.resolve():
             continue
-        if tell is not None:
-            tell(folder)
+        if report_path is not None:
+            report_path(folder)
         try:
-            files, below = _list(folder, contents)
+            files, subfolders = _list(folder, contents)
         except OSError as error:
             contents.failures.append((folder, f"cannot be read: {error.strerror or error}"))
             continue
-        run = _look_into(folder, files, below, visited_inodes, contents)
-        below = [entry for entry in below if not (run.weights and entry.name == "weights")]
+        run = _read_run_dir(folder, files, subfolders, visited_inodes, contents)
+        subfolders = [entry for entry in subfolders if not (run.weights and entry.name == "weights")]
         if run.is_run:
             contents.run_dirs.append(run)
         else:
             contents.logs += run.logs
             contents.others += len(run.options)
-        if depth >= _DEEPEST:
-            contents.failures += [(Path(entry.path), "lies too deep") for entry in below]
+        if depth >= _MAX_DEPTH:
+            contents.failures += [(Path(entry.path), "nested too deeply") for entry in subfolders]
             continue
-        waiting += [(Path(entry.path), depth + 1) for entry in reversed(below)]
+        pending += [(Path(entry.path), depth + 1) for entry in reversed(subfolders)]
     return contents
 
 
 def run_dir(folder: Path) -> RunDir | None:
-    """What a trainer left in one folder; None where it is no folder of a run."""
+    """Return the run folder of a trainer; None if the folder is not one."""
     contents = TreeContents()
     try:
-        files, below = _list(folder, contents)
+        files, subfolders = _list(folder, contents)
     except (OSError, ValueError):
         return None
-    run = _look_into(folder, files, below, set(), contents)
+    run = _read_run_dir(folder, files, subfolders, set(), contents)
     return run if run.is_run else None
 
 
-def _look_into(
+def _read_run_dir(
     folder: Path,
     files: list[os.DirEntry[str]],
-    below: list[os.DirEntry[str]],
+    subfolders: list[os.DirEntry[str]],
     visited_inodes: set[tuple[int, int]],
     contents: TreeContents,
 ) -> RunDir:
     run = RunDir(folder)
     for path in _files(files, visited_inodes, contents):
-        _sort_in(path, run)
-    if any(entry.name == "weights" for entry in below):
+        _classify(path, run)
+    if any(entry.name == "weights" for entry in subfolders):
         run.weights = list(_weights(folder / "weights"))
     return run
 
@@ -121,13 +123,13 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         is_folder = entry.is_dir(follow_symlinks=False)
     except OSError:
         return False
-    return is_folder and not entry.name.startswith(".") and entry.name not in _PASSED_OVER
+    return is_folder and not entry.name.startswith(".") and entry.name not in _SKIPPED_FOLDERS
 
 
 def _files(
     entries: list[os.DirEntry[str]], visited_inodes: set[tuple[int, int]], contents: TreeContents
 ) -> Iterator[Path]:
-    """The regular files that may matter by their names, each once, whatever links to it."""
+    """Yield the paths of regular files, each file once even if several links point to it."""
     for entry in entries:
         try:
             if not entry.is_file():
@@ -141,34 +143,39 @@ def _files(
             yield Path(entry.path)
 
 
-def _may_matter(name: str) -> bool:
+def _is_relevant(name: str) -> bool:
     """Whether a file of this name may be a log, results or options."""
     is_named = name in OPTIONS or name in RESULTS or name.startswith(_EVENT_FILE)
-    return is_named or name.lower().endswith(_SUFFIXES) or name.endswith(_JSON) or bool(_NAMES.fullmatch(name))
+    return (
+        is_named
+        or name.lower().endswith(_LOG_SUFFIXES)
+        or name.endswith(_JSON_LOGS)
+        or bool(_LOG_NAMES.fullmatch(name))
+    )
 
 
 def _list(folder: Path, contents: TreeContents) -> tuple[list[os.DirEntry[str]], list[os.DirEntry[str]]]:
-    """The files that may matter and the folders, sorted: of a data set's files, only the number is kept.
+    """List the relevant files and the folders, sorted; other files, such as a data set's, are only counted.
 
     Raises:
         OSError: the folder cannot be read.
     """
     files, folders = [], []
-    with os.scandir(folder) as listed:
-        for entry in listed:
+    with os.scandir(folder) as entries:
+        for entry in entries:
             if entry.name.startswith("."):
                 continue
             if _is_folder(entry):
                 folders.append(entry)
-            elif _may_matter(entry.name):
+            elif _is_relevant(entry.name):
                 files.append(entry)
             elif not entry.is_symlink():
                 contents.others += not entry.is_dir()
-    key = lambda entry: _natural(entry.name)  # noqa: E731
+    key = lambda entry: _natural_key(entry.name)  # noqa: E731
     return sorted(files, key=key), sorted(folders, key=key)
 
 
-def _sort_in(path: Path, run: RunDir) -> None:
+def _classify(path: Path, run: RunDir) -> None:
     name = path.name
     if name in OPTIONS:
         run.options.append(path)
@@ -187,7 +194,7 @@ def _weights(folder: Path) -> Iterator[tuple[str, Path]]:
             yield role, path
 
 
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    """Sorts exp2 before exp10."""
+def _natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Return a key that sorts exp2 before exp10."""
     parts = re.split(r"(\d{1,15})", name)
     return [(0, int(part), "") if part.isdigit() and part.isascii() else (1, 0, part) for part in parts]

@@ -1,4 +1,4 @@
-"""Which of the files that were found are of one run."""
+"""Group the files of a tree into runs."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,10 +12,10 @@ from engine.contracts.watching import WatchRecord
 from engine.logs.results.results_file import agree as agree_on
 
 LOG, RESULTS, EVENT_FILE = "log", "results", "event file"
-_AGREE = 0.9
-"""Of the epochs that both tell; a resumed run may have overwritten a few."""
-_MOST_ABOVE = 6
-"""Folders above a log in which the trainer may have been started."""
+_MIN_AGREEMENT = 0.9
+"""The share of common epochs with equal values; a resumed run may have overwritten a few."""
+_MAX_PARENTS = 6
+"""How many folders above a log to try as the trainer's working directory."""
 
 
 @dataclass(frozen=True)
@@ -29,44 +29,44 @@ class Piece:
 
 @dataclass
 class DiscoveredRun:
-    """A run as it lies on the disk."""
+    """A run of another program, by its files on disk."""
 
     name: str
     folder: Path | None = None
-    """The trainer's own folder of it."""
+    """The folder that the trainer created for it."""
     consoles: list[Piece] = field(default_factory=list)
-    """What stands for the console of each attempt."""
+    """The source of each attempt's console log."""
     results: Piece | None = None
-    """The file of results beside the log."""
+    """The sidecar results."""
     options: dict[str, Any] = field(default_factory=dict)
     option_files: list[Path] = field(default_factory=list)
     weights: list[tuple[str, Path]] = field(default_factory=list)
     copies: list[Piece] = field(default_factory=list)
-    """Logs that tell a training over again: what a tracker has kept of the output, beside the log itself."""
+    """Duplicate logs of a training, such as the copy of an experiment tracker."""
     watch: WatchRecord | None = None
-    """Its process may still live: who it is."""
+    """The watch record, if its process may be live."""
     command: list[str] = field(default_factory=list)
     cwd: str = ""
 
 
 def matching_folder(save_dir: str, log: Path, folders: Sequence[Path]) -> Path | None:
-    """The folder that a log means by its save_dir; None where none or several may be meant.
+    """Return the folder that the save_dir of a log names; None if no folder or several match.
 
-    It was relative to where the trainer was started, maybe on another machine.
+    A save_dir is relative to the working directory of the trainer, maybe on another machine.
     """
     printed_path = Path(save_dir.strip().replace("\\", "/"))
     by_place = {folder.resolve(): folder for folder in folders}
     for base in bases_of(log):
-        there = by_place.get((base / printed_path).resolve())
-        if there is not None:
-            return there
+        folder = by_place.get((base / printed_path).resolve())
+        if folder is not None:
+            return folder
     tail = printed_path.parts[-2:]
     candidates = [folder for folder in folders if len(tail) == 2 and folder.resolve().parts[-2:] == tail]
     return candidates[0] if len(candidates) == 1 else None
 
 
 def printed_run_dir(save_dir: str, bases: Iterable[Path]) -> RunDir | None:
-    """The folder of a run that a log means by its save_dir, where it is on this machine."""
+    """Return the run folder that the save_dir of a log names, if it exists on this machine."""
     printed_path = Path(save_dir.strip().replace("\\", "/"))
     for base in bases:
         run_directory = run_dir(base / printed_path)
@@ -76,35 +76,35 @@ def printed_run_dir(save_dir: str, bases: Iterable[Path]) -> RunDir | None:
 
 
 def bases_of(log: Path) -> list[Path]:
-    """Folders in which the trainer that wrote a log may have been started."""
-    return list(log.resolve().parents)[:_MOST_ABOVE]
+    """Return possible working directories of the trainer that wrote a log."""
+    return list(log.resolve().parents)[:_MAX_PARENTS]
 
 
 def metrics_agree(log: LogPart, results: LogPart) -> bool | None:
-    """Whether two files tell the same mAP by epoch; None where they have no epoch in common."""
+    """Whether two files have the same mAP by epoch; None if they have no epoch in common."""
     shift = log.first_epoch - results.first_epoch
     # The last epoch of a training that was cut off may have been trained again, and its results overwritten.
     last = max(log.rates, default=0) if len(log.rates) > 1 else None
     shared = [
         (log.rates[epoch], text)
-        for at, text in results.rates.items()
-        if (epoch := at + shift) in log.rates and epoch != last
+        for number, text in results.rates.items()
+        if (epoch := number + shift) in log.rates and epoch != last
     ]
     same = sum(agree_on(logged, stored) for logged, stored in shared)
-    return same >= _AGREE * len(shared) if shared else None
+    return same >= _MIN_AGREEMENT * len(shared) if shared else None
 
 
 def group_into_runs(
-    folders: Sequence[RunDir], read: dict[Path, list[Piece]], logs: Iterable[Piece]
+    folders: Sequence[RunDir], curves: dict[Path, list[Piece]], logs: Iterable[Piece]
 ) -> list[DiscoveredRun]:
-    """Put logs to the folders that they belong to; what is left of them are runs of their own.
+    """Assign logs to the run folders that they belong to; the other logs become separate runs.
 
     Args:
-        folders: folders of runs.
-        read: their results and event files.
-        logs: all logs, wherever they lie.
+        folders: run folders.
+        curves: the results and event files of each folder.
+        logs: all logs, inside and outside of the folders.
     """
-    runs = {folder.path: _of_folder(folder, read.get(folder.path, [])) for folder in folders}
+    runs = {folder.path: _of_folder(folder, curves.get(folder.path, [])) for folder in folders}
     alone: list[Piece] = []
     beside: dict[Path, list[Piece]] = {}
     for piece in logs:
@@ -126,17 +126,17 @@ def group_into_runs(
     return [*runs.values(), *_with_results(_of_logs(alone))]
 
 
-def _of_folder(folder: RunDir, read: list[Piece]) -> DiscoveredRun:
-    """A run without its log: what results it left stands for the console."""
+def _of_folder(folder: RunDir, curves: list[Piece]) -> DiscoveredRun:
+    """Return the run of a folder without a log: its results or event files serve as the console."""
     run = DiscoveredRun(folder.path.resolve().name or "run", folder.path, weights=folder.weights)
-    results = [piece for piece in read if piece.role == RESULTS]
+    results = [piece for piece in curves if piece.role == RESULTS]
     run.results = results[0] if results else None
-    run.consoles = results[:1] or [piece for piece in read if piece.role == EVENT_FILE]
+    run.consoles = results[:1] or [piece for piece in curves if piece.role == EVENT_FILE]
     return run
 
 
 def _add(run: DiscoveredRun, piece: Piece) -> bool:
-    """Make a log one of the run's attempts, unless its numbers are another run's."""
+    """Add a log to the run as an attempt; return False if its metrics are another run's."""
     if run.results is not None and metrics_agree(piece.part, run.results.part) is False:
         return False
     if not _has_log(run):
@@ -153,12 +153,12 @@ def _add(run: DiscoveredRun, piece: Piece) -> bool:
 
 
 def _is_duplicate(one: LogPart, other: LogPart) -> bool:
-    """Whether two logs tell the same training: an attempt that resumes another one has at most an epoch of it."""
+    """Whether two logs are of the same training; an attempt that resumes another one repeats at most one epoch."""
     if one.sha256 == other.sha256:
         return True
     shared = one.rates.keys() & other.rates.keys()
     is_most = len(shared) > 1 and 2 * len(shared) >= min(len(one.rates), len(other.rates))
-    return is_most and sum(one.rates[epoch] == other.rates[epoch] for epoch in shared) >= _AGREE * len(shared)
+    return is_most and sum(one.rates[epoch] == other.rates[epoch] for epoch in shared) >= _MIN_AGREEMENT * len(shared)
 
 
 def _has_log(run: DiscoveredRun) -> bool:
@@ -166,7 +166,7 @@ def _has_log(run: DiscoveredRun) -> bool:
 
 
 def _with_results(runs: list[DiscoveredRun]) -> list[DiscoveredRun]:
-    """Put files of results that stand alone to the logs beside them whose numbers they tell."""
+    """Assign results files without a log to the logs beside them that have the same metrics."""
     alone = {
         run.consoles[0].file.path.resolve(): run
         for run in runs
@@ -179,12 +179,12 @@ def _with_results(runs: list[DiscoveredRun]) -> list[DiscoveredRun]:
             if results_run is not None and metrics_agree(last.part, results_run.consoles[0].part):
                 run.results = alone.pop(path.resolve()).consoles[0]
                 break
-    left = set(map(id, alone.values()))
-    return [run for run in runs if run.consoles[0].role != RESULTS or id(run) in left or len(run.consoles) > 1]
+    unassigned = set(map(id, alone.values()))
+    return [run for run in runs if run.consoles[0].role != RESULTS or id(run) in unassigned or len(run.consoles) > 1]
 
 
 def _of_logs(pieces: Iterable[Piece]) -> list[DiscoveredRun]:
-    """Runs of which there is only a log. Trainings of one file that save to the same place are attempts of one run."""
+    """Return the runs that have only a log. Trainings of one file with the same save_dir are attempts of one run."""
     runs: list[DiscoveredRun] = []
     by_place: dict[tuple[int, str], DiscoveredRun] = {}
     for piece in pieces:

@@ -1,4 +1,4 @@
-"""The log of a process that was not started here: where its output goes."""
+"""Find the log of a foreign process by its open files."""
 
 import stat
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _LOG_NAMES = (".log", ".txt", ".out", ".err", ".csv")
 
 @dataclass(frozen=True)
 class RunningProcess:
-    """A process, and where it writes its log to."""
+    """A foreign process and the log that it writes."""
 
     identity: Identity
     argv: tuple[str, ...]
@@ -25,17 +25,17 @@ class RunningProcess:
 
 
 def find_log(pid: int) -> RunningProcess:
-    """The log of a process: the file that its output goes to, by itself or through a pipe, or one that it has open.
+    """Find the log of a process: the file that its output goes to, directly or through a pipe, or another open file.
 
     Raises:
-        YoloqatError: there is no such process, it may not be looked at, or it writes no file that can be followed.
+        YoloqatError: the process does not exist or cannot be read, or writes no file that can be watched.
     """
     identity = identify(pid)
     status = read_stat(pid)
     if identity is None or status is None:
         raise YoloqatError(f"there is no process {pid}", where="PID", hint="`ps -ef` lists the processes.")
     if status.state in "ZX":
-        raise YoloqatError(f"process {pid} has ended", where="PID", hint="`yoloqat import` reads the log that it left.")
+        raise YoloqatError(f"process {pid} has ended", where="PID", hint="Use `yoloqat import` for its log.")
     try:
         files = open_files(pid)
     except ProcessLookupError as error:
@@ -44,13 +44,13 @@ def find_log(pid: int) -> RunningProcess:
         raise YoloqatError(
             f"process {pid} belongs to another user, and its files cannot be read",
             where="PID",
-            hint="`yoloqat watch PATH` follows its log where that may be read.",
+            hint="Use `yoloqat watch PATH` if you may read its log.",
         ) from error
     argv, cwd = _argv(pid), _cwd(pid)
     candidates, unreachable = [], None
     for file in _candidates(files):
         try:
-            candidates.append(_visible(file))
+            candidates.append(_reachable_path(file))
         except YoloqatError as error:
             unreachable = unreachable or error
     if not candidates:
@@ -59,7 +59,7 @@ def find_log(pid: int) -> RunningProcess:
 
 
 def _candidates(files: list[OpenFile]) -> Iterator[OpenFile]:
-    """Files that may be its log, the likeliest first."""
+    """Yield files that may be its log, the most likely first."""
     streams = [file for file in files if file.number in (1, 2)]
     for stream in streams:
         if stream.is_regular:
@@ -67,41 +67,41 @@ def _candidates(files: list[OpenFile]) -> Iterator[OpenFile]:
     for target in dict.fromkeys(stream.target for stream in streams if stream.target.startswith("pipe:")):
         for pid in readers_of_pipe(target):
             try:
-                behind = open_files(pid)
+                reader_files = open_files(pid)
             except OSError:
                 continue
-            yield from (file for file in behind if file.is_regular and file.is_for_writing)
+            yield from (file for file in reader_files if file.is_regular and file.is_for_writing)
     for file in files:
         is_named = file.path.name.lower().endswith(_LOG_NAMES)
         if file.number > 2 and is_named and file.is_regular and file.is_for_writing and not file.is_deleted:
             yield file
 
 
-def _visible(file: OpenFile) -> Path:
-    """Its path, where that is the same file here.
+def _reachable_path(file: OpenFile) -> Path:
+    """Return the path of an open file.
 
     Raises:
-        YoloqatError: it was deleted, or lies in another container.
+        YoloqatError: the file was deleted, or is in another container.
     """
     if file.is_deleted:
         raise YoloqatError(
-            f"the log of process {file.pid} was deleted", where=str(file.path), hint="Nothing can be followed by name."
+            f"the log of process {file.pid} was deleted", where=str(file.path), hint="A deleted file cannot be watched."
         )
     try:
-        there, opened = file.path.stat(), file.status
+        on_disk, opened = file.path.stat(), file.status
     except OSError:
-        there, opened = None, None
-    if there is None or opened is None or (there.st_dev, there.st_ino) != (opened.st_dev, opened.st_ino):
+        on_disk, opened = None, None
+    if on_disk is None or opened is None or (on_disk.st_dev, on_disk.st_ino) != (opened.st_dev, opened.st_ino):
         raise YoloqatError(
             f"the log of process {file.pid} cannot be reached by its name: it lies in another container",
             where=str(file.path),
-            hint="`yoloqat watch PATH` follows it where it is mounted here.",
+            hint="Use `yoloqat watch PATH` if it is mounted on this machine.",
         )
     return file.path
 
 
 def _best(candidates: list[Path]) -> Path:
-    """The first that tells of a training; the first of all where none does yet."""
+    """Return the first file with a training; the first of all if none has one yet."""
     if len(candidates) == 1:
         return candidates[0]
     for path in candidates[:_MOST_CANDIDATES]:
@@ -119,17 +119,17 @@ def _no_file(pid: int, files: list[OpenFile]) -> YoloqatError:
     if stream is None:
         what = "its stdout is closed"
     elif stream.target.startswith("pipe:"):
-        what = "its stdout is a pipe, and who reads it writes no file"
+        what = "its stdout is a pipe, and the reader of the pipe writes no file"
     elif stream.target.startswith("socket:"):
         what = "its stdout is a socket"
     elif stream.target == "/dev/null":
-        what = "its stdout is thrown away (/dev/null)"
+        what = "its stdout is /dev/null"
     elif _is_terminal(stream):
         what = f"its stdout is a terminal ({stream.target})"
     else:
         what = f"its stdout is {stream.target}"
     return YoloqatError(
-        f"process {pid} writes no log that can be followed: {what}",
+        f"process {pid} writes no log that can be watched: {what}",
         where="PID",
         hint="Start it with its output in a file, `python train.py > train.log 2>&1`, or with `yoloqat run -- …`.",
     )

@@ -1,4 +1,4 @@
-"""Reading a log file once: the runs in it, what each of them tells, and the rows that it makes."""
+"""Read a log file once: the runs in it, their facts, and their rows for the index."""
 
 import hashlib
 from collections.abc import Iterable
@@ -32,14 +32,14 @@ from engine.logs.training_boundaries import training_starts
 
 _READ_BYTES = 1 << 20
 SNIFF_BYTES = 16 << 20
-"""Of a file that nobody has named: if no line of a log stands in so many, it is none."""
+"""A file found by search is no log if its first 16 MB contain no line of one."""
 _HEAD_BYTES = 4096
 MOST_CELLS = 50_000
-"""Numbers in the rows that are kept, some 12 MB: what is more is read again when it is indexed."""
-_MOST_PARTS = 500
-"""Runs of one file; what comes after them belongs to the last one."""
+"""Limit of numbers in rows in memory, about 12 MB; larger logs are read again by the indexer."""
+_MAX_PARTS = 500
+"""Limit of runs in one file; everything later belongs to the last one."""
 _RATE = "mAP@.5:.95"
-_TELLING = (
+_LOG_EVIDENCE = (
     EpochRow,
     ValidationRow,
     CocoLine,
@@ -50,9 +50,9 @@ _TELLING = (
     Crash,
     OutOfMemory,
 )
-"""Facts that prove a log; a text may contain a warning by chance."""
-_AT_WORK = (EpochRow, ValidationRow, TrainingStarted, TrainingCompleted, Crash, OutOfMemory)
-"""Facts after which options are those of another run."""
+"""Facts that prove that a file is a log; a warning could be in any text."""
+_RUN_STARTED = (EpochRow, ValidationRow, TrainingStarted, TrainingCompleted, Crash, OutOfMemory)
+"""Facts after which printed options belong to the next run."""
 
 
 @dataclass
@@ -60,42 +60,42 @@ class LogPart:
     """One run in a log file."""
 
     begins: int
-    """The first of its bytes."""
+    """Offset of its first byte."""
     size: int = 0
     sha256: str = ""
     epochs: set[int] = field(default_factory=set)
     evaluations: set[int] = field(default_factory=set)
-    """Those that are not only an epoch's."""
+    """Without the validations of epochs."""
     lines: int = 0
     not_understood: int = 0
     dialect: str = ""
-    """Whose log it is, in words: `trtexec (unverified)`; empty where no table of it was printed."""
+    """The dialect as text: `trtexec (unverified)`; empty if none was detected."""
     is_event_file: bool = False
     foreign: str = ""
-    """Another trainer, whose log it is."""
+    """The unsupported trainer that wrote the log; else empty."""
     first_epoch: int = 0
-    """What epochs are counted from."""
+    """The number of the first epoch: 0 or 1."""
     is_log: bool = False
-    is_at_work: bool = False
+    has_started: bool = False
     is_training: bool = False
-    """Whether it tells of epochs, or of their start."""
+    """Whether it has epochs, or the start of a training."""
     save_dir: str = ""
-    """Where the trainer says that it saves to; empty where it does not say."""
+    """The folder that the trainer printed as its save_dir; else empty."""
     options: dict[str, Any] = field(default_factory=dict)
-    """What the trainer printed of its options and hyperparameters before its first epoch."""
+    """Options and hyperparameters that the trainer printed before its first epoch."""
     rates: dict[int, str] = field(default_factory=dict)
     """mAP@.5:.95 by epoch, as printed."""
     rows: FactRows | None = field(default_factory=FactRows)
-    """None when they were too many to be kept."""
+    """None if they exceed `MOST_CELLS`."""
     parser: LogParser = field(default_factory=LogParser)
-    """As it stands after the last byte."""
+    """The parser after the last byte."""
 
-    def take(self, facts: Iterable[Fact]) -> None:
-        """Count facts and make rows of them."""
+    def add(self, facts: Iterable[Fact]) -> None:
+        """Count facts and append their rows."""
         facts = list(facts)
         for fact in facts:
-            self.is_log = self.is_log or isinstance(fact, _TELLING)
-            self.is_at_work = self.is_at_work or isinstance(fact, _AT_WORK)
+            self.is_log = self.is_log or isinstance(fact, _LOG_EVIDENCE)
+            self.has_started = self.has_started or isinstance(fact, _RUN_STARTED)
             self.is_training = self.is_training or isinstance(fact, EpochRow | TrainingStarted)
             if isinstance(fact, EpochRow):
                 self.epochs.add(fact.epoch)
@@ -105,7 +105,7 @@ class LogPart:
                 elif isinstance(fact, ValidationRow) and fact.class_name == "all" and _RATE in fact.values:
                     self.rates[fact.epoch] = fact.values[_RATE]
             else:
-                self._take_word(fact)
+                self._add_text_fact(fact)
         if self.rows is not None:
             self.rows.add(facts)
             if self.cells > MOST_CELLS:
@@ -113,10 +113,10 @@ class LogPart:
 
     @property
     def cells(self) -> int:
-        """How many numbers the rows that are kept hold."""
+        """The number of values in the rows in memory."""
         return self.rows.cells if self.rows is not None else 0
 
-    def _take_word(self, fact: Fact) -> None:
+    def _add_text_fact(self, fact: Fact) -> None:
         if isinstance(fact, Note):
             if fact.kind in printed_options.KINDS and not (self.epochs or self.evaluations):
                 self.options = {**printed_options.told_options(fact.text), **self.options}
@@ -139,7 +139,7 @@ class LogFile:
     modified_ns: int
     parts: tuple[LogPart, ...]
     is_whole: bool
-    """False where the reading was given up, for nothing in it looked like a log."""
+    """False if reading stopped early because the file does not look like a log."""
 
     @property
     def is_log(self) -> bool:
@@ -151,14 +151,14 @@ class LogFile:
 
 
 def read_log(path: Path, *, sniff: bool = False, with_rows: bool = True) -> LogFile:
-    """Read a file through, in constant memory.
+    """Read a whole file, in constant memory.
 
     Args:
-        sniff: give up early where it is no log, since nobody has said that it is one.
-        with_rows: keep the rows for the index, as far as they are few enough; False where there is no room for any.
+        sniff: stop early if the file does not look like a log; for files found by search.
+        with_rows: keep the rows for the index, up to the limit; False if memory for them is used up.
 
     Raises:
-        YoloqatError: it cannot be read.
+        YoloqatError: the file cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -166,7 +166,7 @@ def read_log(path: Path, *, sniff: bool = False, with_rows: bool = True) -> LogF
             is_whole = True
             while chunk := file.read(_READ_BYTES):
                 reader.feed(chunk)
-                if sniff and reader.looks_like_none():
+                if sniff and reader.is_probably_no_log():
                     is_whole = False
                     break
             modified = path.stat().st_mtime_ns
@@ -176,7 +176,7 @@ def read_log(path: Path, *, sniff: bool = False, with_rows: bool = True) -> LogF
 
 
 class _Reader:
-    """Cuts a file into the runs in it and parses each of them."""
+    """Splits a file into its runs and parses each of them."""
 
     def __init__(self, *, with_rows: bool) -> None:
         self.size = 0
@@ -185,39 +185,39 @@ class _Reader:
         self._parts = [self._part(0)]
         self._digest = hashlib.sha256()
         self._is_event_file: bool | None = None
-        self._sniffed = SNIFF_BYTES
+        self._sniff_limit = SNIFF_BYTES
         self._cells = 0
-        """In the rows of the parts that have been read."""
+        """The number of values in the rows of finished parts."""
 
     def feed(self, chunk: bytes) -> None:
         self.size += len(chunk)
         if self._is_event_file is None:
             self._is_event_file = self._parts[0].is_event_file = bool(is_event_file(chunk[:_HEAD_BYTES]))
             if b"\0" in chunk[:_HEAD_BYTES]:
-                self._sniffed = _READ_BYTES
+                self._sniff_limit = _READ_BYTES
         data = self._rest + chunk
         end = data.rfind(b"\n") + 1
         if self._is_event_file or (not end and len(data) > _READ_BYTES):
             end = len(data)
-        whole, self._rest = data[:end], data[end:]
-        at = 0
-        for start in [] if self._is_event_file else training_starts(whole):
-            if start < at:
+        lines, self._rest = data[:end], data[end:]
+        position = 0
+        for start in [] if self._is_event_file else training_starts(lines):
+            if start < position:
                 continue
-            self._take(whole[at:start])
-            at = start
-            if self._parts[-1].is_at_work and len(self._parts) < _MOST_PARTS:
+            self._parse(lines[position:start])
+            position = start
+            if self._parts[-1].has_started and len(self._parts) < _MAX_PARTS:
                 self._close()
                 before = self._parts[-1]
                 self._parts.append(self._part(before.begins + before.size))
-        self._take(whole[at:])
+        self._parse(lines[position:])
 
-    def looks_like_none(self) -> bool:
-        """Whether this is certainly or most probably no log."""
-        return len(self._parts) == 1 and not self._parts[0].is_log and self.size >= self._sniffed
+    def is_probably_no_log(self) -> bool:
+        """Whether the file has no evidence of a log within the sniffed bytes."""
+        return len(self._parts) == 1 and not self._parts[0].is_log and self.size >= self._sniff_limit
 
     def finish(self) -> tuple[LogPart, ...]:
-        self._take(self._rest)
+        self._parse(self._rest)
         self._rest = b""
         self._close()
         return tuple(self._parts)
@@ -225,16 +225,16 @@ class _Reader:
     def _part(self, begins: int) -> LogPart:
         return LogPart(begins, rows=FactRows() if self._with_rows else None)
 
-    def _take(self, data: bytes) -> None:
+    def _parse(self, data: bytes) -> None:
         if data:
             part = self._parts[-1]
             self._digest.update(data)
             part.size += len(data)
-            part.take(part.parser.feed(data))
+            part.add(part.parser.feed(data))
 
     def _close(self) -> None:
         part = self._parts[-1]
-        part.take(part.parser.finish())
+        part.add(part.parser.finish())
         part.sha256, self._digest = self._digest.hexdigest(), hashlib.sha256()
         part.lines, part.not_understood = part.parser.lines, part.parser.not_understood
         part.dialect = part.foreign or describe(part.parser.dialect or "")

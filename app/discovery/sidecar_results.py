@@ -1,4 +1,4 @@
-"""The files of results that a trainer wrote beside its log: where they may lie, and what stands in them."""
+"""Find and read sidecar results: the results files that a trainer wrote beside its log."""
 
 import os
 import stat
@@ -9,18 +9,18 @@ from engine.contracts.errors import YoloqatError
 from engine.logs.results.results_file import NAMES, ResultsFile, read_results
 
 MOST_BYTES = 8 << 20
-"""Of a file of results: two hundred bytes tell an epoch."""
+"""Size limit of a results file; an epoch takes about 200 bytes."""
 _READ_BYTES = 1 << 20
 
 
 def results_beside(log: Path | None, printed_folders: Sequence[str] = (), cwd: Path | None = None) -> list[Path]:
-    """The files that are there, each once, the likelier ones first. None of them need be of the log's run.
+    """Return the results files that exist, the more likely ones first. They may belong to another run than the log.
 
     Args:
         log: `a.out` may have `a.results.txt` or `a.results.csv` beside it, any log `results.txt` or `results.csv`; or
             the trainer's folder of the run, which may have the latter in it.
-        told: folders that the log names as those it saves to.
-        cwd: what these are relative to; where it is not known, the folder of the log and the one above it.
+        printed_folders: folders that the log names as its save_dir.
+        cwd: the base of these folders; None tries the folder of the log and its parent.
     """
     files: dict[tuple[int, int], Path] = {}
     for path in _places(log, printed_folders, cwd):
@@ -53,10 +53,10 @@ def _is_same(one: Path, other: Path) -> bool:
 
 
 def read_results_file(path: Path) -> ResultsFile:
-    """Read one; it has no epochs where it is something else that bears the name.
+    """Read a results file; without epochs if the file of this name is something else.
 
     Raises:
-        YoloqatError: it cannot be read, or is too large to be one.
+        YoloqatError: the file cannot be read, or is too large for a results file.
     """
     try:
         if path.stat().st_size > MOST_BYTES:

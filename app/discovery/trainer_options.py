@@ -1,4 +1,4 @@
-"""The options that a trainer has left in the folder of its run, or has printed."""
+"""Read the options of a trainer from its run folder or its log."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from engine.logs.results.option_files import NAMES, read_hyperparameters
 
 
 def apply_option_files(run: DiscoveredRun, folder: RunDir) -> Iterator[tuple[Path, str]]:
-    """Read the options in a run's folder: what an earlier one of the files says, a later one only adds to.
+    """Read the option files of a run folder; values of an earlier file override those of a later one.
 
     Yields:
         Files that could not be read, and why.
@@ -29,13 +29,13 @@ def apply_option_files(run: DiscoveredRun, folder: RunDir) -> Iterator[tuple[Pat
 
 
 def apply_printed_options(run: DiscoveredRun) -> None:
-    """Take the options that the newest of a run's logs has printed, where no file tells any."""
+    """Use the options that the newest log of the run has printed, if no file has any."""
     if not run.options:
         run.options = next((piece.part.options for piece in reversed(run.consoles) if piece.part.options), {})
 
 
 def _first_weights(options: Mapping[str, Any], folder: Path, options_source: Path) -> list[tuple[str, Path]]:
-    """The file that the training began with, which ties it to the run that left it; none where it is newer."""
+    """Return the initial weights, which link the training to the run that wrote them; nothing if they are newer."""
     printed_weights = next((options[key] for key in ("weights", "model") if options.get(key)), None)
     printed_weights = (
         printed_weights[0] if isinstance(printed_weights, list) and len(printed_weights) == 1 else printed_weights
@@ -43,8 +43,8 @@ def _first_weights(options: Mapping[str, Any], folder: Path, options_source: Pat
     if not isinstance(printed_weights, str) or not printed_weights.endswith(".pt"):
         return []
     try:
-        began = options_source.stat().st_mtime
-        there = (base / printed_weights for base in bases_of(folder))
-        return [("weights", path) for path in there if path.is_file() and path.stat().st_mtime <= began][:1]
+        started_at = options_source.stat().st_mtime
+        candidates = (base / printed_weights for base in bases_of(folder))
+        return [("weights", path) for path in candidates if path.is_file() and path.stat().st_mtime <= started_at][:1]
     except (OSError, ValueError):
         return []

@@ -1,4 +1,4 @@
-"""The index of the workspace."""
+"""Check the index of the workspace."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ _REBUILD = "Rebuild it from the run folders: yoloqat reindex"
 
 
 def check_database(database: Path) -> Iterator[Finding]:
-    """Its revision, and SQLite's own check of the file."""
+    """Check the revision, and run SQLite's integrity check."""
     from db.revision import damages, stored_revision
 
     if not database.exists():
-        yield Finding(Level.OK, "database", "none yet: it is made with the first run")
+        yield Finding(Level.OK, "database", "none yet: created with the first run")
         return
     try:
         stored_revision(database)
@@ -24,7 +24,7 @@ def check_database(database: Path) -> Iterator[Finding]:
         yield Finding(Level.PROBLEM, "database", error.what, error.hint or _REBUILD)
         return
     except sqlite3.Error as error:
-        yield Finding(Level.PROBLEM, "database", f"cannot be read: {error}", _REBUILD)
+        yield Finding(Level.PROBLEM, "database", f"cannot read it: {error}", _REBUILD)
         return
     if damaged:
         yield Finding(Level.PROBLEM, "database", f"damaged: {'; '.join(damaged)}", _REBUILD)

@@ -1,4 +1,4 @@
-"""The file system that the workspace lies on."""
+"""Check the file system of the workspace."""
 
 import os
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ _FULL_BYTES = 1 << 30
 
 
 def check_disk(workspace: Path) -> Iterator[Finding]:
-    """Free space and inodes."""
-    there = existing(workspace)
-    space = os.statvfs(there)
+    """Check free space, free inodes and write permission."""
+    folder = existing_ancestor(workspace)
+    space = os.statvfs(folder)
     free = space.f_bavail * space.f_frsize
     text = f"{size(free)} free for the workspace"
     hint = (
@@ -27,13 +27,15 @@ def check_disk(workspace: Path) -> Iterator[Finding]:
         yield Finding(Level.OK, "disk", text)
     if space.f_files and space.f_favail < 10_000:
         yield Finding(Level.WARNING, "inodes", f"room for {space.f_favail} more files", "Delete small files.")
-    if not os.access(there, os.W_OK):
-        yield Finding(Level.PROBLEM, "workspace", f"{there} cannot be written", "Choose another one with --workspace.")
+    if not os.access(folder, os.W_OK):
+        yield Finding(
+            Level.PROBLEM, "workspace", f"no permission to write {folder}", "Choose another one with --workspace."
+        )
 
 
 def check_file_system(workspace: Path, mounts: Path = Path("/proc/self/mountinfo")) -> Iterator[Finding]:
-    """Where SQLite's write-ahead log is unsafe, and where a reboot empties the folder."""
-    mount = mount_of(existing(workspace), mounts)
+    """Check for network file systems, where SQLite's write-ahead log is unsafe, and for ones in memory."""
+    mount = mount_of(existing_ancestor(workspace), mounts)
     if mount is None:
         return
     if mount.kind in NETWORK:
@@ -55,8 +57,8 @@ def check_file_system(workspace: Path, mounts: Path = Path("/proc/self/mountinfo
         yield Finding(Level.OK, "file system", f"{mount.kind}, local")
 
 
-def existing(path: Path) -> Path:
-    """The path, or the nearest folder above that is there."""
+def existing_ancestor(path: Path) -> Path:
+    """Return the path, or its nearest parent that exists."""
     path = path.absolute()
     while not path.exists():
         path = path.parent

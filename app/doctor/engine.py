@@ -1,4 +1,4 @@
-"""The Python that runs our stages."""
+"""Check the Python that runs our stages."""
 
 import sys
 from collections.abc import Iterator
@@ -13,16 +13,13 @@ def check_engine(interpreter: Interpreter | YoloqatError, origin: str) -> Iterat
     """Whether our stages can run.
 
     Args:
-        interpreter: what it has, or why it cannot be asked.
-        origin: who has chosen it.
+        interpreter: the packages of the Python, or why it cannot be examined.
+        origin: the setting that selects it.
     """
     if isinstance(interpreter, YoloqatError):
         yield Finding(Level.PROBLEM, "engine", f"{interpreter.where}: {interpreter.what}", interpreter.hint or "")
     elif interpreter.torch is None and interpreter.path == sys.executable:
-        text = (
-            f"none in {interpreter.path}: runs can be imported, watched and compared, "
-            "but no stage of ours can be launched"
-        )
+        text = f"none in {interpreter.path}: runs can be imported, watched and compared, but no stage can be launched"
         yield Finding(Level.WARNING, "engine", text, WITHOUT_ENGINE)
     elif interpreter.mistakes:
         yield Finding(
@@ -36,8 +33,8 @@ def check_engine(interpreter: Interpreter | YoloqatError, origin: str) -> Iterat
         yield Finding(Level.OK, "engine", text)
 
 
-def ask_engine(engine: EngineChoice) -> Interpreter | YoloqatError:
-    """What the chosen Python has, or why it cannot be asked."""
+def examine_engine(engine: EngineChoice) -> Interpreter | YoloqatError:
+    """Examine the selected Python, or return why that fails."""
     try:
         return examine_interpreter(engine.path)
     except YoloqatError as error:
@@ -45,7 +42,7 @@ def ask_engine(engine: EngineChoice) -> Interpreter | YoloqatError:
 
 
 def torch_of(interpreter: Interpreter | YoloqatError) -> Torch | None:
-    """What its PyTorch was built for; None without one."""
+    """Return the version of its PyTorch and the CUDA it was built for; None without PyTorch."""
     if isinstance(interpreter, YoloqatError) or interpreter.torch is None:
         return None
     return Torch(interpreter.torch, interpreter.cuda or None)

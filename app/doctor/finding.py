@@ -1,11 +1,11 @@
-"""What a check of the machine has found."""
+"""The result of a check."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How bad a finding is."""
+    """The severity of a finding."""
 
     OK = "ok"
     NOTE = "note"
@@ -15,12 +15,12 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One checked thing."""
+    """The result of one check."""
 
     level: Level
     check: str
-    """What was looked at, in a word or two."""
+    """The subject of the check, in a word or two."""
     text: str
-    """What was found."""
+    """The result as text."""
     hint: str = ""
-    """What to do; empty where there is nothing to do."""
+    """What to do; empty for nothing."""

@@ -1,4 +1,4 @@
-"""GPUs that PyTorch cannot use: no driver, no devices, missing libraries, versions that do not go together."""
+"""Check that PyTorch can use the GPU: driver, devices, libraries, versions."""
 
 import ctypes
 import os
@@ -13,29 +13,29 @@ from app.doctor.finding import Finding, Level
 
 _NVIDIA = "0x10de"
 _DISPLAY = "0x03"
-_LEAST_DRIVER = {11: (450, 80), 12: (525, 60), 13: (580, 65)}
-"""By the CUDA series that PyTorch was built for, as the release notes of the CUDA toolkit tell it."""
+_MIN_DRIVER = {11: (450, 80), 12: (525, 60), 13: (580, 65)}
+"""CUDA series that PyTorch was built for → oldest driver, from the release notes of the CUDA toolkit."""
 _START = "https://pytorch.org/get-started/locally/"
 _IN_A_CONTAINER = "In a container: start it with `--gpus all` (NVIDIA Container Toolkit)."
 Find = Callable[[str], Path | None]
-"""The file that a library is loaded from; None where it cannot be loaded."""
+"""Library name → the file that it is loaded from; None if it cannot be loaded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Torch:
-    """What a PyTorch was built for."""
+    """A PyTorch and the CUDA version it was built for; None for CPU builds."""
 
     version: str
     cuda: str | None
 
 
 def check_gpu(root: Path = Path("/"), torch: Torch | None = None, find: Find | None = None) -> Iterator[Finding]:
-    """Everything between the card and PyTorch.
+    """Check everything between the GPU and PyTorch.
 
     Args:
-        root: of the file system; another one in tests.
-        torch: of the Python that runs our stages; without one there is nothing to look at.
-        find: how libraries are looked for; by the loader when None.
+        root: the root of the file system, replaced in tests.
+        torch: PyTorch of the Python that runs our stages; None skips the check.
+        find: how to find libraries; with the dynamic loader when None.
     """
     if torch is None:
         return
@@ -43,24 +43,24 @@ def check_gpu(root: Path = Path("/"), torch: Torch | None = None, find: Find | N
     if driver is None:
         yield _without_driver(root, torch)
         return
-    findings = [*_of_torch(torch, driver), *_of_the_devices(root), *_of_the_libraries(driver, find or load)]
+    findings = [*_check_torch(torch, driver), *_check_devices(root), *_check_libraries(driver, find or load)]
     if not any(finding.level is Level.PROBLEM for finding in findings):
         yield Finding(Level.OK, "GPU", f"driver {driver}, torch {torch.version} for CUDA {torch.cuda}")
     yield from findings
 
 
 def driver_version(root: Path) -> str | None:
-    """Of the kernel module that is loaded; None when there is none."""
+    """Return the version of the loaded kernel module; None if none is loaded."""
     try:
         text = (root / "proc/driver/nvidia/version").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     match = re.search(r"\b(\d{3,}\.\d+(?:\.\d+)?)\b", text)
-    return match[1] if match else "of an unknown version"
+    return match[1] if match else "of unknown version"
 
 
 def load(name: str) -> Path | None:
-    """Load a library as PyTorch would, and see where it came from."""
+    """Load a library as PyTorch does, and return its path."""
     try:
         ctypes.CDLL(name)
     except OSError:
@@ -92,33 +92,33 @@ def _has_card(root: Path) -> bool:
     return False
 
 
-def _of_torch(torch: Torch, driver: str) -> Iterator[Finding]:
+def _check_torch(torch: Torch, driver: str) -> Iterator[Finding]:
     if torch.cuda is None:
         text = f"there is an NVIDIA driver, but torch {torch.version} is a build for CPUs"
         yield Finding(Level.PROBLEM, "GPU", text, f"Install a CUDA build: see {_START}")
         return
-    least = _LEAST_DRIVER.get(int(torch.cuda.partition(".")[0]))
+    min_driver = _MIN_DRIVER.get(int(torch.cuda.partition(".")[0]))
     numbers = tuple(int(number) for number in driver.split(".")[:2]) if driver[0].isdigit() else None
-    if least is not None and numbers is not None and numbers < least:
-        least_version = ".".join(map(str, least))
+    if min_driver is not None and numbers is not None and numbers < min_driver:
+        min_version = ".".join(map(str, min_driver))
         yield Finding(
             Level.PROBLEM,
             "GPU",
             f"driver {driver} is too old for torch {torch.version}, which is built for CUDA {torch.cuda}",
-            f"Upgrade the driver to {least_version} or later, or install a build for an older CUDA: see {_START}",
+            f"Upgrade the driver to {min_version} or later, or install a build for an older CUDA: see {_START}",
         )
 
 
-def _of_the_devices(root: Path) -> Iterator[Finding]:
+def _check_devices(root: Path) -> Iterator[Finding]:
     device = root / "dev/nvidiactl"
     if not device.exists():
         yield Finding(Level.PROBLEM, "GPU", "there is an NVIDIA driver, but no /dev/nvidiactl", _IN_A_CONTAINER)
     elif not os.access(device, os.R_OK | os.W_OK):
         hint = "Ask for membership in the group that owns it: `ls -l /dev/nvidia*` shows which."
-        yield Finding(Level.PROBLEM, "GPU", "/dev/nvidiactl may not be opened by you", hint)
+        yield Finding(Level.PROBLEM, "GPU", "no permission to open /dev/nvidiactl", hint)
 
 
-def _of_the_libraries(driver: str, find: Find) -> Iterator[Finding]:
+def _check_libraries(driver: str, find: Find) -> Iterator[Finding]:
     if find("libcuda.so.1") is None:
         text = "libcuda.so.1, the driver's library, cannot be loaded: PyTorch will see no GPU"
         hint = f"Install the driver's CUDA library (Debian: libcuda1), then run `ldconfig`. {_IN_A_CONTAINER}"
@@ -129,7 +129,7 @@ def _of_the_libraries(driver: str, find: Find) -> Iterator[Finding]:
         yield Finding(
             Level.PROBLEM,
             "GPU libraries",
-            f"the driver's libraries are {match[1]}, the loaded kernel module is {driver}: they refuse one another",
+            f"the driver's libraries are {match[1]}, the loaded kernel module is {driver}: the versions must match",
             "The driver was upgraded while it was in use: restart the machine, or reload the module.",
         )
     try:
@@ -141,6 +141,6 @@ def _of_the_libraries(driver: str, find: Find) -> Iterator[Finding]:
         yield Finding(
             Level.WARNING,
             "GPU libraries",
-            f"{missing} and there is no nvidia-smi: the queue sees no processes that are not ours, and no load",
+            f"{missing} and there is no nvidia-smi: the queue cannot see load and processes of other programs",
             "pip install 'yoloqat[gpu]'" if nvml else f"Install nvidia-smi. {_IN_A_CONTAINER}",
         )

@@ -1,4 +1,4 @@
-"""Limits that end processes or data loaders."""
+"""Check limits that kill processes or data loaders."""
 
 import os
 import resource
@@ -13,14 +13,14 @@ _OPEN_FILES = 1024
 
 
 def check_limits() -> Iterator[Finding]:
-    """The limits that runs inherit from this shell."""
+    """Check the limits that runs inherit from this shell."""
     seconds, _ = resource.getrlimit(resource.RLIMIT_CPU)
     if seconds != resource.RLIM_INFINITY:
         yield Finding(
             Level.PROBLEM,
             "CPU time",
             f"every process is killed after {seconds} s of CPU time (ulimit -t)",
-            "Lift it with `ulimit -t unlimited`, or ask who runs this machine.",
+            "Lift it with `ulimit -t unlimited`, or ask the administrator.",
         )
     memory, _ = resource.getrlimit(resource.RLIMIT_AS)
     if memory != resource.RLIM_INFINITY:
@@ -36,22 +36,22 @@ def check_limits() -> Iterator[Finding]:
 
 
 def check_memory(cgroup: Path = Path("/sys/fs/cgroup")) -> Iterator[Finding]:
-    """A memory limit of the container or session that is smaller than the machine."""
+    """Check for a memory limit of the container or session below the memory of the machine."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limits = [_number(cgroup / name) for name in ("memory.max", "memory/memory.limit_in_bytes")]
-    least = min((limit for limit in limits if limit), default=total)
-    if least < total:
+    limit = min((value for value in limits if value), default=total)
+    if limit < total:
         yield Finding(
             Level.NOTE,
             "memory",
-            f"{size(least)} for everything here, of {size(total)}: beyond it the kernel kills",
+            f"{size(limit)} of {size(total)} may be used: the kernel kills processes beyond it",
         )
     else:
         yield Finding(Level.OK, "memory", size(total))
 
 
 def check_shared_memory(folder: Path = Path("/dev/shm")) -> Iterator[Finding]:
-    """Data-loader workers hand their batches over in `/dev/shm`."""
+    """Check the size of `/dev/shm`, in which data-loader workers pass batches."""
     try:
         space = os.statvfs(folder)
     except OSError:

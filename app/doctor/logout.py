@@ -1,4 +1,4 @@
-"""Does a logout kill what the user has started?"""
+"""Check whether a logout kills runs."""
 
 import os
 import pwd
@@ -17,39 +17,41 @@ _TRUE = ("yes", "true", "1", "on")
 _FIRST_WINS = ("etc/systemd", "run/systemd", "usr/local/lib/systemd", "usr/lib/systemd", "lib/systemd")
 _SECONDS = 3.0
 _MANAGER = "org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager"
-Ask = Callable[[str], str]
-"""The value of a property of logind; empty where it does not answer."""
+ReadProperty = Callable[[str], str]
+"""Property of logind → value; empty if logind does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Policy:
     kills: bool
-    only: tuple[str, ...]
-    spared: tuple[str, ...]
+    kill_only: tuple[str, ...]
+    excluded: tuple[str, ...]
 
-    def concerns(self, user: str) -> bool:
-        """As logind decides it: those who are spared come first."""
-        if user in self.spared:
+    def applies_to(self, user: str) -> bool:
+        """Whether logind kills processes of the user at logout: exclusions take precedence."""
+        if user in self.excluded:
             return False
-        return user in self.only if self.only else self.kills
+        return user in self.kill_only if self.kill_only else self.kills
 
 
-def check_logout(root: Path = Path("/"), user: str | None = None, ask: Ask | None = None) -> Iterator[Finding]:
-    """systemd's `KillUserProcesses` ends all that was started from a login session when that ends, runs included.
+def check_logout(
+    root: Path = Path("/"), user: str | None = None, read_property: ReadProperty | None = None
+) -> Iterator[Finding]:
+    """Check systemd's `KillUserProcesses`, which kills all processes of a login session when it ends, runs included.
 
-    Only what belongs to the user's own manager stays, and that only as long as the user lingers or has a session
-    (logind.conf(5), systemd-run(1)).
+    Only processes of the user's service manager stay, as long as the user lingers or has a session (logind.conf(5),
+    systemd-run(1)).
 
     Args:
-        root: of the file system; another one in tests.
-        user: whose runs they are; the caller when None.
-        ask: how logind is asked; over D-Bus when None.
+        root: the root of the file system, replaced in tests.
+        user: the owner of the runs; the caller when None.
+        read_property: how to read a property of logind; over D-Bus when None.
     """
     if not (root / "run/systemd/system").is_dir():
-        yield Finding(Level.OK, "logout", "no systemd here: a logout ends nothing")
+        yield Finding(Level.OK, "logout", "no systemd: a logout kills no process")
         return
     name = user or _user_name()
-    if not _policy(root, ask or _ask_logind).concerns(name):
+    if not _policy(root, read_property or _read_logind_property).applies_to(name):
         yield Finding(Level.OK, "logout", "systemd leaves processes alone at logout")
         return
     lingers = (root / "var/lib/systemd/linger" / name).exists()
@@ -57,7 +59,7 @@ def check_logout(root: Path = Path("/"), user: str | None = None, ask: Ask | Non
     if unit == "":
         yield Finding(Level.OK, "logout", "systemd kills processes at logout, but this is no login session")
     elif unit == "manager" and lingers:
-        yield Finding(Level.OK, "logout", f"systemd kills processes at logout, but not these: {name} lingers")
+        yield Finding(Level.OK, "logout", f"systemd kills processes at logout, but not these, because {name} lingers")
     else:
         once = "" if lingers else f"Once: loginctl enable-linger {name}; then start"
         yield Finding(
@@ -69,7 +71,7 @@ def check_logout(root: Path = Path("/"), user: str | None = None, ask: Ask | Non
 
 
 def _unit(root: Path) -> str:
-    """What this process belongs to: `session`, the user's `manager`, or neither."""
+    """Return the unit of this process: `session`, the user's `manager`, or empty for neither."""
     try:
         text = (root / "proc/self/cgroup").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -79,24 +81,24 @@ def _unit(root: Path) -> str:
     return "manager" if re.search(r"/user@\d+\.service", text) else ""
 
 
-def _policy(root: Path, ask: Ask) -> _Policy:
-    """What logind says; where it does not answer, what its files say."""
+def _policy(root: Path, read_property: ReadProperty) -> _Policy:
+    """Return the policy that logind reports; if it does not answer, that of its configuration files."""
     values = _configured(root)
     for name in ("KillUserProcesses", "KillOnlyUsers", "KillExcludeUsers"):
-        answer = ask(name)
+        answer = read_property(name)
         if answer:
             kind, _, value = answer.partition(" ")
             quoted_names = re.findall(r'"([^"]*)"', value)
             values[name] = value if kind == "b" else " ".join(quoted_names)
     return _Policy(
         kills=values.get("KillUserProcesses", "no").lower() in _TRUE,
-        only=tuple(values.get("KillOnlyUsers", "").split()),
-        spared=tuple(values.get("KillExcludeUsers", "root").split()),
+        kill_only=tuple(values.get("KillOnlyUsers", "").split()),
+        excluded=tuple(values.get("KillExcludeUsers", "root").split()),
     )
 
 
 def _configured(root: Path) -> dict[str, str]:
-    """One main file, the first that is there, whose comments tell the defaults; then drop-ins, by their names."""
+    """Read the first main file that exists, whose comments hold the defaults; then drop-ins in order of their names."""
     values: dict[str, str] = {}
     files = [root / folder / "logind.conf" for folder in _FIRST_WINS]
     main = next((path for path in files if path.is_file()), None)
@@ -118,17 +120,17 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _ask_logind(name: str) -> str:
-    """`b true`, `as 1 "root"`."""
+def _read_logind_property(name: str) -> str:
+    """Read a property with busctl: `b true`, `as 1 "root"`."""
     busctl = shutil.which("busctl")
     if busctl is None:
         return ""
     command = [busctl, "--system", "get-property", *_MANAGER.split(), name]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+        completed = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return completed.stdout.strip() if completed.returncode == 0 else ""
 
 
 def _user_name() -> str:

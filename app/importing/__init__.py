@@ -1,1 +1,1 @@
-"""Importing logs and trees of other programs, and watching logs that still grow."""
+"""Import logs and trees of other programs, and watch growing logs."""

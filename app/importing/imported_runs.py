@@ -1,4 +1,4 @@
-"""Runs that were imported: which ones are known, and writing new ones and what is new of known ones."""
+"""Imported runs: find existing ones, write new ones, add new bytes to existing ones."""
 
 import hashlib
 import shutil
@@ -18,11 +18,11 @@ from engine.files.safe_open import open_append, open_regular
 
 _READ_BYTES = 1 << 20
 _RANKS = {EVENT_FILE: 0, RESULTS: 1, LOG: 2}
-"""What tells more takes the place of what tells less."""
+"""A source of higher rank replaces one of lower rank, because it has more detail."""
 
 
 class ImportedRuns:
-    """What has been imported into a workspace."""
+    """The imported runs of a workspace, by folder, source and content."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -39,7 +39,7 @@ class ImportedRuns:
                 self._without_record.append(folder)
 
     def add(self, run_id: str, record: ImportRecord) -> None:
-        """Remember a run, or what it is now."""
+        """Add a run, or replace its record."""
         self._records[run_id] = record
         if record.folder:
             self._by_folder[record.folder] = run_id
@@ -50,24 +50,24 @@ class ImportedRuns:
                 self._by_content[file.sha256] = run_id
 
     def record(self, run_id: str) -> ImportRecord:
-        """What is known of a run; nothing of one that an older version imported."""
+        """Return the record of a run; an empty one if an older version imported it."""
         return self._records.get(run_id) or ImportRecord()
 
     def find(self, run: DiscoveredRun) -> str | None:
-        """The id of the run that this is, as it was or with less in it; None for a new one."""
+        """Find the imported run that this one equals or continues; None for a new run."""
         candidates = [self._by_folder.get(storable(run.folder.absolute()))] if run.folder else []
         candidates += [self._by_source.get((storable(p.file.path.absolute()), p.part.begins)) for p in run.consoles]
         for run_id in dict.fromkeys(candidates):
             if run_id is not None and self._has_grown_into(run_id, run):
                 return run_id
         for piece in run.consoles:
-            run_id = self._by_content.get(piece.part.sha256) or self._by_bytes(piece)
+            run_id = self._by_content.get(piece.part.sha256) or self._find_by_bytes(piece)
             if run_id is not None and piece.part.size:
                 return run_id
         return None
 
     def _has_grown_into(self, run_id: str, run: DiscoveredRun) -> bool:
-        """Whether each console that there is begins the one of the same attempt, or results that the log replaces."""
+        """Whether each imported log is a prefix of the same attempt's log, or results that a log replaces."""
         consoles = self.record(run_id).consoles()
         known_hashes = {file.sha256 for file in consoles}
         if len(consoles) > len(run.consoles):
@@ -83,8 +83,8 @@ class ImportedRuns:
                 return False
         return True
 
-    def _by_bytes(self, piece: Piece) -> str | None:
-        """A run whose log has the same content, of those without a record."""
+    def _find_by_bytes(self, piece: Piece) -> str | None:
+        """Find a run without a record whose log has the same content."""
         for folder in self._without_record:
             console = folder.attempt(1).console
             try:
@@ -98,15 +98,15 @@ class ImportedRuns:
         return None
 
 
-def watch_of(folder: RunFolder) -> WatchRecord | None:
-    """How its log is being followed as it grows; None where it is not."""
+def active_watch(folder: RunFolder) -> WatchRecord | None:
+    """Return the record of a run whose log is being watched; None otherwise."""
     attempts = folder.attempts()
     watch = WatchRecord.read(attempts[-1].watch) if attempts else None
     return watch if watch is not None and watch.ended_at is None else None
 
 
-def recorded(run: DiscoveredRun, before: ImportRecord) -> ImportRecord | None:
-    """The record of a run with everything that its files tell now; None where nothing of it is new."""
+def updated_record(run: DiscoveredRun, before: ImportRecord) -> ImportRecord | None:
+    """Return the record of a run with its present files; None if nothing has changed."""
     files = _source_files(run, before)
     known_hashes = {file.sha256 for file in before.files}
     if before.files and known_hashes.issuperset(file.sha256 for file in files):
@@ -118,7 +118,7 @@ def recorded(run: DiscoveredRun, before: ImportRecord) -> ImportRecord | None:
 
 
 def _source_files(run: DiscoveredRun, before: ImportRecord) -> list[SourceFile]:
-    """Weights that have not changed are not read again."""
+    """Return the files of a run with their hashes; unchanged weights are not read again."""
     files = [_source(piece, piece.role, attempt) for attempt, piece in enumerate(run.consoles, 1)]
     if run.results is not None and run.results not in run.consoles:
         files.append(_source(run.results, BESIDE, len(run.consoles)))
@@ -126,8 +126,8 @@ def _source_files(run: DiscoveredRun, before: ImportRecord) -> list[SourceFile]:
     return files + hash_weights(run, before)
 
 
-def write_new(workspace: Workspace, run_id: str, name: str, run: DiscoveredRun, record: ImportRecord) -> None:
-    """The specification makes a folder a run, so it comes last; what fails before leaves nothing."""
+def write_new_run(workspace: Workspace, run_id: str, name: str, run: DiscoveredRun, record: ImportRecord) -> None:
+    """Write a new run. The specification makes it a run, so it is last; an earlier failure removes the folder."""
     folder = workspace.run(run_id)
     try:
         try:
@@ -143,7 +143,7 @@ def write_new(workspace: Workspace, run_id: str, name: str, run: DiscoveredRun, 
 
 
 def write_changes(workspace: Workspace, run_id: str, run: DiscoveredRun, record: ImportRecord) -> None:
-    """Bring a known run up to what its files are now."""
+    """Update an existing run to the present state of its files."""
     folder = workspace.run(run_id)
     try:
         write_files(folder, run)
@@ -156,11 +156,11 @@ def write_changes(workspace: Workspace, run_id: str, run: DiscoveredRun, record:
 
 
 def write_files(folder: RunFolder, run: DiscoveredRun) -> None:
-    """Copy consoles as far as the copies lack anything. The index reads the results beside them, and keeps them."""
+    """Append to the copies of the logs what they lack. Sidecar results are not copied: the index stores them."""
     for number, piece in enumerate(run.consoles, 1):
         attempt = folder.attempt(number)
         attempt.path.mkdir(exist_ok=True)
-        _copy(piece, attempt.console)
+        _update_copy(piece, attempt.console)
     if not run.consoles:
         folder.attempt(1).console.touch()
     if run.watch is not None:
@@ -168,33 +168,33 @@ def write_files(folder: RunFolder, run: DiscoveredRun) -> None:
 
 
 def hash_of(piece: Piece, size: int) -> str:
-    """SHA-256 of the first bytes of a piece."""
+    """Return the SHA-256 of the first bytes of a piece."""
     digest = hashlib.sha256()
     for chunk in _chunks(piece, 0, size):
         digest.update(chunk)
     return digest.hexdigest()
 
 
-def _copy(piece: Piece, target: Path) -> None:
-    """Append what a copy lacks, or write it anew where it is no beginning of the original."""
-    there = target.stat().st_size if target.exists() else 0
-    if there and there <= piece.part.size:
+def _update_copy(piece: Piece, target: Path) -> None:
+    """Append what a copy lacks; rewrite it if it is no prefix of the original."""
+    copied_size = target.stat().st_size if target.exists() else 0
+    if copied_size and copied_size <= piece.part.size:
         with open_regular(target) as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() == hash_of(piece, there):
+            if hashlib.file_digest(file, "sha256").hexdigest() == hash_of(piece, copied_size):
                 with open(open_append(target), "ab") as output:
-                    output.writelines(_chunks(piece, there, piece.part.size))
+                    output.writelines(_chunks(piece, copied_size, piece.part.size))
                 return
     with atomic_stream(target) as output:
         output.writelines(_chunks(piece, 0, piece.part.size))
 
 
 def _chunks(piece: Piece, start: int, end: int) -> Iterator[bytes]:
-    """The bytes of a piece; what the file has got since it was read is left for the next time."""
+    """Yield the bytes of a piece; later bytes of the file are left for the next import."""
     with piece.file.path.open("rb") as file:
         file.seek(piece.part.begins + start)
-        left = end - start
-        while left > 0 and (chunk := file.read(min(left, _READ_BYTES))):
-            left -= len(chunk)
+        remaining = end - start
+        while remaining > 0 and (chunk := file.read(min(remaining, _READ_BYTES))):
+            remaining -= len(chunk)
             yield chunk
 
 
@@ -219,7 +219,7 @@ def _write_spec(folder: RunFolder, run: DiscoveredRun, name: str, before: RunSpe
 
 
 def _created(run: DiscoveredRun) -> float:
-    """When the run began: trainers write their options first; a log tells only when it ended."""
+    """Return the start time: that of the option files, which trainers write first; else the last write of the log."""
     started = [path.stat().st_mtime for path in run.option_files]
     return min(started) if started else max((p.file.modified_ns / 1e9 for p in run.consoles), default=0.0)
 

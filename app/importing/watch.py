@@ -1,4 +1,4 @@
-"""Watching a log that grows, whoever writes it: it becomes a live run, which the indexer goes on following."""
+"""Watch the growing log of any program: it becomes a live run, which the indexer then follows."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from app.discovery.group_files import LOG, RESULTS, DiscoveredRun, Piece, bases_
 from app.discovery.process_output import RunningProcess, find_log
 from app.discovery.read_log import LogFile, read_log
 from app.discovery.trainer_options import apply_option_files, apply_printed_options
-from app.importing.imported_runs import ImportedRuns, recorded, watch_of, write_changes, write_new
+from app.importing.imported_runs import ImportedRuns, active_watch, updated_record, write_changes, write_new_run
 from app.workspace.run_names import check_name, free_name, lock_names, read_name
 from engine.contracts.attempt_records import ProcessIdentity
 from engine.contracts.errors import YoloqatError
@@ -28,41 +28,41 @@ _NAME = re.compile(r"(?:--)?name[= ](\S+)")
 
 @dataclass(frozen=True)
 class Watched:
-    """A log that is followed from now on."""
+    """A watched log and its run."""
 
     run_id: str
     name: str
     log: Path
     is_new: bool
-    """False where its run was there: it is watched, or its log had been imported."""
+    """False if the run exists: the log is already watched, or was imported."""
     dialect: str
-    """Whose log it is, in words, as far as that can be told yet."""
+    """The dialect as text; empty if none is detected yet."""
     earlier_runs: int
-    """Runs that stand before it in the same file: `import` brings them in."""
+    """The number of earlier runs in the same file, which `import` can import."""
     pid: int | None = None
-    """The process that it was attached to."""
+    """The attached process; None for `watch`."""
 
 
 def watch_log(workspace: Workspace, path: Path, name: str | None = None) -> Watched:
-    """Follow a log from now on. It is a run of its own; one that is known goes on.
+    """Watch a log as a new run, or as the existing run that it continues.
 
     Args:
-        name: of the run, counted up where it is taken; the file's name when None.
+        name: the run's name, with a number if it is in use; the file's name when None.
 
     Raises:
-        YoloqatError: the file is not there, cannot be read, or is one that is not followed.
+        YoloqatError: the file is missing, cannot be read or cannot be watched.
     """
     return _watch(workspace, path, name, None)
 
 
 def attach(workspace: Workspace, pid: int, name: str | None = None) -> Watched:
-    """Follow the log of a process that was not started here.
+    """Watch the log of a foreign process.
 
     Args:
-        name: of the run; the process's `--name`, or its program's name, when None.
+        name: the run's name; the process's `--name` or its script's name when None.
 
     Raises:
-        YoloqatError: as `watch_log`; or the process is not there, another user's, or writes no file.
+        YoloqatError: as `watch_log`; or the process is missing, another user's, or writes no file.
     """
     process = find_log(pid)
     return _watch(workspace, process.log, name, process)
@@ -71,7 +71,7 @@ def attach(workspace: Workspace, pid: int, name: str | None = None) -> Watched:
 def _watch(workspace: Workspace, path: Path, name: str | None, process: RunningProcess | None) -> Watched:
     if name is not None:
         check_name(name)
-    _check(workspace, path)
+    _check_file(workspace, path)
     log = read_log(path)
     if log.foreign and not log.is_log:
         raise YoloqatError(f"this is a log of {log.foreign}, which yoloqat does not read", where=str(path))
@@ -79,18 +79,18 @@ def _watch(workspace: Workspace, path: Path, name: str | None, process: RunningP
     piece = run.consoles[0]
     with lock_names(workspace) as used_names:
         imported_runs = ImportedRuns(workspace)
-        followed = _followed(workspace, path)
-        run_id = followed or imported_runs.find(run)
+        watching_id = _watching_run(workspace, path)
+        run_id = watching_id or imported_runs.find(run)
         is_new = run_id is None
         if run_id is None:
             run_id = new_run_id()
-            shown = free_name(name or _name(run, process), used_names)
-            record = recorded(run, ImportRecord())
+            run_name = free_name(name or _name(run, process), used_names)
+            record = updated_record(run, ImportRecord())
             assert record is not None
-            write_new(workspace, run_id, shown, run, record)
-        elif not followed:
+            write_new_run(workspace, run_id, run_name, run, record)
+        elif watching_id is None:
             before = imported_runs.record(run_id)
-            write_changes(workspace, run_id, run, recorded(run, before) or before)
+            write_changes(workspace, run_id, run, updated_record(run, before) or before)
     from app.indexing.service import ensure_indexer, update_index
 
     update_index(workspace)
@@ -106,38 +106,36 @@ def _watch(workspace: Workspace, path: Path, name: str | None, process: RunningP
     )
 
 
-def _followed(workspace: Workspace, path: Path) -> str | None:
-    """The run that follows this file already."""
+def _watching_run(workspace: Workspace, path: Path) -> str | None:
+    """Return the run that watches this file already; None otherwise."""
     status = path.stat()
     for folder in workspace.run_folders():
-        watch = watch_of(folder)
+        watch = active_watch(folder)
         if watch is not None and (watch.device, watch.inode) == (status.st_dev, status.st_ino):
             return folder.id
     return None
 
 
-def _check(workspace: Workspace, path: Path) -> None:
-    """Tell what is never followed."""
+def _check_file(workspace: Workspace, path: Path) -> None:
+    """Raise YoloqatError for a file that cannot be watched."""
     if path.is_dir():
-        raise YoloqatError(
-            "this is a folder", where=str(path), hint="`yoloqat import` reads folders; watch follows a file."
-        )
+        raise YoloqatError("this is a folder", where=str(path), hint="Use `yoloqat import` for folders.")
     if not path.exists():
-        raise YoloqatError("there is no such file", where=str(path), hint="Watch a log once its program has made it.")
+        raise YoloqatError("there is no such file", where=str(path), hint="Start the program first.")
     if not path.is_file():
         raise YoloqatError("not a regular file", where=str(path), hint="Write the log into a file first.")
     if path.resolve().is_relative_to(workspace.runs.resolve()) or (path.parent / "launch.json").exists():
         raise YoloqatError(
             "yoloqat already follows this file: it is the console of a run",
             where=str(path),
-            hint="`yoloqat ls` shows it; `yoloqat log -f` follows it.",
+            hint="Use `yoloqat ls` to find it and `yoloqat log -f` to follow it.",
         )
     if storable(path) != str(path):
-        raise YoloqatError("the file name is not valid UTF-8", where=storable(path), hint="Follow it by a link to it.")
+        raise YoloqatError("the file name is not valid UTF-8", where=storable(path), hint="Watch a link to it.")
 
 
 def _last_run_of(log: LogFile, path: Path, process: RunningProcess | None) -> DiscoveredRun:
-    """The last run in the file, with what its trainer has left so far."""
+    """Return the last run in the file, with the files that its trainer has written so far."""
     role = RESULTS if log.parts[-1].dialect.startswith("results.") else LOG
     piece = Piece(log, log.parts[-1], role)
     run = DiscoveredRun(path.stem, consoles=[piece])
@@ -155,22 +153,22 @@ def _last_run_of(log: LogFile, path: Path, process: RunningProcess | None) -> Di
 
 def _watch_record(path: Path, piece: Piece, process: RunningProcess | None) -> WatchRecord:
     status = path.stat()
-    own = [ProcessIdentity(**process.identity._asdict())] if process else []
+    attached = [ProcessIdentity(**process.identity._asdict())] if process else []
     identities = [ProcessIdentity(**writer._asdict()) for writer in writers(status.st_dev, status.st_ino)]
     return WatchRecord(
         path=str(path.absolute()),
         device=status.st_dev,
         inode=status.st_ino,
         begins=piece.part.begins,
-        process=own[0] if own else None,
+        process=attached[0] if attached else None,
         writers=identities,
-        started_at=_started(own or identities),
+        started_at=_started(attached or identities),
         grown_at=None if identities else datetime.fromtimestamp(status.st_mtime, UTC),
     )
 
 
 def _started(processes: Sequence[ProcessIdentity]) -> datetime:
-    """When the oldest of them started; now, where there is none."""
+    """Return when the oldest process started; now if there is none."""
     ticks = [process.start_time for process in processes if process.boot_id == boot_id()]
     if not ticks:
         return datetime.now(UTC)
@@ -181,7 +179,7 @@ def _started(processes: Sequence[ProcessIdentity]) -> datetime:
 
 
 def _name(run: DiscoveredRun, process: RunningProcess | None) -> str:
-    """What the process calls its run, else the program, else the file."""
+    """Derive the run name from `--name` of the process, else its script, else the file."""
     if process is not None:
         match = _NAME.search(" ".join(process.argv))
         script = next((Path(part).stem for part in process.argv[1:] if part.endswith(".py")), "")

@@ -1,1 +1,1 @@
-"""Run folders → store: the indexer, its process, and what it makes of the end of a log."""
+"""Index run folders: the indexer, its process, sidecar results, usage, outcomes of logs."""

@@ -1,7 +1,7 @@
-"""Whether the index is current, told by a few `stat` calls per run; and what is done where it is not.
+"""Check with a few `stat` calls per run whether the index is current, and have it updated if not.
 
-Whoever reads never indexes: it asks the indexer's process to, waits a few seconds, and then shows what there is and
-says how old that is.
+Readers never index: they start or wake the indexer process, wait a few seconds, then show the index as it is and
+how old it is.
 """
 
 import os
@@ -18,11 +18,11 @@ from db.space import is_full
 from engine.contracts.run_folder import RunFolder, Workspace
 
 WAIT_SECONDS = 5.0
-"""How long a command waits for the indexer before it shows what there is, unless the variable says otherwise."""
+"""How long a command waits for the indexer, unless `WAIT_VARIABLE` is set."""
 WAIT_VARIABLE = "YOLOQAT_INDEX_WAIT"
-_LOOK_SECONDS = 0.05
-_ASK_SECONDS = 1.0
-"""How often the indexer is asked for again meanwhile: the one that was there may have been about to go."""
+_POLL_SECONDS = 0.05
+_RESTART_SECONDS = 1.0
+"""How often to start or wake the indexer again while waiting: it may have been exiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,45 +30,45 @@ class Lag:
     """How far the index is behind the run folders."""
 
     runs: int
-    """Runs that have not been read as they are now."""
+    """The number of runs whose latest state is not indexed."""
     seconds: float
-    """Since the oldest change that has not been read."""
+    """The age of the oldest change that is not indexed."""
 
 
 def refresh(
     workspace: Workspace, run_ids: Collection[str] | None = None, *, wait_seconds: float | None = None
 ) -> Lag | None:
-    """See to it that the index is current, by the indexer's process. Starts nothing where it is.
+    """Wait until the indexer process has made the index current. Starts no process if it is current.
 
     Args:
-        run_ids: the runs that matter; all when None.
-        wait_seconds: how long to wait for the indexer; as long as commands do when None.
+        run_ids: the runs that must be current; all when None.
+        wait_seconds: limit of the wait; None for the default of commands.
 
     Returns:
-        How far the index is behind then; None where it is current.
+        How far the index is behind after that; None if it is current.
 
     Raises:
-        YoloqatError: the database cannot be used, or the indexer cannot be started.
+        YoloqatError: the database cannot be read, or the indexer cannot be started.
     """
-    index, folders = _look(workspace, run_ids)
-    # A log that grows faster than it is read must not be waited for: what it holds now is enough.
+    index, folders = _read_index_and_folders(workspace, run_ids)
+    # Wait for the present size only: a log may grow faster than it is read.
     sizes = {run_id: _log_size(folders[run_id], index.runs[run_id]) for run_id in folders.keys() & index.runs.keys()}
     stale = _stale(workspace, index, folders, sizes)
     if not stale:
-        if any(indexed_run.state.is_live for indexed_run in index.runs.values()) and not is_followed(workspace):
+        if any(indexed_run.state.is_live for indexed_run in index.runs.values()) and not is_indexer_running(workspace):
             start_indexer(workspace)
         return None
     deadline = time.monotonic() + (_wait_seconds() if wait_seconds is None else wait_seconds)
     requested_at = 0.0
     while stale and not is_full(workspace.path):
         now = time.monotonic()
-        if now - requested_at > _ASK_SECONDS:
+        if now - requested_at > _RESTART_SECONDS:
             start_indexer(workspace)
             requested_at = now
         if now >= deadline:
             break
-        time.sleep(_LOOK_SECONDS)
-        stale = _stale(workspace, *_look(workspace, stale), sizes)
+        time.sleep(_POLL_SECONDS)
+        stale = _stale(workspace, *_read_index_and_folders(workspace, stale), sizes)
     return Lag(len(stale), max(time.time() - min(stale.values()), 0.0)) if stale else None
 
 
@@ -79,8 +79,8 @@ def _wait_seconds() -> float:
         return WAIT_SECONDS
 
 
-def is_followed(workspace: Workspace) -> bool:
-    """Whether an indexer is at work."""
+def is_indexer_running(workspace: Workspace) -> bool:
+    """Whether an indexer is running."""
     from app.indexing.lock import indexer_lock
 
     with indexer_lock(workspace) as is_ours:
@@ -88,53 +88,55 @@ def is_followed(workspace: Workspace) -> bool:
 
 
 def start_indexer(workspace: Workspace) -> None:
-    """Start the indexer's process, or wake the one that is there."""
+    """Start the indexer process, or wake the running one."""
     from app.indexing.service import ensure_indexer
 
     ensure_indexer(workspace)
 
 
-def _look(workspace: Workspace, run_ids: Collection[str] | None) -> tuple[Index, dict[str, RunFolder]]:
-    """What the index knows, and the folders that there are; of some runs, or of all."""
+def _read_index_and_folders(
+    workspace: Workspace, run_ids: Collection[str] | None
+) -> tuple[Index, dict[str, RunFolder]]:
+    """Read the index and list the run folders, of some or all runs."""
     only = next(iter(run_ids)) if run_ids is not None and len(run_ids) == 1 else None
     with reading(index_file(workspace)) as connection:
         index = NOTHING if connection is None else read_index(connection, only)
     if run_ids is None:
         return index, {folder.id: folder for folder in workspace.run_folders()}
     runs = {run_id: index.runs[run_id] for run_id in run_ids if run_id in index.runs}
-    folders = {run_id: workspace.run(run_id) for run_id in run_ids if workspace.run(run_id).spec.is_file()}
+    folders = {run_id: workspace.run(run_id) for run_id in run_ids if workspace.run(run_id).is_run}
     return Index(index.version, runs, index.broken), folders
 
 
 def _stale(
     workspace: Workspace, index: Index, folders: dict[str, RunFolder], sizes: Mapping[str, int]
 ) -> dict[str, float]:
-    """Run id → since when the index does not know the run as it is.
+    """Return run id → time of its oldest change that is not indexed.
 
     Args:
-        sizes: how far the logs of live runs must have been read.
+        sizes: bytes of the logs of live runs that must be indexed.
     """
     stale = {}
     for run_id, folder in folders.items():
         indexed = index.runs.get(run_id)
-        if not _is_read(folder, indexed, index.broken.get(run_id), sizes.get(run_id, 0)):
+        if not _is_indexed(folder, indexed, index.broken.get(run_id), sizes.get(run_id, 0)):
             stale[run_id] = _changed_at(workspace, folder, indexed)
     for run_id in index.runs.keys() - folders.keys():
         stale[run_id] = workspace.runs.stat().st_mtime
     return stale
 
 
-def _is_read(folder: RunFolder, indexed: IndexedRun | None, broken: str | None, size: int) -> bool:
-    """Whether everything that is in the folder now has been read, as far as it can be."""
+def _is_indexed(folder: RunFolder, indexed: IndexedRun | None, broken: str | None, size: int) -> bool:
+    """Whether the present contents of the folder are indexed, as far as they are readable."""
     if indexed is not None and indexed.stamps:
         return stamps(folder) in (indexed.stamps, broken)
     if indexed is not None and indexed.state.is_live:
-        return _is_read_so_far(folder, indexed, size)
+        return _is_live_log_indexed(folder, indexed, size)
     return broken is not None and stamps(folder) == broken
 
 
-def _is_read_so_far(folder: RunFolder, indexed: IndexedRun, size: int) -> bool:
-    """Whether a run lives on as the index knows it, and so much of its log has been read."""
+def _is_live_log_indexed(folder: RunFolder, indexed: IndexedRun, size: int) -> bool:
+    """Whether a live run is still in its indexed attempt, with `size` bytes of its log indexed."""
     from engine.supervise.state import read_state
 
     if newest_attempt(folder) != indexed.attempt or not read_state(folder).state.is_live:
@@ -143,13 +145,13 @@ def _is_read_so_far(folder: RunFolder, indexed: IndexedRun, size: int) -> bool:
 
 
 def _log_size(folder: RunFolder, indexed: IndexedRun) -> int:
-    """Bytes of the newest log of a live run; 0 for one that has ended, whose stamps tell more."""
+    """Return the size of the newest log of a live run; 0 for an ended one, which is compared by stamps."""
     stamp = stamp_of(folder.attempt(indexed.attempt).console) if indexed.state.is_live else None
     return stamp[1] if stamp is not None else 0
 
 
 def _changed_at(workspace: Workspace, folder: RunFolder, indexed: IndexedRun | None) -> float:
-    """When what has not been read was written. A log that grows has done so since the index was written last."""
+    """Return when the unindexed change was written; for a growing log, the last write of the index."""
     index, attempt = index_file(workspace), folder.attempt(newest_attempt(folder))
     if indexed is not None and indexed.state.is_live:
         files = [index, index.with_name(f"{index.name}-wal")]

@@ -1,12 +1,13 @@
-"""Run folders → store: one look at each run, as often as it needs one."""
+"""Index run folders: check each run as often as it needs."""
 
 import logging
 import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError, SQLAlchemyError
 
 from app.following.log_copier import LogCopier
 from app.following.log_follower import LogFollower, Reading
@@ -16,7 +17,8 @@ from app.indexing.sidecar_rows import ResultsFollower
 from app.indexing.stamps import stamps
 from app.indexing.usage import UsageFollower
 from app.indexing.watch_end import end_watch
-from app.workspace.user_file import read_user, user_tags
+from app.workspace.run_names import read_name
+from app.workspace.user_file import read_annotations, user_tags
 from db.open import Store, file_connection
 from db.reading.index import settled_stamps
 from db.summary import refresh_summary
@@ -27,125 +29,159 @@ from engine.contracts.imported import ImportRecord
 from engine.contracts.result import StageResult
 from engine.contracts.run_folder import RunFolder, Workspace
 from engine.contracts.spec import RunSpec
+from engine.contracts.states import RunState
 from engine.supervise.state import RunStatus, read_state
 
 _LOG = logging.getLogger(__name__)
+_OF_ONE_RUN = (IntegrityError, DataError, InterfaceError, ProgrammingError)
+"""Errors of the store that come from what is written, not from the file that it is written to."""
+DAMAGED_STAGE = "damaged"
+"""In the place of the stage that a damaged specification does not tell."""
+_DAMAGE_CHARACTERS = 200
 _STATE_SECONDS = 0.5
-"""How often a live run's processes are looked at; its log is looked at each time."""
+"""How often to check the processes of a live run; its log is read each time."""
 
 
 Readings = Mapping[tuple[str, int], Reading]
-"""Logs that have been read already, by run and attempt."""
+"""Logs that are parsed already, by run and attempt."""
 
 
 @dataclass
-class _RunMemory:
-    """What is remembered of a run between two looks."""
+class _RunEntry:
+    """The state of a run between two passes."""
 
     stamp: str = ""
-    """Its files when everything in them had been read; empty as long as that isn't so."""
+    """Stamp of its files once they are completely indexed; empty before."""
     spec: RunSpec | None = None
     copier: LogCopier | None = None
-    """Copies the log of a process that was not started here."""
+    """Copies the log of a watched run."""
     row: Run | None = None
     followers: dict[int, LogFollower] = field(default_factory=dict)
     usage: dict[int, UsageFollower] = field(default_factory=dict)
     results: ResultsFollower | None = None
     is_live: bool = True
-    looked_at: float = -math.inf
+    checked_at: float = -math.inf
+    damage: str = ""
+    """What is wrong with its specification."""
     broken: str = ""
-    """Its files when they could not be read: it is not tried again before they change."""
+    """Stamp of its files when they could not be read; the run is retried when they change."""
 
     @property
     def is_behind(self) -> bool:
-        """Whether its log is another program's and could not be copied to its end: that is tried again."""
+        """Whether its watched log could not be copied to the end; copying is retried."""
         return self.copier is not None and self.copier.is_behind
 
 
 class Indexer:
-    """Keeps the store equal to the run folders. There is only one per workspace at a time."""
+    """Keeps the index equal to the run folders. A lock allows only one per workspace."""
 
-    def __init__(self, workspace: Workspace, store: Store, read: Readings | None = None) -> None:
+    def __init__(self, workspace: Workspace, store: Store, readings: Readings | None = None) -> None:
         self._workspace = workspace
-        self._read = read or {}
+        self._readings = readings or {}
         self._store = store
-        self._memory_by_run: dict[str, _RunMemory] | None = None
+        self._entries: dict[str, _RunEntry] | None = None
 
     def index_runs(self, *, everywhere: bool, advance: Callable[[int, int], None] = lambda done, total: None) -> int:
-        """Look at the runs that live, are new, or have not been read to their end.
+        """Index the runs that are live, new or not completely indexed.
 
         Args:
-            everywhere: at those that have ended, too: they may have been renamed, resumed or deleted.
-            advance: called with how many runs have been looked at, and how many there are.
+            everywhere: check ended runs, too: they may have been renamed, resumed or deleted.
+            advance: called with the number of checked runs and that of all runs.
 
         Returns:
-            How many runs live.
+            The number of live runs.
         """
-        if self._memory_by_run is None:
-            self._memory_by_run = self._load()
-        memory_by_run = self._memory_by_run
+        if self._entries is None:
+            self._entries = self._load()
+        entries = self._entries
         folders = {folder.id: folder for folder in self._workspace.run_folders()}
-        for run_id in memory_by_run.keys() - folders.keys():
+        for run_id in entries.keys() - folders.keys():
             self._forget(run_id)
         for number, (run_id, folder) in enumerate(sorted(folders.items()), 1):
-            entry = memory_by_run.setdefault(run_id, _RunMemory())
+            entry = entries.setdefault(run_id, _RunEntry())
             if everywhere or entry.is_live or not entry.stamp:
-                self._look_safely(folder, entry)
+                self._index_safely(folder, entry)
             advance(number, len(folders))
-        return sum(entry.is_live for entry in memory_by_run.values())
+        return sum(entry.is_live for entry in entries.values())
 
-    def _load(self) -> dict[str, _RunMemory]:
+    def _load(self) -> dict[str, _RunEntry]:
         with self._store.reading() as connection:
             stored = settled_stamps(connection)
-        return {run_id: _RunMemory(stamp=stamp, is_live=state.is_live) for run_id, (stamp, state) in stored.items()}
+        return {run_id: _RunEntry(stamp=stamp, is_live=state.is_live) for run_id, (stamp, state) in stored.items()}
 
     def _forget(self, run_id: str) -> None:
-        """Its folder has been deleted."""
-        assert self._memory_by_run is not None
+        """Delete the rows of a run whose folder is deleted."""
+        assert self._entries is not None
         with self._store.writing(run_id) as connection:
             delete_run(connection, run_id)
-        del self._memory_by_run[run_id]
+        del self._entries[run_id]
 
-    def _look_safely(self, folder: RunFolder, entry: _RunMemory) -> None:
-        """One broken run must not keep the others from being read."""
+    def _index_safely(self, folder: RunFolder, entry: _RunEntry) -> None:
+        """Index a run; an unreadable one is recorded as broken and does not stop the others."""
         try:
-            self._look_at(folder, entry)
-        except SQLAlchemyError:
-            raise  # the store fails for all of them
+            self._index_run(folder, entry)
+        except SQLAlchemyError as error:
+            if not isinstance(error, _OF_ONE_RUN):
+                raise  # the database fails for all runs
+            self._give_up(folder, entry, error)
         except Exception as error:
-            entry.followers.clear()
-            entry.usage.clear()
-            entry.results = None
-            entry.is_live = False
-            entry.broken = stamps(folder)
-            with self._store.writing(folder.id) as connection:
-                write_broken(connection, folder.id, entry.broken, str(error))
-            if isinstance(error, YoloqatError):
-                _LOG.warning("%s cannot be read: %s", folder.id, error)
-            else:
-                _LOG.exception("%s cannot be read", folder.id)
+            self._give_up(folder, entry, error)
 
-    def _look_at(self, folder: RunFolder, entry: _RunMemory) -> None:
+    def _give_up(self, folder: RunFolder, entry: _RunEntry, error: Exception) -> None:
+        """Leave a run whose folder cannot be read as it is until one of its files changes; its row says why."""
+        entry.followers.clear()
+        entry.usage.clear()
+        entry.results = None
+        entry.is_live = False
+        entry.broken = stamps(folder)
+        with self._store.writing(folder.id) as connection:
+            if entry.row is None and entry.spec is not None:
+                status = RunStatus(RunState.ENDED, f"its folder cannot be read: {' '.join(str(error).split())}")
+                write_run(connection, run_row(folder, entry.spec, {}, status, ()), (), ())
+            write_broken(connection, folder.id, entry.broken, str(error))
+        if isinstance(error, YoloqatError):
+            _LOG.warning("%s cannot be read: %s", folder.id, error)
+        else:
+            _LOG.error("%s cannot be read", folder.id, exc_info=error)
+
+    def _index_run(self, folder: RunFolder, entry: _RunEntry) -> None:
         now = time.monotonic()
-        if entry.row is not None and entry.is_live and now - entry.looked_at < _STATE_SECONDS:
+        if entry.row is not None and entry.is_live and now - entry.checked_at < _STATE_SECONDS:
             self._read_logs(folder, entry)
             return
-        entry.looked_at = now
+        entry.checked_at = now
         stamp = stamps(folder)
         if stamp in (entry.stamp, entry.broken):
             return
-        if entry.spec is None or not entry.is_live:
-            entry.spec = RunSpec.read(folder.spec)
-        user = read_user(folder)
+        damage = self._read_spec(folder, entry)
+        assert entry.spec is not None
+        user, user_damage = read_annotations(folder)
         status = self._state(folder, entry)
         entry.is_live = status.state.is_live
-        self._write_row(entry, run_row(entry.spec, user, status, stamp=""), user_tags(user))
+        damages = [part for part in (damage, user_damage) if part]
+        self._write_row(entry, run_row(folder, entry.spec, user, status, damages), user_tags(user))
         self._read_logs(folder, entry)
         if not entry.is_live and not entry.is_behind:
             self._finish_run(folder, entry, status.attempt, stamp)
 
-    def _state(self, folder: RunFolder, entry: _RunMemory) -> RunStatus:
-        """The state; a watched log that has ended is copied to its end first, which may show that it goes on."""
+    def _read_spec(self, folder: RunFolder, entry: _RunEntry) -> str:
+        """Read the specification, unless it is known; return what is wrong with it.
+
+        A damaged one costs what it alone tells: the run keeps its row, its log and its results.
+        """
+        if entry.spec is not None and entry.is_live:
+            return entry.damage
+        try:
+            entry.spec, entry.damage = RunSpec.read(folder.spec), ""
+        except YoloqatError as error:
+            name = read_name(folder)
+            made = datetime.fromtimestamp(folder.path.stat().st_mtime, UTC)
+            entry.spec = RunSpec(id=folder.id, name=name.name, stage=DAMAGED_STAGE, group=name.group, created_at=made)
+            entry.damage = f"spec.yaml is damaged: {' '.join(error.what.split())[:_DAMAGE_CHARACTERS]}"
+        return entry.damage
+
+    def _state(self, folder: RunFolder, entry: _RunEntry) -> RunStatus:
+        """Return the state. Copies an ended watched log to its end first: new bytes may show that it continues."""
         status = read_state(folder)
         assert entry.spec is not None
         if entry.spec.source != "watched":
@@ -158,15 +194,15 @@ class Indexer:
             entry.copier.finish()
         return status
 
-    def _read_logs(self, folder: RunFolder, entry: _RunMemory) -> None:
+    def _read_logs(self, folder: RunFolder, entry: _RunEntry) -> None:
         assert entry.row is not None
-        if entry.copier is not None and entry.is_live:  # else it was copied to its end, or is behind
+        if entry.copier is not None and entry.is_live:  # otherwise copied to its end, or behind
             entry.copier.copy_new_bytes()
         assert entry.spec is not None
         for attempt in folder.attempts():
             follower = entry.followers.get(attempt.number)
             if follower is None:
-                reading = self._read.get((folder.id, attempt.number))
+                reading = self._readings.get((folder.id, attempt.number))
                 follower = LogFollower(folder.id, attempt.number, attempt.console, reading)
                 entry.followers[attempt.number] = follower
             is_over = not (entry.is_live or entry.is_behind) or attempt.number < entry.row.attempt
@@ -178,7 +214,7 @@ class Indexer:
         entry.results = entry.results or ResultsFollower(folder, entry.spec)
         entry.results.update_index(self._store, finish=not entry.is_live)
 
-    def _write_row(self, entry: _RunMemory, row: Run, tags: list[str]) -> None:
+    def _write_row(self, entry: _RunEntry, row: Run, tags: list[str]) -> None:
         assert entry.spec is not None
         if entry.row == row:
             return
@@ -186,9 +222,9 @@ class Indexer:
             write_run(connection, row, entry.spec.parents, tags)
         entry.row = row
 
-    def _finish_run(self, folder: RunFolder, entry: _RunMemory, attempt: int, stamp: str) -> None:
-        """What is known only once a run has ended. After that it is left alone until one of its files changes."""
-        result = StageResult.read(folder.result) or _of_import(folder, entry)
+    def _finish_run(self, folder: RunFolder, entry: _RunEntry, attempt: int, stamp: str) -> None:
+        """Write what is final after the end of a run; it is not read again until one of its files changes."""
+        result = StageResult.read(folder.result) or _import_result(folder, entry)
         assert entry.spec is not None
         with self._store.writing(folder.id) as connection:
             if result is not None and attempt:
@@ -204,8 +240,8 @@ class Indexer:
         entry.results = None
 
 
-def _of_import(folder: RunFolder, entry: _RunMemory) -> StageResult | None:
-    """The weights of an imported run, where its trainer left them; None of a run without a record."""
+def _import_result(folder: RunFolder, entry: _RunEntry) -> StageResult | None:
+    """Return the weights of an imported run as a result; None for a run without an import record."""
     record = ImportRecord.read(folder.imported)
     if record is None or entry.spec is None:
         return None

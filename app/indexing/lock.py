@@ -1,4 +1,4 @@
-"""The lock of a workspace's indexer: one process writes the index at a time, an older version's goes first."""
+"""The indexer lock of a workspace: one process writes the index at a time; an older version makes way for a newer."""
 
 import contextlib
 import fcntl
@@ -21,25 +21,25 @@ _YIELD_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Holder:
-    """The indexer that has the lock."""
+    """The indexer that holds the lock."""
 
     pid: int
     revision: str
-    """The newest revision of the tables that it knows; empty for one of version 0.1, which writes its pid alone."""
+    """Its newest database revision; empty for version 0.1, which writes only its pid."""
     version: str = ""
-    """Of the package; empty where it is not installed."""
+    """The version of its package; empty if not installed."""
     is_here: bool = True
-    """Whether the pid is that indexer's on this machine: nothing else may be signalled."""
+    """Whether the pid is that of the indexer on this machine; only then may it be signalled."""
 
 
 @contextlib.contextmanager
 def lock_file(workspace: Workspace) -> Iterator[int]:
-    """The open lock file. A lock on it goes with this descriptor, whatever happens to the process."""
+    """Open the lock file. Closing the descriptor releases its lock, even if the process is killed."""
     try:
         descriptor = open_lock(workspace.indexer_lock)
     except OSError as error:
         raise YoloqatError(
-            f"the workspace cannot be written: {error.strerror}", where=str(workspace.indexer_lock)
+            f"cannot write to the workspace: {error.strerror}", where=str(workspace.indexer_lock)
         ) from error
     try:
         yield descriptor
@@ -49,7 +49,7 @@ def lock_file(workspace: Workspace) -> Iterator[int]:
 
 @contextlib.contextmanager
 def indexer_lock(workspace: Workspace) -> Iterator[bool]:
-    """Take the indexer's lock for the length of the block, or find that another process has it."""
+    """Try to take the indexer lock for the block; yield False if another process holds it."""
     with lock_file(workspace) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -61,16 +61,16 @@ def indexer_lock(workspace: Workspace) -> Iterator[bool]:
 
 
 def is_in_place(workspace: Workspace, lock: int) -> bool:
-    """Whether an open lock file is still the workspace's: not so once that was deleted, unmounted or made anew."""
+    """Whether an open lock file is still the workspace's, which was not deleted, unmounted or recreated."""
     try:
-        there, ours = os.stat(workspace.indexer_lock), os.fstat(lock)
+        on_disk, opened = os.stat(workspace.indexer_lock), os.fstat(lock)
     except OSError:
         return False
-    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+    return (on_disk.st_dev, on_disk.st_ino) == (opened.st_dev, opened.st_ino)
 
 
 def write_holder(workspace: Workspace, lock: int) -> None:
-    """Say who has the lock. Its own file holds the pid alone, for programs of version 0.1 read it as a number.
+    """Write the holder of the lock. The lock file holds only the pid, because version 0.1 reads it as a number.
 
     Raises:
         OSError: the disk is full.
@@ -79,23 +79,23 @@ def write_holder(workspace: Workspace, lock: int) -> None:
     identity = identify(os.getpid())
     assert identity is not None
     record = {**identity._asdict(), "revision": HEAD, "version": installed_version()}
-    with contextlib.suppress(OSError):  # a full disk: it is taken for an older one then, and replaced
+    with contextlib.suppress(OSError):  # on a full disk this indexer is taken for an older one and replaced
         write_json(str(workspace.indexer_record), record, durable=False)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
 
 
 def holder(workspace: Workspace) -> Holder | None:
-    """The indexer that holds the lock; None where nobody does, or a command for a moment, which leaves no pid."""
+    """Return the indexer that holds the lock; None if it is free, or held briefly by a command, which writes no pid."""
     try:
         pid = int(read_regular(workspace.indexer_lock).decode())
     except (OSError, ValueError):
         return None
     record = read_json(str(workspace.indexer_record)) or {}
     identity = from_record(record)
-    where = GONE if identity is None or identity.pid != pid else presence(identity)
-    if where not in (ALIVE, ELSEWHERE):
+    state = GONE if identity is None or identity.pid != pid else presence(identity)
+    if state not in (ALIVE, ELSEWHERE):
         return Holder(pid, "", is_here=_is_of_first_version(pid))
-    return Holder(pid, str(record.get("revision", "")), str(record.get("version", "")), is_here=where == ALIVE)
+    return Holder(pid, str(record.get("revision", "")), str(record.get("version", "")), is_here=state == ALIVE)
 
 
 def _is_of_first_version(pid: int) -> bool:
@@ -108,22 +108,22 @@ def _is_of_first_version(pid: int) -> bool:
 
 
 def is_older(other: Holder) -> bool:
-    """Whether an indexer is of an older version than this program, and so has to go before this one writes."""
+    """Whether an indexer has an older version than this program, and so must exit before this one writes."""
     if other.revision != HEAD:
         return other.revision < HEAD
-    ours = installed_version()
-    if other.version == ours or not (other.version and ours):
+    own_version = installed_version()
+    if other.version == own_version or not (other.version and own_version):
         return False
     from packaging.version import InvalidVersion, Version
 
     try:
-        return Version(other.version) < Version(ours)
+        return Version(other.version) < Version(own_version)
     except InvalidVersion:
         return False
 
 
 def installed_version() -> str:
-    """The version of the installed package; empty where it is not installed."""
+    """Return the version of the installed package; empty if it is not installed."""
     try:
         return version("yoloqat")
     except PackageNotFoundError:
@@ -132,17 +132,17 @@ def installed_version() -> str:
 
 @contextlib.contextmanager
 def take_over(workspace: Workspace) -> Iterator[bool]:
-    """Hold the lock for the length of the block; an indexer that has it is asked to go. Yields whether one was.
+    """Hold the lock for the block after stopping the indexer that holds it; yield whether there was one.
 
     Raises:
-        YoloqatError: it does not go.
+        YoloqatError: the indexer does not stop.
     """
     with contextlib.ExitStack() as stack:
         is_ours = stack.enter_context(indexer_lock(workspace))
         was_held = not is_ours
         deadline = time.monotonic() + _YIELD_SECONDS
         if was_held:
-            _ask_to_go(workspace)
+            _request_exit(workspace)
         while not is_ours:
             if time.monotonic() > deadline:
                 raise YoloqatError(
@@ -155,8 +155,8 @@ def take_over(workspace: Workspace) -> Iterator[bool]:
         yield was_held
 
 
-def _ask_to_go(workspace: Workspace) -> None:
-    """Signal the indexer that holds the lock. Whoever takes the lock writes its pid into it, or empties it."""
+def _request_exit(workspace: Workspace) -> None:
+    """Send SIGTERM to the indexer that holds the lock. A new holder writes its pid into the file, or empties it."""
     other = holder(workspace)
     if other is None or not other.is_here:
         return
@@ -164,7 +164,7 @@ def _ask_to_go(workspace: Workspace) -> None:
         descriptor = os.pidfd_open(other.pid)
         try:
             with indexer_lock(workspace) as is_ours:
-                # Still held, and still by the same: so the descriptor is that process, and no later one of its number.
+                # The same holder still has the lock, so the descriptor is that process and no later one with its pid.
                 if not is_ours and holder(workspace) == other:
                     signal.pidfd_send_signal(descriptor, signal.SIGTERM)
         finally:

@@ -1,6 +1,6 @@
-"""`app.indexing.process --workspace DIR` as a program: follows the logs of live runs into the store, then goes.
+"""The program `app.indexing.process --workspace DIR`: index live runs, and exit when there are none.
 
-Starts by putting itself into the background, so that whoever started it neither waits for it nor has to bury it.
+Daemonizes on start, so the caller neither blocks nor has to reap it.
 """
 
 import argparse
@@ -19,45 +19,45 @@ from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
 
 POLL_SECONDS = 0.2
-LOOK_EVERYWHERE_SECONDS = 3.0
+CHECK_ALL_SECONDS = 3.0
 IDLE_SECONDS = 5.0
-"""How long it stays after the last run has ended."""
-_PATIENCE_SECONDS = 10.0
+"""How long it keeps running after the last run has ended."""
+_LOCK_SECONDS = 10.0
 _RETRY_SECONDS = 5.0
 
 
 class Loop:
-    """The indexer's life. Signals end it after the look that it is at."""
+    """The main loop of the indexer. A signal ends it after the current pass."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._is_needed = True
         self._answered_at = 0
-        """When the last look at all runs had been asked for."""
+        """The time of the request that the last pass over all runs has answered."""
         self._lock = -1
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
 
     def run(self) -> None:
-        """Index as long as anybody may need it, no other indexer does it, and the workspace is there."""
+        """Index until no run is live, another indexer holds the lock, or the workspace is gone."""
         while self._is_needed:
             with lock_file(self._workspace) as lock:
-                if not self._take(lock):
+                if not self._take_lock(lock):
                     return
                 self._lock = lock
-                if not self._is_in_place():  # its folder was deleted between the opening and the locking
+                if not self._is_in_place():  # the folder was deleted between opening and locking
                     return
                 write_holder(self._workspace, lock)
                 self._follow()
                 if not self._is_in_place():
                     return
-            # Whoever asked for an indexer while this one still held the lock relies on it.
+            # A request that came while this one still held the lock must be answered.
             if self._requested_at() == self._answered_at:
                 return
 
-    def _take(self, lock: int) -> bool:
-        """Take the lock. It may be held for a moment by a command that brings the store up to date."""
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+    def _take_lock(self, lock: int) -> bool:
+        """Take the lock, which a command may hold briefly to update the index."""
+        deadline = time.monotonic() + _LOCK_SECONDS
         while self._is_needed:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -70,7 +70,7 @@ class Loop:
         return False
 
     def _follow(self) -> None:
-        """Index until no run lives, however often the store fails meanwhile."""
+        """Index until no run is live, and retry when the database fails."""
         from sqlalchemy.exc import SQLAlchemyError
 
         while self._is_needed and self._is_in_place():
@@ -83,11 +83,11 @@ class Loop:
             except (SQLAlchemyError, YoloqatError, OSError):
                 if not self._is_in_place():
                     return
-                logging.exception("the store failed; trying again in %.0f s", _RETRY_SECONDS)
+                logging.exception("the database failed; trying again in %.0f s", _RETRY_SECONDS)
                 self._sleep(_RETRY_SECONDS)
 
     def _index(self) -> bool:
-        """True when no run lives any more, False when the database has been replaced by another file."""
+        """Index in passes; return True when no run is live, False when the database file was replaced."""
         from contextlib import closing
 
         from app.following.file_stamps import stamp_of
@@ -102,16 +102,16 @@ class Loop:
             everywhere_at, busy_at = 0.0, time.monotonic()
             while self._is_needed and self._is_in_place():
                 requested_at = self._requested_at()
-                before = self._answered_at
-                everywhere = time.monotonic() >= everywhere_at or requested_at != before
+                answered_at = self._answered_at
+                everywhere = time.monotonic() >= everywhere_at or requested_at != answered_at
                 if everywhere:
                     self._answered_at = requested_at
-                    everywhere_at = time.monotonic() + LOOK_EVERYWHERE_SECONDS
+                    everywhere_at = time.monotonic() + CHECK_ALL_SECONDS
                     now = stamp_of(database)
                     if now is None or database_stamp is None or now[0] != database_stamp[0]:
                         return False
                     stored_revision(database)  # a newer version may have migrated it from another machine
-                if indexer.index_runs(everywhere=everywhere) or requested_at != before:
+                if indexer.index_runs(everywhere=everywhere) or requested_at != answered_at:
                     busy_at = time.monotonic()
                 if time.monotonic() - busy_at > IDLE_SECONDS:
                     return True
@@ -124,7 +124,7 @@ class Loop:
             time.sleep(POLL_SECONDS)
 
     def _is_in_place(self) -> bool:
-        """Whether the lock still stands for the workspace. Without it another indexer may be at work."""
+        """Whether the lock file is still that of the workspace; otherwise another indexer may be running."""
         return is_in_place(self._workspace, self._lock)
 
     def _requested_at(self) -> int:
@@ -141,14 +141,14 @@ def main() -> None:
     """Detach, then index."""
     parser = argparse.ArgumentParser(prog="app.indexing.process")
     parser.add_argument("--workspace", type=Path, required=True)
-    parser.add_argument("--foreground", action="store_true", help="stay attached to whoever started it")
+    parser.add_argument("--foreground", action="store_true", help="stay in the foreground")
     arguments = parser.parse_args()
     if not arguments.foreground and os.fork():
         os._exit(0)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     try:
         Loop(Workspace(arguments.workspace)).run()
-    except (YoloqatError, OSError) as error:  # the workspace cannot be written, or is gone
+    except (YoloqatError, OSError) as error:  # the workspace is read-only or gone
         logging.error("%s", error)
         sys.exit(1)
 

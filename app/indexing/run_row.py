@@ -1,20 +1,29 @@
-"""A run's folder → the row of the run."""
+"""Build the row of a run from its folder."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from app.workspace.run_names import copy_name
 from app.workspace.user_file import user_name
 from db.fact_rows import to_json
 from db.tables import Run
+from engine.contracts.run_folder import RunFolder
 from engine.contracts.spec import RunSpec
 from engine.supervise.state import RunStatus
 
 
-def run_row(spec: RunSpec, user: dict[str, Any], status: RunStatus, stamp: str) -> Run:
-    """The row of a run. Its run time is known once it has ended."""
+def run_row(folder: RunFolder, spec: RunSpec, user: dict[str, Any], status: RunStatus, damage: Sequence[str]) -> Run:
+    """Return the row of a run, under the id of its folder. Its duration is set after its end.
+
+    Args:
+        spec: as it stands in the folder, or what stands in for it.
+        damage: what of the folder cannot be read, in words.
+    """
+    remarks = [f"copy of {spec.id}"] if spec.id != folder.id else []
     return Run(
-        id=spec.id,
-        name=user_name(user, spec.name),
+        id=folder.id,
+        name=user_name(user, copy_name(spec.name) if remarks else spec.name),
         stage=spec.stage,
         group=spec.group,
         pipeline=spec.pipeline,
@@ -28,7 +37,7 @@ def run_row(spec: RunSpec, user: dict[str, Any], status: RunStatus, stamp: str) 
         archived=user.get("archived") is True,
         notes=str(user.get("notes") or ""),
         state=status.state.value,
-        reason=status.reason,
+        reason="; ".join(part for part in (*damage, *remarks, status.reason) if part),
         attempt=status.attempt,
         started_at=utc(status.started_at) if status.started_at else None,
         ended_at=utc(status.ended_at) if status.ended_at else None,
@@ -36,10 +45,10 @@ def run_row(spec: RunSpec, user: dict[str, Any], status: RunStatus, stamp: str) 
         stalled=status.stalled,
         stopping=status.stopping,
         details="{}",
-        stamps=stamp,
+        stamps="",
     )
 
 
 def utc(time: datetime) -> str:
-    """ISO 8601 in UTC; a time without a zone is taken for UTC."""
+    """Format a time as ISO 8601 in UTC; a time without a zone is UTC."""
     return (time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)).isoformat()

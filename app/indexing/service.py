@@ -1,4 +1,4 @@
-"""The index of the run folders: kept by a process of its own while runs live, or brought up to date on demand."""
+"""Start the indexer process, or update or rebuild the index in this process."""
 
 import contextlib
 import os
@@ -27,25 +27,25 @@ _START_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class ReindexReport:
-    """What a rebuilt database holds."""
+    """The row counts of a rebuilt database."""
 
     runs: int
     epochs: int
     evaluations: int
     seconds: float
     backup_path: Path | None = None
-    """The file that was there before, where it was no database that could be rebuilt in place."""
+    """Backup of the old file, if it was not a usable database."""
 
 
 def ensure_indexer(workspace: Workspace) -> None:
-    """See to it that an indexer runs, detached. It goes by itself when no run lives.
+    """Start the detached indexer unless one is running. It exits by itself when no run is live.
 
     Raises:
-        YoloqatError: it cannot be started, or the database cannot be used.
+        YoloqatError: the indexer cannot be started, or the database cannot be used.
     """
 
-    stored_revision(index_file(workspace))  # what cannot be used is told here, not in a log that nobody sees
-    # One that is about to go looks at this time once more after it has let the lock go.
+    stored_revision(index_file(workspace))  # report an unusable database here, not only in the log of the indexer
+    # An exiting indexer reads this time once more after it has released the lock.
     with lock_file(workspace) as lock:
         os.utime(lock)
     with indexer_lock(workspace) as is_ours:
@@ -59,7 +59,7 @@ def ensure_indexer(workspace: Workspace) -> None:
     log = workspace.path / "indexer.log"
     try:
         with open(open_append(log), "ab") as output:
-            done = subprocess.run(
+            completed = subprocess.run(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -71,20 +71,20 @@ def ensure_indexer(workspace: Workspace) -> None:
             )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _cannot_start(log, str(error)) from error
-    if done.returncode:
-        raise _cannot_start(log, f"exit code {done.returncode}")
+    if completed.returncode:
+        raise _cannot_start(log, f"exit code {completed.returncode}")
 
 
 def update_index(
     workspace: Workspace,
-    read: "Readings | None" = None,
+    readings: "Readings | None" = None,
     advance: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Bring the database up to date, unless an indexer is at it.
+    """Update the database, unless an indexer is running.
 
     Args:
-        read: logs that have just been read, and need not be read again.
-        advance: called with how many runs have been looked at, and how many there are.
+        readings: logs that are parsed already.
+        advance: called with the number of checked runs and that of all runs.
 
     Raises:
         YoloqatError: the database cannot be used.
@@ -94,11 +94,11 @@ def update_index(
     store = open_index(workspace)
     with indexer_lock(workspace) as is_ours, contextlib.closing(store):
         if is_ours:
-            Indexer(workspace, store, read).index_runs(everywhere=True, advance=advance)
+            Indexer(workspace, store, readings).index_runs(everywhere=True, advance=advance)
 
 
 def reindex(workspace: Workspace) -> ReindexReport:
-    """Build the database anew from the run folders and put it in the place of the old one, for open screens, too.
+    """Rebuild the database from the run folders and replace the old one, also for open screens.
 
     Raises:
         YoloqatError: a newer version has written the database, or it cannot be written.
@@ -108,7 +108,7 @@ def reindex(workspace: Workspace) -> ReindexReport:
     from db.reading.index import count_rows
     from db.replace import replace_database, usable
 
-    began = time.monotonic()
+    started = time.monotonic()
     index = index_file(workspace)
     is_usable = usable(index)
     fresh = index.with_name(f"{index.name}.new")
@@ -123,12 +123,12 @@ def reindex(workspace: Workspace) -> ReindexReport:
         backup_path = replace_database(fresh, index, in_place=is_usable)
         for leftover in index.parent.glob(f"{fresh.name}*"):
             leftover.unlink()
-    return ReindexReport(*counts, seconds=time.monotonic() - began, backup_path=backup_path)
+    return ReindexReport(*counts, seconds=time.monotonic() - started, backup_path=backup_path)
 
 
 @contextlib.contextmanager
 def _exclusive(workspace: Workspace) -> Iterator[None]:
-    """Hold the indexer's lock; a running indexer is asked to go, and another one started afterwards."""
+    """Hold the indexer lock: stop a running indexer before, and start a new one after the block."""
     with take_over(workspace) as was_held:
         yield
     if was_held:
@@ -136,12 +136,10 @@ def _exclusive(workspace: Workspace) -> Iterator[None]:
 
 
 def open_index(workspace: Workspace) -> "Store":
-    """Open the database. Before one of an older version is migrated, the indexer of that version is asked to go.
-
-    It would go on writing the columns that it knows.
+    """Open the database. Stops an older indexer before a migration, because it would write the old columns.
 
     Raises:
-        YoloqatError: the database cannot be used, or that indexer does not go.
+        YoloqatError: the database cannot be used, or the old indexer does not stop.
     """
     from db.open import open_store
 
@@ -152,4 +150,4 @@ def open_index(workspace: Workspace) -> "Store":
 
 
 def _cannot_start(log: Path, why: str) -> YoloqatError:
-    return YoloqatError(f"the indexer cannot be started: {why}", where=str(log), hint=f"See the end of {log}.")
+    return YoloqatError(f"cannot start the indexer: {why}", where=str(log), hint=f"See the end of {log}.")

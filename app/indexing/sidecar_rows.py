@@ -1,4 +1,4 @@
-"""Files of results beside the logs of a run: read as they grow, held against the logs, and kept with the run."""
+"""Index sidecar results: read them as they grow, match them with the logs, copy them into the run folder."""
 
 import contextlib
 import filecmp
@@ -27,46 +27,46 @@ from engine.files.safe_open import open_regular
 from engine.logs.results.results_file import NAMES, Match, ResultsFile, is_as_precise, match_results
 from engine.logs.save_dir import KINDS, told_folder
 
-_LOOK_SECONDS = 1.0
-"""How often the files of a live run are looked at."""
+_CHECK_SECONDS = 1.0
+"""How often to check the files of a live run."""
 Attempts = frozenset[int]
 
 
 @dataclass
 class _StoredResults:
-    """What the files of a run tell, all in all."""
+    """The merged contents of the sidecar results of a run."""
 
     rows: list[Row] = field(default_factory=list)
     cells: dict[Place, Cell] = field(default_factory=dict)
     used: list[tuple[Path, int, str]] = field(default_factory=list)
-    """File, the newest attempt that it is of, and its dialect."""
+    """File, its newest attempt, and its dialect."""
 
 
 class ResultsFollower:
-    """What is known of a run's files of results between two looks."""
+    """Follows the sidecar results of a run."""
 
     def __init__(self, folder: RunFolder, spec: RunSpec) -> None:
         self._folder = folder
         self._spec = spec
-        self._looked_at = -_LOOK_SECONDS
+        self._checked_at = -_CHECK_SECONDS
         self._last_signature: object = None
-        self._read: dict[Path, tuple[Stamp | None, ResultsFile | str]] = {}
-        """What stood in a file when it had that stamp, or why it could not be read."""
+        self._readings: dict[Path, tuple[Stamp | None, ResultsFile | str]] = {}
+        """File → its stamp and contents at that stamp, or why it could not be read."""
         self._stored = _StoredResults()
 
     def update_index(self, store: Store, *, finish: bool) -> bool:
-        """Read the files that have changed, and commit what they tell. The rows of the logs must be there.
+        """Read changed files and commit their values. The rows of the logs must exist.
 
         Args:
-            finish: nothing will be added any more, so the files that are of the run are kept in its folder.
+            finish: the run has ended, so its files are copied into the run folder.
 
         Returns:
             Whether anything was written.
         """
         now = time.monotonic()
-        if self._spec.stage != COMMAND or (not finish and now - self._looked_at < _LOOK_SECONDS):
-            return False  # our own stages tell every number with all of its digits
-        self._looked_at = now
+        if self._spec.stage != COMMAND or (not finish and now - self._checked_at < _CHECK_SECONDS):
+            return False  # logs of our own stages have all digits already
+        self._checked_at = now
         with store.reading() as connection:
             files = self._files(connection)
             stamps = {path: stamp_of(path) for path in files}
@@ -77,7 +77,7 @@ class ResultsFollower:
             if is_new:
                 logged = logged_numbers(connection, self._spec.id)
                 first = first_epoch(connection, self._spec.id)
-                before, self._stored = self._stored, self._tell(files, stamps, logged, first)
+                before, self._stored = self._stored, self._merge(files, stamps, logged, first)
         if is_new:
             changed = {place: cell for place, cell in self._stored.cells.items() if before.cells.get(place) != cell}
             with store.writing(self._spec.id) as connection:
@@ -85,11 +85,11 @@ class ResultsFollower:
                 refresh_summary(connection, self._spec.id)
             self._last_signature = signature
         if finish:
-            self._keep()
+            self._copy_into_run_folder()
         return is_new
 
     def _files(self, connection: sqlite3.Connection) -> dict[Path, Attempts]:
-        """Where the trainer writes them, and then where they were kept; each with the attempts that it may be of."""
+        """Return the trainer's files, then the copies in the run folder, each with its possible attempts."""
         printed_folders = _read_printed_folders(connection, self._spec.id)
         if printed_folders is None:
             return {}
@@ -111,7 +111,7 @@ class ResultsFollower:
         return {path: frozenset(attempts) for path, attempts in attempts_by_path.items()}
 
     def _is_older(self, path: Path) -> bool:
-        """Whether a file has not been written since the run was launched: its folder has served an earlier one."""
+        """Whether a file is older than the launch of the run, so it belongs to an earlier run in the same folder."""
         if self._spec.source != "launched":
             return False
         stamp = stamp_of(path)
@@ -129,7 +129,7 @@ class ResultsFollower:
                     return True
         return False
 
-    def _tell(
+    def _merge(
         self,
         files: Mapping[Path, Attempts],
         stamps: Mapping[Path, Stamp | None],
@@ -149,8 +149,8 @@ class ResultsFollower:
                 match = match_results(file, own, first_epoch)
                 row.problem = _problem(match)
                 if match.is_of_one_run:
-                    theirs = {epoch for epoch in match.epochs if newest.get(epoch, max(attempts)) in attempts}
-                    row.epochs = _cover(stored.cells, match, theirs, file.source, own)
+                    newest_epochs = {epoch for epoch in match.epochs if newest.get(epoch, max(attempts)) in attempts}
+                    row.epochs = _cover(stored.cells, match, newest_epochs, file.source, own)
                     stored.used.append((path, max(attempts), file.source))
             if row.epochs or row.problem:
                 stored.rows.append(row)
@@ -161,23 +161,23 @@ class ResultsFollower:
         return stored
 
     def _read_again(self, path: Path, stamp: Stamp | None) -> ResultsFile | str:
-        previous_reading = self._read.get(path)
+        previous_reading = self._readings.get(path)
         if previous_reading is not None and previous_reading[0] == stamp:
             return previous_reading[1]
         try:
             file: ResultsFile | str = read_results_file(path)
         except YoloqatError as error:
             file = error.what
-        self._read[path] = (stamp, file)
+        self._readings[path] = (stamp, file)
         return file
 
-    def _keep(self) -> None:
-        """Copy what is of the run into its folder: the trainer's own folder may go, or serve another run."""
+    def _copy_into_run_folder(self) -> None:
+        """Copy the files into the run folder: the trainer's folder may be deleted or reused."""
         for path, attempt, name in self._stored.used:
             copy = self._folder.attempt(attempt).path / name
             if path.is_relative_to(self._folder.path):
                 continue
-            with contextlib.suppress(OSError):  # a folder that cannot be written is read all the same
+            with contextlib.suppress(OSError):  # a copy that fails (a full disk) does not matter for reading
                 if copy.exists() and filecmp.cmp(path, copy, shallow=False):
                     continue
                 with open_regular(path, follow=True) as source, atomic_stream(copy) as target:
@@ -185,7 +185,7 @@ class ResultsFollower:
 
 
 def _read_printed_folders(connection: sqlite3.Connection, run_id: str) -> dict[int, list[str]] | None:
-    """The folders that the log of each attempt names; None where a stage of ours has printed it."""
+    """Return the save_dirs that the log of each attempt names; None for a log of our own stages."""
     folders_by_attempt: dict[int, list[str]] = {number: [] for number in attempt_numbers(connection, run_id)}
     for attempt, kind, payload in log_events(connection, run_id, ("stage", *KINDS)):
         if kind not in KINDS:
@@ -197,9 +197,9 @@ def _read_printed_folders(connection: sqlite3.Connection, run_id: str) -> dict[i
 
 
 def _cover(cells: dict[Place, Cell], match: Match, epochs: Iterable[int], source: str, logged: Logged) -> int:
-    """Add what a file tells of epochs that no other has told; the number of these.
+    """Add the values of epochs that no other file has; return the number of these epochs.
 
-    Epochs after the log's last one are another run's, or will be in the log in a moment.
+    Skips epochs after the last one in the log: they are another run's, or not yet logged.
     """
     done = {epoch for epoch, _ in cells}
     last = max(logged)
@@ -213,7 +213,7 @@ def _cover(cells: dict[Place, Cell], match: Match, epochs: Iterable[int], source
 
 
 def _problem(match: Match) -> str:
-    """Why a file is left aside; empty where it isn't, or where nothing can be said of it."""
+    """Return why a file is not used; empty if it is used or cannot be compared."""
     if match.difference is None:
         return ""
     difference = match.difference

@@ -1,4 +1,4 @@
-"""The stamps of a run folder: what tells whether it has changed since it was read."""
+"""Stamps of a run folder, which change when its files do."""
 
 import json
 import os
@@ -10,11 +10,11 @@ from engine.logs import version
 
 
 def stamps(folder: RunFolder) -> str:
-    """What tells that a run must be looked at again: the stamps of its files and of its newest attempt's, as JSON.
+    """Return the stamps of the files of a run and its newest attempt as JSON; a change means to index the run again.
 
-    A log that another version of the parser has read is read again, too.
+    Includes the version of the parser, so a new version reads all logs again.
     """
-    # Strings, not paths: a thousand runs are asked for this by every command that reads.
+    # Strings instead of paths for speed: every reading command does this for a thousand runs.
     base = str(folder.path)
     number = newest_attempt(folder)
     stamps: dict[str, Any] = {
@@ -39,7 +39,7 @@ def stamps(folder: RunFolder) -> str:
 
 
 def newest_attempt(folder: RunFolder) -> int:
-    """The number of the newest attempt; 0 before the first one."""
+    """Return the number of the newest attempt; 0 before the first one."""
     try:
         names = os.listdir(f"{folder.path}/attempts")
     except OSError:

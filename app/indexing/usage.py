@@ -1,4 +1,4 @@
-"""The samples of a runner → what its attempt took: means, extremes and a short curve of each."""
+"""Index the resource usage of an attempt: means, extremes and a short curve of the runner's samples."""
 
 import json
 import time
@@ -14,9 +14,9 @@ from db.writer import write_usage
 from engine.files.safe_open import read_regular
 
 CURVE_POINTS = 120
-_LOOK_SECONDS = 10.0
+_CHECK_SECONDS = 10.0
 _READ_SHARE = 0.001
-"""Of one core, spent on reading the samples of a live run again."""
+"""Limit of the share of one core for reading the samples of a live run again."""
 _KEYS = {
     "cpu_percent": ("run", "cpu_percent"),
     "rss_bytes": ("run", "rss_bytes"),
@@ -33,12 +33,12 @@ class Sample(NamedTuple):
     """One line of the runner's samples."""
 
     moment: float
-    """On the machine's monotonic clock, in seconds."""
+    """Seconds on the monotonic clock of the machine."""
     values: Mapping[_Key, float]
 
 
 class UsageFollower:
-    """Keeps the rows of one attempt equal to its samples, which the runner thins as they grow: they are read whole."""
+    """Keeps the rows of one attempt equal to its samples, a file that the runner rewrites to thin it."""
 
     def __init__(self, run_id: str, attempt: int, path: Path) -> None:
         self._run_id = run_id
@@ -48,36 +48,36 @@ class UsageFollower:
         self._due = 0.0
 
     def update_index(self, store: Store, *, finish: bool) -> None:
-        """Read the samples again where they have changed, now and then, and at the end. The run's row must be there."""
+        """Read changed samples every few seconds, and at the end of the attempt. The run's row must exist."""
         if not finish and time.monotonic() < self._due:
             return
         stamp = stamp_of(self._path)
         if stamp is None or stamp == self._stamp:
             return
-        began = time.thread_time()
+        started = time.thread_time()
         rows = usage_rows(self._run_id, self._attempt, samples_of(self._path))
         with store.writing(self._run_id) as connection:
             write_usage(connection, self._run_id, self._attempt, rows)
         self._stamp = stamp
-        self._due = time.monotonic() + max(_LOOK_SECONDS, (time.thread_time() - began) / _READ_SHARE)
+        self._due = time.monotonic() + max(_CHECK_SECONDS, (time.thread_time() - started) / _READ_SHARE)
 
 
 def usage_rows(run_id: str, attempt: int, samples: Iterable[Sample]) -> list[Usage]:
-    """A row for each thing that was sampled.
+    """Return a row for each sampled quantity.
 
-    A sample counts for the time since the one before it, so that neither thinning nor a laptop's sleep shifts a mean.
+    A sample is weighted by the time since the previous one, so thinning does not shift the mean.
     """
-    listed = list(samples)
+    all_samples = list(samples)
     by_key: dict[_Key, list[tuple[float, float, float]]] = {}
     before = None
-    for sample in listed:
+    for sample in all_samples:
         weight = max(sample.moment - before, 1e-3) if before is not None else 1e-3
         before = sample.moment
         for key, value in sample.values.items():
             by_key.setdefault(key, []).append((sample.moment, weight, value))
-    if not listed:
+    if not all_samples:
         return []
-    start, end = listed[0].moment, listed[-1].moment
+    start, end = all_samples[0].moment, all_samples[-1].moment
     return [
         Usage(
             run_id=run_id,
@@ -88,7 +88,7 @@ def usage_rows(run_id: str, attempt: int, samples: Iterable[Sample]) -> list[Usa
             least=min(value for *_, value in points),
             most=max(value for *_, value in points),
             last=points[-1][2],
-            curve=to_json(_curve(points, start, end, min(CURVE_POINTS, len(listed)))),
+            curve=to_json(_curve(points, start, end, min(CURVE_POINTS, len(all_samples)))),
         )
         for (device, key), points in sorted(by_key.items())
     ]
@@ -106,13 +106,19 @@ def _curve(points: list[tuple[float, float, float]], start: float, end: float, c
     return [_mean(part) if part else None for part in parts]
 
 
+_LONGEST_LINE = 1 << 16
+"""Bytes; a sample of eight GPUs has two thousand."""
+
+
 def samples_of(path: Path) -> Iterator[Sample]:
-    """The samples that can be read: a full disk may have cut a line."""
+    """Yield the valid samples: a full disk may have cut a line."""
     try:
         lines = read_regular(path).splitlines()
     except OSError:
         return
     for line in lines:
+        if len(line) > _LONGEST_LINE:
+            continue
         try:
             record = json.loads(line)
             yield Sample(float(record["monotonic"]), dict(_values(record)))

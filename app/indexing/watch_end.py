@@ -1,4 +1,4 @@
-"""The end of a watched run: what its trainer has left by then is recorded, as it is of an imported one."""
+"""Record the files of a watched run at its end, as for an imported run."""
 
 import hashlib
 from pathlib import Path
@@ -15,11 +15,11 @@ from engine.contracts.watching import WatchRecord
 from engine.files.safe_open import open_regular
 
 _HEAD_BYTES = 4 << 20
-"""Of a log, in which a trainer tells its options and where it saves to."""
+"""The start of a log, in which trainers print their options and save_dir."""
 
 
 def end_watch(folder: RunFolder) -> None:
-    """Record what the log and the trainer's folder hold now that nobody writes them."""
+    """Record the files of the log and the trainer's folder, which no process writes any more."""
     before = ImportRecord.read(folder.imported) or ImportRecord()
     files = [file for attempt in folder.attempts() if (file := _console(attempt)) is not None]
     spec = RunSpec.read(folder.spec)
@@ -53,15 +53,15 @@ def _console(attempt: AttemptFolder) -> SourceFile | None:
 
 
 def _head(folder: RunFolder) -> LogPart:
-    """What the beginning of the log tells."""
+    """Parse the start of the log."""
     part = LogPart(0)
     with open_regular(folder.attempts()[0].console) as file:
-        part.take(part.parser.feed(file.read(_HEAD_BYTES)))
+        part.add(part.parser.feed(file.read(_HEAD_BYTES)))
     return part
 
 
 def _trainers_folder(part: LogPart, spec: RunSpec) -> RunDir | None:
-    """Where the trainer has saved to, by its own words, or else the folder of the log."""
+    """Return the run folder of the trainer: the printed save_dir, else the folder of the log."""
     log = Path(spec.imported_from or "")
     bases = [Path(spec.cwd)] if spec.cwd else []
     if part.save_dir:

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from app.launching.schedule import AT_ONCE, Schedule
 from app.workspace.engine_python import choose_engine
 from app.workspace.notifications import write_notify_file
 from app.workspace.run_names import check_name, free_name, lock_names
@@ -38,6 +39,7 @@ def launch_stage(
     priority: int = 0,
     slurm: SlurmOptions | None = None,
     engine_python: str | None = None,
+    schedule: Schedule = AT_ONCE,
 ) -> RunSpec:
     """Launch one of our stages, detached. Relative paths in its options are relative to `cwd`.
 
@@ -48,6 +50,7 @@ def launch_stage(
         priority: the higher, the earlier it gets the GPU or the CPU lane.
         slurm: what it asks of Slurm, to which it is submitted; None to run it on this machine.
         engine_python: the Python that runs it; that of the settings, else this one, when None.
+        schedule: when it starts, how long it may run, and how often it is retried.
 
     Raises:
         YoloqatError: it cannot be launched.
@@ -67,10 +70,13 @@ def launch_stage(
             parents=list(parents),
             artifacts=dict(info.artifacts),
             resources=resources_of_stage(stage, options) if slurm is None else _NOTHING,
+            retry=schedule.retry,
+            time_limit=schedule.time_limit,
             slurm=slurm,
         )
 
-    return _launch_named(workspace, name or stage, specify, priority)
+    schedule.require_local(slurm)
+    return _launch_named(workspace, name or stage, specify, priority, schedule)
 
 
 def launch_command(
@@ -83,6 +89,7 @@ def launch_command(
     priority: int = 0,
     slurm: SlurmOptions | None = None,
     torchrun: int | None = None,
+    schedule: Schedule = AT_ONCE,
 ) -> RunSpec:
     """Launch any command, detached.
 
@@ -94,13 +101,12 @@ def launch_command(
         priority: the higher, the earlier it gets them.
         slurm: what it asks of Slurm, to which it is submitted; None to run it on this machine.
         torchrun: as how many processes it runs on each node, under `torchrun`; None for the command as it stands.
+        schedule: when it starts, how long it may run, and how often it is retried.
 
     Raises:
         YoloqatError: the program is missing, or the run cannot be launched.
     """
-    directory = _directory(cwd)
-    check_program(argv, directory)
-    command = list(argv) if torchrun is None else torchrun_command(argv, torchrun, slurm)
+    directory, command = resolve_command(argv, cwd, torchrun, slurm)
 
     def specify(run_id: str, free: str) -> RunSpec:
         return RunSpec(
@@ -110,10 +116,26 @@ def launch_command(
             command=command,
             cwd=str(directory),
             resources=resources,
+            retry=schedule.retry,
+            time_limit=schedule.time_limit,
             slurm=slurm,
         )
 
-    return _launch_named(workspace, name or name_of_command(argv), specify, priority)
+    schedule.require_local(slurm)
+    return _launch_named(workspace, name or name_of_command(argv), specify, priority, schedule)
+
+
+def resolve_command(
+    argv: Sequence[str], cwd: Path | None, torchrun: int | None, slurm: SlurmOptions | None
+) -> tuple[Path, list[str]]:
+    """Return the working directory and the command line of a launch. Arguments as those of `launch_command`.
+
+    Raises:
+        YoloqatError: the directory or the program is missing, or the command cannot run under torchrun.
+    """
+    directory = _directory(cwd)
+    check_program(argv, directory)
+    return directory, list(argv) if torchrun is None else torchrun_command(argv, torchrun, slurm)
 
 
 def torchrun_command(argv: Sequence[str], processes: int, slurm: SlurmOptions | None) -> list[str]:
@@ -161,7 +183,11 @@ def cpu_lane() -> int:
 
 
 def _launch_named(
-    workspace: Workspace, wished_name: str, specify: Callable[[str, str], RunSpec], priority: int
+    workspace: Workspace,
+    wished_name: str,
+    specify: Callable[[str, str], RunSpec],
+    priority: int,
+    schedule: Schedule,
 ) -> RunSpec:
     check_name(wished_name)
     width, notify_path = cpu_lane(), write_notify_file()
@@ -169,7 +195,15 @@ def _launch_named(
         spec = specify(new_run_id(), free_name(wished_name, used_names))
         if spec.slurm is not None:
             require_slurm()
-        launch(workspace, spec, cpu_lane=width, priority=priority, notify=notify_path, is_shared=load_settings().shared)
+        launch(
+            workspace,
+            spec,
+            cpu_lane=width,
+            priority=priority,
+            notify=notify_path,
+            is_shared=load_settings().shared,
+            not_before=schedule.not_before,
+        )
     return spec
 
 

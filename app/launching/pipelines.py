@@ -125,8 +125,12 @@ def launch_pipeline(
     executor: Executor | None = None,
     slurm: SlurmOptions = NO_SLURM_OPTIONS,
     engine_python: str | None = None,
+    not_before: float = 0.0,
 ) -> list[RunSpec]:
     """Launch every step, detached; each runner waits for the steps that its run needs. Launches all or none.
+
+    Args:
+        not_before: no step starts before this time, in seconds since 1970.
 
     Raises:
         YoloqatError: as `plan_pipeline`, or a run cannot be launched.
@@ -143,7 +147,14 @@ def launch_pipeline(
         try:
             for name_of_all, batch in _batches(pipeline, specs):
                 if len(batch) == 1:
-                    launch(workspace, batch[0], cpu_lane=width, notify=notify_path, is_shared=is_shared)
+                    launch(
+                        workspace,
+                        batch[0],
+                        cpu_lane=width,
+                        notify=notify_path,
+                        is_shared=is_shared,
+                        not_before=not_before,
+                    )
                 else:
                     launch_array(
                         workspace, batch, name=name_of_all, cpu_lane=width, notify=notify_path, is_shared=is_shared
@@ -205,6 +216,8 @@ def _plan(
                 parents=[ids[parent] for parent in step.parents()],
                 artifacts=dict(step.roles),
                 resources=resources,
+                retry=step.retry,
+                time_limit=step.time_limit,
                 slurm=step_slurm,
             )
         )
@@ -287,6 +300,7 @@ def _resolved(
         PipelineError: lists every mistake.
     """
     step = pipeline.stages[name]
+    _require_local_limits(pipeline, name, slurm)
     if step.uses is None:
         command = [str(word) for word in substitute(list(step.command), resolve)]
         with _at(pipeline, name, "command"):
@@ -320,6 +334,19 @@ def _resolved(
     command = engine_command(step.uses, options, resolve.workspace.run(resolve.run_id).path, engine.path)
     resources = resources_of_stage(step.uses, options) if slurm is None else Resources()
     return step.uses, options.model_dump(mode="json"), command, resources
+
+
+def _require_local_limits(pipeline: Pipeline, name: str, slurm: SlurmOptions | None) -> None:
+    """Refuse limits that Slurm itself would have to keep.
+
+    Raises:
+        PipelineError: the step is a job of Slurm and has `retry` or `time_limit`.
+    """
+    step = pipeline.stages[name]
+    for part in ("retry", "time_limit"):
+        if slurm is not None and getattr(step, part):
+            text = f"step `{name}`: `{part}` applies to this machine only; ask Slurm with `slurm: {{time: …}}`"
+            raise PipelineError(pipeline.path, [Mistake(pipeline.line_of("stages", name, part), text)])
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import re
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from app.formatting import size
@@ -47,6 +47,8 @@ class QueuedRun:
     priority: int
     position: float
     held: bool
+    not_before: float
+    """When it may start, in seconds since 1970; 0 for any time."""
     since: datetime | None
 
 
@@ -110,7 +112,7 @@ def hold_runs(workspace: Workspace, reference: str) -> list[str]:
             hold_job(attempt, job)
             names.append(run.name)
             continue
-        _write(attempt, QueueRecord(priority=run.priority, position=run.position, held=True))
+        _write(attempt, _place(run, held=True))
         _await_hold(workspace, run)
         names.append(run.name)
     return names
@@ -118,6 +120,8 @@ def hold_runs(workspace: Workspace, reference: str) -> list[str]:
 
 def release_runs(workspace: Workspace, reference: str, accept: Callable[[ForeignRun], bool] | None = None) -> list[str]:
     """Let held runs take their turn in the queue again, and start those that were launched elsewhere.
+
+    A run that waits for a time, the start that a user has chosen or the pause before a retry, takes its turn now.
 
     Args:
         accept: decides whether a run that was launched elsewhere is started, once it has shown what that would start.
@@ -143,7 +147,7 @@ def release_runs(workspace: Workspace, reference: str, accept: Callable[[Foreign
             _let_go(workspace, next(run for run in waiting if run.id == foreign.id))
             adopt(workspace, foreign)
             started.append(foreign.name)
-    held = [run for run in waiting if run.id not in foreign_ids and (run.held or run.reason == _HELD_AT_SLURM)]
+    held = [run for run in waiting if run.id not in foreign_ids and _waits_for_release(run)]
     if foreign_ids and not held:
         return started
     if not held:
@@ -153,12 +157,16 @@ def release_runs(workspace: Workspace, reference: str, accept: Callable[[Foreign
     return [*started, *(run.name for run in held)]
 
 
+def _waits_for_release(run: QueuedRun) -> bool:
+    return run.held or run.not_before > time.time() or run.reason == _HELD_AT_SLURM
+
+
 def _let_go(workspace: Workspace, run: QueuedRun) -> None:
     attempt = workspace.run(run.id).attempt(run.attempt)
     job = SlurmRecord.read(attempt.slurm)
     if job is not None:
         release_job(attempt, job)
-    _write(attempt, QueueRecord(priority=run.priority, position=run.position))
+    _write(attempt, _place(run if run.held else replace(run, not_before=0.0), held=False))
 
 
 def cancel_runs(workspace: Workspace, reference: str) -> list[str]:
@@ -200,7 +208,7 @@ def move_runs(workspace: Workspace, reference: str, *, before: str | None = None
     for run, (priority, position) in zip(order, _places(order), strict=True):
         if (run.priority, run.position) != (priority, position):
             attempt = workspace.run(run.id).attempt(run.attempt)
-            _write(attempt, QueueRecord(priority=priority, position=position, held=run.held))
+            _write(attempt, _place(replace(run, priority=priority, position=position), held=run.held))
     return [run.name for run in order]
 
 
@@ -231,6 +239,7 @@ def _view(run_id: str, name: str, attempt: AttemptFolder, reason: str) -> Queued
         priority=place.priority,
         position=place.position,
         held=place.held,
+        not_before=place.not_before,
         since=waiting.since if waiting else None,
     )
 
@@ -280,6 +289,10 @@ def _places(order: Sequence[QueuedRun]) -> list[tuple[int, float]]:
             position = max(position, places[-1][1] + _STEP)
         places.append((run.priority, position))
     return places
+
+
+def _place(run: QueuedRun, *, held: bool) -> QueueRecord:
+    return QueueRecord(priority=run.priority, position=run.position, held=held, not_before=run.not_before)
 
 
 def _write(attempt: AttemptFolder, place: QueueRecord) -> None:

@@ -19,6 +19,7 @@ from engine.supervise.commands import current_command, engine_command
 from engine.supervise.interpreter import EngineChoice
 from engine.supervise.launch import launch, launch_held
 from engine.supervise.requeue import release_children
+from engine.supervise.starts import unmasked_spec
 from engine.supervise.state import read_state
 
 PAUSED = "paused: `yoloqat resume` continues it"
@@ -161,7 +162,7 @@ def _next_command(
     if engine is None:
         if not started:
             return None, None
-        command = resume_command(spec.command, Path(spec.cwd), started[-1].console)
+        command = resume_command(unmasked_spec(folder, spec).command, Path(spec.cwd), started[-1].console)
         return command.argv, command.checkpoint
     info = stage_info(spec.stage)
     last = folder.weights / "last.pt"

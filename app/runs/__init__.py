@@ -1,1 +1,1 @@
-"""Reading runs, what people wrote about them, and the trash."""
+"""Read runs, write their annotations, delete and restore them."""

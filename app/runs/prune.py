@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.runs.disk_use import BLOCK_BYTES, files_below
-from app.runs.trash import empty_trash, trashed
+from app.runs.trash import empty_trash, trashed_runs
 from app.workspace.run_names import lock_launches, read_name
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import RunFolder, Workspace
@@ -39,8 +39,8 @@ class Removable:
 def removable(workspace: Workspace) -> list[Removable]:
     """What can go, checkpoints first."""
     items = [_checkpoint(folder) for folder in _finished(workspace)]
-    if trashed(workspace) and not workspace.trash.is_symlink():
-        items.append(_tree(f"trash: {len(trashed(workspace))} deleted", workspace.trash))
+    if trashed_runs(workspace) and not workspace.trash.is_symlink():
+        items.append(_tree(f"trash: {len(trashed_runs(workspace))} deleted", workspace.trash))
     if workspace.noise.is_dir() and not workspace.noise.is_symlink():
         items.append(_tree("cache: resampled differences", workspace.noise))
     items += [_file("index of an earlier version", path) for path in _old_indexes(workspace)]

@@ -1,4 +1,4 @@
-"""Reading runs: rows of the index, with the states of live runs checked against their processes."""
+"""Read runs from the index, and check the states of live runs against their processes."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -28,38 +28,38 @@ __all__ = ["data_version", "find_run", "get_detail", "group_details", "list_runs
 
 Answer = TypeVar("Answer")
 SETTLE_SECONDS = 15.0
-"""How long the indexer is waited for after a run has ended."""
+"""How long to wait for the indexer after a run has ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunChanges:
-    """What has changed of the runs of a workspace since a version of its index."""
+    """The runs of a workspace that have changed since a version of its index."""
 
     schema: int = 1
     workspace: Path
     version: IndexVersion
-    """To ask for the next changes with."""
+    """The version to pass to the next call."""
     complete: bool
-    """Whether these are all runs there are: what was known before is to be forgotten."""
+    """Whether these are all runs: the caller discards the runs of earlier answers."""
     runs: tuple[RunView, ...]
-    """Those that have changed, and all that live, whose states change with no row written; archived ones, too."""
+    """The changed runs, archived ones too, and all live runs: their states change without a write to the index."""
     removed: tuple[str, ...]
 
 
 def runs_since(workspace: Workspace, since: IndexVersion) -> RunChanges:
-    """What has changed since a version; everything where it is of another database. Does not wait for the indexer.
+    """Return the changes since a version; all runs if it is of another database. Does not wait for the indexer.
 
-    On a full disk the folders alone tell of the runs: states are true, metrics missing.
+    On a full disk only the run folders are read: states are correct, metrics are missing.
 
     Raises:
-        YoloqatError: the database cannot be used.
+        YoloqatError: the database cannot be read.
     """
     nothing = StoredChanges(NEVER, True, [], [], frozenset())
     stored = _unless_full(workspace, lambda: _stored_changes(workspace, since) or nothing, nothing)
     names = frozenset(workspace.folder_names())
     rows: dict[str, RunView | None] = {view.id: view for view in stored.runs if view.id in names}
-    rows |= {run_id: None for run_id in names - stored.ids if workspace.run(run_id).spec.is_file()}
-    views = [view for run_id in sorted(rows) if (view := _checked(rows[run_id], workspace.run(run_id))) is not None]
+    rows |= {run_id: None for run_id in names - stored.ids if workspace.run(run_id).is_run}
+    views = [view for run_id in sorted(rows) if (view := _refreshed(rows[run_id], workspace.run(run_id))) is not None]
     removed = {*stored.removed, *(stored.ids - names)} - rows.keys()
     return RunChanges(
         workspace=workspace.path,
@@ -71,48 +71,48 @@ def runs_since(workspace: Workspace, since: IndexVersion) -> RunChanges:
 
 
 def list_runs(workspace: Workspace, *, archived: bool = False) -> list[RunView]:
-    """All runs, newest first, once the index is current.
+    """Return all runs, newest first, after the index is current.
 
     Args:
-        archived: the archived ones, too.
+        archived: include archived runs.
 
     Raises:
-        YoloqatError: the database cannot be used.
+        YoloqatError: the database cannot be read.
     """
     refresh(workspace)
     return newest_first(runs_since(workspace, NEVER).runs, archived=archived)
 
 
 def newest_first(runs: Iterable[RunView], *, archived: bool) -> list[RunView]:
-    """Runs in the order of the table; archived ones only where they are asked for."""
-    shown = [run for run in runs if archived or not run.archived]
-    return sorted(shown, key=lambda run: (run.created_at, run.id), reverse=True)
+    """Sort runs newest first; leave archived runs out unless `archived`."""
+    listed = [run for run in runs if archived or not run.archived]
+    return sorted(listed, key=lambda run: (run.created_at, run.id), reverse=True)
 
 
 def find_run(workspace: Workspace, reference: str) -> RunView:
-    """One run, by name, id or a prefix of the id.
+    """Return one run by name, id or a prefix of the id.
 
     Raises:
-        YoloqatError: no run or more than one is meant, or the database cannot be used.
+        YoloqatError: no run or several runs match, or the database cannot be read.
     """
     return get_detail(workspace, reference).run
 
 
 def get_detail(workspace: Workspace, reference: str, *, wait_seconds: float | None = None) -> RunDetail:
-    """Everything about one run, by name, id or a prefix of the id.
+    """Return everything about one run, by name, id or a prefix of the id.
 
     Args:
-        wait_seconds: how long to wait for the indexer, where it has not read the run as it is; None: as commands do.
+        wait_seconds: limit of the wait for the indexer if the index is behind; None for the default of commands.
 
     Raises:
-        YoloqatError: no run or more than one is meant, or the database cannot be used.
+        YoloqatError: no run or several runs match, or the database cannot be read.
     """
     folder = workspace.run(find_id(workspace, reference))
     refresh(workspace, [folder.id], wait_seconds=wait_seconds)
     detail = _unless_full(workspace, lambda: _stored_detail(workspace, folder.id), None)
-    view = _checked(detail.run if detail else None, folder)
+    view = _refreshed(detail.run if detail else None, folder)
     if view is None:
-        raise YoloqatError("the run cannot be read", where=str(folder.path), hint="Its spec.yaml is missing or broken.")
+        raise YoloqatError("cannot read the run", where=str(folder.path), hint="Its spec.yaml is missing or broken.")
     if detail is None:
         from engine.contracts.spec import RunSpec
 
@@ -122,7 +122,7 @@ def get_detail(workspace: Workspace, reference: str, *, wait_seconds: float | No
 
 
 def provenance(workspace: Workspace, run_id: str) -> "Provenance | None":
-    """Code, packages and environment that the newest attempt started from; None when nobody wrote them down."""
+    """Return code, packages and environment of the newest attempt; None if they were not recorded."""
     from engine.contracts.attempt_records import ProcessRecord
 
     attempts = workspace.run(run_id).attempts()
@@ -131,23 +131,23 @@ def provenance(workspace: Workspace, run_id: str) -> "Provenance | None":
 
 
 def log_tails(workspace: Workspace, runs: Sequence[RunView]) -> dict[str, tuple[str, ...]]:
-    """What the newest log of each run said last, by id."""
+    """Return the last lines of each run's newest log, by id."""
     attempts = {run.id: workspace.run(run.id).attempts() for run in runs}
     return {run_id: last_lines(folders[-1] if folders else None) for run_id, folders in attempts.items()}
 
 
 def group_details(workspace: Workspace, group: str) -> list[RunDetail]:
-    """All runs of a group, oldest first."""
+    """Return all runs of a group, oldest first."""
     return [get_detail(workspace, run.id) for run in run_names(workspace) if run.group == group]
 
 
 def data_version(workspace: Workspace) -> int:
-    """A number that changes when the index does; cheap."""
+    """Return a number that changes with the index; cheap."""
     return database.data_version(index_file(workspace))
 
 
 def wait_until_indexed(workspace: Workspace, run_id: str) -> None:
-    """Wait until all that an ended run left has been read into the index; gives up after a while."""
+    """Wait until an ended run is completely indexed, at most `SETTLE_SECONDS`."""
     refresh(workspace, [run_id], wait_seconds=SETTLE_SECONDS)
 
 
@@ -161,18 +161,18 @@ def _stored_detail(workspace: Workspace, run_id: str) -> RunDetail | None:
         return None if connection is None else stored_detail(connection, run_id)
 
 
-def _unless_full(workspace: Workspace, ask: Callable[[], Answer], otherwise: Answer) -> Answer:
-    """What the index says. A full disk must not hide how runs have ended, so where there is one it is not needed."""
+def _unless_full(workspace: Workspace, read: Callable[[], Answer], fallback: Answer) -> Answer:
+    """Read from the index, or return the fallback on a full disk, which must not hide how runs have ended."""
     try:
-        return ask()
+        return read()
     except Exception as error:
         if not lacks_space(error, workspace.path):
             raise
-        return otherwise
+        return fallback
 
 
-def _checked(view: RunView | None, folder: RunFolder) -> RunView | None:
-    """The row with state and annotations as they are now; one made from the folder where the index has none yet."""
+def _refreshed(view: RunView | None, folder: RunFolder) -> RunView | None:
+    """Return the row with current state and annotations; one made from the folder if the index has none yet."""
     if view is not None and _has_ended(view, folder):
         return view
     if view is None:
@@ -203,12 +203,12 @@ def _checked(view: RunView | None, folder: RunFolder) -> RunView | None:
 
 
 def _has_ended(view: RunView, folder: RunFolder) -> bool:
-    """Whether a row is the last word on its run: it has ended, and no attempt has been started since."""
+    """Whether the row is final: the run has ended, and no later attempt exists."""
     return not view.state.is_live and not os.path.exists(f"{folder.path}/attempts/{view.attempt + 1}")
 
 
 def _from_folder(folder: RunFolder) -> RunView | None:
-    """A run that was launched a moment ago; None for a folder that tells nothing."""
+    """Return the row of a run that is not indexed yet; None if its specification cannot be read."""
     from engine.contracts.spec import RunSpec
 
     try:

@@ -1,4 +1,4 @@
-"""What a run took of the machine, in words."""
+"""The resource usage of a run as text."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,7 @@ _Numbers = Mapping[str, UsageView]
 
 
 def resource_usage_rows(usage: Sequence[UsageView]) -> list[tuple[str, str]]:
-    """Device and words, GPUs first: `GPU 0`, `87 % (most 100 %), 9.8 of 80.0 GB, 312 W, 61 °C`."""
+    """Return (device, text), GPUs first: `GPU 0`, `87 % (most 100 %), 9.8 of 80.0 GB, 312 W, 61 °C`."""
     devices: dict[str, dict[str, UsageView]] = {}
     for row in usage:
         devices.setdefault(row.device, {})[row.key] = row
@@ -22,9 +22,9 @@ def _gpu(numbers: _Numbers) -> str:
     parts = []
     if load := numbers.get("utilization_percent"):
         parts.append(f"{load.mean:.0f} % (most {load.most:.0f} %)")
-    if ours := numbers.get("run_memory_bytes"):
-        parts.append(f"{size(ours.most)} by the run")
-    parts += _of(numbers, "memory_used_bytes", "memory_bytes", "")
+    if run_memory := numbers.get("run_memory_bytes"):
+        parts.append(f"{size(run_memory.most)} by the run")
+    parts += _memory(numbers, "memory_used_bytes", "memory_bytes", "")
     if power := numbers.get("power_watts"):
         parts.append(f"{power.mean:.0f} W")
     if temperature := numbers.get("temperature_celsius"):
@@ -45,14 +45,14 @@ def _host(numbers: _Numbers) -> str:
     parts = []
     if cpu := numbers.get("cpu_percent"):
         parts.append(f"CPU {cpu.mean:.0f} %")
-    parts += _of(numbers, "memory_used_bytes", "memory_bytes", " of RAM at most")
+    parts += _memory(numbers, "memory_used_bytes", "memory_bytes", " of RAM at most")
     if disk := numbers.get("disk_free_bytes"):
         parts.append(f"{size(disk.last)} of disk left")
     return ", ".join(parts)
 
 
-def _of(numbers: _Numbers, used: str, total: str, end: str) -> list[str]:
+def _memory(numbers: _Numbers, used: str, total: str, end: str) -> list[str]:
     if used not in numbers:
         return []
-    whole = f" of {size(numbers[total].last)}" if total in numbers else ""
-    return [f"{size(numbers[used].most)}{whole}{end}"]
+    total_text = f" of {size(numbers[total].last)}" if total in numbers else ""
+    return [f"{size(numbers[used].most)}{total_text}{end}"]

@@ -1,4 +1,4 @@
-"""Deleting runs, with a way back: their folders lie in the workspace's trash until it is emptied."""
+"""Delete and restore runs: their folders stay in the workspace's trash until it is emptied."""
 
 import re
 import shutil
@@ -19,17 +19,17 @@ _PLAIN_ID = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 def delete_runs(workspace: Workspace, run_ids: Sequence[str]) -> list[RunName]:
     """Move runs into the trash. All are checked before the first one is moved.
 
-    The log of a live run that was not started here is no longer followed then; its process goes on.
+    A watched run may be live: its log is no longer watched, its process keeps running.
 
     Returns:
-        What they are called.
+        Their names.
 
     Raises:
-        YoloqatError: one lives, or another run waits for it; or a folder cannot be moved.
+        YoloqatError: a run is live, or another run waits for it; or a folder cannot be moved.
     """
     with lock_launches(workspace):
         names = [read_name(workspace.run(run_id)) for run_id in run_ids]
-        waiting = _waiting(workspace, run_ids)
+        waiting = _waiting_children(workspace, run_ids)
         for run in names:
             state = _live_state(workspace.run(run.id))
             if state is not None and not is_watched(workspace.run(run.id)):
@@ -47,20 +47,20 @@ def delete_runs(workspace: Workspace, run_ids: Sequence[str]) -> list[RunName]:
 
 
 def undelete_runs(workspace: Workspace, references: Sequence[str] = ()) -> list[RunName]:
-    """Take runs out of the trash: those that are named by name, group or the beginning of an id; else the last deleted.
+    """Restore runs from the trash, by name, group or prefix of the id; without references the last deleted one.
 
     Raises:
-        YoloqatError: no such run is in the trash, or a folder cannot be moved.
+        YoloqatError: a run is not in the trash, or a folder cannot be moved.
     """
-    there = trashed(workspace)
+    deleted = trashed_runs(workspace)
     if not references:
-        restored = there[-1:]
+        restored = deleted[-1:]
         if not restored:
             raise YoloqatError("the trash is empty", where=str(workspace.trash))
     else:
         restored = []
         for reference in references:
-            matches = [run for run in there if reference in (run.name, run.group) or run.id.startswith(reference)]
+            matches = [run for run in deleted if reference in (run.name, run.group) or run.id.startswith(reference)]
             if not matches:
                 raise YoloqatError(
                     f"there is no run {reference!r} in the trash",
@@ -73,8 +73,8 @@ def undelete_runs(workspace: Workspace, references: Sequence[str] = ()) -> list[
     return restored
 
 
-def trashed(workspace: Workspace) -> list[RunName]:
-    """The deleted runs, the last deleted one last."""
+def trashed_runs(workspace: Workspace) -> list[RunName]:
+    """Return the deleted runs, the last deleted one last."""
     if not workspace.trash.is_dir():
         return []
     folders = [RunFolder(path) for path in workspace.trash.iterdir() if (path / "spec.yaml").is_file()]
@@ -83,15 +83,15 @@ def trashed(workspace: Workspace) -> list[RunName]:
 
 
 def empty_trash(workspace: Workspace) -> int:
-    """Delete for good what is in the trash.
+    """Delete the runs in the trash for good.
 
     Returns:
-        How many runs that were.
+        The number of deleted runs.
 
     Raises:
         YoloqatError: a folder cannot be deleted.
     """
-    runs = trashed(workspace)
+    runs = trashed_runs(workspace)
     for run in runs:
         delete_start_records(str(workspace.trash / run.id))
     try:
@@ -102,8 +102,8 @@ def empty_trash(workspace: Workspace) -> int:
     return len(runs)
 
 
-def _waiting(workspace: Workspace, run_ids: Sequence[str]) -> dict[str, RunName]:
-    """Run id → a queued run that waits for it."""
+def _waiting_children(workspace: Workspace, run_ids: Sequence[str]) -> dict[str, RunName]:
+    """Return run id → a queued run that waits for it."""
     children: dict[str, RunName] = {}
     for folder in _naming_one_of(workspace, run_ids):
         if _live_state(folder) is RunState.QUEUED:
@@ -140,13 +140,13 @@ def _live_state(folder: RunFolder) -> RunState | None:
 
 
 def is_watched(folder: RunFolder) -> bool:
-    """Whether its process was not started here, and needs nothing of what is deleted."""
+    """Whether the run is watched: its process is foreign and needs no file of the run folder."""
     attempts = folder.attempts()
     return bool(attempts) and attempts[-1].watch.exists()
 
 
 def _move(source: RunFolder, target: RunFolder) -> None:
-    """Within one file system, so that it is done at once or not at all."""
+    """Rename a run folder. Source and target share a file system, so the move is atomic."""
     try:
         target.path.parent.mkdir(exist_ok=True)
         source.path.rename(target.path)

@@ -39,17 +39,17 @@ PANES = (
     ("layers", "Layers"),
 )
 LOG_LINES = 1000
-"""How much of the log's end is read."""
+"""Lines that are read from the end of the log."""
 LOG_SECONDS = 0.7
-"""How often the log is looked at while it is shown."""
+"""Interval between checks of the log while it is shown."""
 DETAIL_SECONDS = 3.0
-"""How often a live run's detail is read at most when no epoch has ended."""
+"""Shortest interval between reads of a live run's detail while no epoch ends."""
 PATIENCE_SECONDS = 20.0
-"""How long a run that was just launched may be unknown to the store."""
+"""How long a run that was just launched may be missing from the index before an error is shown."""
 
 
 class RunScreen(BaseScreen):
-    """A run and, when asked to, the steps of its pipeline as they start."""
+    """One run; when `following`, each step of its pipeline as it starts."""
 
     SCOPE = "run"
     BINDINGS: ClassVar = bindings("run")
@@ -77,7 +77,7 @@ class RunScreen(BaseScreen):
             yield LinesPane(id="about")
 
     def on_mount(self) -> None:
-        """Name the panes and begin to read."""
+        """Title the panes and start reading."""
         for number, (pane, title) in enumerate(PANES, start=1):
             self.query_one(f"#{pane}").border_title = f"{number} {title}"
         self.query_one(RunHeader).following = self.following
@@ -87,13 +87,13 @@ class RunScreen(BaseScreen):
         self.follow_run()
 
     def on_unmount(self) -> None:
-        """Let the reading thread go."""
+        """Wake the reading thread, so that it ends."""
         self._is_over = True
         self._wake.set()
 
     @property
     def run_at_hand(self) -> RunView | None:
-        """The run, as the table knows it."""
+        """The run as it is in the run list, else as in the detail read last."""
         listed = next((run for run in self.yoloqat.runs if run.id == self.run_id), None)
         return listed or (self._detail.run if self._detail else None)
 
@@ -179,6 +179,10 @@ class RunScreen(BaseScreen):
         if message.run_id == self.run_id:
             self.query_one(LogView).show(message.lines)
 
+    @on(EpochTable.NotesChanged)
+    def _show_notes(self) -> None:
+        self._note()
+
     @on(PaneTabs.Chosen)
     def _choose_pane(self, message: PaneTabs.Chosen) -> None:
         self._has_chosen = True
@@ -199,7 +203,7 @@ class RunScreen(BaseScreen):
         self._note()
 
     def _note(self) -> None:
-        """Tabs have no border to say it in."""
+        """Show the pane's border subtitle beside the tabs: a pane under tabs has no border."""
         pane, tabs = self.query_one(f"#{self._pane}"), self.query_one(PaneTabs)
         tabs.is_notable = not (isinstance(pane, EpochTable) and pane.border_subtitle == pane.legend)
         tabs.note = str(pane.border_subtitle or "")
@@ -210,11 +214,11 @@ class RunScreen(BaseScreen):
         self._show_pane(pane)
 
     def action_back(self) -> None:
-        """Back to where it was opened from."""
+        """Return to the screen that opened this one."""
         self.dismiss()
 
     def action_stop(self) -> None:
-        """Stop the run, after a question."""
+        """Ask for confirmation, and stop the run."""
         run = self.run_at_hand
         if run is not None:
             ask_to_stop(self.yoloqat, run)
@@ -242,12 +246,12 @@ class RunScreen(BaseScreen):
         self.yoloqat.action_chain()
 
     def action_sibling(self, step: int) -> None:
-        """The step before or after, in the pipeline."""
+        """Show the previous or next step of the pipeline."""
         runs = self.query_one(RunHeader).steps
-        at = next((i for i, run in enumerate(runs) if run.id == self.run_id), None)
-        if at is not None and 0 <= at + step < len(runs):
+        index = next((i for i, run in enumerate(runs) if run.id == self.run_id), None)
+        if index is not None and 0 <= index + step < len(runs):
             self._stop_following()
-            self.show_run(runs[at + step].id)
+            self.show_run(runs[index + step].id)
 
     def _stop_following(self) -> None:
         self.following = False
@@ -255,14 +259,14 @@ class RunScreen(BaseScreen):
 
 
 def siblings(runs: Sequence[RunView], run: RunView) -> tuple[RunView, ...]:
-    """The runs of the same pipeline, in the order of their launch."""
+    """Return the runs of the same pipeline, in the order of their launch."""
     if run.group is None:
         return ()
     return tuple(sorted((r for r in runs if r.group == run.group), key=lambda r: (aware(r.created_at), r.id)))
 
 
 def milestones(run: RunView | None) -> tuple[object, ...]:
-    """What makes the detail worth reading at once when it changes."""
+    """Return the values that trigger an immediate read of the detail when they change."""
     if run is None:
         return ()
     phase = run.progress.phase if run.progress else ""

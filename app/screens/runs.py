@@ -68,14 +68,14 @@ class RunsScreen(BaseScreen):
         if not self.is_current:
             return
         table = self.query_one(RunsTable)
-        table.empty = ((self._nothing(), "muted"),)
+        table.empty = ((self._empty_text(), "muted"),)
         table.runs = runs
         self.set_class(self.yoloqat.is_read and not runs, "-no-runs")
         self.query_one(Welcome).show(self.yoloqat.is_read, self.yoloqat.workspace)
         self._show_summary()
 
-    def _nothing(self) -> str:
-        """Why no run stands in the table."""
+    def _empty_text(self) -> str:
+        """Return why the table is empty."""
         if self.yoloqat.is_read:
             return "No run matches the filter."
         return clean(self.yoloqat.failure.partition("\n")[0]) or "Reading the runs"
@@ -96,7 +96,7 @@ class RunsScreen(BaseScreen):
         try:
             detail = self.yoloqat.backend.detail(run_id)
         except YoloqatError:
-            return  # deleted meanwhile, or not yet in the store: the table's row says enough
+            return  # deleted meanwhile, or not indexed yet: the row in the table is enough
         except Exception as error:
             self.post_message(CallFailed(unexpected(error)))
             return
@@ -122,7 +122,7 @@ class RunsScreen(BaseScreen):
 
     @on(Input.Changed)
     def _filter(self, event: Input.Changed) -> None:
-        self.query_one(RunsTable).wanted = event.value
+        self.query_one(RunsTable).filter_text = event.value
 
     @on(FilterBar.Closed)
     def _filtered(self) -> None:
@@ -203,7 +203,7 @@ class RunsScreen(BaseScreen):
     def action_clear(self) -> None:
         """Clear the filter; when there is none, the marks."""
         table = self.query_one(RunsTable)
-        if table.wanted:
+        if table.filter_text:
             self.query_one(FilterBar).clear()
         else:
             table.marked = frozenset()

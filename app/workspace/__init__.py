@@ -1,1 +1,1 @@
-"""Which workspace is used, names of runs in it, the user's settings and notifications."""
+"""Locate the workspace, look up run names in it, read the user's settings."""

@@ -1,4 +1,4 @@
-"""Which Python runs our stages."""
+"""Choose the Python that runs our stages."""
 
 import os
 
@@ -8,14 +8,14 @@ from engine.supervise.interpreter import EngineChoice
 
 
 def choose_engine(option: str | None = None, *, recorded: str | None = None) -> EngineChoice:
-    """`--engine-python`, else what the run was started with, else `engine_python` of the settings, else this Python.
+    """Choose `--engine-python`, else the Python of an earlier attempt, else that of the settings, else this one.
 
     Args:
-        option: of the command line.
-        recorded: the interpreter of an earlier attempt; passed over where it is gone.
+        option: value of `--engine-python`.
+        recorded: the interpreter of an earlier attempt; ignored if it is missing now.
 
     Raises:
-        YoloqatError: the settings cannot be used, or there is no such program.
+        YoloqatError: the settings are invalid, or the program does not exist.
     """
     if option:
         return EngineChoice.of(option, "from --engine-python")

@@ -1,4 +1,4 @@
-"""Which workspace is used."""
+"""Locate and open the workspace."""
 
 import os
 from pathlib import Path
@@ -11,12 +11,12 @@ VARIABLE = "YOLOQAT_WORKSPACE"
 
 
 def open_workspace(option: str | None = None) -> Workspace:
-    """The workspace of `--workspace`, else of YOLOQAT_WORKSPACE, else of the settings, else one per user.
+    """Open the workspace of `--workspace`, else of YOLOQAT_WORKSPACE, else of the settings, else the user's default.
 
-    The folder is made when it isn't there. Opening starts nothing: see `app.launching.requeue` for what does.
+    Creates the folder if it is missing. Starts no process: see `app.launching.requeue`.
 
     Raises:
-        YoloqatError: it is no folder, or cannot be made or written.
+        YoloqatError: it is not a folder, or cannot be created or written.
     """
     workspace = locate_workspace(option)
     try:
@@ -35,21 +35,21 @@ def open_workspace(option: str | None = None) -> Workspace:
 
 
 def locate_workspace(option: str | None = None) -> Workspace:
-    """The workspace as `open_workspace` chooses it. Nothing is made or checked."""
+    """Return the workspace as `open_workspace` chooses it, without creating or checking it."""
     if option:
         return Workspace(_absolute(option), "from --workspace")
     variable = os.environ.get(VARIABLE)
     if variable:
         return Workspace(_absolute(variable), f"from {VARIABLE}")
-    chosen = _of_the_settings()
-    if chosen is not None:
-        return Workspace(_absolute(str(chosen)), f"from {settings_path()}")
+    configured = _configured_path()
+    if configured is not None:
+        return Workspace(_absolute(str(configured)), f"from {settings_path()}")
     from platformdirs import user_data_path
 
     return Workspace(user_data_path("yoloqat"), "the default")
 
 
-def _of_the_settings() -> Path | None:
+def _configured_path() -> Path | None:
     if not settings_path().exists():
         return None
     from app.workspace.settings import load_settings  # loads pydantic and YAML: 0.1 s of CPU

@@ -1,4 +1,4 @@
-"""Ids and names of all runs, read from their folders: no database is needed to find a run, or to name a new one."""
+"""Ids and names of all runs, read from their folders: finding or naming a run needs no database."""
 
 import contextlib
 import difflib
@@ -14,12 +14,12 @@ from engine.contracts.run_folder import RunFolder, Workspace
 from engine.files.safe_open import open_lock, read_head, read_regular
 
 _HEAD_BYTES = 64 << 10
-_KEY = re.compile(r"^(name|group): *(.*)$", re.MULTILINE)
+_KEY = re.compile(r"^(id|name|group): *(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class RunName:
-    """How a run can be called."""
+    """What a run can be referenced by."""
 
     id: str
     name: str
@@ -27,36 +27,45 @@ class RunName:
 
 
 def run_names(workspace: Workspace) -> list[RunName]:
-    """All runs, oldest first."""
+    """Return all runs, oldest first."""
     base = str(workspace.runs)
-    ids = [run_id for run_id in workspace.folder_names() if os.path.isfile(f"{base}/{run_id}/spec.yaml")]
+    ids = [run_id for run_id in workspace.folder_names() if os.path.lexists(f"{base}/{run_id}/spec.yaml")]
     return [_read_name(run_id, f"{base}/{run_id}") for run_id in sorted(ids)]
 
 
 def read_name(folder: RunFolder) -> RunName:
-    """The present name of a run; its id where nothing can be read."""
+    """Read the current name of a run; its id if the files cannot be read. A copy of a run folder has its own name."""
     return _read_name(folder.id, str(folder.path))
 
 
 def _read_name(run_id: str, folder: str) -> RunName:
-    """As `read_name`. Reads two lines of `spec.yaml`, and takes strings for paths: a thousand runs are read at once."""
+    """Read three lines of `spec.yaml` without parsing it, by paths as text: `ls` reads a thousand of them."""
     fields: dict[str, str] = {}
     with contextlib.suppress(OSError):
         for key, text in _KEY.findall(read_head(f"{folder}/spec.yaml", _HEAD_BYTES).decode(errors="replace")):
-            fields.setdefault(key, _scalar(text))
-    return RunName(run_id, _renamed(folder) or fields.get("name") or run_id, fields.get("group") or None)
+            # An id is text without quotes or with: no YAML is needed, which would take most of the time.
+            fields.setdefault(key, text.strip(" '\"\r") if key == "id" else _scalar(text))
+    name = fields.get("name") or run_id
+    if fields.get("id", run_id) != run_id:
+        name = copy_name(name)
+    return RunName(run_id, _user_given_name(folder) or name, fields.get("group") or None)
+
+
+def copy_name(name: str) -> str:
+    """Return the name of a copy of a run folder: the run itself keeps its name to itself."""
+    return f"{name}-copy"
 
 
 def find_id(workspace: Workspace, reference: str, runs: list[RunName] | None = None) -> str:
-    """The id of a run that is named by its id, by a prefix of it that no other has, or by its name.
+    """Find the id of a run by its id, a unique prefix of it, or its name.
 
     Args:
         runs: all runs, where they have been read already.
 
     Raises:
-        YoloqatError: no run or more than one is meant; lists the candidates.
+        YoloqatError: no run or several runs match; lists the candidates.
     """
-    if reference and "/" not in reference and workspace.run(reference).spec.is_file():
+    if reference and "/" not in reference and workspace.run(reference).is_run:
         return reference
     runs = run_names(workspace) if runs is None else runs
     for matches in (
@@ -67,21 +76,21 @@ def find_id(workspace: Workspace, reference: str, runs: list[RunName] | None = N
             return matches[0].id
         if matches:
             raise YoloqatError(
-                f"{reference!r} may mean {len(matches)} runs",
+                f"{reference!r} is ambiguous: {len(matches)} runs match",
                 where=str(workspace.path),
-                hint=f"Give more of the id: {_list(matches)}.",
+                hint=f"Use a longer prefix of the id: {_list(matches)}.",
             )
-    raise _unknown(workspace, reference, runs)
+    raise _unknown_run_error(workspace, reference, runs)
 
 
 def find_ids(workspace: Workspace, *references: str) -> list[str]:
-    """The ids of all runs of a group, oldest first; of the one run that is meant, where no group has this name.
+    """Find the ids of all runs of a group, oldest first; of a single run if no group has this name.
 
     Args:
         references: several are looked up in their order, and each run is listed once.
 
     Raises:
-        YoloqatError: no group and no run or more than one is meant.
+        YoloqatError: no group matches, and no run or several runs match.
     """
     runs = run_names(workspace)
     names = {run.name for run in runs}
@@ -93,7 +102,7 @@ def find_ids(workspace: Workspace, *references: str) -> list[str]:
 
 
 def free_name(wished_name: str, used_names: Collection[str]) -> str:
-    """The name, counted up as YOLOv7 does where it is taken: exp, exp2, exp3."""
+    """Return the name, or if it is in use with the next number, as YOLOv7 does: exp, exp2, exp3."""
     if wished_name not in used_names:
         return wished_name
     pattern = re.compile(rf"{re.escape(wished_name)}(\d+)")
@@ -103,23 +112,23 @@ def free_name(wished_name: str, used_names: Collection[str]) -> str:
 
 
 def check_name(name: str) -> str:
-    """A name that can be printed and typed.
+    """Check that a name can be printed and typed, and return it.
 
     Raises:
-        YoloqatError: it is empty, or holds line ends or control characters.
+        YoloqatError: it is empty or contains slashes, line ends or control characters.
     """
     if name.strip() != name or not name or not name.isprintable() or name.startswith("-") or "/" in name:
         raise YoloqatError(
-            f"{name!r} cannot be the name of a run",
+            f"{name!r} is not a valid run name",
             where="--name",
-            hint="Take letters and digits; no slash, no line end, no hyphen in front.",
+            hint="Use letters and digits, no slash or line end, and no leading hyphen.",
         )
     return name
 
 
 @contextlib.contextmanager
 def lock_names(workspace: Workspace) -> Iterator[set[str]]:
-    """All taken names, while nobody else can take one: two launches at once must not get the same.
+    """Lock the names of the workspace and yield those in use, so that two launches at once cannot choose the same one.
 
     Raises:
         YoloqatError: the workspace cannot be written.
@@ -150,21 +159,21 @@ def lock_launches(workspace: Workspace) -> Iterator[None]:
 
 
 def used_names_of(runs: list[RunName]) -> set[str]:
-    """Names of runs and of groups."""
+    """Return the names of all runs and groups."""
     return {run.name for run in runs} | {run.group for run in runs if run.group}
 
 
-def _unknown(workspace: Workspace, reference: str, runs: list[RunName]) -> YoloqatError:
+def _unknown_run_error(workspace: Workspace, reference: str, runs: list[RunName]) -> YoloqatError:
     by_key = {key: run for run in runs for key in (run.id, run.name)}
     close = [by_key[key] for key in difflib.get_close_matches(reference, by_key, n=6, cutoff=0.5)]
     close += [run for run in runs if reference and reference in run.name]
-    near = list(dict.fromkeys(close))[:4]
-    if near:
-        hint = f"Near: {_list(near)}."
+    matches = list(dict.fromkeys(close))[:4]
+    if matches:
+        hint = f"Similar: {_list(matches)}."
     elif runs:
-        hint = f"The latest: {_list(runs[-3:])}. `yoloqat ls` shows all."
+        hint = f"The latest: {_list(runs[-3:])}. `yoloqat ls` lists all."
     else:
-        hint = "This workspace has no runs yet; --workspace chooses another one."
+        hint = "This workspace has no runs yet; --workspace selects another one."
     return YoloqatError(f"there is no run {reference!r}", where=str(workspace.path), hint=hint)
 
 
@@ -172,22 +181,24 @@ def _list(runs: list[RunName]) -> str:
     return ", ".join(f"{run.name} ({run.id})" for run in runs)
 
 
-def _renamed(folder: str) -> str:
+def _user_given_name(folder: str) -> str:
     try:
         name = json.loads(read_regular(f"{folder}/user.json"))["name"]
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return ""
     return name if isinstance(name, str) else ""
 
 
 def _scalar(text: str) -> str:
-    """One YAML scalar on one line; the plain ones, which are nearly all, need no parser."""
+    """Parse a YAML scalar of one line; nearly all are plain and need no parser."""
     if re.fullmatch(r"[A-Za-z_][\w.-]*", text):
         return "" if text in ("null", "Null", "NULL") else text
     import yaml
 
+    from engine.contracts.bounded_yaml import load_yaml
+
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = load_yaml(text)
+    except (yaml.YAMLError, ValueError):
         return text
     return "" if value is None else str(value)

@@ -5,9 +5,10 @@ import re
 _STRING = r"[^\x07\x1b\x80-\x9f\n]*"
 """What stands in a string: a title, the clipboard, a link, a picture. None goes past the end of its line."""
 _ESCAPE = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movements, pasted text
-    rf"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f]){_STRING}(?:\x07|\x1b\\|\x9c)?"  # OSC, DCS, SOS, PM, APC
-    r"|\x1b[ -/]*[0-~]?"  # sequences of two or three characters
+    r"[\x1b\x90\x98\x9b\x9d-\x9f](?:"  # one class at the start: `re` skips to it, several times as fast
+    r"(?:(?<=\x1b)\[|(?<=\x9b))[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movements, pasted text
+    rf"|(?:(?<=\x1b)[\]PX^_]|(?<=[\x90\x98\x9d-\x9f])){_STRING}(?:\x07|\x1b\\|\x9c)?"  # OSC, DCS, SOS, PM, APC
+    r"|(?<=\x1b)[ -/]*[0-~]?)"  # sequences of two or three characters
 )
 _UNFINISHED = re.compile(
     rf"(?:\x1b(?:\[[0-?]*[ -/]*|[\]PX^_]{_STRING}\x1b?|[ -/]*)?|\x9b[0-?]*[ -/]*|[\x90\x98\x9d-\x9f]{_STRING}\x1b?)\Z"
@@ -27,6 +28,8 @@ def without_escapes(text: str, *, keep_line_ends: bool = False) -> str:
     if text.isprintable():
         return text
     text = _ESCAPE.sub("", text)
+    if text.isprintable():
+        return text
     return (_CONTROL_IN_LINES if keep_line_ends else _CONTROL).sub("", text)
 
 

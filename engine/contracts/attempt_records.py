@@ -93,6 +93,25 @@ class Grace(BaseModel):
     """For processes that are left once the main process has ended by itself."""
 
 
+class Retry(BaseModel):
+    """Where an attempt stands in a series of attempts that follow one another by themselves."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    limit: int = 0
+    """How many attempts may follow the first one; 0 for none."""
+    number: int = 0
+    """Which retry this attempt is; 0 for one that a user started."""
+    after: str = ""
+    """What ended the attempt before, `signal 9`; empty for one that a user started."""
+    pause_seconds: float = 20.0
+    """Before the first retry; each later pause is twice as long."""
+    has_run_out_of_memory: bool = False
+    """An earlier attempt of the series ran out of memory: no other one is retried for that."""
+    seconds_used: float = 0.0
+    """Run time of the earlier attempts of the series, which counts toward the time limit."""
+
+
 class LaunchRecord(Record):
     """`launch.json`: what the runner is to do. Written before it starts."""
 
@@ -117,6 +136,9 @@ class LaunchRecord(Record):
     terminal: str = ""
     """The terminal that it was launched from."""
     grace: Grace = Grace()
+    retry: Retry = Retry()
+    time_limit: float = 0.0
+    """Seconds after which the runner stops it; 0 for no limit."""
     sample_seconds: float = 5.0
     launcher: ProcessIdentity | None = None
     provenance: Provenance = Provenance()
@@ -148,6 +170,8 @@ class QueueRecord(Record):
     """It does not start before it is released."""
     why: str = ""
     """Why it is held, in words; empty where somebody has held it."""
+    not_before: float = 0.0
+    """It does not start before this time, in seconds since 1970."""
 
 
 class WaitingRecord(Record):

@@ -53,6 +53,11 @@ class AttemptFolder:
         return self.path / "pause.json"
 
     @property
+    def retry(self) -> Path:
+        """There while the runner of an attempt that has ended finds out whether another one follows."""
+        return self.path / "retry.json"
+
+    @property
     def stopping(self) -> Path:
         """How far the runner has come with a stop: the signal sent, and when the next one follows."""
         return self.path / "stopping.json"
@@ -90,6 +95,11 @@ class RunFolder:
     @property
     def spec(self) -> Path:
         return self.path / "spec.yaml"
+
+    @property
+    def is_run(self) -> bool:
+        """Whether something is called `spec.yaml`, be that damaged or no file: a folder without is only being made."""
+        return os.path.lexists(self.spec)
 
     @property
     def user(self) -> Path:
@@ -180,8 +190,8 @@ class Workspace:
         return RunFolder(self.runs / run_id)
 
     def run_folders(self) -> list[RunFolder]:
-        """Every run folder that has a spec, in no particular order."""
-        return [self.run(name) for name in self.folder_names() if os.path.isfile(f"{self.runs}/{name}/spec.yaml")]
+        """Every run folder that has a `spec.yaml`, be that damaged or no file, in no particular order."""
+        return [self.run(name) for name in self.folder_names() if os.path.lexists(f"{self.runs}/{name}/spec.yaml")]
 
     def folder_names(self) -> list[str]:
         """The names of all folders of runs, of those that are only being made, too."""

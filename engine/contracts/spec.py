@@ -7,6 +7,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from engine.contracts.bounded_yaml import load_yaml
 from engine.contracts.errors import YoloqatError
 from engine.contracts.slurm import SlurmOptions
 from engine.files.atomic import UMASK_DECIDES, write_text
@@ -64,6 +65,10 @@ class RunSpec(BaseModel):
     artifacts: dict[str, str] = Field(default_factory=dict)
     """Role → path relative to the run folder, of every file that a success must leave."""
     resources: Resources = Resources()
+    retry: int = Field(default=0, ge=0)
+    """How many attempts may follow one that did not come to its end, without anybody asking."""
+    time_limit: float = Field(default=0.0, ge=0)
+    """Seconds after which it is stopped; 0 for no limit."""
     slurm: SlurmOptions | None = None
     """What it asks of Slurm, which runs it; None for a run on this machine."""
     source: Literal["launched", "imported", "watched"] = "launched"
@@ -87,6 +92,14 @@ class RunSpec(BaseModel):
             YoloqatError: the file is missing, no YAML, or of another shape.
         """
         try:
-            return cls.model_validate(yaml.safe_load(read_regular(path, YAML_BYTES).decode()))
-        except (OSError, yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
-            raise YoloqatError(f"cannot read the run's specification: {error}", where=str(path)) from error
+            return cls.model_validate(load_yaml(read_regular(path, YAML_BYTES).decode()))
+        except (OSError, yaml.YAMLError, ValueError) as error:
+            raise YoloqatError(f"cannot read the run's specification: {_describe(error)}", where=str(path)) from error
+
+
+def _describe(error: Exception) -> str:
+    """Return an error in words; a validation error without the values, which may be megabytes."""
+    if isinstance(error, ValidationError):
+        mistakes = error.errors(include_url=False, include_input=False)[:3]
+        return "; ".join(f"`{'.'.join(map(str, item['loc']))}`: {item['msg']}" for item in mistakes)
+    return str(error)

@@ -9,7 +9,9 @@ from typing import Any
 
 import yaml
 
+from engine.contracts.bounded_yaml import load_yaml
 from engine.contracts.errors import YoloqatError
+from engine.files.safe_open import YAML_BYTES, read_regular
 
 DATA_FOLDER = Path(__file__).resolve().parents[2] / "configs" / "data"
 SPLITS = ("train", "val", "test")
@@ -62,7 +64,7 @@ def load_data_config(path_or_name: str | Path, splits: Sequence[str] = ("train",
         YoloqatError: the YAML is missing or invalid; the message names the file, the key and what to do.
     """
     path = _find_file(Path(path_or_name))
-    content = path.read_bytes()
+    content = _content(path)
     values = _parse(path, content)
     names = _names(path, values)
     root = _root(path, values.get("path"))
@@ -93,9 +95,18 @@ def _find_file(path: Path) -> Path:
     )
 
 
+def _content(path: Path) -> bytes:
+    try:
+        return read_regular(path, YAML_BYTES, follow=True)
+    except OSError as error:
+        raise YoloqatError(
+            f"the data set YAML cannot be read: {error.strerror or error}", where=str(path), hint="Give a YAML file."
+        ) from error
+
+
 def _parse(path: Path, content: bytes) -> Mapping[str, Any]:
     try:
-        values = yaml.safe_load(content.decode("utf-8"))
+        values = load_yaml(content.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise YoloqatError("not a text file", where=str(path), hint="Give a data set YAML, in UTF-8.") from error
     except yaml.YAMLError as error:

@@ -49,17 +49,13 @@ def atomic_stream(path: AnyPath, *, mode: int = UMASK_DECIDES, durable: bool = T
     Raises:
         OSError: disk full, folder gone, no permission.
     """
-    descriptor, temporary = _create_temporary(path, mode)
-    try:
-        with open(descriptor, "wb") as file:
+    with _temporary(path) as temporary:
+        with open(create_file(temporary, mode), "wb") as file:
             yield file
             file.flush()
             if durable:
-                os.fsync(descriptor)
+                os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
-        _remove(temporary)
-        raise
     if durable:
         sync_folder(os.path.dirname(path))
 
@@ -71,16 +67,11 @@ def atomic_path(path: "Path") -> "Iterator[Path]":
     Raises:
         OSError: disk full, folder gone, no permission.
     """
-    descriptor, name = _create_temporary(path, UMASK_DECIDES)
-    os.close(descriptor)
-    temporary = path.with_name(os.path.basename(name))
-    try:
-        yield temporary
+    with _temporary(path) as name:
+        os.close(create_file(name))
+        yield path.with_name(os.path.basename(name))
         _sync(name, os.O_RDONLY)
-        os.replace(temporary, path)
-    except BaseException:
-        _remove(name)
-        raise
+        os.replace(name, path)
     sync_folder(os.path.dirname(path))
 
 
@@ -90,15 +81,13 @@ def write_if_absent(path: AnyPath, text: str) -> None:
     Raises:
         FileExistsError: something is. And what else `write_bytes` raises.
     """
-    descriptor, temporary = _create_temporary(path, UMASK_DECIDES)
-    try:
-        with open(descriptor, "wb") as file:
+    with _temporary(path) as temporary:
+        with open(create_file(temporary), "wb") as file:
             file.write(text.encode())
             file.flush()
-            os.fsync(descriptor)
+            os.fsync(file.fileno())
         os.link(temporary, path)
-    finally:
-        _remove(temporary)
+        os.unlink(temporary)
     sync_folder(os.path.dirname(path))
 
 
@@ -117,14 +106,21 @@ def sync_folder(path: str) -> None:
         _sync(path or ".", os.O_RDONLY | os.O_DIRECTORY)
 
 
-def _create_temporary(path: AnyPath, mode: int) -> tuple[int, str]:
+@contextlib.contextmanager
+def _temporary(path: AnyPath) -> Iterator[str]:
+    """Yield a random name beside `path` for a file to create, which is removed when the block raises.
+
+    The name comes first: a signal that ends the process may arrive at the moment at which the file is created.
+    """
     if os.path.isdir(path) and not os.path.islink(path):
         raise wrong_kind(path)
     folder, name = os.path.split(path)
-    while True:
-        temporary = os.path.join(folder, f".{name[:_NAME_CHARACTERS]}.{os.urandom(6).hex()}.tmp")
-        with contextlib.suppress(FileExistsError):
-            return create_file(temporary, mode), temporary
+    temporary = os.path.join(folder, f".{name[:_NAME_CHARACTERS]}.{os.urandom(6).hex()}.tmp")
+    try:
+        yield temporary
+    except BaseException:
+        _remove(temporary)
+        raise
 
 
 def _remove(path: str) -> None:

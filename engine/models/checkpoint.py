@@ -17,6 +17,9 @@ from engine.models.yolov7_checkpoint import read_yolov7_checkpoint
 
 SCHEMA = 1
 _FORMAT = "yoloqat"
+_MOST_EXPANSION = 4
+_FREE_EXPANSION_BYTES = 64 << 20
+"""What a checkpoint may hold compressed, at most."""
 _LFS_PREFIX = b"version https://git-lfs"
 
 
@@ -127,11 +130,25 @@ def _check_file(path: Path) -> None:
             where=str(path),
             hint="Download or copy it again, and compare the size with the source.",
         )
+    if first_bytes[:2] == b"PK":
+        _check_expansion(path, size)
     if first_bytes[:2] != b"PK":
         raise YoloqatError(
             "this is not a PyTorch checkpoint (no zip archive)",
             where=str(path),
             hint="Expected a .pt of yoloqat or of YOLOv7; save files older than PyTorch 1.6 again with a newer one.",
+        )
+
+
+def _check_expansion(path: Path, size: int) -> None:
+    """Refuse an archive whose contents are much larger than itself: PyTorch stores tensors as they are."""
+    with zipfile.ZipFile(path) as archive:
+        expanded = sum(entry.file_size for entry in archive.infolist())
+    if expanded > _MOST_EXPANSION * size + _FREE_EXPANSION_BYTES:
+        raise YoloqatError(
+            f"the file has {size / 1e6:.1f} MB and would expand to {expanded / 1e6:.0f} MB",
+            where=str(path),
+            hint="This is no checkpoint that PyTorch has written. Download it again, from a source that you trust.",
         )
 
 

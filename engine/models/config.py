@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from engine.contracts.bounded_yaml import read_yaml
 from engine.contracts.errors import YoloqatError
 
 MODELS_FOLDER = Path(__file__).resolve().parents[2] / "configs" / "models"
@@ -129,7 +130,7 @@ def scale_channels(channels: int, width: float) -> int:
 
 def _read(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return read_yaml(path)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise YoloqatError(f"cannot read the model file: {error}", where=str(path)) from error
 

@@ -7,8 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+)
+from pydantic_core import PydanticCustomError
 
+from engine.contracts.durations import parse_duration
 from engine.contracts.options.base import StageOptions
 from engine.contracts.slurm import Executor, SlurmOptions
 from engine.contracts.stages import STAGES
@@ -35,6 +47,13 @@ class Reference:
 
     def __str__(self) -> str:
         return f"${{{self.scope}.{self.name}}}"
+
+
+def _seconds(value: Any) -> float:
+    try:
+        return parse_duration(str(value)) if value else 0.0
+    except ValueError as error:
+        raise PydanticCustomError("duration", "{text}", {"text": str(error)}) from error
 
 
 class PipelineInput(BaseModel):
@@ -87,6 +106,10 @@ class PipelineStep(BaseModel):
     """What a command needs to itself; a stage of ours says it by its `device`."""
     torchrun: Annotated[int, Field(ge=1, strict=True)] | None = None
     """As how many processes a command runs on each node, under torchrun."""
+    retry: Annotated[int, Field(ge=0, le=100, strict=True)] = 0
+    """How many attempts may follow one that did not come to its end."""
+    time_limit: Annotated[float, BeforeValidator(_seconds)] = 0.0
+    """Seconds after which it is stopped; written `12h`. 0 for no limit."""
     slurm: SlurmOptions = SlurmOptions()
     """What this step asks of Slurm, in the place of what the pipeline says for all."""
 

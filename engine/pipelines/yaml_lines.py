@@ -7,7 +7,9 @@ from typing import Any
 
 import yaml
 
+from engine.contracts.bounded_yaml import BoundedLoader
 from engine.contracts.errors import YoloqatError
+from engine.files.safe_open import YAML_BYTES, read_regular
 
 Location = tuple[str | int, ...]
 
@@ -38,7 +40,7 @@ def read_lined_yaml(path: Path) -> LinedYaml:
         YoloqatError: the file cannot be read or is no YAML; names the line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path, YAML_BYTES, follow=True).decode("utf-8")
     except OSError as error:
         raise YoloqatError(
             f"cannot read the file: {error.strerror or error}", where=str(path), hint="Check the path."
@@ -55,7 +57,7 @@ def parse_lined_yaml(text: str, where: str) -> LinedYaml:
         YoloqatError: this is no YAML, or an alias refers to itself; names the line.
     """
     try:
-        loader = yaml.SafeLoader(text)
+        loader = BoundedLoader(text)
         node = loader.get_single_node()
         if node is None:
             return LinedYaml(None, {})

@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.files.json_records import ReservedRecord, now, read_json, write_json
 from engine.files.safe_open import open_append
-from engine.runner import lock, notify, pause, start_record
+from engine.runner import alerts, lock, notify, pause, retry, start_record
 from engine.runner.ending import disk_is_full, end_fields, missing_artifacts, outcome_record, outlived_fields
 from engine.runner.outliving import OutlivingWork, name_of
 from engine.runner.processes import children
@@ -21,6 +21,7 @@ from engine.runner.processes.memory import oom_kills, oom_kills_since
 from engine.runner.processes.samples import Sampler
 from engine.runner.stage import CouldNotStart, End, HeldStage, hold, reap
 from engine.runner.stop import GRACE, STUCK_SECONDS, Escalation, clear_leftovers
+from engine.runner.time_limit import TimeLimit
 from engine.runner.waiting import dependencies
 from engine.runner.waiting.admission import Admission, CannotEverStart
 
@@ -83,6 +84,8 @@ class Run:
         self.started_monotonic: float | None = None
         self.stop: Escalation | None = None
         self.stop_reason = ""
+        self.limit: TimeLimit | None = None
+        """The time limit of the stage; None before it has started."""
         self.work: OutlivingWork | None = None
         """What goes on after the command has ended with exit code 0."""
         self._command_ended = 0.0, ""
@@ -197,8 +200,10 @@ class Run:
         """Watch over the stage until its main process ends."""
         interval = float(self.launch.get("sample_seconds", SAMPLE_SECONDS))
         gpus = self._watch_gpus(interval)
+        alerts.start_watch(self.attempt, self.launch, interval)
         sampler = Sampler(self._path("system.jsonl"), self.console, self.attempt, gpus.read)
         watch = pause.Watch(self.attempt)
+        limit = self.limit = TimeLimit(self.launch, self.started_monotonic or time.monotonic())
         sample_due = time.monotonic() + min(interval, _FIRST_SAMPLE_SECONDS)
         end: End | None = None
         while True:
@@ -206,11 +211,13 @@ class Run:
             if end is not None and not self._outlives(end, stage):
                 gpus.close()
                 return end
-            deadline = min(sample_due, self.stop.deadline) if self.stop else sample_due
+            deadline = min(sample_due, self.stop.deadline if self.stop else limit.deadline)
             if self.work is not None:
                 look = _LOOK_SECONDS if self.work.has_worked() else _FIRST_LOOK_SECONDS
                 deadline = min(deadline, time.monotonic() + look)
             self._await_stop_step(max(deadline - time.monotonic(), 0))
+            if self.stop is None and time.monotonic() >= limit.deadline:
+                self._begin_stop(limit.reason)
             if time.monotonic() >= sample_due:
                 sampler.sample()
                 sample_due = time.monotonic() + interval
@@ -305,18 +312,31 @@ class Run:
 
     def _conclude(self, **fields: Any) -> None:
         record = outcome_record(**fields)
+        may_retry = retry.may_follow(self.attempt, self.launch, record) and not self._ended_as_requested(record)
+        may_retry = may_retry and retry.announce(self.attempt)
         try:
             self.outcome.commit(record)
         except OSError as error:  # the run folder has been deleted: nobody is left to tell
             log(f"the outcome could not be written: {error}")
             return
-        done = record["exit_code"] == 0 and not record["missing_artifacts"]
-        if done:  # it is neither started nor resumed any more
+        if record["exit_code"] == 0 and not record["missing_artifacts"]:  # it is neither started nor resumed any more
             start_record.delete_start_records(os.path.dirname(os.path.dirname(self.attempt)))
-        if not (record["stop_requested"] or self._ended_as_requested(record)):  # whoever stopped it knows
-            event = "success" if done else "failure"
+        is_retried = may_retry and retry.start_next_attempt(self.attempt)
+        event = self._event_of(record, is_retried=is_retried)
+        if event:
             is_job = os.path.exists(self._path("slurm.json"))  # Slurm kills what a job leaves behind
-            notify.start(self.attempt, self.launch, event, str(record["reason"]), wait=is_job)
+            reason = str(record["reason"]) + (f"; {retry.number_text(self.launch)}" if is_retried else "")
+            notify.start(self.attempt, self.launch, event, reason, wait=is_job)
+
+    def _event_of(self, record: dict[str, Any], *, is_retried: bool) -> str:
+        """What people are told of this end; nothing of a stop, for whoever stopped it knows."""
+        if self.limit is not None and self.stop_reason == self.limit.reason:
+            return "time-limit"
+        if record["stop_requested"] or self._ended_as_requested(record):
+            return ""
+        if record["exit_code"] == 0 and not record["missing_artifacts"]:
+            return "success"
+        return "retry" if is_retried else "failure"
 
     def _ended_as_requested(self, record: dict[str, Any]) -> bool:
         """Whether one of our trainings has ended after its epoch because somebody wanted that."""

@@ -13,6 +13,8 @@
 | `resources` | what a run needs to itself |
 | `torchrun` | a Python command as several processes |
 | `requeue` | queued again after a reboot, or when a parent is tried again |
+| `retry`, `retry_facts` | whether another attempt follows one that has ended, and what that is decided from |
+| `alerts` | what values and resources of a run are reported for while it goes on |
 | `stop` | ask the runner to stop; stop in its place when it is dead |
 | `evidence` | what lies in an attempt's folder, and which of its processes are there |
 | `state` | the state of a run, decided from that evidence alone |

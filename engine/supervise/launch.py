@@ -1,6 +1,7 @@
 """Launching: run folder, `spec.yaml`, `launch.json`, and a runner that needs nobody any more."""
 
 import contextlib
+import errno
 import os
 import shutil
 import subprocess
@@ -8,13 +9,14 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from engine.contracts.attempt_records import Grace, LaunchRecord, Parent, ProcessIdentity, QueueRecord
+from engine.contracts.attempt_records import Grace, LaunchRecord, Parent, ProcessIdentity, QueueRecord, Retry
 from engine.contracts.errors import YoloqatError
 from engine.contracts.outcome import Outcome, OutcomeKind
 from engine.contracts.run_folder import AttemptFolder, RunFolder, Workspace
 from engine.contracts.spec import COMMAND, Resources, RunSpec
 from engine.files.json_records import write_json
 from engine.files.safe_open import open_append, read_regular
+from engine.files.terminal import current_terminal
 from engine.runner.processes.children import MARK
 from engine.runner.processes.identity import identify
 from engine.supervise.commands import current_command, engine_environment, runner_command
@@ -41,6 +43,8 @@ def launch(
     cpu_lane: int | None = None,
     priority: int = 0,
     notify: str | None = None,
+    not_before: float = 0.0,
+    retry: Retry | None = None,
     is_shared: bool = False,
 ) -> AttemptFolder:
     """Start an attempt of a run, detached, and return as soon as its runner is there, or Slurm has taken it.
@@ -54,6 +58,8 @@ def launch(
         cpu_lane: how many runs may have the CPU lane at a time; as in the attempt before when None.
         priority: the higher, the earlier it gets what it needs.
         notify: the file that says whom to tell of its end; as in the attempt before when None.
+        not_before: it waits in the queue until then, in seconds since 1970.
+        retry: its place in a series of attempts; the first of the specification's series when None.
         is_shared: let the group read the records of a new run.
 
     Raises:
@@ -71,6 +77,8 @@ def launch(
         cpu_lane=cpu_lane,
         priority=priority,
         notify=notify,
+        not_before=not_before,
+        retry=retry,
         is_shared=is_shared,
     )
     if spec.slurm is None:
@@ -143,6 +151,8 @@ def write_attempt(
     priority: int = 0,
     notify: str | None = None,
     held: str = "",
+    not_before: float = 0.0,
+    retry: Retry | None = None,
     is_shared: bool = False,
 ) -> AttemptFolder:
     """Write everything that a runner of an attempt needs, and start none. Arguments as those of `launch`.
@@ -177,12 +187,14 @@ def write_attempt(
         leases=str(lease_folder()),
         cpu_lane=_width(folder, attempt) if cpu_lane is None else cpu_lane,
         notify=_previous_notify_file(folder, attempt) if notify is None else notify,
-        terminal=_terminal() if spec.slurm is None else "",  # a node has other terminals of the same name
+        terminal=current_terminal() if spec.slurm is None else "",  # a node has other terminals of the same name
         grace=grace or Grace(),
+        retry=retry or Retry(limit=spec.retry),
+        time_limit=spec.time_limit,
         sample_seconds=sample_seconds,
         launcher=_own_identity(),
     )
-    place = QueueRecord(position=time.time(), priority=priority, held=bool(held), why=held)
+    place = QueueRecord(position=time.time(), priority=priority, held=bool(held), why=held, not_before=not_before)
     _write(folder, target, record, spec, place, request, record_mode(folder, is_shared))
     return target
 
@@ -221,7 +233,7 @@ def adopt_attempt(
             "leases": str(lease_folder()),
             "cpu_lane": cpu_lane,
             "notify": notify,
-            "terminal": _terminal(),
+            "terminal": current_terminal(),
             "launcher": _own_identity(),
         }
     )
@@ -279,7 +291,8 @@ def start_runner(attempt: AttemptFolder, environment: Mapping[str, str] | None =
         return
     if not attempt.process.exists():  # else another runner has it, and its word counts
         _write_failure(attempt, failure)
-    raise YoloqatError(failure, where=str(attempt.path), hint=f"See {attempt.path / RUNNER_LOG}.")
+    remedy = "Free some disk space. " if os.strerror(errno.ENOSPC) in failure else ""
+    raise YoloqatError(failure, where=str(attempt.path), hint=f"{remedy}See {attempt.path / RUNNER_LOG}.")
 
 
 def _write_failure(attempt: AttemptFolder, reason: str) -> None:
@@ -356,14 +369,6 @@ def _width(folder: RunFolder, attempt: int) -> int:
 def _previous_notify_file(folder: RunFolder, attempt: int) -> str:
     before = LaunchRecord.read(folder.attempt(attempt - 1).launch)
     return before.notify if before else ""
-
-
-def _terminal() -> str:
-    """The terminal of this process; empty when there is none."""
-    for descriptor in (2, 1, 0):
-        with contextlib.suppress(OSError):
-            return os.ttyname(descriptor)
-    return ""
 
 
 def _set_aside(folder: RunFolder, attempt: int) -> None:

@@ -19,9 +19,10 @@ from engine.contracts.outcome import Outcome
 from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.files.safe_open import open_regular
 from engine.runner.processes.identity import ALIVE, ELSEWHERE, GONE, Identity, boot_id, presence
+from engine.runner.waiting.dependencies import is_retry_pending
 from engine.supervise.console_tail import LogEnding, read_ending
 from engine.supervise.slurm.observe import Observed, observe
-from engine.supervise.starts import may_start
+from engine.supervise.starts import is_other_process, may_start
 
 _SAMPLE_BYTES = 8192
 _SAMPLED_SECONDS = 60.0
@@ -58,6 +59,8 @@ class ProcessFacts:
     """Somebody asked for the end after an epoch."""
     pause_asked: bool = False
     """Somebody asked for the end at a checkpoint, and that it be queued again."""
+    retry_pending: bool = False
+    """It has ended, and its runner finds out whether another attempt follows."""
     finished: bool = False
     """One of our stages has left its `result.json`, which it writes last."""
     missing: tuple[str, ...] = ()
@@ -86,9 +89,9 @@ def collect_process_facts(folder: RunFolder, attempt: AttemptFolder) -> ProcessF
     stage = _presence(process.stage, attempt) if process and process.stage else None
     if ALIVE in (runner, stage):
         return _of_the_living(folder, attempt, process, runner, stage)
-    # Both may have gone, and written the outcome, between the first look and the second.
+    # Both may have gone, and written the outcome, between the first look and the second; or the runner has come.
     outcome = Outcome.read(attempt.outcome)
-    if outcome is not None:
+    if outcome is not None or (process is None and ProcessRecord.read(attempt.process) is not None):
         return collect_process_facts(folder, attempt)
     launch = LaunchRecord.read(attempt.launch)
     expected = not attempt.process.exists()  # a damaged record is not one that is still to come
@@ -98,7 +101,7 @@ def collect_process_facts(folder: RunFolder, attempt: AttemptFolder) -> ProcessF
         launch=launch,
         runner=runner,
         stage=stage,
-        launcher=_presence(launch.launcher, attempt) if launch and launch.launcher and expected else None,
+        launcher=_launcher_presence(launch.launcher, attempt) if launch and launch.launcher and expected else None,
         age_seconds=_age(attempt.launch) if expected else 0.0,
         stop_asked=attempt.stop_request.exists(),
         finished=folder.result.exists(),
@@ -112,8 +115,12 @@ def collect_process_facts(folder: RunFolder, attempt: AttemptFolder) -> ProcessF
 def _of_an_outcome(folder: RunFolder, attempt: AttemptFolder, outcome: Outcome) -> ProcessFacts:
     if outcome.exit_code == 0 or outcome.stop_requested:
         return ProcessFacts(outcome=outcome, finished=folder.result.exists())
-    is_requested = folder.stop_after_epoch.exists()
-    return ProcessFacts(outcome=outcome, ending=read_ending(attempt.console), asked_after_epoch=is_requested)
+    return ProcessFacts(
+        outcome=outcome,
+        ending=read_ending(attempt.console),
+        asked_after_epoch=folder.stop_after_epoch.exists(),
+        retry_pending=is_retry_pending(str(attempt.path)),
+    )
 
 
 def _of_a_job(folder: RunFolder, attempt: AttemptFolder, job: Observed) -> ProcessFacts:
@@ -156,9 +163,17 @@ def _other_host(process: ProcessRecord | None) -> str | None:
 
 
 def _presence(record: ProcessIdentity, attempt: AttemptFolder) -> str:
-    runner_presence = presence(identity_of(record))
-    if runner_presence != ELSEWHERE:
-        return runner_presence
+    """The presence of a process of the attempt."""
+    if presence(identity_of(record)) == ALIVE and is_other_process(attempt, identity_of(record)):
+        return GONE  # a copy of a live run's folder, or a forged record: that process is not this attempt's
+    return _launcher_presence(record, attempt)
+
+
+def _launcher_presence(record: ProcessIdentity, attempt: AttemptFolder) -> str:
+    """The presence of the attempt's launcher, which may well be a process of another run, or of the attempt before."""
+    recorded_presence = presence(identity_of(record))
+    if recorded_presence != ELSEWHERE:
+        return recorded_presence
     # Its pid means nothing here, but the lock that runner and stage hold is seen wherever the file is.
     return GONE if _is_unlocked(attempt.launch) else ALIVE
 

@@ -127,6 +127,12 @@ def is_own_process(attempt: AttemptFolder, identity: Identity) -> bool:
     return mark is not None and os.path.realpath(mark.removeprefix(STOPPER_MARK)) == os.path.realpath(attempt.path)
 
 
+def is_other_process(attempt: AttemptFolder, identity: Identity) -> bool:
+    """Whether a process belongs to another attempt, as it does where a live run's folder was copied."""
+    mark = marker_of(identity.pid)
+    return mark is not None and os.path.realpath(mark.removeprefix(STOPPER_MARK)) != os.path.realpath(attempt.path)
+
+
 def signal_own_process(attempt: AttemptFolder, identity: Identity, signal_number: int) -> bool:
     """Signal a process of this attempt; False when it is gone, not ours to signal, or not one of the attempt."""
     return presence(identity) == ALIVE and is_own_process(attempt, identity) and send_signal(identity, signal_number)

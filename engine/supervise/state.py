@@ -119,7 +119,8 @@ def _of_a_watched(attempt: AttemptFolder, rhythm_seconds: float | None) -> RunSt
 def decide(evidence: ProcessFacts) -> tuple[RunState, str]:
     """State and reason, from the evidence alone."""
     if evidence.outcome is not None:
-        return _decide_by_outcome(evidence.outcome, evidence)
+        state, reason = _decide_by_outcome(evidence.outcome, evidence)
+        return (RunState.QUEUED, f"about to be retried after {reason}") if evidence.retry_pending else (state, reason)
     if evidence.runner == ALIVE or evidence.stage == ALIVE:
         return _decide_for_the_living(evidence)
     if evidence.process is None:

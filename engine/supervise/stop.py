@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from engine.contracts.attempt_records import ProcessRecord, SlurmRecord, StoppingRecord, StopRequest
 from engine.contracts.errors import YoloqatError
 from engine.contracts.outcome import Outcome, OutcomeKind
-from engine.contracts.run_folder import AttemptFolder
+from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.files.json_records import write_json
 from engine.runner import lock
 from engine.runner.processes.children import marked
@@ -38,7 +38,7 @@ def request_stop(attempt: AttemptFolder, *, now: bool = False) -> bool:
     if job is not None:
         return _stop_job(attempt, job, now)
     if attempt.outcome.exists():
-        return False
+        return _withdraw_retry(attempt)
     # First the request, then the look at who is there: a runner that starts meanwhile does it the other way round, so
     # one of the two sees the other.
     unwritten = _write_request(attempt, now)
@@ -70,6 +70,16 @@ def request_stop(attempt: AttemptFolder, *, now: bool = False) -> bool:
     if not _signal_stopper(attempt):
         start_stopper(attempt)
     return True
+
+
+def _withdraw_retry(attempt: AttemptFolder) -> bool:
+    """Keep an attempt that has ended from being followed by another one, which may have been created just now."""
+    try:
+        attempt.retry.unlink()
+    except OSError:
+        return False
+    newest = RunFolder(attempt.path.parents[1]).attempts()[-1]
+    return newest.number == attempt.number or request_stop(newest)
 
 
 def _refuse_others(attempt: AttemptFolder, *recorded: Identity | None) -> None:

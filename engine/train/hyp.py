@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from engine.contracts.bounded_yaml import read_yaml
 from engine.contracts.errors import YoloqatError
 
 SHIPPED = Path(__file__).resolve().parents[2] / "configs" / "hyp"
@@ -40,7 +41,7 @@ def load_hyp(path_or_name: str) -> dict[str, Any]:
             print(f"{path_or_name} is not here: using our configs/hyp/{shipped.name}", flush=True)
         path = shipped
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = read_yaml(path)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise YoloqatError(f"cannot read the hyperparameters: {error}", where=str(path)) from error
     if not isinstance(values, dict):

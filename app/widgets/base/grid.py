@@ -23,8 +23,8 @@ CellsOf = Callable[[str], Sequence[Cell]]
 class Grid(ScrollView, can_focus=True):
     """Rows by key under a fixed header.
 
-    New rows are compared with what stands on the screen: only lines that differ are drawn again, and the cursor stays
-    on its row, wherever that has gone.
+    New rows are compared with those on the screen: only lines that differ are redrawn, and the cursor stays on its row
+    when that row moves.
     """
 
     BINDINGS = bindings("grid")
@@ -58,7 +58,7 @@ class Grid(ScrollView, can_focus=True):
     """Scrollable columns that are scrolled away at the left."""
 
     class Highlighted(Message):
-        """The cursor came to another row."""
+        """The cursor moved to another row."""
 
         def __init__(self, grid: "Grid", key: str) -> None:
             super().__init__()
@@ -107,7 +107,7 @@ class Grid(ScrollView, can_focus=True):
 
     @property
     def empty(self) -> Cell:
-        """What stands in a table without rows."""
+        """Text of a table without rows."""
         return self._empty
 
     @empty.setter
@@ -168,12 +168,13 @@ class Grid(ScrollView, can_focus=True):
         return natural
 
     def _sync(self) -> None:
-        """Place the columns, and draw what differs from the screen."""
+        """Place the columns, and redraw the lines that have changed."""
         room = self.size.width - 2 * self._has_cursor - self._arrows() - self._bar()
         placement = place(self._columns, self._natural, max(1, room), self.skipped)
         if placement != self._placement:
             self._placement = placement
             self._drawn = {}
+            self.placement_changed()
             self.refresh()
             return
         top, height, changed = self.scroll_offset.y, self.size.height, []
@@ -184,16 +185,19 @@ class Grid(ScrollView, can_focus=True):
         if changed:
             self.refresh(*changed)
 
+    def placement_changed(self) -> None:
+        """Called when other columns are visible, or their widths differ. Override it to report hidden columns."""
+
     def _arrows(self) -> int:
-        """Room for the signs that tell of columns aside, in tables that can have some."""
+        """Width of the arrows that point to columns scrolled out of view, in tables that scroll sideways."""
         return 5 if any(not column.frozen for column in self._columns) else 0
 
     def _bar(self) -> int:
-        """Room for the scrollbar, which stands on top of the last columns."""
+        """Width of the scrollbar, which covers the last columns."""
         return self.styles.scrollbar_size_vertical if len(self._keys) >= self.size.height > 0 else 0
 
     def _line(self, row: int) -> tuple[Span, ...]:
-        """One row as spans, cursor sign included."""
+        """Return one row as spans, cursor sign included."""
         if row >= len(self._keys):
             return spans(self._empty) if row == 0 and not self._keys else ()
         cells = self._cells_of(self._keys[row])
@@ -238,15 +242,15 @@ class Grid(ScrollView, can_focus=True):
         return self.get_visual_style(component) + Style(reverse=True if is_reverse else None)
 
     def on_resize(self) -> None:
-        """Another width may have room for other columns."""
+        """Place the columns again: another width may fit others."""
         self._drawn = {}
         self._sync()
-        # Lines that Textual has kept are not drawn again by themselves, and what is not drawn is not compared.
+        # Textual does not redraw cached lines by itself, and `_sync` compares only lines that were drawn.
         self.refresh()
         self._follow_cursor()
 
     def watch_has_focus(self, has_focus: bool) -> None:
-        """The cursor's row changes its colour with the focus."""
+        """Redraw the cursor's row, whose colour depends on the focus."""
         super().watch_has_focus(has_focus)
         self._refresh_row(self.cursor)
 
@@ -255,7 +259,7 @@ class Grid(ScrollView, can_focus=True):
         return max(0, min(cursor, len(self._keys) - 1))
 
     def watch_cursor(self, before: int, now: int) -> None:
-        """Redraw two rows, and tell who listens."""
+        """Redraw both rows, and post `Highlighted`."""
         self._refresh_row(before)
         self._refresh_row(now)
         self._follow_cursor()
@@ -263,11 +267,11 @@ class Grid(ScrollView, can_focus=True):
             self.post_message(self.Highlighted(self, self.key))
 
     def validate_skipped(self, skipped: int) -> int:
-        """Something scrollable always stays."""
+        """Keep at least one scrollable column in view."""
         return max(0, min(skipped, sum(not c.frozen for c in self._columns) - 1))
 
     def watch_skipped(self) -> None:
-        """Place the columns anew."""
+        """Place the columns again."""
         self._sync()
 
     def _refresh_row(self, row: int) -> None:
@@ -276,7 +280,7 @@ class Grid(ScrollView, can_focus=True):
             self.refresh(Region(0, y, self.size.width, 1))
 
     def _follow_cursor(self) -> None:
-        """Scroll as little as brings the cursor's row into sight."""
+        """Scroll just far enough to show the cursor's row."""
         visible = self.size.height - 1
         if not self._has_cursor or visible < 1:
             return

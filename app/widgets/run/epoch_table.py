@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from textual.message import Message
+
 from app.comparing.metric_sources import Sources, sources
 from app.widgets.base.columns import Column
 from app.widgets.base.glyphs import glyphs
@@ -25,27 +27,28 @@ LOG_COLUMNS = (
     ("mAP@.5", "mAP.5"),
     ("mAP@.5:.95", "mAP"),
 )
-"""Names of the log and their short forms."""
+"""Pairs of log name and short title."""
 
-LEAST_WANTED = ("gpu_mem", "labels", "img_size")
-"""What goes before the losses do when there is no room, the last one first."""
+FIRST_TO_HIDE = ("gpu_mem", "labels", "img_size")
+"""Columns hidden before the losses when the table is too narrow, the last one first."""
 
 LIVE = "live"
-"""Key of the row of the epoch that is at work."""
+"""Key of the row of the running epoch."""
 
 _LOSSES = ("box", "obj", "cls", "total")
 _NO_FILE = Sources((), frozenset(), has_exceptions=False)
 
 
-def columns(names: Sequence[tuple[str, str]], told: Sources = _NO_FILE) -> tuple[Column, ...]:
-    """The columns of a table; those whose numbers come from a file of results are marked.
+def columns(names: Sequence[tuple[str, str]], metric_sources: Sources = _NO_FILE) -> tuple[Column, ...]:
+    """Return the columns of a table; mark those whose numbers come from a results file.
 
     Args:
-        names: of the log, and their short forms.
+        names: pairs of log name and short title.
+        metric_sources: which numbers come from files instead of the log.
     """
     losses = [name for name, _ in names if is_loss(name) and name != "total"]
-    priority = {name: at + 1 for at, name in enumerate((*losses, *LEAST_WANTED))}
-    source_signs = {name: glyphs().stored if name in told.columns else "" for name, _ in names}
+    priority = {name: index + 1 for index, name in enumerate((*losses, *FIRST_TO_HIDE))}
+    source_signs = {name: glyphs().stored if name in metric_sources.columns else "" for name, _ in names}
     return (
         Column("best", "", width=1),
         Column("epoch", "Epoch", justify="right"),
@@ -63,7 +66,7 @@ def columns(names: Sequence[tuple[str, str]], told: Sources = _NO_FILE) -> tuple
 
 
 def shown_names(detail: RunDetail) -> tuple[tuple[str, str], ...]:
-    """Names of the log and their short forms: YOLOv7's, with the losses that this trainer prints instead of its own."""
+    """Return pairs of log name and short title: those of YOLOv7, with the losses that this trainer prints."""
     values = detail.run.progress.values if detail.run.progress is not None else {}
     losses = loss_names({*values, *(name for epoch in detail.epochs for name in epoch.values)})
     if set(losses) <= set(_LOSSES):
@@ -74,9 +77,9 @@ def shown_names(detail: RunDetail) -> tuple[tuple[str, str], ...]:
 
 
 def epoch_cells(
-    epoch: EpochView, is_best: bool, names: Sequence[tuple[str, str]] = LOG_COLUMNS, told: Sources = _NO_FILE
+    epoch: EpochView, is_best: bool, names: Sequence[tuple[str, str]] = LOG_COLUMNS, metric_sources: Sources = _NO_FILE
 ) -> list[Cell]:
-    """One epoch's cells: printed digits, nothing rounded."""
+    """Return the cells of one epoch, with the digits as printed: nothing is rounded."""
     tone = "best" if is_best else ""
     values: list[Cell] = []
     for name, _ in names:
@@ -84,14 +87,14 @@ def epoch_cells(
         if number is None:
             values.append(((glyphs().dash, "faint"),))
             continue
-        source_sign = ((glyphs().printed, "muted"),) if told.is_exception(name, number) else ()
+        source_sign = ((glyphs().printed, "muted"),) if metric_sources.is_exception(name, number) else ()
         values.append(((clean(number.text), tone if name.startswith("mAP") else ""), *source_sign))
     best_sign: Cell = ((glyphs().best, "best"),) if is_best else " "
     return [best_sign, ((f"{epoch.epoch}/{epoch.last_epoch}", tone),), *values]
 
 
 def live_cells(progress: Progress, names: Sequence[tuple[str, str]] = LOG_COLUMNS) -> list[Cell]:
-    """The epoch at work, with the running values of its bar."""
+    """Return the cells of the running epoch, with the current values of its progress bar."""
     cells: list[Cell] = [
         ((glyphs().states["running"], "accent"),),
         ((f"{progress.epoch}/{progress.last_epoch}", "accent"),),
@@ -103,12 +106,15 @@ def live_cells(progress: Progress, names: Sequence[tuple[str, str]] = LOG_COLUMN
 
 
 class EpochTable(Grid):
-    """Epoch rows; the best is marked, and the cursor stays at the end when it is there."""
+    """Epoch rows with the best one marked; a cursor on the last row follows new rows."""
+
+    class NotesChanged(Message):
+        """The legend or the list of hidden columns has changed."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(columns(LOG_COLUMNS), id=id)
         self.legend = ""
-        """What the marks mean: where numbers come from that are not the log's."""
+        """Explains the source signs: which files the numbers that are not from the log come from."""
         self.empty = (("No epochs yet.", "muted"),)
 
     def show(self, detail: RunDetail, run: RunView) -> None:
@@ -123,9 +129,9 @@ class EpochTable(Grid):
         )
         best = best_epoch(detail.epochs)
         names = shown_names(detail)
-        told = sources(detail.epochs, [name for name, _ in names])
-        self.set_columns(columns(names, told))
-        rows = {f"{e.attempt}:{e.epoch}": epoch_cells(e, e is best, names, told) for e in detail.epochs}
+        metric_sources = sources(detail.epochs, [name for name, _ in names])
+        self.set_columns(columns(names, metric_sources))
+        rows = {f"{e.attempt}:{e.epoch}": epoch_cells(e, e is best, names, metric_sources) for e in detail.epochs}
         if has_live and progress is not None:
             rows[LIVE] = live_cells(progress, names)
         at_end = not self.keys or self.cursor == len(self.keys) - 1
@@ -133,13 +139,20 @@ class EpochTable(Grid):
         self.set_rows(list(rows), rows.__getitem__)
         if at_end:
             self.cursor = len(rows) - 1
+        self.legend = metric_sources.legend(glyphs().stored, glyphs().printed)
+        self.placement_changed()
+
+    def placement_changed(self) -> None:
+        """Write the legend and the hidden columns into the border; another width hides other columns."""
         hidden = ", ".join(title.removesuffix(glyphs().stored) for title in reversed(self.placement.hidden))
-        self.legend = told.legend(glyphs().stored, glyphs().printed)
         notes = (self.legend, f"no room for {hidden}" if hidden else "")
-        self.border_subtitle = f" {glyphs().dot} ".join(note for note in notes if note)
+        subtitle = f" {glyphs().dot} ".join(note for note in notes if note)
+        if subtitle != self.border_subtitle:
+            self.border_subtitle = subtitle
+            self.post_message(self.NotesChanged())
 
 
 def _why_empty(run: RunView) -> str:
     if run.state.is_live:
         return "No epochs yet."
-    return "This stage has no epochs." if run.epochs_total is None else "It ended before its first epoch did."
+    return "This stage has no epochs." if run.epochs_total is None else "The run ended before its first epoch."

@@ -10,7 +10,7 @@ from app.widgets.base.glyphs import glyphs
 from app.widgets.base.line_widget import LineWidget
 from app.widgets.base.state import look
 from app.widgets.base.styled_text import Cell, Span, clean, fit, join, width
-from app.widgets.run.run_text import headline, last_words, loss_line, metric_line, progress_line
+from app.widgets.run.run_text import headline, last_log_line, loss_line, metric_line, progress_line
 from db.views import RunDetail, RunView
 
 
@@ -98,7 +98,7 @@ class RunHeader(LineWidget):
             lines.append(join([line, following_sign]))
         lines += [
             progress_line(self.run, columns),
-            last_words(self.run, self.detail) or loss_line(self.run, self.detail),
+            last_log_line(self.run, self.detail) or loss_line(self.run, self.detail),
             metric_line(self.run, self.detail, columns),
         ]
         return lines

@@ -1,4 +1,4 @@
-"""What there is to say about a run, as lines: its progress, losses and latest metrics. No widget."""
+"""A run's progress, losses and latest metrics as lines of text. No widget."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,12 +13,12 @@ from engine.contracts.facts import Progress
 from engine.contracts.states import RunState
 from engine.logs.loss_names import loss_names
 
-_SPEAKS_FOR_ITSELF = (RunState.SUCCEEDED, RunState.STOPPED, RunState.DEPENDENCY_FAILED)
+_NEEDS_NO_LOG_LINE = (RunState.SUCCEEDED, RunState.STOPPED, RunState.DEPENDENCY_FAILED)
 METRICS = ("P", "R", "mAP@.5", "mAP@.5:.95")
 
 
 def epoch_count(run: RunView) -> str:
-    """`7/10`: the epoch at work counted from one, or how many there are of a run that has ended."""
+    """Return `7/10`: the running epoch counted from one, or the number of finished epochs of a run that has ended."""
     total = run.epochs_total
     if total is None and run.epochs_done is None:
         return ""
@@ -29,37 +29,37 @@ def epoch_count(run: RunView) -> str:
 
 
 def fraction(run: RunView) -> float | None:
-    """How much of the whole run is done, None when it can't be told."""
-    inside = share(run.progress) if run.progress is not None else None
+    """Return how much of the run is done, from 0 to 1; None if unknown."""
+    bar_share = share(run.progress) if run.progress is not None else None
     if not run.epochs_total:
-        return inside
-    whole = float(run.epochs_done or 0)
+        return bar_share
+    epochs_done = float(run.epochs_done or 0)
     progress = run.progress
-    if progress is not None and progress.epoch is not None and progress.epoch - _first_epoch(run) >= whole:
-        whole = progress.epoch - _first_epoch(run) + (inside or 0.0 if progress.phase == "train" else 1.0)
-    return min(1.0, whole / run.epochs_total)
+    if progress is not None and progress.epoch is not None and progress.epoch - _first_epoch(run) >= epochs_done:
+        epochs_done = progress.epoch - _first_epoch(run) + (bar_share or 0.0 if progress.phase == "train" else 1.0)
+    return min(1.0, epochs_done / run.epochs_total)
 
 
 def _first_epoch(run: RunView) -> int:
-    """What the bar counts epochs from: 1 where the last one has the number of all."""
+    """Return the number of the first epoch: 1 if the last epoch's number equals their count, else 0."""
     last = run.progress.last_epoch if run.progress is not None else None
     return int(last is not None and last == run.epochs_total)
 
 
 def share(progress: Progress) -> float | None:
-    """How full the bar is."""
+    """Return how full the progress bar is, from 0 to 1; None without a total."""
     return min(1.0, progress.done / progress.total) if progress.total > 0 else None
 
 
 def headline(run: RunView) -> Cell:
-    """Name, stage and state with its reason."""
+    """Return name, stage and state with its reason."""
     stage = () if run.stage == run.name else ((run.stage, "muted"),)
     attempt = ((f"attempt {run.attempt}", "muted"),) if run.attempt > 1 else ()
     return join([((clean(run.name), "title"),), stage, long_state(run), attempt])
 
 
 def progress_line(run: RunView, columns: int) -> Cell:
-    """The bar inside the epoch with its rate and the time to go; for a run without one, when and how long it ran."""
+    """Return the bar of the epoch with its rate and time left; without a bar, when and how long the run ran."""
     progress = run.progress
     if not run.state.is_live or progress is None:
         return _time_line(run)
@@ -99,7 +99,7 @@ def _time_line(run: RunView) -> Cell:
 
 
 def loss_line(run: RunView, detail: RunDetail | None) -> Cell:
-    """The running losses of the bar; those of the last epoch when no bar is at work."""
+    """Return the current losses of the progress bar; without one, those of the last epoch."""
     values: dict[str, str] = {}
     if run.state.is_live and run.progress is not None:
         values = dict(run.progress.values)
@@ -110,9 +110,9 @@ def loss_line(run: RunView, detail: RunDetail | None) -> Cell:
 
 
 def metric_line(run: RunView, detail: RunDetail | None, columns: int = 200) -> Cell:
-    """P, R and mAP: of the newest epoch and how they changed while the run is live, of the final evaluation later.
+    """Return P, R and mAP: of the newest epoch, with changes, while the run is live; later of the final evaluation.
 
-    P and R go where there is no room, and before them where the numbers come from, which is said of a file of results.
+    A line that is too wide drops first the name of the results file that the numbers come from, then P and R.
     """
     if detail is None:
         return ""
@@ -128,7 +128,7 @@ def metric_line(run: RunView, detail: RunDetail | None, columns: int = 200) -> C
 
 
 def _latest(run: RunView, detail: RunDetail) -> tuple[str, Mapping[str, Number], Mapping[str, Number]]:
-    """What speaks for the run now: a label, its values, and those that they are compared with."""
+    """Return the label and values of the latest metrics, and the values that they are compared with."""
     validated = [e for e in detail.epochs if "mAP@.5:.95" in e.values]
     if detail.evaluations and not (run.state.is_live and validated):
         last = detail.evaluations[-1]
@@ -160,16 +160,16 @@ def _change(now: Number, before: Number | None) -> str:
     return clean(points(now, before))
 
 
-def last_words(run: RunView, detail: RunDetail | None) -> Cell:
-    """The last line of the log of a run that went wrong, has ended nobody knows how, or is silent."""
-    is_asked = run.stalled or (not run.state.is_live and run.state not in _SPEAKS_FOR_ITSELF)
-    if not is_asked or run.source == "imported" or detail is None or not detail.log_tail:
+def last_log_line(run: RunView, detail: RunDetail | None) -> Cell:
+    """Return the last log line of a run that failed, ended with unknown status, or stalled."""
+    needs_log_line = run.stalled or (not run.state.is_live and run.state not in _NEEDS_NO_LOG_LINE)
+    if not needs_log_line or run.source == "imported" or detail is None or not detail.log_tail:
         return ""
     return ((clean(detail.log_tail[-1]), "muted"),)
 
 
 def best_epoch(epochs: tuple[EpochView, ...]) -> EpochView | None:
-    """The epoch with the highest mAP@.5:.95, the first of equals."""
+    """Return the epoch with the highest mAP@.5:.95, the first of equals."""
     best, value = None, float("-inf")
     for epoch in epochs:
         number = epoch.values.get("mAP@.5:.95")

@@ -52,35 +52,35 @@ class Entry:
     indented: bool = False
 
 
-def matches(run: RunView, words: Sequence[str]) -> bool:
+def matches(run: RunView, terms: Sequence[str]) -> bool:
     """Whether every word is found in the run's name, stage, state, pipeline or tags; `-word` must not be."""
     state = (run.state.value, look(run).word)
     text = " ".join((run.name, run.stage, *state, run.pipeline or "", run.group or "", *run.tags)).lower()
-    return all((word[1:] not in text) if word.startswith("-") and len(word) > 1 else word in text for word in words)
+    return all((term[1:] not in text) if term.startswith("-") and len(term) > 1 else term in text for term in terms)
 
 
 def arrange(runs: Sequence[RunView], filter_text: str, folded: Collection[str]) -> tuple[Entry, ...]:
     """The rows, newest first; a pipeline's runs stay together, in the order of their launch.
 
     Args:
-        wanted: the filter's text.
+        filter_text: the filter's text.
         folded: groups whose runs are folded away.
     """
-    words = filter_text.lower().split()
+    terms = filter_text.lower().split()
     groups: dict[str, list[RunView]] = {}
     for run in runs:
         groups.setdefault(run.group or f"run:{run.id}", []).append(run)
     blocks = sorted(groups.items(), key=lambda item: max(aware(r.created_at) for r in item[1]), reverse=True)
     entries: list[Entry] = []
     for group, members in blocks:
-        shown = [run for run in members if matches(run, words)]
+        shown = [run for run in members if matches(run, terms)]
         if not shown:
             continue
         if group.startswith("run:"):
             entries.append(Entry(shown[0].id, shown[0]))
             continue
         ordered = sorted(members, key=lambda run: (aware(run.created_at), run.id))
-        is_folded = group in folded and not words
+        is_folded = group in folded and not terms
         entries.append(Entry(f"group:{group}", None, tuple(ordered), folded=is_folded))
         if not is_folded:
             entries.extend(Entry(run.id, run, indented=True) for run in ordered if run in shown)
@@ -88,7 +88,7 @@ def arrange(runs: Sequence[RunView], filter_text: str, folded: Collection[str]) 
 
 
 def natural_widths(entries: Sequence[Entry], wide: bool) -> dict[str, int]:
-    """How much room names and states want, without formatting any cell."""
+    """Return the widths that names and states need, without formatting any cell."""
     names = [_name_width(entry) for entry in entries]
     if not wide:
         return {"name": min(LONGEST_NAME, max(names, default=0))}
@@ -110,10 +110,10 @@ def _name_width(entry: Entry) -> int:
 def cells(
     entry: Entry, columns: Sequence[Column], marked: Collection[str], now: datetime, trend: int = 8
 ) -> list[Cell]:
-    """One row's cells.
+    """Return the cells of one row.
 
     Args:
-        trend: how much room the trend has.
+        trend: width of the trend column.
     """
     wide = any(column.key == "stage" for column in columns)
     if entry.run is not None:
@@ -164,7 +164,7 @@ def _best(run: RunView) -> Cell:
 
 
 def group_state(members: Sequence[RunView]) -> tuple[Span, ...]:
-    """One state for a whole pipeline: what is at work, else what went wrong, else done."""
+    """Return one state for a pipeline: a running step's, else succeeded, a failed step's, or queued."""
     for state in (RunState.RUNNING, RunState.STARTING):
         for run in members:
             if run.state is state:

@@ -12,7 +12,7 @@ from app.widgets.charts.bars import sparkline
 from app.widgets.charts.chart import Chart
 from app.widgets.charts.curves import map_chart
 from app.widgets.charts.plot import Plot
-from app.widgets.run.run_text import headline, last_words, loss_line, metric_line, progress_line
+from app.widgets.run.run_text import headline, last_log_line, loss_line, metric_line, progress_line
 from db.views import RunDetail, RunView
 
 
@@ -22,7 +22,7 @@ def summary(run: RunView, detail: RunDetail | None, columns: int, with_trend: bo
     lines: list[Cell] = [
         headline(run),
         progress_line(run, columns),
-        last_words(run, detail),
+        last_log_line(run, detail),
         loss_line(run, detail),
         join([metric_line(run, detail, columns - width(trend) - 2), trend]),
     ]

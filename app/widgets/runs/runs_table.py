@@ -17,7 +17,7 @@ class RunsTable(Grid):
 
     runs: reactive[tuple[RunView, ...]] = reactive((), repaint=False)
     """All runs of the workspace."""
-    wanted: reactive[str] = reactive("", repaint=False)
+    filter_text: reactive[str] = reactive("", repaint=False)
     """The filter's text."""
     marked: reactive[frozenset[str]] = reactive(frozenset(), repaint=False)
     """Ids of the marked runs."""
@@ -43,7 +43,7 @@ class RunsTable(Grid):
         self.set_reactive(RunsTable.marked, self.marked & run_ids)
         self._arrange()
 
-    def watch_wanted(self) -> None:
+    def watch_filter_text(self) -> None:
         """Show what matches."""
         self._arrange()
 
@@ -71,7 +71,7 @@ class RunsTable(Grid):
         return (live or begun[-1:] or list(entry.members))[0]
 
     def _arrange(self) -> None:
-        entries = arrange(self.runs, self.wanted, self.folded)
+        entries = arrange(self.runs, self.filter_text, self.folded)
         self._entries = {entry.key: entry for entry in entries}
         self.set_rows(list(self._entries), self._cells, natural_widths(entries, self._columns == WIDE))
         self.set_class(not entries, "-empty")

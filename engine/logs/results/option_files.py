@@ -12,7 +12,9 @@ from typing import Any
 
 import yaml
 
+from engine.contracts.bounded_yaml import BoundedLoader
 from engine.contracts.errors import YoloqatError
+from engine.files.safe_open import open_regular
 from engine.logs.lexer.text import decode
 
 VERIFIED = False
@@ -47,7 +49,7 @@ def read_hyperparameters(path: Path) -> Hyperparameters:
         YoloqatError: it cannot be read, is too large, is no YAML or no mapping, or is none of these files.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path, follow=True) as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise YoloqatError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
@@ -71,9 +73,9 @@ def parse_hyperparameters(data: bytes, where: str) -> Hyperparameters:
         finally:
             loader.dispose()
     except yaml.YAMLError as error:
-        token = getattr(error, "problem_mark", None)
+        mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise YoloqatError(f"invalid YAML: {problem}", where=f"{where}:{token.line + 1}" if token else where) from error
+        raise YoloqatError(f"invalid YAML: {problem}", where=f"{where}:{mark.line + 1}" if mark else where) from error
     except (RecursionError, ValueError, OverflowError, TypeError) as error:
         raise YoloqatError("this YAML has values that no trainer's options have", where=where) from error
     kind = kind_of(values) if isinstance(values, dict) else None
@@ -92,7 +94,7 @@ def kind_of(values: Mapping[str, Any]) -> str | None:
     return "hyp.yaml" if keys >= _HYPERPARAMETERS and "epochs" not in keys else None
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(BoundedLoader):
     """Plain values alone: any other tag is read as what is written behind it, and a date as its text."""
 
     yaml_implicit_resolvers = {

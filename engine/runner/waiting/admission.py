@@ -2,11 +2,13 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.files.json_records import now
 from engine.runner.processes.children import marker_of
+from engine.runner.waiting.delay import delay_reason
 from engine.runner.waiting.gpu_query import QUERY_COMMAND, Asker, GpuSeen
 from engine.runner.waiting.leases import Holder, Leases, Place, Ticket, read_place, tell, wants_from
 from engine.runner.waiting.scheduler import Machine, Room, Wants, decide, gigabytes, impossible
@@ -28,6 +30,7 @@ class Admission:
         wants = wants_from(resources)
         self._wants = wants._replace(cpu=wants.cpu and self._width > 0)
         self._restrict = resources.get("restrict", True)
+        self._retry = launch.get("retry") or {}
         self._folder = str(launch.get("leases") or "")
         self._attempt = attempt
         self._is_job = os.path.exists(os.path.join(attempt, "slurm.json"))
@@ -69,6 +72,10 @@ class Admission:
         if place.held and not self._is_job:
             self.step_back()
             return place.why
+        delay = delay_reason(place.not_before, self._retry, time.time())
+        if delay:
+            self.step_back()
+            return delay
         if not (self._wants.number or self._wants.cpu):
             return ""
         fresh = self._look() if self._wants.number else False

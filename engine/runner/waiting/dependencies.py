@@ -59,7 +59,7 @@ def dependency_status(run_folder: str) -> tuple[str, str]:
         return PENDING, ""
     if is_success(outcome):
         return SUCCEEDED, ""
-    if os.path.exists(os.path.join(attempt, "pause.json")):
+    if os.path.exists(os.path.join(attempt, "pause.json")) or is_retry_pending(attempt):
         return PENDING, ""  # its next attempt is about to be queued
     if outcome.get("kind") == "dependency failed":
         return FAILED, "could not run: " + str(outcome.get("reason", ""))
@@ -69,6 +69,14 @@ def dependency_status(run_folder: str) -> tuple[str, str]:
 
 def is_success(outcome: Mapping[str, Any]) -> bool:
     return outcome.get("kind") == "exited" and outcome.get("exit_code") == 0 and not outcome.get("missing_artifacts")
+
+
+def is_retry_pending(attempt: str) -> bool:
+    """Whether the runner of an attempt that has ended still finds out whether another one follows."""
+    if not os.path.exists(os.path.join(attempt, "retry.json")):
+        return False
+    runner = from_record((read_json(os.path.join(attempt, "process.json")) or {}).get("runner"))
+    return runner is not None and presence(runner) in (ALIVE, ELSEWHERE)
 
 
 def newest_attempt(run_folder: str) -> str | None:

@@ -49,6 +49,8 @@ class Place(NamedTuple):
     position: float
     held: bool
     why: str = "held"
+    not_before: float = 0.0
+    """When it may start, in seconds since 1970."""
 
     def key(self, run: str) -> str:
         """File names that sort as the line stands."""
@@ -66,8 +68,14 @@ def read_place(attempt: str) -> Place:
         except OSError:
             position = time.time()
     priority = record.get("priority")
-    why = str(record.get("why") or "held")
-    return Place(priority if isinstance(priority, int) else 0, float(position), record.get("held") is True, why)
+    not_before = record.get("not_before")
+    return Place(
+        priority if isinstance(priority, int) else 0,
+        float(position),
+        record.get("held") is True,
+        str(record.get("why") or "held"),
+        float(not_before) if isinstance(not_before, int | float) else 0.0,
+    )
 
 
 class Leases:

@@ -37,7 +37,7 @@ def test_a_tree_file_by_file(cli: Cli) -> None:
     write_run(project / "runs" / "train" / "exp", results=results_txt())
     (project / "nohup.out").write_bytes(b"what nobody knows\n" + training("runs/train/exp"))
     tried = cli("import", "--dry-run", "project")
-    assert (tried.code, tried.err.splitlines()[-1]) == (0, "would be: 1 run: 1 new")
+    assert (tried.code, tried.err.splitlines()[-1]) == (0, "would import: 1 run: 1 new")
     assert cli("ls", "--json").json()["runs"] == []
     done = cli("import", "project", COLUMNS="120")
     assert done.err.splitlines()[-1] == "1 run: 1 new"
@@ -68,7 +68,7 @@ def test_a_log_into_which_the_command_itself_prints_is_not_printed(cli: Cli, tra
             check=False,
         )
     assert done.returncode == 0
-    assert b"it is followed, and not printed" in done.stderr
+    assert b"the log is watched but not printed" in done.stderr
     (run,) = cli("ls", "--json").json()["runs"]
     assert (run["name"], run["state"]) == ("theirs", "running")
 
@@ -97,7 +97,7 @@ def test_a_watched_run_outlives_the_command(cli: Cli, trainer: subprocess.Popen[
     out, err = watching.communicate(timeout=patience(30))
     assert watching.returncode == 130
     assert "100%|" in out, "the log is printed meanwhile"
-    assert "theirs is followed all the same" in err
+    assert "theirs is still watched" in err
     (before,) = cli("ls", "--json").json()["runs"]
     until(lambda: cli("ls", "--json").json()["runs"][0]["epochs_done"] > before["epochs_done"])
     refused = cli("stop", "theirs")
@@ -133,7 +133,7 @@ def test_attached_as_json(cli: Cli, trainer: subprocess.Popen[bytes]) -> None:
     assert shown["command"][-4:] == ["-u", "train.py", "500", "0.05"]
     assert shown["cwd"] == str(cli.directory)
     again = cli("watch", "train.log", "--once")
-    assert "(known): running" in again.out
+    assert "(already watched): running" in again.out
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_attached_as_json(cli: Cli, trainer: subprocess.Popen[bytes]) -> None:
         (["attach", "4194305"], "there is no process 4194305"),
         (["watch", "nowhere.log"], "there is no such file"),
         (["import", "nowhere"], "cannot be read: No such file"),
-        (["import", "."], "there is no run in this folder"),
+        (["import", "."], "no run found"),
     ],
 )
 def test_what_cannot_be_done_is_told(cli: Cli, arguments: list[str], words: str) -> None:

@@ -84,7 +84,7 @@ def test_a_failure_blocks_what_follows_and_a_retry_releases_it(cli: Cli) -> None
     }
     (cli.directory / "mended").touch()
     resumed = cli("resume", "chain-train", "--anew")
-    assert resumed.out == "chain-train: attempt 2 begins anew\n"
+    assert resumed.out == "chain-train: attempt 2 starts from the beginning\n"
     until(lambda: all(run_status(cli.workspace, run).state is RunState.SUCCEEDED for run in runs))
     assert cli("log", "chain-export").out == "hello\n"
     assert {run["attempt"] for run in cli("ls", "--json").json()["runs"]} == {2}

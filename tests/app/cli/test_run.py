@@ -69,7 +69,7 @@ def test_control_c_detaches_and_says_how_to_go_on(cli: Cli) -> None:
     _, err = process.communicate(timeout=patience(20))
     assert process.returncode == 130
     assert "Traceback" not in err
-    assert "detached: long goes on; `yoloqat log -f long` follows it, `yoloqat stop long` stops it" in err
+    assert "detached: long keeps running; `yoloqat log -f long` follows it, `yoloqat stop long` stops it" in err
     (folder,) = cli.workspace.run_folders()
     assert run_status(cli.workspace, folder.id).state is RunState.RUNNING
 

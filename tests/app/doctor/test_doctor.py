@@ -239,9 +239,9 @@ def test_the_queue_that_cannot_see_strangers_is_told(tmp_path: Path, monkeypatch
 
 def test_the_engine_here_is_told_without_importing_it() -> None:
     code = (
-        "import sys; from app.doctor.engine import ask_engine, check_engine, torch_of\n"
+        "import sys; from app.doctor.engine import examine_engine, check_engine, torch_of\n"
         "from engine.supervise.interpreter import EngineChoice\n"
-        "found = ask_engine(EngineChoice.own())\n"
+        "found = examine_engine(EngineChoice.own())\n"
         "print(next(check_engine(found, '')), torch_of(found), 'torch' in sys.modules)"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY)
@@ -278,7 +278,7 @@ def test_a_package_of_the_wrong_version_or_none(tmp_path: Path, monkeypatch: pyt
     monkeypatch.syspath_prepend(str(tmp_path))
     found = list(check_packages(["made-up"]))
     assert [finding.level for finding in found] == [Level.PROBLEM, Level.PROBLEM]
-    assert re.fullmatch(r"textual is [\d.]+, wanted <1", found[0].text)
+    assert re.fullmatch(r"textual is [\d.]+, required <1", found[0].text)
     assert found[1].text == "no-such-package-anywhere is missing"
     assert all("pip install --upgrade" in finding.hint for finding in found)
 

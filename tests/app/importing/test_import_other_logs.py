@@ -40,8 +40,8 @@ TITLES = "Epoch GPU_mem box_loss cls_loss dfl_loss Instances Size"
         ("ultralytics_tqdm.txt", 3, 3, (3, "0.503"), "complete: 3 epochs in 0.004 hours"),
         ("nvidia_qat.txt", 3, 3, (2, "0.467"), "complete"),
         ("results.txt", 4, 5, (2, "0.2222"), "cut off after epoch 3/4"),
-        ("results_yolov5.csv", 3, 3, (1, "0.21311"), "3 epochs; how many were planned is not told"),
-        ("results_ultralytics.csv", 3, 3, (2, "0.341"), "3 epochs; how many were planned is not told"),
+        ("results_yolov5.csv", 3, 3, (1, "0.21311"), "3 epochs; planned number unknown"),
+        ("results_ultralytics.csv", 3, 3, (2, "0.341"), "3 epochs; planned number unknown"),
     ],
 )
 def test_in_the_list_of_runs(
@@ -162,7 +162,7 @@ def test_files_that_are_known_by_their_first_bytes(workspace: Workspace, tmp_pat
     import_logs(workspace, [tmp_path / name for name in ("events", "summary", "sensitive")])
     runs = {run.name: run for run in list_runs(workspace)}
     assert (runs["events"].epochs_done, runs["events"].best_epoch) == (5, 4)
-    assert runs["events"].reason == "5 epochs; how many were planned is not told"
+    assert runs["events"].reason == "5 epochs; planned number unknown"
     evaluations = get_detail(workspace, "summary").evaluations
     assert [(one.label, one.values["AP"].text) for one in evaluations] == [("PTQ", "0.51"), ("QAT0", "0.5112")]
     assert sensitive_layers(get_detail(workspace, "sensitive")) == [

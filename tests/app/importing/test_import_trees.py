@@ -240,7 +240,7 @@ def test_the_workspace_itself_is_left_out(workspace: Workspace, tmp_path: Path) 
 def test_a_folder_without_runs_is_an_error(workspace: Workspace, tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").write_text("dear diary\n")
-    with pytest.raises(YoloqatError, match="no run in this folder") as caught:
+    with pytest.raises(YoloqatError, match="no run found") as caught:
         import_paths(workspace, [tmp_path / "notes"])
     assert str(tmp_path / "notes") in str(caught.value)
 
@@ -320,7 +320,7 @@ def test_a_training_that_is_logged_twice_is_one_attempt(workspace: Workspace, tm
     (run,) = list_runs(workspace)
     assert (run.attempt, run.epochs_done) == (1, 3)
     (refused,) = [file for file in summary.files if file.status == "not read"]
-    assert refused.reason.startswith("tells the same training as ")
+    assert refused.reason.startswith("has the same training as ")
 
 
 def test_a_resumed_training_in_two_logs_is_two_attempts(workspace: Workspace, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from tests.app.indexing.index_fixtures import (
 )
 from tests.db.rows import dump
 from tests.engine.logs.printed import HEADER, bar, log, row
+from tests.waiting import paced
 
 __all__ = ["workspace"]
 
@@ -122,7 +123,7 @@ def index_and_die(workspace: Workspace, seconds: float) -> None:
 
 def test_an_indexer_killed_at_any_moment_loses_and_doubles_nothing(workspace: Workspace) -> None:
     epochs, chance = 60, random.Random(7)
-    run_id = train(workspace, epochs, 0.06)
+    run_id = train(workspace, epochs, paced(0.06))
     update_index(workspace)
     kills, counts = 0, set()
     while run_status(workspace, run_id).state.is_live:

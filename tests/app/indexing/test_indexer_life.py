@@ -116,7 +116,7 @@ def test_an_indexer_leaves_a_database_of_a_newer_version_alone(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.indexing.process.IDLE_SECONDS", 60.0)
-    monkeypatch.setattr("app.indexing.process.LOOK_EVERYWHERE_SECONDS", 0.3)
+    monkeypatch.setattr("app.indexing.process.CHECK_ALL_SECONDS", 0.3)
     child = start_indexer(workspace)
     until(lambda: workspace.database.exists() and workspace.indexer_lock.read_text())
     until(lambda: stored_revision(workspace.database) == HEAD)
@@ -172,5 +172,5 @@ def test_an_indexer_that_is_asked_for_in_a_folder_that_is_gone_says_so(tmp_path:
     command = module_command("app.indexing.process", "--foreground", "--workspace", str(tmp_path / "no"))
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert done.returncode == 1
-    assert "the workspace cannot be written" in done.stderr
+    assert "cannot write to the workspace" in done.stderr
     assert "Traceback" not in done.stderr

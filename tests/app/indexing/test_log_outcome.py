@@ -90,7 +90,7 @@ yolov5-clearml-export | 350 | 345 .726 | complete: 350 epochs in 12.051 hours
 yolov5-clearml-nan-epoch | 400 | 397 .584 | complete: 400 epochs in 8.172 hours
 yolov5-early-stop | 175 | 74 .126 | stopped early: 175 epochs in 0.693 hours
 yolov5-nohup | 300 | 299 .473 | complete: 300 epochs in 1.865 hours
-yolov5-relu-results | 50 | 29 .43178 | 50 epochs; how many were planned is not told
+yolov5-relu-results | 50 | 29 .43178 | 50 epochs; planned number unknown
 yolov5-v1-giou | 5 | 0 0 | complete: 5 epochs in 0.007 hours
 yolov5-v7 | 3 | 2 .487 | complete: 3 epochs in 0.005 hours
 yolov5-v7-val-pycocotools | | .371 | complete

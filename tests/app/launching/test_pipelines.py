@@ -138,3 +138,18 @@ def test_a_grid_is_planned_as_runs_of_one_group(tmp_path: Path) -> None:
     assert specs[3].parents == [specs[1].id]
     assert specs[1].id in specs[3].options["weights"]
     assert {spec.group for spec in specs} == {"grid"}
+
+
+def test_a_step_says_how_often_it_is_retried_and_how_long_it_may_run(pipeline: Pipeline, tmp_path: Path) -> None:
+    limits = "    retry: 3\n    time_limit: 12h\n"
+    (tmp_path / "chain.yaml").write_text(TEXT.replace("    uses: qat\n", f"    uses: qat\n{limits}"))
+    limited = load_pipeline(tmp_path / "chain.yaml")
+    assert [(spec.retry, spec.time_limit) for spec in plan(limited, tmp_path)] == [(0, 0.0), (3, 43200.0), (0, 0.0)]
+    with pytest.raises(PipelineError, match=r"chain\.yaml:\d+: step `tune`: `retry` applies to this machine only"):
+        plan_pipeline(Workspace(tmp_path), limited, {"weights": "float.pt"}, cwd=tmp_path, executor="slurm")
+
+
+def test_a_time_limit_that_is_none_is_told_with_its_line(pipeline: Pipeline, tmp_path: Path) -> None:
+    (tmp_path / "chain.yaml").write_text(TEXT.replace("    uses: qat\n", "    uses: qat\n    time_limit: 90\n"))
+    with pytest.raises(PipelineError, match=r"chain\.yaml:20: .*'90' is not a duration; write it like 12h"):
+        load_pipeline(tmp_path / "chain.yaml")

@@ -16,7 +16,7 @@ from app.launching.queue import cancel_runs
 from app.launching.stop import run_status, stop_run
 from app.runs.annotations import archive_run, note_run, read_note, rename_run, tag_run
 from app.runs.reader import find_run, list_runs
-from app.runs.trash import delete_runs, empty_trash, trashed, undelete_runs
+from app.runs.trash import delete_runs, empty_trash, trashed_runs, undelete_runs
 from app.workspace.run_names import find_id, run_names
 from app.workspace.user_file import read_user
 from engine.contracts.errors import YoloqatError
@@ -67,7 +67,7 @@ def test_a_name_that_is_taken_or_none_is_refused(workspace: Workspace, name: str
 
 @pytest.mark.parametrize("tag", ["two words", "", "\x1b[31m", "x" * 65])
 def test_a_tag_that_is_none_is_refused(workspace: Workspace, tag: str) -> None:
-    with pytest.raises(YoloqatError, match="cannot be a tag"):
+    with pytest.raises(YoloqatError, match="is not a valid tag"):
         tag_run(workspace, "relu", [tag])
 
 
@@ -93,7 +93,7 @@ def test_a_deleted_run_comes_back_with_everything(workspace: Workspace) -> None:
     before = find_run(workspace, "relu")
     delete_runs(workspace, [before.id])
     assert [run.name for run in list_runs(workspace, archived=True)] == ["silu"]
-    assert [run.name for run in trashed(workspace)] == ["relu"]
+    assert [run.name for run in trashed_runs(workspace)] == ["relu"]
     with pytest.raises(YoloqatError, match="no run 'relu'"):
         find_run(workspace, "relu")
     assert [run.name for run in undelete_runs(workspace)] == ["relu"]
@@ -106,7 +106,7 @@ def test_an_emptied_trash_is_gone_for_good(workspace: Workspace) -> None:
     delete_runs(workspace, [find_id(workspace, "relu"), find_id(workspace, "silu")])
     assert [run.name for run in undelete_runs(workspace, ["silu"])] == ["silu"]
     assert empty_trash(workspace) == 1
-    assert trashed(workspace) == []
+    assert trashed_runs(workspace) == []
     with pytest.raises(YoloqatError, match="no run 'relu' in the trash"):
         undelete_runs(workspace, ["relu"])
 

@@ -16,6 +16,7 @@ from engine.contracts.run_folder import RunFolder, Workspace
 from engine.contracts.spec import COMMAND, RunSpec
 from engine.contracts.states import RunState
 from tests.app.indexing.index_fixtures import add_folder, epochs_log, train, until, wait, workspace
+from tests.waiting import paced
 
 __all__ = ["workspace"]
 
@@ -89,7 +90,7 @@ def test_a_folder_without_anything_in_it_is_a_run_that_was_never_launched(worksp
 
 def test_the_number_of_the_store_changes_with_its_rows(workspace: Workspace) -> None:
     assert data_version(workspace) == data_version(workspace)
-    run_id = train(workspace, 3, 0.3)
+    run_id = train(workspace, 3, paced(0.3))
     seen = set()
     while run_status(workspace, run_id).state.is_live:
         update_index(workspace)

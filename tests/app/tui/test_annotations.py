@@ -7,7 +7,7 @@ import pytest
 from app.application import YoloqatApp
 from app.backend.local import LocalBackend
 from app.importing.import_logs import import_logs
-from app.runs.trash import trashed
+from app.runs.trash import trashed_runs
 from app.workspace.user_file import read_user
 from engine.contracts.run_folder import Workspace
 from tests.app.tui.fakes import screen_text, until
@@ -54,7 +54,7 @@ async def test_a_name_that_is_taken_is_told(workspace: Workspace, tmp_path: Path
         await until(pilot, lambda: len(app.runs) == 2, 20)
         taken = "silu" if app.screen.run_at_hand.name == "relu" else "relu"  # type: ignore[attr-defined]
         await pilot.press("e", "end", "ctrl+u", *taken, "enter")
-        await until(pilot, lambda: "is taken" in screen_text(app))
+        await until(pilot, lambda: "is in use" in screen_text(app))
 
 
 async def test_delete_and_undelete(workspace: Workspace) -> None:
@@ -64,10 +64,10 @@ async def test_delete_and_undelete(workspace: Workspace) -> None:
         await pilot.press("x")
         await until(pilot, lambda: not app.runs, 10)
         await until(pilot, lambda: "u brings it" in " ".join(screen_text(app).split()), 10)
-        assert [run.name for run in trashed(workspace)] == ["relu"]
+        assert [run.name for run in trashed_runs(workspace)] == ["relu"]
         await pilot.press("u")
         await until(pilot, lambda: len(app.runs) == 1, 10)
-        assert trashed(workspace) == []
+        assert trashed_runs(workspace) == []
 
 
 async def test_archived_runs_are_hidden_until_they_are_wanted(workspace: Workspace) -> None:

@@ -166,7 +166,7 @@ async def test_r_resumes_what_was_killed(workspace: Workspace, tmp_path: Path) -
         os.kill(process.stage.pid, signal.SIGKILL)
         await until(pilot, lambda: app.runs and app.runs[0].state is RunState.KILLED, 20)
         await pilot.press("r")
-        await until(pilot, lambda: "attempt 2 goes on from last.pt" in screen_text(app), 20)
+        await until(pilot, lambda: "attempt 2 resumes from last.pt" in screen_text(app), 20)
         await until(pilot, lambda: app.runs[0].state is RunState.SUCCEEDED, 30)
         await pilot.press("r")
         await until(pilot, lambda: "nothing to resume" in " ".join(screen_text(app).split()), 10)

@@ -67,6 +67,18 @@ async def test_tabs_change_with_digits_and_clicks(backend: FakeBackend) -> None:
         await until(pilot, lambda: app.focused is screen.query_one(EpochTable))
 
 
+async def test_the_list_of_hidden_columns_follows_the_width(backend: FakeBackend) -> None:
+    app, screen = opened(backend, RETRAIN.id)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot, app, screen)
+        table = screen.query_one(EpochTable)
+        assert table.border_subtitle == "no room for img_size"
+        await pilot.resize_terminal(70, 24)
+        await until(pilot, lambda: "no room for labels, img_size" in screen_text(app))
+        await pilot.resize_terminal(200, 50)
+        await until(pilot, lambda: table.border_subtitle == "" and "no room for" not in screen_text(app))
+
+
 async def test_a_large_terminal_shows_all_panes_at_once(backend: FakeBackend) -> None:
     app, screen = opened(backend, RETRAIN.id)
     async with app.run_test(size=(200, 50)) as pilot:

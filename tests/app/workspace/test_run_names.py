@@ -35,8 +35,8 @@ def test_a_run_is_found_by_id_by_prefix_and_by_name(workspace: Workspace, refere
 @pytest.mark.parametrize(
     ("reference", "words"),
     [
-        ("20260102", "may mean 3 runs"),
-        ("yolo7", "Near: yolov7 (20260101-000000-aaaa)"),
+        ("20260102", "3 runs match"),
+        ("yolo7", "Similar: yolov7 (20260101-000000-aaaa)"),
         ("zzz", "The latest: relu"),
         ("", "there is no run ''"),
         ("../runs/20260101-000000-aaaa", "there is no run"),
@@ -92,5 +92,5 @@ def test_a_taken_name_is_counted_up_as_the_original_does(taken: set[str], free: 
 
 @pytest.mark.parametrize("name", ["", " a", "a\nb", "a/b", "-a", "a\x1b[2J"])
 def test_a_name_that_cannot_be_typed_is_refused(name: str) -> None:
-    with pytest.raises(YoloqatError, match="cannot be the name"):
+    with pytest.raises(YoloqatError, match="is not a valid run name"):
         check_name(name)

@@ -4,7 +4,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.console.escapes import unfinished_escape, without_escapes
@@ -84,3 +84,23 @@ def test_the_time_grows_with_the_length_alone(piece: str) -> None:
     without_escapes(text)
     unfinished_escape(text)
     assert time.process_time() - started < 5
+
+
+_STRING = r"[^\x07\x1b\x80-\x9f\n]*"
+_PLAIN = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    rf"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f]){_STRING}(?:\x07|\x1b\\|\x9c)?"
+    r"|\x1b[ -/]*[0-~]?"
+)
+"""The grammar as ECMA-48 has it, without regard to speed."""
+_PARTS = st.sampled_from(
+    ["\x1b", "[", "]", "\x9b", "\x90", "\x9c", "\x98", "\x9f", "\x07", "\\", "P", "0;31", "m", " ", "a", "\n", "é"]
+)
+
+
+@given(st.lists(_PARTS, max_size=12).map("".join))
+@settings(max_examples=2000, deadline=None)
+def test_the_fast_expression_finds_what_the_plain_grammar_does(text: str) -> None:
+    rest = _PLAIN.sub("", text)
+    expected = "".join(sign for sign in rest if sign == "\n" or not (ord(sign) < 32 or 127 <= ord(sign) < 160))
+    assert without_escapes(text, keep_line_ends=True) == expected

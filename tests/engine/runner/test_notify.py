@@ -123,7 +123,7 @@ def test_a_webhook_that_is_not_there_is_told_in_the_runners_log(workspace: Works
     notify = told(tmp_path, webhook="ftp://nowhere/", command=f"cat > {out}")
     spec = run(workspace, "exit 0", notify)
     log = workspace.run(spec.id).attempt(1).path / "runner.log"
-    wait(lambda: "notification: the webhook: the address must begin" in log.read_text())
+    wait(lambda: "notification: webhook: the address must begin" in log.read_text())
     assert out.exists(), "the other ways are used all the same"
 
 

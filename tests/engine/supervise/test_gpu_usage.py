@@ -48,10 +48,18 @@ def sampled(run):
     return [line["gpus"] for line in map(json.loads, run.attempt.system.read_text().splitlines()) if line["gpus"]]
 
 
-def helpers():
-    """Living helpers, of whatever run."""
+def helpers(run):
+    """Living helpers of a run: other workers of this test run have their own."""
     table = all_processes().values()
-    return [each.pid for each in table if each.state not in "ZX" and marker_of(each.pid) == "gpu usage"]
+    marked = [each.pid for each in table if each.state not in "ZX" and marker_of(each.pid) == "gpu usage"]
+    return [pid for pid in marked if str(run.attempt.path) in command_line(pid)]
+
+
+def command_line(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
 
 
 def test_the_samples_tell_of_the_gpu_that_the_run_has(lab, driver):
@@ -86,11 +94,11 @@ def test_a_driver_that_fails_once_is_asked_again(lab, driver):
 def test_the_helper_goes_with_the_run_and_is_no_process_of_it(lab, driver):
     run = lab.run(["sleep", "60"], resources=GPU, sample_seconds=0.2)
     run.until(lambda: sampled(run))
-    assert len(helpers()) == 1
+    assert len(helpers(run)) == 1
     assert run.living() == [run.stage_pid]
     request_stop(run.attempt)
     run.until_state(RunState.STOPPED)
-    run.until(lambda: helpers() == [])
+    run.until(lambda: helpers(run) == [])
     assert run.outcome.leftovers == 0
 
 
@@ -98,14 +106,14 @@ def test_the_helper_goes_when_its_runner_is_killed(lab, driver):
     run = lab.shell("exec sleep 60", resources=GPU, sample_seconds=0.2)
     run.until(lambda: sampled(run))
     run.kill_runner()
-    run.until(lambda: helpers() == [])
+    run.until(lambda: helpers(run) == [])
     assert run.state().state is RunState.RUNNING
 
 
 def test_a_helper_that_is_killed_or_hangs_costs_the_numbers_alone(lab, driver):
     run = lab.gated("true", resources=GPU, sample_seconds=0.2)
     run.until(lambda: sampled(run))
-    [helper] = helpers()
+    [helper] = helpers(run)
     os.kill(helper, signal.SIGSTOP)
     told = len(sampled(run))
     run.until(lambda: '"gpus":[]' in run.attempt.system.read_text().splitlines()[-1])
@@ -121,7 +129,7 @@ def test_a_run_that_computes_on_the_cpu_has_no_helper(lab, driver):
     run = lab.shell("exec sleep 60", resources=Resources(cpu=True), sample_seconds=0.2, cpu_lane=0)
     run.until(lambda: run.attempt.system.exists() and run.attempt.system.read_text().count("\n") > 2)
     assert sampled(run) == []
-    assert helpers() == []
+    assert helpers(run) == []
 
 
 COMPUTE = """

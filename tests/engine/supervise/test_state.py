@@ -225,3 +225,18 @@ def test_a_thousand_ended_runs_are_read_quickly(lab):
     for _ in range(1000):
         read_state(run.folder)
     assert time.process_time() - started < 2.0
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        ("", "memory ran out, as the log says"),
+        ("exit code 1", "exit code 1; memory ran out, as the log says"),
+    ],
+)
+def test_a_reason_does_not_begin_with_what_joins_its_parts(reason: str, expected: str) -> None:
+    evidence = ProcessFacts(
+        outcome=Outcome(kind=OutcomeKind.EXITED, reason=reason, exit_code=1),
+        ending=LogEnding("line", "CUDA out of memory", out_of_memory=True),
+    )
+    assert decide(evidence) == (RunState.OUT_OF_MEMORY, expected)

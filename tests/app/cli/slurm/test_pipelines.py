@@ -192,9 +192,9 @@ def test_a_launch_that_slurm_refuses_halfway_leaves_nothing_in_its_queue(batch: 
     answer = batch.cli("pipeline", str(file))
     assert answer.code == 2
     assert "invalid partition specified: nowhere" in answer.err
+    batch.until(lambda: not batch.slurm.ask("squeue", "--noheader").strip())
     states = {row["name"]: row["state"] for row in batch.cli("ls", "--json").json()["runs"]}
     assert states["shared-root"] in ("stopped", "succeeded")
-    batch.until(lambda: not batch.slurm.ask("squeue", "--noheader").strip())
     assert {row["state"] for row in batch.cli("ls", "--json").json()["runs"]} <= {
         "stopped", "succeeded", "could not start", "dependency failed",
     }  # fmt: skip

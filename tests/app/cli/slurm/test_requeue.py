@@ -84,7 +84,7 @@ def urgent(batch: Jobs) -> str:
 
 
 def test_a_run_that_a_better_one_preempts_is_queued_again(batch: Jobs) -> None:
-    run = train(batch, "--slurm", "cpus=4", epochs=100)
+    run = train(batch, "--slurm", "cpus=4", epochs=1000)
     better = urgent(batch)
     batch.until_state(better, RunState.RUNNING)
     status = batch.until_state(run, RunState.QUEUED)

@@ -1,0 +1,1 @@
+"""Sending a notification: over HTTP to chat programs, to a command, to a terminal. Standard library alone."""
