@@ -1,15 +1,21 @@
 """`yoloqat import PATH…`"""
 
+from __future__ import annotations
+
 import argparse
 import sys
-import time
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from app.cli.output import columns, fit, print_json, printable, say, say_workspace, table
+from app.cli.output import fit, print_json, printable, say, say_workspace, table
 from app.importing.import_logs import ImportReport
 
-_PROGRESS_SECONDS = 0.5
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_NAME_CELLS = 24
+"""The width of the file name in the progress line."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,9 +39,9 @@ def call(arguments: argparse.Namespace) -> int:
     workspace = open_workspace(arguments.workspace)
     say_workspace(workspace)
     paths = [Path(path) for path in arguments.paths]
-    progress = ProgressLine()
-    summary = import_paths(workspace, paths, name=arguments.name, dry_run=arguments.dry_run, report_path=progress)
-    progress.clear()
+    with ImportProgress() as progress:
+        options = {"name": arguments.name, "dry_run": arguments.dry_run}
+        summary = import_paths(workspace, paths, **options, report_path=progress.read, advance=progress.advance)
     if arguments.json:
         document = {"runs": summary.runs, "others": summary.others, "dry_run": arguments.dry_run}
         print_json({"schema": 1, "workspace": workspace.path, "imported": summary.files, **document})
@@ -52,24 +58,45 @@ def call(arguments: argparse.Namespace) -> int:
     return 0
 
 
-class ProgressLine:
-    """Shows in one line of the terminal what is being read, at most twice a second."""
+class ImportProgress:
+    """A bar on the terminal for what takes its time: reading files, writing run folders, indexing them."""
 
     def __init__(self) -> None:
-        self._last_reported_at = time.monotonic()
-        self._is_shown = False
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
 
-    def __call__(self, path: Path) -> None:
-        if sys.stderr.isatty() and time.monotonic() - self._last_reported_at > _PROGRESS_SECONDS:
-            self._last_reported_at, self._is_shown = time.monotonic(), True
-            print(
-                f"\r\x1b[K{fit(f'reading {printable(str(path))}', columns() - 1)}", end="", file=sys.stderr, flush=True
-            )
+    def __enter__(self) -> ImportProgress:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    def clear(self) -> None:
-        """Clear the line."""
-        if self._is_shown:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()
+            self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def read(self, path: Path) -> None:
+        """Show which file is read next; how many there are is not known yet."""
+        self._show(f"reading {fit(printable(path.name), _NAME_CELLS)}", None, None)
+
+    def advance(self, step: str, done: int, total: int) -> None:
+        """Show how many runs a step has done."""
+        self._show(step, done, total)
+
+    def _show(self, description: str, done: int | None, total: int | None) -> None:
+        if self._progress is None:
+            return
+        if self._task is None:
+            self._task = self._progress.add_task(description, total=None)
+        elif done is None:
+            self._progress.advance(self._task)
+        self._progress.update(self._task, description=description, total=total)
+        if done is not None:
+            self._progress.update(self._task, completed=done)
 
 
 def _report_cells(report: ImportReport) -> list[str]:

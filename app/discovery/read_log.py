@@ -150,18 +150,19 @@ class LogFile:
         return next((part.foreign for part in self.parts if part.foreign), "")
 
 
-def read_log(path: Path, *, sniff: bool = False) -> LogFile:
+def read_log(path: Path, *, sniff: bool = False, with_rows: bool = True) -> LogFile:
     """Read a whole file, in constant memory.
 
     Args:
         sniff: stop early if the file does not look like a log; for files found by search.
+        with_rows: keep the rows for the index, up to the limit; False if memory for them is used up.
 
     Raises:
         YoloqatError: the file cannot be read.
     """
     try:
         with path.open("rb") as file:
-            reader = _Reader()
+            reader = _Reader(with_rows=with_rows)
             is_whole = True
             while chunk := file.read(_READ_BYTES):
                 reader.feed(chunk)
@@ -177,10 +178,11 @@ def read_log(path: Path, *, sniff: bool = False) -> LogFile:
 class _Reader:
     """Splits a file into its runs and parses each of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, with_rows: bool) -> None:
         self.size = 0
+        self._with_rows = with_rows
         self._rest = b""
-        self._parts = [LogPart(0)]
+        self._parts = [self._part(0)]
         self._digest = hashlib.sha256()
         self._is_event_file: bool | None = None
         self._sniff_limit = SNIFF_BYTES
@@ -207,7 +209,7 @@ class _Reader:
             if self._parts[-1].has_started and len(self._parts) < _MAX_PARTS:
                 self._close()
                 before = self._parts[-1]
-                self._parts.append(LogPart(before.begins + before.size))
+                self._parts.append(self._part(before.begins + before.size))
         self._parse(lines[position:])
 
     def is_probably_no_log(self) -> bool:
@@ -219,6 +221,9 @@ class _Reader:
         self._rest = b""
         self._close()
         return tuple(self._parts)
+
+    def _part(self, begins: int) -> LogPart:
+        return LogPart(begins, rows=FactRows() if self._with_rows else None)
 
     def _parse(self, data: bytes) -> None:
         if data:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -100,6 +101,7 @@ def import_paths(
     *,
     dry_run: bool = False,
     report_path: Callable[[Path], None] = lambda path: None,
+    advance: Callable[[str, int, int], None] = lambda step, done, total: None,
 ) -> ImportSummary:
     """Import files, run folders and trees as finished runs. Reads everything before it writes the first run.
 
@@ -110,6 +112,7 @@ def import_paths(
         name: the run's name, with a number for further runs or if it is in use; None for that of the folder or file.
         dry_run: write nothing.
         report_path: called with each folder and file before it is read.
+        advance: called with the name of a step, the number of finished runs and that of all runs.
 
     Raises:
         YoloqatError: a named file cannot be read or has an unrecognised format, or the folders contain no run.
@@ -124,13 +127,14 @@ def import_paths(
         raise _no_run_error(paths, collector)
     with lock_names(workspace) as used_names:
         imported_runs = ImportedRuns(workspace)
-        files = [
-            report for run in runs for report in _import_run(workspace, imported_runs, run, name, used_names, dry_run)
-        ]
+        files: list[ImportReport] = []
+        for number, run in enumerate(runs, 1):
+            files += _import_run(workspace, imported_runs, run, name, used_names, dry_run)
+            advance("writing", number, len(runs))
     if not dry_run:
         from app.indexing.service import update_index
 
-        update_index(workspace, _readings(runs, files))
+        update_index(workspace, _readings(runs, files), partial(advance, "indexing"))
     return ImportSummary((*files, *collector.failures), len(runs), collector.others)
 
 
@@ -218,7 +222,7 @@ class _Collector:
     def _try(self, path: Path, role: str) -> LogFile | None:
         self._report_path(path)
         try:
-            return read_log(path, sniff=True)
+            return read_log(path, sniff=True, with_rows=self._cells < MOST_CELLS)
         except YoloqatError as error:
             self._fail(path, error.what, role)
             return None

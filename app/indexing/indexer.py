@@ -4,7 +4,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -81,11 +81,12 @@ class Indexer:
         self._store = store
         self._entries: dict[str, _RunEntry] | None = None
 
-    def index_runs(self, *, everywhere: bool) -> int:
+    def index_runs(self, *, everywhere: bool, advance: Callable[[int, int], None] = lambda done, total: None) -> int:
         """Index the runs that are live, new or not completely indexed.
 
         Args:
             everywhere: check ended runs, too: they may have been renamed, resumed or deleted.
+            advance: called with the number of checked runs and that of all runs.
 
         Returns:
             The number of live runs.
@@ -96,10 +97,11 @@ class Indexer:
         folders = {folder.id: folder for folder in self._workspace.run_folders()}
         for run_id in entries.keys() - folders.keys():
             self._forget(run_id)
-        for run_id, folder in sorted(folders.items()):
+        for number, (run_id, folder) in enumerate(sorted(folders.items()), 1):
             entry = entries.setdefault(run_id, _RunEntry())
             if everywhere or entry.is_live or not entry.stamp:
                 self._index_safely(folder, entry)
+            advance(number, len(folders))
         return sum(entry.is_live for entry in entries.values())
 
     def _load(self) -> dict[str, _RunEntry]:
@@ -229,7 +231,7 @@ class Indexer:
         with self._store.writing(folder.id) as connection:
             if result is not None and attempt:
                 write_result(connection, folder.id, attempt, result)
-            refresh_summary(connection, folder.id)
+            refresh_summary(connection, folder.id, changed=())
             if entry.spec.source != "launched":
                 write_reason(connection, folder.id, describe_log_end(file_connection(connection), folder.id))
             settle_run(connection, folder.id, stamp)

@@ -13,7 +13,7 @@ from db.reading.log_facts import (
     newest_bar,
     newest_event,
 )
-from db.reading.numbers import newest_epochs, numbers_by_epoch
+from db.reading.numbers import Cell, newest_epochs, numbers_by_epoch
 from engine.logs.loss_names import is_loss
 
 _OUTCOME_EVENTS = ("training started", "training completed", "crash", "out of memory", "early stop", "benchmark")
@@ -89,13 +89,19 @@ def _bar(connection: sqlite3.Connection, run_id: str) -> str:
 def _nan_losses(connection: sqlite3.Connection, run_id: str) -> str:
     """Return since which epoch all losses are nan up to the end; empty if they are not."""
     epochs, names = newest_epochs(connection, run_id), _loss_names(connection, run_id)
+    last = numbers_by_epoch(connection, run_id, epochs, *names, since=max(epochs, default=0)) if names else {}
+    if last and not any(_is_nan(row) for row in last.values()):
+        return ""  # the usual case, without reading the earlier epochs
     since = None
     for epoch, row in numbers_by_epoch(connection, run_id, epochs, *names).items() if names else ():
-        is_nan = bool(row) and all(text.lower().endswith("nan") for text, _, _ in row.values())
-        since = (epoch if since is None else since) if is_nan else None
+        since = (epoch if since is None else since) if _is_nan(row) else None
     if since is None:
         return ""
     return ", all losses nan" if since == min(epochs) else f", losses nan since epoch {since}"
+
+
+def _is_nan(losses: Mapping[str, Cell]) -> bool:
+    return bool(losses) and all(text.lower().endswith("nan") for text, _, _ in losses.values())
 
 
 def _loss_names(connection: sqlite3.Connection, run_id: str) -> list[str]:

@@ -4,7 +4,7 @@ import contextlib
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,11 +75,16 @@ def ensure_indexer(workspace: Workspace) -> None:
         raise _cannot_start(log, f"exit code {completed.returncode}")
 
 
-def update_index(workspace: Workspace, readings: "Readings | None" = None) -> None:
+def update_index(
+    workspace: Workspace,
+    readings: "Readings | None" = None,
+    advance: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
     """Update the database, unless an indexer is running.
 
     Args:
         readings: logs that are parsed already.
+        advance: called with the number of checked runs and that of all runs.
 
     Raises:
         YoloqatError: the database cannot be used.
@@ -89,7 +94,7 @@ def update_index(workspace: Workspace, readings: "Readings | None" = None) -> No
     store = open_index(workspace)
     with indexer_lock(workspace) as is_ours, contextlib.closing(store):
         if is_ours:
-            Indexer(workspace, store, readings).index_runs(everywhere=True)
+            Indexer(workspace, store, readings).index_runs(everywhere=True, advance=advance)
 
 
 def reindex(workspace: Workspace) -> ReindexReport:

@@ -120,9 +120,10 @@ def _naming_one_of(workspace: Workspace, run_ids: Sequence[str]) -> Iterator[Run
     """
     is_plain = all(_PLAIN_ID.fullmatch(run_id) for run_id in run_ids)
     pattern = re.compile("|".join(map(re.escape, run_ids)).encode() if is_plain else b"")
+    base = str(workspace.runs)  # a path object for each of a thousand runs takes as long as reading them
     for run_id in workspace.folder_names():
         try:
-            text = read_head(f"{workspace.runs}/{run_id}/spec.yaml", YAML_BYTES)
+            text = read_head(f"{base}/{run_id}/spec.yaml", YAML_BYTES)
         except OSError:
             continue
         if pattern.search(text):

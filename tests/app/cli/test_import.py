@@ -1,6 +1,8 @@
 """`yoloqat import`, `watch` and `attach`, as a user types them."""
 
+import contextlib
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -153,3 +155,23 @@ def test_another_users_process_is_not_looked_at(cli: Cli) -> None:
         pytest.skip("all processes here are this user's, or may be looked at")
     answer = cli("attach", "1")
     assert (answer.code, "another user's" in answer.err) == (2, True)
+
+
+def test_a_terminal_sees_how_far_an_import_is(cli: Cli) -> None:
+    for number in range(3):
+        write_run(cli.directory / "runs" / f"exp{number}", results=results_txt(shift=number / 10))
+    parent, child = pty.openpty()
+    command = cli.command("import", "--json", "runs")
+    with subprocess.Popen(
+        command, cwd=cli.directory, env={**cli.environment, "TERM": "xterm"}, stdout=subprocess.DEVNULL, stderr=child
+    ) as process:
+        os.close(child)
+        shown = b""
+        with contextlib.suppress(OSError):  # how a terminal tells its end
+            while data := os.read(parent, 65536):
+                shown += data
+        os.close(parent)
+    assert process.returncode == 0
+    assert b"indexing" in shown
+    assert b"3/3" in shown
+    assert "indexing" not in cli("import", "runs").err, "where nobody sees a bar, there is none"

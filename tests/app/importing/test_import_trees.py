@@ -287,6 +287,14 @@ def test_no_log_is_parsed_twice(workspace: Workspace, tmp_path: Path, monkeypatc
     assert dump(workspace.database) == rows, "what was read once is what the index would have read"
 
 
+def test_results_alone_are_not_held_against_themselves(workspace: Workspace, tmp_path: Path) -> None:
+    write_run(tmp_path / "exp", results=results_txt())
+    import_paths(workspace, [tmp_path])
+    assert dump(workspace.database)["results_metric"] == []
+    (run,) = list_runs(workspace)
+    assert len(get_detail(workspace, run.id).epochs) == len(results_txt().splitlines())
+
+
 def test_a_training_is_tied_to_the_run_whose_weights_it_began_with(workspace: Workspace, tmp_path: Path) -> None:
     first = write_run(tmp_path / "runs" / "exp", results=results_txt())
     second = write_run(tmp_path / "runs" / "exp2", results=results_txt(shift=0.1))
