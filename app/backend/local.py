@@ -30,15 +30,19 @@ class LocalBackend:
         self.workspace = workspace
 
     @classmethod
-    def open(cls, option: str | None) -> LocalBackend:
+    def open(cls, option: str | None, *, write: bool = False) -> LocalBackend:
         """Open the workspace.
+
+        Args:
+            option: `--workspace`.
+            write: the caller changes something in it; one that cannot be written can still be read.
 
         Raises:
             YoloqatError: the workspace cannot be used.
         """
         from app.workspace.open import open_workspace
 
-        return cls(open_workspace(option))
+        return cls(open_workspace(option, write=write))
 
     @property
     def path(self) -> Path:

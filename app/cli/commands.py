@@ -91,6 +91,7 @@ GROUPS: Mapping[str, tuple[Command, ...]] = {
         Command("doctor", "check for what would kill runs or lose data"),
         Command("du", "show what takes the space of the workspace", "disk_space"),
         Command("prune", "delete what is not needed: old last.pt, caches, the trash", "disk_space"),
+        Command("workspace", "make a workspace, forget one, or list them"),
         Command("reindex", "rebuild the database from the run folders"),
         Command("notify", "send a test notification"),
         Command("completion", "print the completion script for a shell"),

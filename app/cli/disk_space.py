@@ -21,7 +21,7 @@ def _du(arguments: argparse.Namespace) -> int:
     from app.runs.disk_use import KINDS, disk_use
     from app.workspace.open import open_workspace
 
-    workspace = open_workspace(arguments.workspace)
+    workspace = open_workspace(arguments.workspace, write=False)
     say_workspace(workspace)
     use = disk_use(workspace)
     places = {"trash": use.trash, "caches": use.caches, "index": use.index, "other": use.other}

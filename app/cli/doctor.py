@@ -19,7 +19,7 @@ def call(arguments: argparse.Namespace) -> int:
     from app.workspace.engine_python import choose_engine
     from app.workspace.open import open_workspace
 
-    workspace = open_workspace(arguments.workspace)
+    workspace = open_workspace(arguments.workspace, write=False)
     say_workspace(workspace)
     findings = list(run_checks(workspace, choose_engine()))
     if arguments.json:

@@ -27,7 +27,7 @@ def call(arguments: argparse.Namespace) -> int:
     from app.workspace.open import open_workspace
     from app.workspace.run_names import find_id, read_name
 
-    workspace = open_workspace(arguments.workspace)
+    workspace = open_workspace(arguments.workspace, write=False)
     say_workspace(workspace)
     folder = workspace.run(find_id(workspace, arguments.reference))
     attempt = find_attempt(workspace, folder.id, arguments.attempt)

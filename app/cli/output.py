@@ -54,7 +54,9 @@ def say_workspace(workspace: Workspace) -> None:
     from db.space import is_full
 
     say(f"workspace: {workspace.path} ({workspace.origin})")
-    if is_full(workspace.path):
+    if workspace.index_folder != workspace.path:
+        say(f"it is another user's or cannot be written: runs can be read; the index lies in {workspace.index_folder}")
+    if is_full(workspace.index_folder):
         say("the disk is full: states are current, but logs are indexed only after space is freed")
 
 

@@ -60,7 +60,7 @@ def refresh(
         return None
     deadline = time.monotonic() + (_wait_seconds() if wait_seconds is None else wait_seconds)
     requested_at = 0.0
-    while stale and not is_full(workspace.path):
+    while stale and not is_full(workspace.index_folder):
         now = time.monotonic()
         if now - requested_at > _RESTART_SECONDS:
             start_indexer(workspace)

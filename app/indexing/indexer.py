@@ -27,6 +27,7 @@ from db.tables import Run
 from db.writer import delete_run, settle_run, write_broken, write_reason, write_result, write_run
 from engine.contracts.errors import YoloqatError
 from engine.contracts.imported import ImportRecord
+from engine.contracts.index_folder import may_write
 from engine.contracts.result import StageResult
 from engine.contracts.run_folder import RunFolder, Workspace
 from engine.contracts.spec import RunSpec
@@ -186,7 +187,7 @@ class Indexer:
         """Return the state. Copies an ended watched log to its end first: new bytes may show that it continues."""
         status = read_state(folder)
         assert entry.spec is not None
-        if entry.spec.source != "watched":
+        if entry.spec.source != "watched" or not may_write(str(folder.path)):
             return status
         entry.copier = entry.copier or LogCopier(folder)
         while not status.state.is_live and entry.copier.copy_new_bytes():

@@ -56,7 +56,7 @@ def ensure_indexer(workspace: Workspace) -> None:
         with take_over(workspace):
             pass
     command = module_command("app.indexing.process", "--workspace", str(workspace.path))
-    log = workspace.path / "indexer.log"
+    log = workspace.indexer_log
     try:
         with open(open_append(log), "ab") as output:
             completed = subprocess.run(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from app.launching.requeue_paused import requeue_paused_run
 from engine.contracts.errors import YoloqatError
+from engine.contracts.index_folder import may_write
 from engine.contracts.run_folder import Workspace
 from engine.runner.start_record import started_attempts
 from engine.supervise.requeue import paused_and_ended, queued_without_runner, relaunch
@@ -20,6 +21,8 @@ def requeue(workspace: Workspace) -> int:
     Returns:
         The number of runners started.
     """
+    if not may_write(str(workspace.runs)):
+        return 0
     for attempt in paused_and_ended(workspace):
         # The runner failed to do it. If another command does it at this moment, this one yields.
         with contextlib.suppress(YoloqatError):

@@ -166,7 +166,7 @@ def _unless_full(workspace: Workspace, read: Callable[[], Answer], fallback: Ans
     try:
         return read()
     except Exception as error:
-        if not lacks_space(error, workspace.path):
+        if not lacks_space(error, workspace.index_folder):
             raise
         return fallback
 

@@ -3,22 +3,58 @@
 import os
 from pathlib import Path
 
+from app.workspace.known import is_known, remember
 from app.workspace.settings_path import settings_path
 from engine.contracts.errors import YoloqatError
+from engine.contracts.index_folder import may_write
 from engine.contracts.run_folder import Workspace
 
 VARIABLE = "YOLOQAT_WORKSPACE"
 
 
-def open_workspace(option: str | None = None) -> Workspace:
-    """Open the workspace of `--workspace`, else of YOLOQAT_WORKSPACE, else of the settings, else the user's default.
+def open_workspace(option: str | None = None, *, write: bool = True) -> Workspace:
+    """Open the workspace of `--workspace`, else of YOLOQAT_WORKSPACE, else of the settings, else one per user.
 
-    Creates the folder if it is missing. Starts no process: see `app.launching.requeue`.
+    Creates the folder if it was never used; starts nothing, see `app.launching.requeue` for what does.
+
+    Args:
+        write: the caller changes something in it; one that cannot be written can still be read.
 
     Raises:
-        YoloqatError: it is not a folder, or cannot be created or written.
+        YoloqatError: it is no folder, cannot be created or written, or is gone although it was used.
     """
     workspace = locate_workspace(option)
+    if workspace.runs.is_dir():
+        if not may_write(str(workspace.runs)):
+            if write:
+                raise _unusable(workspace, "no permission to write")
+            return workspace
+    elif is_known(workspace.path):
+        raise YoloqatError(
+            "the workspace is gone: perhaps its disk is not mounted",
+            where=f"{workspace.path} ({workspace.origin})",
+            hint="Mount it. If it was deleted on purpose: `yoloqat workspace forget DIR`; for an empty one at this "
+            "place: `yoloqat workspace new DIR`.",
+        )
+    elif not write and workspace.path.is_dir() and not may_write(str(workspace.path)):
+        return workspace  # without runs; there is nothing to read
+    else:
+        _make(workspace)
+    remember(workspace.path)
+    return workspace
+
+
+def create_workspace(workspace: Workspace) -> None:
+    """Create a workspace, also where one was used that is gone.
+
+    Raises:
+        YoloqatError: it is no folder, or cannot be created.
+    """
+    _make(workspace)
+    remember(workspace.path)
+
+
+def _make(workspace: Workspace) -> None:
     try:
         workspace.runs.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
@@ -29,9 +65,6 @@ def open_workspace(option: str | None = None) -> Workspace:
         ) from None
     except OSError as error:
         raise _unusable(workspace, error.strerror or str(error)) from error
-    if not os.access(workspace.runs, os.W_OK | os.X_OK):
-        raise _unusable(workspace, "no permission to write")
-    return workspace
 
 
 def locate_workspace(option: str | None = None) -> Workspace:

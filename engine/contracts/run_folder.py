@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.contracts.index_folder import index_folder
+
 
 @dataclass(frozen=True)
 class AttemptFolder:
@@ -155,8 +157,13 @@ class Workspace:
     """Where the choice came from, for the line that every command prints: an option, a variable, the default."""
 
     @property
+    def index_folder(self) -> Path:
+        """The folder of the index: this one, or one in the user's cache if this one cannot or must not be written."""
+        return index_folder(str(self.path))
+
+    @property
     def database(self) -> Path:
-        return self.path / "yoloqat.db"
+        return self.index_folder / "yoloqat.db"
 
     @property
     def runs(self) -> Path:
@@ -170,21 +177,25 @@ class Workspace:
     @property
     def noise(self) -> Path:
         """Intervals of differences between evaluations: may be deleted, and is resampled then."""
-        return self.path / "noise"
+        return self.index_folder / "noise"
 
     @property
     def slurm_jobs(self) -> Path:
         """What Slurm said last of all jobs: asked by one process, read by all."""
-        return self.path / "slurm-jobs.json"
+        return self.index_folder / "slurm-jobs.json"
 
     @property
     def indexer_lock(self) -> Path:
-        return self.path / "indexer.lock"
+        return self.index_folder / "indexer.lock"
+
+    @property
+    def indexer_log(self) -> Path:
+        return self.index_folder / "indexer.log"
 
     @property
     def indexer_record(self) -> Path:
         """Which process holds the lock, and of what version it is."""
-        return self.path / "indexer.json"
+        return self.index_folder / "indexer.json"
 
     def run(self, run_id: str) -> RunFolder:
         return RunFolder(self.runs / run_id)
