@@ -30,6 +30,7 @@ from app.screens.runs import RunsScreen
 from app.screens.unexpected import unexpected
 from app.styles.theme import DARK, LIGHT
 from app.terminal import has_hung_up
+from app.widgets.base.clean_strips import clean_strips
 from app.widgets.base.glyphs import glyphs
 from app.widgets.base.plain_scroll import PlainScrollBar
 from app.widgets.base.state import look
@@ -100,6 +101,7 @@ class YoloqatApp(AppInterface):
         self.theme = DARK.name
         if constants.DEFAULT_THEME in self.available_themes and constants.DEFAULT_THEME != "textual-dark":
             self.theme = constants.DEFAULT_THEME
+        clean_strips()
         # Textual keeps the renderer on the class, which outlives this app where several run in one process.
         ScrollBar.renderer = PlainScrollBar if glyphs().is_ascii else ScrollBarRender
         self.set_class(glyphs().is_ascii, "-ascii")

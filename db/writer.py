@@ -24,6 +24,7 @@ from db.tables import (
     Usage,
     table_of,
 )
+from engine.console.escapes import without_escapes
 from engine.contracts.result import StageResult
 
 RESULT_NUMBERS = 1_000_000
@@ -224,7 +225,12 @@ def _values(row: SQLModel) -> tuple[Any, ...]:
 
 
 def _storable(value: Any) -> Any:
-    """Text that SQLite takes: what is no UTF-8 in a file name or a command is written as an escape."""
+    """Text that SQLite takes: what is no UTF-8 in a file name or a command is written as an escape.
+
+    Nothing in it commands a terminal: what reads the index shows it in many places.
+    """
+    if isinstance(value, str):
+        value = without_escapes(value, keep_line_ends=True)
     if isinstance(value, str) and not value.isascii():
         return value.encode("utf-8", "backslashreplace").decode("utf-8")
     return value

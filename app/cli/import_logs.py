@@ -71,7 +71,9 @@ class ImportProgress:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
             columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()
-            self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._progress = Progress(
+                *columns, console=Console(file=getattr(sys.stderr, "unfiltered", sys.stderr)), transient=True
+            )
             self._progress.start()
         return self
 

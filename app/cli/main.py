@@ -1,16 +1,18 @@
 """The `yoloqat` command: import only the module of the subcommand, call it, and print errors as messages."""
 
 import argparse
+import contextlib
 import importlib
 import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from app.cli.commands import GROUPS, STAGES_TITLE, Command, CommandParser, Handlers
 from app.cli.output import say
+from engine.console.clean_stream import CleanStream
 from engine.contracts.errors import YoloqatError
 from engine.contracts.stage_summaries import STAGE_SUMMARIES
 
@@ -85,6 +87,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 2 for bad input, with a message and no traceback."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    with clean_output():
+        return _run_safely(argv)
+
+
+@contextlib.contextmanager
+def clean_output() -> Iterator[None]:
+    """Let no escape sequence of a name, a record or an error reach the terminal, whoever prints it."""
+    out, err = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = CleanStream(out), CleanStream(err)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = out, err
+
+
+def _run_safely(argv: Sequence[str] | None) -> int:
     try:
         code = _run(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from app.indexing.freshness import Lag
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_COMMANDING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""C1 controls and what turns the direction of writing: `json` leaves them as they are, and a terminal obeys them."""
 _COLOURS = {
     RunState.RUNNING: "36",
     RunState.STARTING: "36",
@@ -69,7 +71,8 @@ def say_lag(lag: "Lag | None") -> None:
 
 def print_json(value: Any) -> None:
     """Print one JSON document. Dataclasses become objects; nan and inf, which JSON lacks, become null."""
-    print(json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False)
+    print(_COMMANDING.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
 
 
 def plain(value: Any) -> Any:
