@@ -24,7 +24,7 @@ def start_watch(attempt: str, launch: Mapping[str, Any], seconds: float) -> None
     settings = read_json(str(launch.get("notify") or "")) if launch.get("notify") else None
     if settings is None or not ALERT_EVENTS.intersection(settings.get("on", ALERT_EVENTS)):
         return
-    argv = script_command(_PROGRAM, attempt, f"{seconds:g}", site_packages=False)
+    argv = script_command(_PROGRAM, attempt, f"{seconds:g}", str(os.getpid()), site_packages=False)
     environment = {**os.environ, MARK: f"alerts:{attempt}"}  # it is no process of the run: no stop reaches it
     actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
     with contextlib.suppress(OSError, TypeError):

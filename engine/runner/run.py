@@ -28,6 +28,7 @@ from engine.runner.waiting.admission import Admission, CannotEverStart
 SAMPLE_SECONDS = 5.0
 _FIRST_LOOK_SECONDS, _LOOK_SECONDS = 0.1, 1.0
 """Between two looks at what has outlived its command: until it is known to work, and from then on."""
+_CLUSTERS_SIGNAL_SECONDS = 1.0
 _NAMED_LEFTOVERS = 3
 _FIRST_SAMPLE_SECONDS = 1.0
 """Sooner than the others, so that a short run has one."""
@@ -210,6 +211,7 @@ class Run:
             end = reap(stage.identity.pid) if end is None else end
             if end is not None and not self._outlives(end, stage):
                 gpus.close()
+                self._await_clusters_signal(end)
                 return end
             deadline = min(sample_due, self.stop.deadline if self.stop else limit.deadline)
             if self.work is not None:
@@ -225,6 +227,15 @@ class Run:
                     self._begin_stop(pause.PAUSED)
                 if sampler.rhythm.has_just_stalled():
                     notify.start(self.attempt, self.launch, "stall", f"silent for {sampler.rhythm.silent:.0f} s")
+
+    def _await_clusters_signal(self, end: End) -> None:
+        """Wait for the signal with which a cluster ends a whole job, where it has reached the stage first.
+
+        Slurm signals one process after the other: without this the stage would seem to have been killed by somebody.
+        """
+        is_job = os.path.exists(self._path("slurm.json"))
+        if is_job and end.signal_number is not None and self.stop is None:
+            self._await_stop_step(_CLUSTERS_SIGNAL_SECONDS)
 
     def _outlives(self, end: End, stage: HeldStage) -> bool:
         """Whether the command has ended well and left work behind that goes on: then that is the run."""

@@ -84,8 +84,7 @@ class Watch:
 
 def main(argv: list[str]) -> int:
     """Look until the runner has gone, and once more after it."""
-    attempt, seconds = argv[0], float(argv[1])
-    runner = os.getppid()
+    attempt, seconds, runner = argv[0], float(argv[1]), int(argv[2])  # which may have gone by now
     launch = read_json(os.path.join(attempt, "launch.json")) or {}
     watch = Watch(attempt, read_json(str(launch.get("notify", ""))) or {})
     while True:

@@ -40,6 +40,7 @@ async def test_without_unicode_every_screen_is_ascii(backend: FakeBackend, monke
         glyphs_module.glyphs.cache_clear()
 
 
+@pytest.mark.slow
 async def test_every_kind_of_theme_draws_every_screen(backend: FakeBackend) -> None:
     app = YoloqatApp(lambda: backend)
     async with app.run_test(size=(180, 45)) as pilot:

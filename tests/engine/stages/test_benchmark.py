@@ -81,6 +81,7 @@ def test_what_cannot_be_timed_is_named(toy_float: Path, tmp_path: Path) -> None:
     assert "garbage.pt" in refusal("benchmark", tmp_path / "a", "--models", toy_float, garbage, "--img-size", SIZE)
 
 
+@pytest.mark.slow
 def test_checkpoints_are_timed_at_the_size_of_the_onnx_files(
     exported: Done, toy_float: Path, toy_ptq: Path, tmp_path: Path
 ) -> None:

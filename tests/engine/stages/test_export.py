@@ -105,7 +105,7 @@ def test_the_file_says_where_it_comes_from(exported: Done) -> None:
     assert json.loads(metadata["lineage"]) == {"float_sha256": float_sha256, "data_sha256": data.sha256}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
 def test_an_export_that_is_killed_leaves_the_previous_file(toy_ptq: Path, tmp_path: Path, number: int) -> None:
     folder = tmp_path / "run"
     (folder / "export").mkdir(parents=True)

@@ -67,6 +67,7 @@ def test_ptq_finds_the_ranges_and_the_map_of_the_default(ptq: Done, calibrated: 
     assert QuantSpec.from_plain(load_checkpoint(path).quant or {}).backend == "modelopt"
 
 
+@pytest.mark.slow
 @needs_modelopt
 def test_qat_learns_and_goes_on_where_it_was_ended(qat: Done, ptq: Done) -> None:
     assert [row.epoch for row, _ in epochs_of(qat.facts)] == [1]
@@ -77,6 +78,7 @@ def test_qat_learns_and_goes_on_where_it_was_ended(qat: Done, ptq: Done) -> None
     assert not [key for key in changed if key.endswith("_amax")]
 
 
+@pytest.mark.slow
 @needs_modelopt
 def test_the_file_for_tensorrt_is_what_the_default_would_have_made(exported: Done, qat: Done) -> None:
     (event,) = exported.events("export")
@@ -96,6 +98,7 @@ def test_the_file_for_tensorrt_is_what_the_default_would_have_made(exported: Don
     assert after == pytest.approx(before, abs=0.02)
 
 
+@pytest.mark.slow
 @needs_modelopt
 def test_its_rewrite_runs_in_int8(exported: Done, toy_data: Path, tmp_path: Path) -> None:
     weights = exported.folder / "export" / "model.onnx"

@@ -56,7 +56,12 @@ def test_lineage_is_by_content(calibrated: Done, toy_float: Path) -> None:
     assert output.path == "weights/ptq.pt"
 
 
-@pytest.mark.parametrize("calibrator", ["max", "percentile", "entropy"])
+_SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "calibrator", ["max", pytest.param("percentile", marks=_SLOW), pytest.param("entropy", marks=_SLOW)]
+)
 def test_other_calibrators(calibrator: str, calibrated: Done, calibration: list[object], tmp_path: Path) -> None:
     done = run_stage("ptq", tmp_path / "run", *calibration, "--calibrator", calibrator, "--notest")
     assert done.code == 0, done.log
@@ -72,6 +77,7 @@ def test_other_calibrators(calibrator: str, calibrated: Done, calibration: list[
         assert all(value >= by_mse[name] * 0.999 for name, value in ranges.items())
 
 
+@pytest.mark.slow
 def test_auto_tries_all_calibrators_and_keeps_the_best(calibration: list[object], tmp_path: Path) -> None:
     """At the widths that were asked for: the range that is best depends on them."""
     widths = ("--bits", 6, "--layer-bits", r"model\.2\..*=w4", "model.77=w5a8")

@@ -62,6 +62,7 @@ def test_the_checkpoints_are_quantized_and_fine_tuned(tuned: Done, toy_ptq: Path
     assert len([key for key in changed if key.endswith("weight")]) > 40
 
 
+@pytest.mark.slow
 def test_worse_epochs_are_not_kept_and_the_log_says_so(tuning: list[object], toy_ptq: Path, tmp_path: Path) -> None:
     done = run_stage("qat", tmp_path / "run", *tuning, "--lr0", 0.05)
     assert done.code == 0, done.log
@@ -75,6 +76,7 @@ def test_worse_epochs_are_not_kept_and_the_log_says_so(tuning: list[object], toy
     assert before.metrics["mAP@.5:.95"] == after.metrics["mAP@.5:.95"]
 
 
+@pytest.mark.slow
 def test_better_epochs_are_kept_and_ranges_learn_where_asked(
     calibration: list[object], tuning: list[object], tmp_path: Path
 ) -> None:

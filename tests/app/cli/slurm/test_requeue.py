@@ -83,6 +83,7 @@ def urgent(batch: Jobs) -> str:
     return batch.run("until [ -e go ]; do sleep 0.1; done", *wanted, name="urgent")
 
 
+@pytest.mark.slow
 def test_a_run_that_a_better_one_preempts_is_queued_again(batch: Jobs) -> None:
     run = train(batch, "--slurm", "cpus=4", epochs=1000)
     better = urgent(batch)

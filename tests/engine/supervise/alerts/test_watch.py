@@ -17,7 +17,7 @@ from engine.supervise.alerts import watch
 from engine.supervise.ids import new_run_id
 from engine.supervise.launch import launch, write_attempt
 from tests.engine.supervise.alerts.printed import epoch
-from tests.waiting import wait_until
+from tests.waiting import patience, wait_until
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_samples_are_followed_as_they_come(tmp_path: Path, told: Path) -> None:
         for n in range(12)
     ]
     attempt.system.write_text(json.dumps(samples[0]) + "\n")
-    command = [sys.executable, "-I", "-S", watch.__file__, str(attempt.path), "0.05"]
+    command = [sys.executable, "-I", "-S", watch.__file__, str(attempt.path), "0.05", str(os.getpid())]
     with subprocess.Popen(command) as process:
         time.sleep(0.3)
         with attempt.system.open("a") as file:
@@ -146,3 +146,12 @@ def test_thinned_samples_are_not_read_twice(tmp_path: Path) -> None:
     with path.open("a") as grown:
         grown.write("5\n")
     assert b"".join(file.chunks()) == b"5\n"
+
+
+def test_it_ends_when_its_runner_had_gone_before_it_started(tmp_path: Path) -> None:
+    attempt = tmp_path / "attempts" / "1"
+    attempt.mkdir(parents=True)
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    command = [sys.executable, "-I", "-S", watch.__file__, str(attempt), "60", str(gone.pid)]
+    assert subprocess.run(command, timeout=patience(20), check=False).returncode == 0
