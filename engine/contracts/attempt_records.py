@@ -11,7 +11,7 @@ from engine.files.safe_open import read_regular
 
 
 class Record(BaseModel):
-    """A JSON file of an attempt. Fields that a later version adds are passed over."""
+    """A JSON file of an attempt. Ignores fields that a later version adds."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -19,7 +19,7 @@ class Record(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
-        """The record, or None when there is none that can be read."""
+        """Return the record, or None when the file is missing or invalid."""
         try:
             return cls.model_validate_json(read_regular(path))
         except (OSError, ValueError):
@@ -27,7 +27,7 @@ class Record(BaseModel):
 
 
 class ProcessIdentity(BaseModel):
-    """One process, for all time: a pid is reused, these together are not."""
+    """Identity of a process. The PID alone is reused; all fields together are unique."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -40,7 +40,7 @@ class ProcessIdentity(BaseModel):
 
 
 class GitState(BaseModel):
-    """The code that a run started from."""
+    """State of the git repository in which a run started."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -48,26 +48,26 @@ class GitState(BaseModel):
     branch: str | None = None
     dirty: bool = False
     diff: str | None = None
-    """File beside the record with the uncommitted changes; None when there are none."""
+    """Name of the file beside the record that holds the uncommitted changes; None when there are none."""
     diff_bytes: int = 0
-    """Size of the whole diff; the file may hold less."""
+    """Size of the complete diff; the file may be truncated."""
     untracked: list[str] = Field(default_factory=list)
-    """Files and folders that git neither knows nor ignores, a hundred at most; what is in them is not kept."""
+    """Paths that git neither tracks nor ignores, at most 100; their content is not stored."""
 
 
 class Provenance(BaseModel):
-    """What a run can be repeated from, apart from its specification."""
+    """What is needed to reproduce a run, besides its specification."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     python: str = ""
-    """Version of the interpreter that runs the command; of the first on the PATH where it is no Python program."""
+    """Version of the interpreter that runs the command; of the first one on the PATH if it is not a Python program."""
     interpreter: str = ""
-    """Its path."""
+    """Path of that interpreter."""
     packages: dict[str, str] = Field(default_factory=dict)
-    """Versions of what decides a result, as far as that interpreter has it."""
+    """Versions of the packages that affect results, of those that are installed."""
     environment: dict[str, str] = Field(default_factory=dict)
-    """Variables that matter for a run, without secrets."""
+    """Environment variables that affect a run, without secrets."""
     git: GitState | None = None
 
 
@@ -83,69 +83,69 @@ class Parent(BaseModel):
 
 
 class Grace(BaseModel):
-    """Seconds between the steps of a stop."""
+    """Seconds to wait after each signal of a stop."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     sigint: float = 20.0
     sigterm: float = 10.0
     leftovers: float = 1.5
-    """For processes that are left once the main process has ended by itself."""
+    """For child processes that outlive a main process that exited by itself."""
 
 
 class Retry(BaseModel):
-    """Where an attempt stands in a series of attempts that follow one another by themselves."""
+    """Position of an attempt in a series of automatic retries."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     limit: int = 0
-    """How many attempts may follow the first one; 0 for none."""
+    """Maximum number of retries; 0 for none."""
     number: int = 0
-    """Which retry this attempt is; 0 for one that a user started."""
+    """Number of this retry; 0 for an attempt that a user started."""
     after: str = ""
-    """What ended the attempt before, `signal 9`; empty for one that a user started."""
+    """Why the previous attempt ended, such as `signal 9`; empty for an attempt that a user started."""
     pause_seconds: float = 20.0
-    """Before the first retry; each later pause is twice as long."""
+    """Delay before the first retry; doubles with each further one."""
     has_run_out_of_memory: bool = False
-    """An earlier attempt of the series ran out of memory: no other one is retried for that."""
+    """An earlier attempt of the series ran out of memory. A second out-of-memory failure is not retried."""
     seconds_used: float = 0.0
     """Run time of the earlier attempts of the series, which counts toward the time limit."""
 
 
 class LaunchRecord(Record):
-    """`launch.json`: what the runner is to do. Written before it starts."""
+    """`launch.json`: instructions for the runner. Written before it starts."""
 
     run_id: str
     name: str = ""
-    """What the run was called at the launch, for those that wait for it."""
+    """Name of the run at launch, for the messages of runs that wait for it."""
     stage: str
     argv: list[str]
     cwd: str
     env: dict[str, str] = Field(default_factory=dict)
-    """Set on top of the launcher's environment."""
+    """Variables that are added to the launcher's environment."""
     artifacts: dict[str, str] = Field(default_factory=dict)
-    """Role → path relative to the run folder, of every file that a success must leave."""
+    """Role → path relative to the run folder, of every file that must exist for the run to succeed."""
     wait_for: list[Parent] = Field(default_factory=list)
     resources: Resources = Resources()
     leases: str = ""
-    """The folder of this user's leases on this machine, whatever the workspace."""
+    """Folder of this user's leases on this machine, shared by all workspaces."""
     cpu_lane: int = 0
-    """Width of the CPU lane: how many runs may have it at a time; 0 for any number."""
+    """Number of runs that may use the CPU lane at a time; 0 for no limit."""
     notify: str = ""
-    """The file that says whom to tell of its end; empty when nobody is to be told."""
+    """File with the notification settings; empty for no notifications."""
     terminal: str = ""
-    """The terminal that it was launched from."""
+    """Terminal from which the run was launched."""
     grace: Grace = Grace()
     retry: Retry = Retry()
     time_limit: float = 0.0
-    """Seconds after which the runner stops it; 0 for no limit."""
+    """Seconds after which the runner stops the stage; 0 for no limit."""
     sample_seconds: float = 5.0
     launcher: ProcessIdentity | None = None
     provenance: Provenance = Provenance()
 
 
 class ProcessRecord(Record):
-    """`process.json`: who runs it. Written before the stage starts, and again with the stage's identity."""
+    """`process.json`: runner and stage. Written before the stage starts, and again with the stage's identity."""
 
     runner: ProcessIdentity
     stage: ProcessIdentity | None = None
@@ -153,25 +153,25 @@ class ProcessRecord(Record):
     cwd: str = ""
     started_at: datetime | None = None
     started_monotonic: float | None = None
-    """The stage's start on the machine's monotonic clock, which all its processes share until it reboots."""
+    """Start of the stage on the monotonic clock, which all processes share until the machine reboots."""
     leases: list[str] = Field(default_factory=list)
-    """What it has to itself: `gpu-0`, `cpu-1`."""
+    """Names of the leases that the attempt holds: `gpu-0`, `cpu-1`."""
     provenance: Provenance = Provenance()
 
 
 class QueueRecord(Record):
-    """`queue.json`: where a run stands in line. Read by its runner again and again while it waits."""
+    """`queue.json`: place of a run in the queue. Its runner polls it while it waits."""
 
     priority: int = Field(default=0, ge=-999, le=999)
-    """The higher, the earlier."""
+    """Higher values start earlier."""
     position: float
-    """Among those of the same priority, the lower, the earlier: the time of the launch, unless it was moved."""
+    """Within a priority, lower values start earlier: the launch time, unless the run was moved."""
     held: bool = False
-    """It does not start before it is released."""
+    """The run does not start before it is released."""
     why: str = ""
-    """Why it is held, in words; empty where somebody has held it."""
+    """Why the run is held; empty when a user held it."""
     not_before: float = 0.0
-    """It does not start before this time, in seconds since 1970."""
+    """Earliest start, in seconds since 1970."""
 
 
 class WaitingRecord(Record):
@@ -182,60 +182,60 @@ class WaitingRecord(Record):
 
 
 class StopRequest(Record):
-    """`stop.json`: somebody asked for the end."""
+    """`stop.json`: request to stop the attempt."""
 
     requested_at: datetime
     now: bool = False
-    """Skip to the next signal instead of waiting out the grace."""
+    """Send the next signal without waiting for the grace period to end."""
 
 
 class PauseRequest(Record):
-    """`pause.json`: the run is to end at a checkpoint and to be put back into the queue, held."""
+    """`pause.json`: request to end at a checkpoint and queue the run again, held."""
 
     requested_at: datetime
     command: list[str]
-    """argv of what puts it back, for runners of versions before 0.2 alone: later ones take it from their own code."""
+    """argv that queues the run again; read only by runners older than 0.2, later ones use their own code."""
     checkpoint: str = ""
-    """The file that its runner waits for; empty where something else ends the stage."""
+    """File that the runner waits for; empty if the stage ends in another way."""
     stamp: list[int] | None = None
-    """Inode, size and time of that file when the pause was asked for."""
+    """Inode, size and modification time of that file at the time of the request."""
 
 
 class StoppingRecord(Record):
-    """`stopping.json`: how far a stop has come."""
+    """`stopping.json`: progress of a stop."""
 
     signal: str
     sent_at: datetime
     processes: int = 0
-    """How many the signal was sent to."""
+    """Number of processes that the signal was sent to."""
     next_signal: str | None = None
     next_at: datetime | None = None
     next_at_monotonic: float | None = None
     sender: ProcessIdentity | None = None
-    """The runner, or whoever stops in its place."""
+    """The runner, or the stopper if the runner is dead."""
 
 
 class SlurmRecord(Record):
-    """`slurm.json`: the job that runs an attempt. Written when Slurm has taken it."""
+    """`slurm.json`: the job that runs an attempt. Written when Slurm has accepted it."""
 
     job_id: str
     """`17`, or `17_2` for a task of an array."""
     cluster: str = ""
-    """In a federation; empty for the only one."""
+    """Name of the cluster in a federation; empty otherwise."""
     submitted_at: datetime
     argv: list[str] = Field(default_factory=list)
-    """The command line of sbatch."""
+    """Command line of sbatch."""
     output: str = ""
-    """Where Slurm and the job's script write, outside of the run's console."""
+    """File for the output of Slurm and of the job script, apart from the run's console."""
     restarts: int = 0
-    """How often Slurm had put the job back before this attempt."""
+    """How often Slurm had requeued the job before this attempt."""
 
 
 class SlurmEnd(Record):
-    """`slurm-end.json`: what Slurm says of a job that has ended, kept because Slurm forgets it after minutes."""
+    """`slurm-end.json`: final state of a job, stored because Slurm drops it after minutes."""
 
     state: str
-    """As Slurm writes it: `TIMEOUT`; `UNKNOWN` where it had forgotten the job before anybody asked."""
+    """In Slurm's spelling: `TIMEOUT`; `UNKNOWN` if Slurm had dropped the job before it was queried."""
     reason: str = ""
     limit: str = ""
     seen_at: datetime

@@ -1,4 +1,4 @@
-"""YAML of files that anyone may have written, with limits on size, depth and what aliases expand to.
+"""Load YAML from untrusted files, with limits on size, depth and alias expansion.
 
 An alias bomb of a few hundred bytes stands for 10^12 values; printing it in an error, or walking it, never ends.
 """
@@ -11,20 +11,20 @@ import yaml
 from engine.files.safe_open import YAML_BYTES, read_regular
 
 MOST_NODES = 1_000_000
-"""Values of a document with its aliases expanded; a data set with thousands of classes has some ten thousand."""
+"""Maximum number of values with aliases expanded; a data set with thousands of classes has about ten thousand."""
 DEEPEST = 64
 
 
 class BoundedLoader(yaml.SafeLoader):
-    """PyYAML's safe loader with limits. What exceeds one is a `yaml.YAMLError` that names the line."""
+    """PyYAML's safe loader with limits. Exceeding one raises a `yaml.YAMLError` that names the line."""
 
     def __init__(self, stream: str | bytes) -> None:
         super().__init__(stream)
         self._depth = 0
         self._nodes = 0
-        """Composed so far, aliases expanded."""
+        """Number of nodes composed so far, aliases expanded."""
         self._weights: dict[str, int] = {}
-        """Anchor → values below it, aliases expanded."""
+        """Anchor → number of values below it, aliases expanded."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Compose the next node.
@@ -67,7 +67,7 @@ def read_yaml(path: Path) -> Any:
     """Return the plain values of a YAML file that a user names; links are followed.
 
     Raises:
-        OSError: it cannot be read, is no regular file, or is larger than a megabyte.
-        UnicodeDecodeError, yaml.YAMLError: it is no text or no YAML, or a limit is exceeded.
+        OSError: the file cannot be read, is not a regular file, or is larger than a megabyte.
+        UnicodeDecodeError, yaml.YAMLError: the file is not UTF-8 or not YAML, or exceeds a limit.
     """
     return load_yaml(read_regular(path, YAML_BYTES, follow=True).decode("utf-8"))

@@ -1,8 +1,8 @@
-"""The one exception that is meant for a person's eyes."""
+"""The base exception of errors that are shown to the user."""
 
 
 class YoloqatError(Exception):
-    """Bad input or a bad environment, told in full: what is wrong, where, and what to do.
+    """Bad input or a bad environment: what is wrong, where, and what to do.
 
     Commands print it without a traceback and exit with code 2; screens show it in a dialog.
     """
@@ -13,9 +13,9 @@ class YoloqatError(Exception):
         super().__init__(what)
         self.what = what
         self.where = where
-        """File (and line), option or run that the message is about."""
+        """File (and line), option or run that the error concerns."""
         self.hint = hint
-        """What the user can do about it, as a full sentence."""
+        """How to fix it, as a full sentence."""
 
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what

@@ -1,4 +1,4 @@
-"""`::yoloqat {"event": …}`: the log line for what the YOLOv7 lines cannot say."""
+"""`::yoloqat {"event": …}`: a log line for what YOLOv7's lines cannot express."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ def emit(event: str, **fields: Any) -> None:
 
 
 def parse(line: str) -> dict[str, Any] | None:
-    """The event of a log line, or None when the line is not one (never raises)."""
+    """Return the event of a log line, or None when the line is not an event. Never raises."""
     if not line.startswith(PREFIX):
         return None
     try:

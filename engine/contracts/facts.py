@@ -1,7 +1,7 @@
-"""Facts: what the parsers of `engine/logs` read out of a console log.
+"""Facts: what the parsers of `engine/logs` read from a console log.
 
-Numbers stay the text that was printed (`"0.4780"`, `"nan"`): the store keeps both the text and its value. Nobody
-changes a fact: the two that come by the thousand are not frozen, for that makes them five times as fast.
+Numbers stay the printed text (`"0.4780"`, `"nan"`): the index stores both the text and its value. Facts are immutable;
+the two classes with thousands of instances are not frozen only because that makes them five times as fast to create.
 """
 
 from collections.abc import Mapping
@@ -14,23 +14,23 @@ class EpochRow:
     """The finished training line of one epoch."""
 
     epoch: int
-    """As printed: 0-based for YOLOv7. `LogFormat` tells of logs that count from 1."""
+    """As printed: 0-based for YOLOv7. `LogFormat` announces logs that count from 1."""
     last_epoch: int
-    """The number after the slash, as printed. A results.csv does not tell it: there it is the row's own epoch."""
+    """The number after the slash, as printed. A results.csv lacks it: there it equals `epoch`."""
     values: Mapping[str, str]
-    """gpu_mem, box, obj, cls, total, labels, img_size in YOLOv7's dialect; losses have the names of their own columns.
+    """gpu_mem, box, obj, cls, total, labels, img_size in YOLOv7's dialect; others keep their loss columns' names.
 
-    A field that the terminal's edge cut off is absent; without any, the log does not hold the epoch's final numbers.
+    Fields truncated at the terminal's edge are absent; if all are, the log lacks the epoch's final numbers.
     """
     seconds: float | None = None
-    """How long its training bar ran."""
+    """Duration of the training bar."""
     source: str = "log"
-    """What printed it: `log`, or the dialect of a file that holds nothing but results."""
+    """`log`, or the dialect of the results file that it was read from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a bar stands. Only the latest one matters; it is never a row."""
+    """State of a progress bar. Only the latest one matters; it is never stored as a row."""
 
     phase: str
     """`train`, `val`, `scan`, `calibrate`, …"""
@@ -52,28 +52,28 @@ class ValidationRow:
 
     class_name: str
     images: int | None
-    """None where the log does not count."""
+    """None where the log prints no counts."""
     labels: int | None
     values: Mapping[str, str]
-    """P, R, mAP@.5, mAP@.5:.95; those of masks and of poses end in `(M)` and `(P)`."""
+    """P, R, mAP@.5, mAP@.5:.95; mask metrics end in `(M)`, pose metrics in `(P)`."""
     evaluation: int = -1
-    """Which evaluation of this log the row belongs to, counted from 0; -1 until that is decided."""
+    """0-based number of the evaluation within the log; -1 until it is assigned."""
     epoch: int | None = None
-    """The epoch that it validates, None for a final or stand-alone evaluation."""
+    """The validated epoch; None for a final or stand-alone evaluation."""
     weights: str | None = None
-    """What was evaluated, where the log says so: a path, or `last`/`best` from YOLOv7's order of its final tests."""
+    """The evaluated weights, if the log names them: a path, or `last`/`best` by the order of YOLOv7's final tests."""
     label: str | None = None
-    """What our own stages call it: `PTQ`, `QAT`, …"""
+    """Label given by our own stages: `PTQ`, `QAT`, …"""
     source: str = "log"
-    """As that of an epoch's row."""
+    """See `EpochRow.source`."""
 
 
 @dataclass(frozen=True, slots=True)
 class CocoLine:
-    """One of the twelve lines of pycocotools."""
+    """One of the twelve summary lines of pycocotools."""
 
     key: str
-    """AP, AP50, AP75, APs, APm, APl, AR1, AR10, AR100, ARs, ARm, ARl; of masks they end in `(M)`, of poses in `(P)`."""
+    """AP, AP50, AP75, APs, APm, APl, AR1, AR10, AR100, ARs, ARm, ARl; `(M)` is appended for masks, `(P)` for poses."""
     text: str
     evaluation: int
     epoch: int | None = None
@@ -94,7 +94,7 @@ class ModelSummary:
 
 @dataclass(frozen=True, slots=True)
 class LogFormat:
-    """Told before the first epoch of a log that is not in YOLOv7's format, or once it can be known."""
+    """Dialect and numbering of a log that is not YOLOv7's. Precedes the first epoch, unless it is detected later."""
 
     dialect: str
     first_epoch: int
@@ -113,7 +113,7 @@ class TrainingCompleted:
     """`N epochs completed in H hours.`."""
 
     epochs: int | None
-    """None where the log does not say it."""
+    """None where the log does not print it."""
     hours: str
 
 
@@ -128,7 +128,7 @@ class CheckpointStripped:
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """A Python traceback: its last line, and the whole of it (bounded)."""
+    """A Python traceback: its last line, and its full text (bounded)."""
 
     error: str
     traceback: str
@@ -136,14 +136,14 @@ class Crash:
 
 @dataclass(frozen=True, slots=True)
 class OutOfMemory:
-    """CUDA ran out of memory, by the log's own words."""
+    """CUDA ran out of memory, as reported in the log."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Any other line worth keeping.
+    """Any other line that is stored.
 
     `kind` is `device`, `options`, `hyperparameters`, `transferred`, `optimizer`, `data`, `warning`, …
     """
@@ -159,7 +159,7 @@ class StageEvent:
     name: str
     payload: Mapping[str, Any]
     evaluation: int | None = None
-    """For the event `evaluation`: which evaluation of this log it tells at full precision."""
+    """For the event `evaluation`: the number of the evaluation that it reports at full precision."""
 
 
 Fact = (

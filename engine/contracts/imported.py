@@ -1,4 +1,4 @@
-"""`import.json`: which files an imported or watched run was read from."""
+"""`import.json`: the source files of an imported or watched run."""
 
 import os
 from pathlib import Path
@@ -10,40 +10,40 @@ from engine.contracts.result import Artifact
 from engine.files.atomic import write_text
 
 BESIDE = "results beside the log"
-"""The role of a file of results that is not the console of its attempt."""
+"""Role of sidecar results, which are not the console of their attempt."""
 OUTPUTS = ("best", "last")
 INPUTS = ("weights",)
 
 
 def storable(path: Path) -> str:
-    """The path as text that JSON takes: what is no UTF-8 in it is written as an escape."""
+    """Return the path as text for JSON; bytes that are not UTF-8 are escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 class SourceFile(BaseModel):
-    """A file that a run was read from, or that it left behind."""
+    """A file that a run was read from, or that it wrote."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     path: str
     role: str
-    """`log`, `results`, `event file`, `options`, `BESIDE`, or that of weights: `best`, `last`, `weights` (first)."""
+    """`log`, `results`, `event file`, `options`, `BESIDE`, or for weights `best`, `last`, `weights` (initial)."""
     size: int
-    """Bytes that belong to the run."""
+    """Number of bytes that belong to the run."""
     sha256: str
     """Of these bytes."""
     modified_ns: int = 0
     attempt: int = 0
-    """The attempt that it belongs to; 0 for what belongs to the run as a whole."""
+    """Number of the attempt; 0 for a file of the whole run."""
     begins: int = 0
-    """The first byte that belongs to the run: a log may hold several."""
+    """Offset of the run's first byte: a log may hold several runs."""
 
 
 class ImportRecord(Record):
     """Written when a run is imported, and again when its files have changed."""
 
     folder: str = ""
-    """The trainer's own folder of the run; empty where there is only a log."""
+    """The trainer's output folder; empty if there is only a log."""
     files: list[SourceFile] = Field(default_factory=list)
 
     def write(self, path: Path) -> None:
@@ -51,16 +51,16 @@ class ImportRecord(Record):
         write_text(path, self.model_dump_json(indent=1))
 
     def consoles(self) -> list[SourceFile]:
-        """What the console of each attempt is a copy of, oldest first."""
+        """Return the file that was copied into the console of each attempt, oldest first."""
         of_attempts = [file for file in self.files if file.attempt and file.role != BESIDE]
         return sorted(of_attempts, key=lambda file: file.attempt)
 
     def artifacts(self) -> list[Artifact]:
-        """Weights that the run left, where the trainer put them."""
+        """Return the weights that the trainer wrote, at their original paths."""
         return [_artifact(file) for file in self.files if file.role in OUTPUTS]
 
     def inputs(self) -> list[Artifact]:
-        """Weights that it began with."""
+        """Return the initial weights."""
         return [_artifact(file) for file in self.files if file.role in INPUTS]
 
 

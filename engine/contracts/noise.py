@@ -1,8 +1,8 @@
-"""Is a difference in mAP more than the choice of the images? Paired bootstrap over images (Efron 1979).
+"""Test whether a difference in mAP exceeds image sampling noise: paired bootstrap over images (Efron 1979).
 
-Images are drawn with replacement, and mAP is computed of each drawing. Evaluations of the same images are drawn alike,
-so the differences of two, drawing by drawing, tell how the difference depends on the images: the interval is the middle
-95 % of them (percentile method).
+Images are resampled with replacement, and mAP is computed for each resample. Evaluations of the same images use the
+same resamples, so their differences per resample show how the difference depends on the images: the interval is the
+middle 95 % of them (percentile method).
 """
 
 import json
@@ -15,14 +15,14 @@ METRICS = ("mAP@.5", "mAP@.5:.95")
 
 @dataclass(frozen=True)
 class Interval:
-    """Between which values a difference lies for 95 % of the drawings, in points."""
+    """95 % interval of a difference over the resamples, in points."""
 
     low: float
     high: float
 
     @property
     def is_noise(self) -> bool:
-        """Whether the images do not decide its sign."""
+        """Whether the interval contains 0."""
         return self.low <= 0 <= self.high
 
     @property
@@ -33,24 +33,23 @@ class Interval:
 
 @dataclass(frozen=True)
 class Resampling:
-    """One evaluation, computed of many drawings of its images."""
+    """mAP of one evaluation over many resamples of its images."""
 
     of: str
-    """SHA-256 over images, labels and the way AP is computed: only equal ones are paired. Empty where nothing could be
-    computed."""
+    """SHA-256 over images, labels and the AP method: only equal ones are paired. Empty if nothing could be computed."""
     maps: Mapping[str, Sequence[float | None]]
-    """mAP of each drawing by metric, as fractions; None where no label was drawn."""
+    """Metric → mAP of each resample, as fractions; None for a resample without labels."""
 
     def to_json(self) -> str:
-        """One line."""
+        """Return one line of JSON."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Resampling":
-        """What `to_json` has written.
+        """Parse the output of `to_json`.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: the text is something else.
         """
         record = json.loads(text)
         if not isinstance(record, dict) or record.keys() != {"of", "maps"} or not isinstance(record["maps"], dict):
@@ -62,14 +61,14 @@ class Resampling:
 
 
 def paired_intervals(reference: Resampling, own: Resampling) -> dict[str, Interval]:
-    """The intervals of the differences of `own` to `reference`, by metric; empty where they cannot be paired."""
+    """Return metric → interval of `own` minus `reference`; empty if the two cannot be paired."""
     if not own.of or reference.of != own.of:
         return {}
-    found = {}
+    intervals = {}
     for metric in METRICS:
         pairs = zip(own.maps.get(metric, ()), reference.maps.get(metric, ()), strict=False)
         differences = [100 * (a - b) for a, b in pairs if a is not None and b is not None]
         if len(differences) > 1:
             steps = statistics.quantiles(differences, n=40, method="inclusive")  # of 2.5 % each
-            found[metric] = Interval(steps[0], steps[-1])
-    return found
+            intervals[metric] = Interval(steps[0], steps[-1])
+    return intervals

@@ -1,4 +1,4 @@
-"""`outcome.json`: how an attempt ended. Written by the runner, whole or not at all."""
+"""`outcome.json`: how an attempt ended. Written atomically by the runner."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -15,17 +15,17 @@ class OutcomeKind(StrEnum):
     COULD_NOT_START = "could not start"
     DEPENDENCY_FAILED = "dependency failed"
     CANCELLED = "cancelled"
-    """Stopped before the stage had started."""
+    """Stopped before the stage started."""
     ENDED = "ended"
     """Stopped after its runner was lost: the exit code is unknown."""
     OUTLIVED = "outlived"
-    """The command ended with exit code 0 and left work running, which has ended since."""
+    """The command exited with 0 and left processes running, which have ended since."""
     LOST = "lost"
-    """A node of a cluster failed, or whatever else took runner and stage without a word."""
+    """Runner and stage vanished without a record, such as when a cluster node failed."""
 
 
 class Outcome(BaseModel):
-    """The end of an attempt. Fields that a later version adds are passed over."""
+    """How an attempt ended. Ignores fields that a later version adds."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -36,29 +36,29 @@ class Outcome(BaseModel):
     stop_requested: bool = False
     """A stop was in progress when the stage ended."""
     missing_artifacts: list[str] = Field(default_factory=list)
-    """Promised files that are not there, relative to the run folder."""
+    """Required artifacts that do not exist, relative to the run folder."""
     started_at: datetime | None = None
     ended_at: datetime | None = None
-    """UTC, by the wall clock."""
+    """Wall-clock time in UTC."""
     seconds: float | None = None
-    """From start to end of the stage, by the monotonic clock."""
+    """Duration of the stage, by the monotonic clock."""
     peak_rss_bytes: int | None = None
-    """Of the largest single process."""
+    """Peak of the largest single process."""
     oom_kill: bool = False
     """The kernel killed the stage for lack of memory."""
     oom_kills: int = 0
-    """Processes of this memory cgroup that the kernel killed for lack of memory meanwhile, ours or not."""
+    """Processes of this memory cgroup that the kernel killed for lack of memory during the attempt, ours or not."""
     leftovers: int = 0
-    """Processes that the stage left behind and that were ended after it."""
+    """Number of processes that outlived the stage and were then ended."""
     stuck: list[int] = Field(default_factory=list)
-    """Pids that not even SIGKILL removed."""
+    """PIDs that survived SIGKILL."""
     time_limit: bool = False
-    """The time that a cluster gives it was over."""
+    """The cluster's time limit was reached."""
     reason: str = ""
 
     @classmethod
     def read(cls, path: Path) -> "Outcome | None":
-        """The outcome, or None when there is none that can be read."""
+        """Return the outcome, or None when the file is missing or invalid."""
         try:
             return cls.model_validate_json(read_regular(path))
         except (OSError, ValueError):

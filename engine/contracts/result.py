@@ -1,4 +1,4 @@
-"""`result.json`: what a stage of ours measured and left behind, at full precision."""
+"""`result.json`: what one of our stages measured and wrote, at full precision."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ from engine.files.safe_open import read_regular
 
 
 class Artifact(BaseModel):
-    """A file that a run read or wrote. Runs are tied together by its SHA-256, whatever it is called now."""
+    """A file that a run read or wrote. Its SHA-256 links runs, independent of its name."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -25,15 +25,15 @@ class Artifact(BaseModel):
 
     @classmethod
     def of(cls, role: str, path: Path, relative_to: Path | None = None) -> "Artifact":
-        """Measure a file."""
+        """Hash and measure a file."""
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        shown = os.path.relpath(path, relative_to) if relative_to else str(path.absolute())
-        return cls(role=role, path=shown, size_bytes=path.stat().st_size, sha256=digest)
+        stored_path = os.path.relpath(path, relative_to) if relative_to else str(path.absolute())
+        return cls(role=role, path=stored_path, size_bytes=path.stat().st_size, sha256=digest)
 
 
 class EvaluationSettings(BaseModel):
-    """What must agree before two evaluations may be compared."""
+    """The settings that must be equal for two evaluations to be comparable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -67,13 +67,13 @@ class EvaluationResult(BaseModel):
     AR100, ARs, ARm, ARl. Fractions, 0 to 1."""
     per_class: dict[str, dict[str, float]] = Field(default_factory=dict)
     milliseconds_per_image: dict[str, float] = Field(default_factory=dict)
-    """`inference`, `nms`, `total`: what the run took, not a benchmark."""
+    """`inference`, `nms`, `total`: as measured in the run, not a benchmark."""
     matches: str | None = None
-    """File beside `result.json` that tells what was right in each image, for the noise of a difference."""
+    """File beside `result.json` with the matches per image, from which noise is computed."""
 
 
 class StageResult(BaseModel):
-    """The whole of `result.json`."""
+    """Content of `result.json`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -83,7 +83,7 @@ class StageResult(BaseModel):
     inputs: list[Artifact] = Field(default_factory=list)
     artifacts: list[Artifact] = Field(default_factory=list)
     evaluations: list[EvaluationResult] = Field(default_factory=list)
-    """In the order in which they were made; the last one is the stage's own result."""
+    """In order of execution; the last one is the result of the stage."""
     details: dict[str, object] = Field(default_factory=dict)
     """Stage-specific facts: model summary, calibration table, export checks."""
 
@@ -93,7 +93,7 @@ class StageResult(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> "StageResult | None":
-        """The result, or None when there is none that can be read."""
+        """Return the result, or None when the file is missing or invalid."""
         try:
             return cls.model_validate_json(read_regular(path))
         except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Where things lie inside a workspace and a run folder. Paths only: nothing here reads or writes."""
+"""Paths inside a workspace and a run folder. Nothing here reads or writes file contents."""
 
 import os
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class AttemptFolder:
 
     @property
     def launch(self) -> Path:
-        """What the runner is to do; written by the launcher before the runner starts."""
+        """Instructions for the runner; written by the launcher before the runner starts."""
         return self.path / "launch.json"
 
     @property
@@ -37,12 +37,12 @@ class AttemptFolder:
 
     @property
     def waiting(self) -> Path:
-        """Why a queued runner waits, in words."""
+        """Why a queued run waits."""
         return self.path / "waiting.json"
 
     @property
     def queue(self) -> Path:
-        """Where the run stands in line, and whether it is held; may change as long as it waits."""
+        """Place in the queue, and whether the run is held; may change while it waits."""
         return self.path / "queue.json"
 
     @property
@@ -51,17 +51,17 @@ class AttemptFolder:
 
     @property
     def pause(self) -> Path:
-        """There while it is asked to end at a checkpoint and to be queued again."""
+        """Exists while a pause is requested."""
         return self.path / "pause.json"
 
     @property
     def retry(self) -> Path:
-        """There while the runner of an attempt that has ended finds out whether another one follows."""
+        """Exists while the runner of an ended attempt decides whether to retry."""
         return self.path / "retry.json"
 
     @property
     def stopping(self) -> Path:
-        """How far the runner has come with a stop: the signal sent, and when the next one follows."""
+        """Progress of a stop: the signal sent, and when the next one follows."""
         return self.path / "stopping.json"
 
     @property
@@ -70,17 +70,17 @@ class AttemptFolder:
 
     @property
     def watch(self) -> Path:
-        """Which file the console is a copy of, and who writes it; only there where the process was not started here."""
+        """Source of the console's copy and its writer; exists only for watched runs."""
         return self.path / "watch.json"
 
     @property
     def slurm(self) -> Path:
-        """Which job of Slurm this attempt is; not there for a run on this machine."""
+        """The Slurm job of this attempt; missing for a run on this machine."""
         return self.path / "slurm.json"
 
     @property
     def slurm_end(self) -> Path:
-        """What Slurm said of the job once it had ended."""
+        """Final state of the Slurm job."""
         return self.path / "slurm-end.json"
 
 
@@ -100,12 +100,12 @@ class RunFolder:
 
     @property
     def is_run(self) -> bool:
-        """Whether something is called `spec.yaml`, be that damaged or no file: a folder without is only being made."""
+        """Whether an entry `spec.yaml` exists, even if damaged or not a file; without one it is still being created."""
         return os.path.lexists(self.spec)
 
     @property
     def user(self) -> Path:
-        """What people said about the run: name, tags, notes, archived."""
+        """Annotations: name, tags, notes, archived."""
         return self.path / "user.json"
 
     @property
@@ -114,12 +114,12 @@ class RunFolder:
 
     @property
     def imported(self) -> Path:
-        """Which files it was read from; only there for a run that was not launched here."""
+        """Source files; exists only for imported and watched runs."""
         return self.path / "import.json"
 
     @property
     def stop_after_epoch(self) -> Path:
-        """There while one of our trainings is asked to end after the epoch that it is in."""
+        """Exists while one of our trainings is requested to end after its current epoch."""
         return self.path / "stop-after-epoch"
 
     @property
@@ -138,7 +138,7 @@ class RunFolder:
         return AttemptFolder(self.path / "attempts" / str(number))
 
     def attempts(self) -> list[AttemptFolder]:
-        """All attempts, oldest first."""
+        """Return all attempts, oldest first."""
         parent = self.path / "attempts"
         if not parent.is_dir():
             return []
@@ -150,11 +150,11 @@ class RunFolder:
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folder that holds all runs and the index of them."""
+    """The folder that holds all runs and their index."""
 
     path: Path
     origin: str = "given"
-    """Where the choice came from, for the line that every command prints: an option, a variable, the default."""
+    """Why this workspace was chosen (option, variable, default); every command prints it."""
 
     @property
     def index_folder(self) -> Path:
@@ -176,12 +176,12 @@ class Workspace:
 
     @property
     def noise(self) -> Path:
-        """Intervals of differences between evaluations: may be deleted, and is resampled then."""
+        """Cache of the intervals of differences between evaluations; may be deleted."""
         return self.index_folder / "noise"
 
     @property
     def slurm_jobs(self) -> Path:
-        """What Slurm said last of all jobs: asked by one process, read by all."""
+        """Latest state of all Slurm jobs: written by one process, read by all."""
         return self.index_folder / "slurm-jobs.json"
 
     @property
@@ -194,18 +194,18 @@ class Workspace:
 
     @property
     def indexer_record(self) -> Path:
-        """Which process holds the lock, and of what version it is."""
+        """Process that holds the lock, and its version."""
         return self.index_folder / "indexer.json"
 
     def run(self, run_id: str) -> RunFolder:
         return RunFolder(self.runs / run_id)
 
     def run_folders(self) -> list[RunFolder]:
-        """Every run folder that has a `spec.yaml`, be that damaged or no file, in no particular order."""
+        """Return every folder with an entry `spec.yaml`, even if damaged or not a file, unordered."""
         return [self.run(name) for name in self.folder_names() if os.path.lexists(f"{self.runs}/{name}/spec.yaml")]
 
     def folder_names(self) -> list[str]:
-        """The names of all folders of runs, of those that are only being made, too."""
+        """Return the names of all run folders, including those still being created."""
         try:
             return os.listdir(self.runs)
         except OSError:

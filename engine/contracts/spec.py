@@ -1,4 +1,4 @@
-"""`spec.yaml`: what was asked of a run, fully resolved."""
+"""`spec.yaml`: the fully resolved specification of a run."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,31 +14,31 @@ from engine.files.atomic import UMASK_DECIDES, write_text
 from engine.files.safe_open import YAML_BYTES, read_regular
 
 COMMAND = "command"
-"""The `stage` of a run that is any command, not one of our stages."""
+"""The `stage` of a run that executes a command and not one of our stages."""
 
 
 class Resources(BaseModel):
-    """What a run needs to itself while it computes; it waits in line for it."""
+    """Devices that a run leases while it computes; it is queued until they are free."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     gpus: int | list[str] = 0
-    """How many, whichever are free; or which, by index as nvidia-smi counts or by UUID."""
+    """Number of GPUs, or specific ones by nvidia-smi index or UUID."""
     among: list[str] | None = None
-    """Which of them it may have; None for all."""
+    """GPUs to choose from; None for all."""
     memory: int = Field(default=0, ge=0)
-    """Bytes on each GPU. With it the GPU is shared with other runs that say how much they need; 0 is all of it."""
+    """Bytes on each GPU, which is shared with other runs that set this; 0 for the whole GPU."""
     cpu: bool = False
-    """A slot of the CPU lane."""
+    """Lease the CPU lane."""
     restrict: bool = True
-    """Show the run its own GPUs alone. False where it picks one by its number among all."""
+    """Hide other GPUs from the run. False if it selects one by its index among all."""
 
     def __bool__(self) -> bool:
         return bool(self.gpus) or self.cpu
 
 
 class RunSpec(BaseModel):
-    """One run as it was asked for. Written once, before the first attempt starts."""
+    """Specification of a run. Written once, before the first attempt starts."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -56,30 +56,30 @@ class RunSpec(BaseModel):
     env: dict[str, str] = Field(default_factory=dict)
     """Variables set on top of the launcher's environment. Never secrets."""
     group: str | None = None
-    """Runs launched together, as one pipeline, share a group."""
+    """Runs launched together as one pipeline share a group."""
     pipeline: str | None = None
     step: str | None = None
     """The name of this run inside its pipeline."""
     parents: list[str] = Field(default_factory=list)
     """Ids of the runs that must succeed before this one starts."""
     artifacts: dict[str, str] = Field(default_factory=dict)
-    """Role → path relative to the run folder, of every file that a success must leave."""
+    """Role → path relative to the run folder, of every file that must exist for the run to succeed."""
     resources: Resources = Resources()
     retry: int = Field(default=0, ge=0)
-    """How many attempts may follow one that did not come to its end, without anybody asking."""
+    """Maximum number of automatic retries after a failed attempt."""
     time_limit: float = Field(default=0.0, ge=0)
-    """Seconds after which it is stopped; 0 for no limit."""
+    """Seconds after which the run is stopped; 0 for no limit."""
     slurm: SlurmOptions | None = None
-    """What it asks of Slurm, which runs it; None for a run on this machine."""
+    """Options for Slurm; None for a run on this machine."""
     source: Literal["launched", "imported", "watched"] = "launched"
     imported_from: str | None = None
     created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
     def write(self, path: Path, mode: int = UMASK_DECIDES) -> None:
-        """Write as YAML, atomically, each value on a line of its own (the folder must exist).
+        """Write as YAML, atomically, one value per line (the folder must exist).
 
         Args:
-            mode: permissions before the umask takes its bits away.
+            mode: permissions before the umask is applied.
         """
         text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=1 << 30)
         write_text(path, text, mode=mode)
@@ -89,7 +89,7 @@ class RunSpec(BaseModel):
         """Read `spec.yaml`.
 
         Raises:
-            YoloqatError: the file is missing, no YAML, or of another shape.
+            YoloqatError: the file is missing, not YAML, or does not match the model.
         """
         try:
             return cls.model_validate(load_yaml(read_regular(path, YAML_BYTES).decode()))
@@ -98,8 +98,8 @@ class RunSpec(BaseModel):
 
 
 def _describe(error: Exception) -> str:
-    """Return an error in words; a validation error without the values, which may be megabytes."""
+    """Return the message of an error; that of a validation error without the values, which may be megabytes."""
     if isinstance(error, ValidationError):
-        mistakes = error.errors(include_url=False, include_input=False)[:3]
-        return "; ".join(f"`{'.'.join(map(str, item['loc']))}`: {item['msg']}" for item in mistakes)
+        details = error.errors(include_url=False, include_input=False)[:3]
+        return "; ".join(f"`{'.'.join(map(str, item['loc']))}`: {item['msg']}" for item in details)
     return str(error)

@@ -1,4 +1,4 @@
-"""Our stages and what each does, in one line; apart from `stages`, for their options take a while to load."""
+"""One-line summaries of our stages. Separate from `stages`, whose options are slow to import."""
 
 from collections.abc import Mapping
 
