@@ -1,4 +1,4 @@
-"""The catalogue of our stages: options, and the files that a success must leave."""
+"""The catalogue of our stages: options, and the files that must exist for a run to succeed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

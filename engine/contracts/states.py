@@ -1,4 +1,4 @@
-"""The states of a run. A state is decided by process identity and `outcome.json`, never by silence."""
+"""The states of a run. A state is decided by process identity and `outcome.json`, never by missing output."""
 
 from enum import StrEnum
 
@@ -21,7 +21,7 @@ class RunState(StrEnum):
 
     @property
     def is_live(self) -> bool:
-        """True while a process of the run exists or is still to come."""
+        """Whether a process of the run exists or will be started."""
         return self in _LIVE
 
 
@@ -29,4 +29,4 @@ _LIVE = frozenset({RunState.QUEUED, RunState.STARTING, RunState.RUNNING})
 
 AFTER_EPOCH = "ends after this epoch"
 AT_CHECKPOINT = "ends at its next checkpoint"
-"""Stops in progress, in words: those that have sent no signal yet."""
+"""Descriptions of stops in progress that have sent no signal yet."""

@@ -1,4 +1,4 @@
-"""`watch.json`: the log of a process that was not started here, and who writes it."""
+"""`watch.json`: the log of a process that yoloqat did not start, and its writers."""
 
 from datetime import datetime
 from pathlib import Path
@@ -10,30 +10,30 @@ from engine.files.atomic import write_text
 
 
 class WatchRecord(Record):
-    """Written when the watching of a file begins, and by the indexer as it follows it.
+    """Written when the watch of a file starts, and by the indexer while it reads the file.
 
-    The console of the attempt is a copy of the file's bytes from `begins` on, so its length tells what has been read.
+    The console of the attempt is a copy of the file's bytes from `begins` on; its length is the number of bytes read.
     """
 
     path: str
     device: int
     inode: int
     begins: int = 0
-    """The first byte of the file that belongs to the attempt."""
+    """Offset of the attempt's first byte in the file."""
     process: ProcessIdentity | None = None
-    """The process that it was attached to; None where whoever writes the file is meant."""
+    """The attached process; None to watch any writer of the file."""
     writers: list[ProcessIdentity] = Field(default_factory=list)
-    """Who was last seen to hold the file open for writing."""
+    """Processes that last had the file open for writing."""
     started_at: datetime
-    """When the oldest of these processes started; when the watching began, where there is none."""
+    """Start of the oldest of these processes; start of the watch if there is none."""
     grown_at: datetime | None = None
-    """When the file was last seen to grow."""
+    """Time of the last observed growth of the file."""
     longest_gap: float = 0.0
-    """Seconds: the longest time without growth before it grew again."""
+    """Longest pause between two growths, in seconds."""
     ended_at: datetime | None = None
-    """When nobody wrote it any more. After that it is not followed."""
+    """When the file had no writer any more. It is not read after that."""
     note: str = ""
-    """What became of the file of the attempt before: `the log was truncated`."""
+    """Why the previous attempt ended: `the log was truncated`."""
 
     def write(self, path: Path) -> None:
         """Write atomically."""

@@ -1,1 +1,1 @@
-"""The pipeline language: YAML read, checked as a whole, and grids expanded."""
+"""The pipeline language: read YAML, check it completely, and expand grids."""

@@ -1,4 +1,4 @@
-"""What can be wrong in a pipeline whose shape is right: names, references, options, cycles."""
+"""Check a pipeline that has valid structure: names, references, options, cycles."""
 
 import difflib
 import re
@@ -29,14 +29,14 @@ _NAME = re.compile(r"[A-Za-z_][\w-]*")
 
 @dataclass(frozen=True)
 class Finding:
-    """A mistake, and the part of the document that it is about."""
+    """A mistake, and its location in the document."""
 
     location: Location
     text: str
 
 
 def check(pipeline: Pipeline) -> list[Finding]:
-    """All mistakes, in no particular order."""
+    """Return all mistakes, unordered."""
     findings = list(_check_names(pipeline))
     for name, step in pipeline.stages.items():
         findings += _check_kind(name, step)
@@ -49,29 +49,29 @@ def check(pipeline: Pipeline) -> list[Finding]:
 
 
 def check_grids(pipeline: Pipeline) -> list[Finding]:
-    """What keeps grids from being multiplied out."""
+    """Return the mistakes that prevent the expansion of grids."""
     findings = []
     for name, step in pipeline.stages.items():
-        here: Location = ("stages", name, "grid")
+        base: Location = ("stages", name, "grid")
         if step.grid and step.uses is None:
-            findings.append(Finding(here, f"step `{name}` is a command: a grid gives values to a stage's options"))
+            findings.append(Finding(base, f"step `{name}` is a command: a grid gives values to a stage's options"))
         for key, values in step.grid.items():
             if not values:
-                findings.append(Finding((*here, key), f"the grid of `{key}` has no values"))
+                findings.append(Finding((*base, key), f"the grid of `{key}` has no values"))
             if any(value in values[:index] for index, value in enumerate(values)):
-                findings.append(Finding((*here, key), f"the grid of `{key}` has a value twice"))
+                findings.append(Finding((*base, key), f"the grid of `{key}` has a value twice"))
             if key in step.options:
-                findings.append(Finding((*here, key), f"`{key}` stands in `options`, too"))
+                findings.append(Finding((*base, key), f"`{key}` stands in `options`, too"))
     return findings
 
 
-def near(name: str, known: Iterable[str]) -> str:
-    """`; did you mean …?`, or which there are."""
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1)
+def near(name: str, valid_names: Iterable[str]) -> str:
+    """Return `; did you mean …?` for a close match, otherwise the list of valid names."""
+    valid_names = list(valid_names)
+    close = difflib.get_close_matches(name, valid_names, n=1)
     if close:
         return f"; did you mean `{close[0]}`?"
-    return f"; there are: {', '.join(known)}" if known else ""
+    return f"; there are: {', '.join(valid_names)}" if valid_names else ""
 
 
 def _check_names(pipeline: Pipeline) -> Iterator[Finding]:
@@ -89,35 +89,35 @@ def _check_names(pipeline: Pipeline) -> Iterator[Finding]:
 
 
 def _check_kind(name: str, step: PipelineStep) -> Iterator[Finding]:
-    """A step is a stage of ours or a command, and has the keys of that kind alone."""
-    here: Location = ("stages", name)
+    """Check that a step is either a stage or a command, and has only keys of its kind."""
+    base: Location = ("stages", name)
     if (step.uses is None) == (not step.command):
-        yield Finding(here, f"step `{name}` needs either `uses` (a stage) or `command`")
+        yield Finding(base, f"step `{name}` needs either `uses` (a stage) or `command`")
         return
     if step.uses is not None:
         if step.uses not in STAGES:
-            yield Finding((*here, "uses"), f"there is no stage `{step.uses}`{near(step.uses, STAGES)}")
+            yield Finding((*base, "uses"), f"there is no stage `{step.uses}`{near(step.uses, STAGES)}")
         if step.artifacts:
-            yield Finding((*here, "artifacts"), f"step `{name}` uses a stage, whose artifacts are known")
+            yield Finding((*base, "artifacts"), f"step `{name}` uses a stage, whose artifacts are known")
         if step.torchrun is not None:
-            yield Finding((*here, "torchrun"), f"step `{name}`: our stages compute in one process")
+            yield Finding((*base, "torchrun"), f"step `{name}`: our stages compute in one process")
         if step.resources.model_fields_set:
-            yield Finding((*here, "resources"), f"step `{name}`: a stage says what it needs by its `device`")
+            yield Finding((*base, "resources"), f"step `{name}`: a stage says what it needs by its `device`")
     elif step.options:
-        yield Finding((*here, "options"), f"step `{name}` is a command: write its options into the command")
+        yield Finding((*base, "options"), f"step `{name}` is a command: write its options into the command")
     for role, path in step.artifacts.items():
         if path.startswith("/") or ".." in path.split("/"):
-            yield Finding((*here, "artifacts", role), f"the artifact `{path}` must lie inside the run folder")
+            yield Finding((*base, "artifacts", role), f"the artifact `{path}` must lie inside the run folder")
 
 
 def _check_references(pipeline: Pipeline, name: str, step: PipelineStep) -> Iterator[Finding]:
-    for location, value in _values(name, step):
+    for location, value in _option_and_command_values(name, step):
         for text in malformed_references(value):
             yield Finding(
                 location, f"`{text}` is no reference: write ${{step.role}}, ${{inputs.name}}, or $${{ for a plain ${{"
             )
         for reference in references_in(value):
-            problem = _problem(pipeline, name, step, reference)
+            problem = _reference_problem(pipeline, name, step, reference)
             if problem:
                 yield Finding(location, f"`{reference}`: {problem}")
     for index, needed in enumerate(step.needs):
@@ -127,18 +127,18 @@ def _check_references(pipeline: Pipeline, name: str, step: PipelineStep) -> Iter
             )
 
 
-def _values(name: str, step: PipelineStep) -> Iterator[tuple[Location, Any]]:
+def _option_and_command_values(name: str, step: PipelineStep) -> Iterator[tuple[Location, Any]]:
     for key, value in step.options.items():
         yield ("stages", name, "options", key), value
     for index, item in enumerate(step.command):
         yield ("stages", name, "command", index), item
 
 
-def _problem(pipeline: Pipeline, name: str, step: PipelineStep, reference: Reference) -> str:
-    """What is wrong with a reference; empty when nothing is."""
+def _reference_problem(pipeline: Pipeline, name: str, step: PipelineStep, reference: Reference) -> str:
+    """Return what is wrong with a reference; empty for a valid one."""
     if reference.scope == INPUTS:
-        known = reference.name in pipeline.inputs
-        return "" if known else f"there is no input `{reference.name}`{near(reference.name, pipeline.inputs)}"
+        is_defined = reference.name in pipeline.inputs
+        return "" if is_defined else f"there is no input `{reference.name}`{near(reference.name, pipeline.inputs)}"
     if reference.scope == RUN:
         if step.uses is not None:
             return "only a command needs to know its run folder"
@@ -149,35 +149,35 @@ def _problem(pipeline: Pipeline, name: str, step: PipelineStep, reference: Refer
         return f"there is no step `{reference.scope}`{near(reference.scope, pipeline.stages)}"
     parent = pipeline.stages[reference.scope]
     if parent.uses is not None and parent.uses not in STAGES:
-        return ""  # said where the step stands
+        return ""  # `_check_kind` reports the unknown stage
     if reference.name in parent.roles:
         return ""
     return f"step `{reference.scope}` leaves no `{reference.name}`{near(reference.name, parent.roles)}"
 
 
 def _check_options(pipeline: Pipeline, name: str, step: PipelineStep, options: type[StageOptions]) -> Iterator[Finding]:
-    """Every option exists, has a possible value (inputs count with their defaults), and none is forgotten."""
-    here: Location = ("stages", name, "options")
+    """Check that every option exists and is valid (inputs take their defaults), and that none is missing."""
+    base: Location = ("stages", name, "options")
     values: dict[str, Any] = {}
-    unknown: set[str] = set()
+    open_keys: set[str] = set()
     for key, value in step.options.items():
         if key not in options.model_fields:
-            yield Finding((*here, key), f"`{step.uses}` has no option `{key}`{near(key, options.model_fields)}")
+            yield Finding((*base, key), f"`{step.uses}` has no option `{key}`{near(key, options.model_fields)}")
             continue
         if any(_is_open(pipeline, reference) for reference in references_in(value)):
-            unknown.add(key)
+            open_keys.add(key)
             continue
-        known = substitute(value, lambda reference: _default(pipeline, reference))
-        if known is not None:
-            values[key] = adapt(options, key, known)
+        resolved = substitute(value, lambda reference: _placeholder_value(pipeline, reference))
+        if resolved is not None:
+            values[key] = adapt(options, key, resolved)
     for key, text in option_mistakes(options, values):
-        if key in unknown:
+        if key in open_keys:
             continue
-        yield Finding((*here, key) if key in values else ("stages", name), f"step `{name}`: {text}")
+        yield Finding((*base, key) if key in values else ("stages", name), f"step `{name}`: {text}")
 
 
 def option_mistakes(options: type[StageOptions], values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What keeps values from being the options of a stage: option and words."""
+    """Return pairs of option name and message for values that are invalid for a stage."""
     try:
         options.model_validate(values)
     except ValidationError as error:
@@ -193,18 +193,18 @@ def _option_mistake(error: dict[str, Any]) -> tuple[str, str]:
 
 
 def _is_open(pipeline: Pipeline, reference: Reference) -> bool:
-    """Whether only the launch tells the value (or none is there, which is said elsewhere)."""
+    """Whether the value is known only at launch, or the input is undefined, which `_check_references` reports."""
     if reference.scope != INPUTS:
         return False
     return reference.name not in pipeline.inputs or pipeline.inputs[reference.name].is_required
 
 
-def _default(pipeline: Pipeline, reference: Reference) -> Any:
+def _placeholder_value(pipeline: Pipeline, reference: Reference) -> Any:
     return pipeline.inputs[reference.name].default if reference.scope == INPUTS else "/path/of/an/artifact"
 
 
 def _check_order(pipeline: Pipeline) -> Iterator[Finding]:
-    """Finds each cycle once, at the step of it that stands first in the file."""
+    """Report each cycle once, at its first step in the file."""
     edges = {
         name: [parent for parent in step.parents() if parent in pipeline.stages and parent != name]
         for name, step in pipeline.stages.items()
@@ -214,8 +214,8 @@ def _check_order(pipeline: Pipeline) -> Iterator[Finding]:
         cycle = _cycle_from(start, edges, done)
         if cycle:
             first = min(cycle, key=list(pipeline.stages).index)
-            turn = cycle.index(first)
-            ring = [*cycle[turn:], *cycle[:turn], first]
+            offset = cycle.index(first)
+            ring = [*cycle[offset:], *cycle[:offset], first]
             yield Finding(("stages", first), f"these steps wait for one another: {' → '.join(ring)}")
     for name, step in pipeline.stages.items():
         if name in step.needs:
@@ -223,7 +223,7 @@ def _check_order(pipeline: Pipeline) -> Iterator[Finding]:
 
 
 def _cycle_from(start: str, edges: dict[str, list[str]], done: set[str]) -> list[str]:
-    """The steps of a cycle that can be reached from a step; every visited step is done afterwards."""
+    """Return the steps of a cycle reachable from `start`, or an empty list; add all visited steps to `done`."""
     path: list[str] = []
 
     def visit(name: str) -> list[str]:

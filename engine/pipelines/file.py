@@ -1,4 +1,4 @@
-"""Reading a pipeline's YAML, checked as a whole: every mistake with its file and line, before anything starts."""
+"""Read a pipeline file and report every mistake with its line, before anything starts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from engine.pipelines.yaml_lines import LinedYaml, read_lined_yaml
 
 @dataclass(frozen=True)
 class Mistake:
-    """One thing that is wrong in a pipeline file."""
+    """One mistake in a pipeline file."""
 
     line: int
     text: str
 
 
 class PipelineError(YoloqatError):
-    """Everything that is wrong in a pipeline file."""
+    """All mistakes in a pipeline file."""
 
     def __init__(self, path: Path, mistakes: Sequence[Mistake]) -> None:
         self.path = path
@@ -42,16 +42,16 @@ def read_pipeline(path: Path) -> Pipeline:
     """Read and check a pipeline.
 
     Raises:
-        YoloqatError: the file cannot be read or is no YAML.
-        PipelineError: it is one, and says all that is wrong in it.
+        YoloqatError: the file cannot be read or is not YAML.
+        PipelineError: the pipeline is invalid; lists all mistakes.
     """
     document = read_lined_yaml(path)
-    pipeline, findings = _shape(document, path)
+    pipeline, findings = _validate_structure(document, path)
     mistakes: list[Mistake] = []
     if pipeline is not None:
         findings += check_grids(pipeline)
-        pipeline, more = _expanded(pipeline) if not findings else (pipeline, [])
-        mistakes += more
+        pipeline, grid_mistakes = _expand_and_check(pipeline) if not findings else (pipeline, [])
+        mistakes += grid_mistakes
     mistakes += [Mistake(document.line(finding.location), finding.text) for finding in findings]
     mistakes += [Mistake(line, f"`{location[-1]}` is here a second time") for location, line in document.duplicates]
     if mistakes or pipeline is None:
@@ -59,26 +59,26 @@ def read_pipeline(path: Path) -> Pipeline:
     return pipeline
 
 
-def _expanded(pipeline: Pipeline) -> tuple[Pipeline, list[Mistake]]:
-    """The pipeline with its grids multiplied out, and all that is wrong in it, each mistake once."""
+def _expand_and_check(pipeline: Pipeline) -> tuple[Pipeline, list[Mistake]]:
+    """Return the pipeline with expanded grids, and its mistakes, each once."""
     try:
         expanded, origin = expand_grids(pipeline)
     except TooLarge:
         text = f"the grids multiply to more than {MOST_RUNS} runs"
         return pipeline, [Mistake(pipeline.line_of("stages"), text)]
     expanded = expanded.with_origin(origin)
-    found: dict[tuple[int, str], Mistake] = {}
+    mistakes: dict[tuple[int, str], Mistake] = {}
     for finding in check(expanded):
         line = expanded.line_of(*finding.location)
         text = finding.text
-        for made, name in origin.items():
-            text = text.replace(f"`{made}`", f"`{name}`").replace(f"${{{made}.", f"${{{name}.")
-        found.setdefault((line, text), Mistake(line, text))
-    return expanded, list(found.values())
+        for expanded_name, name in origin.items():
+            text = text.replace(f"`{expanded_name}`", f"`{name}`").replace(f"${{{expanded_name}.", f"${{{name}.")
+        mistakes.setdefault((line, text), Mistake(line, text))
+    return expanded, list(mistakes.values())
 
 
-def _shape(document: LinedYaml, path: Path) -> tuple[Pipeline | None, list[Finding]]:
-    """The document as a pipeline, or what keeps it from being one."""
+def _validate_structure(document: LinedYaml, path: Path) -> tuple[Pipeline | None, list[Finding]]:
+    """Return the document as a pipeline, or None and the errors in its structure."""
     if not isinstance(document.value, dict):
         return None, [Finding((), "a pipeline needs the keys `name` and `stages`")]
     try:
@@ -97,18 +97,18 @@ def _finding(document: LinedYaml, error: dict[str, Any]) -> Finding:
     if error["type"] == "extra_forbidden":
         name = str(location[-1])
         return Finding(location, f"there is no key `{name}`{near(name, _keys_at(location))}")
-    # Where several types are possible, pydantic adds each one that it tried; the document ends before that.
-    inside = location
-    while inside and inside not in document.lines:
-        inside = inside[:-1]
-    shown = ".".join(map(str, inside))
-    if inside != location:
-        return Finding(inside, f"`{shown}` has a value of a wrong type (text goes in quotes)")
-    return Finding(inside, f"`{shown}`: {error['msg']}")
+    # For union types, pydantic appends the type that it tried to the location; strip what is not in the document.
+    existing = location
+    while existing and existing not in document.lines:
+        existing = existing[:-1]
+    dotted = ".".join(map(str, existing))
+    if existing != location:
+        return Finding(existing, f"`{dotted}` has a value of a wrong type (text goes in quotes)")
+    return Finding(existing, f"`{dotted}`: {error['msg']}")
 
 
 def _keys_at(location: tuple[str | int, ...]) -> list[str]:
-    """The keys that would be right at a location."""
+    """Return the valid keys at a location."""
     if len(location) == 1:
         return [name for name in Pipeline.model_fields if name != "path"]
     if location[-2] == "slurm":

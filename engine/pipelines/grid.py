@@ -1,4 +1,4 @@
-"""Grids: a step with several values for an option becomes several steps, and so does every step that builds on it."""
+"""Grids: a step with several values of an option becomes several steps, and so does every step that depends on it."""
 
 import itertools
 import re
@@ -8,18 +8,18 @@ from typing import Any
 from engine.pipelines.pipeline import Pipeline, PipelineStep, Reference, substitute
 
 Choice = Mapping[tuple[str, str], Any]
-"""Step and option → the value that it has in one variant."""
-_UNFIT = re.compile(r"[^\w-]+")
+"""(step, option) → its value in one variant."""
+_INVALID_CHARACTERS = re.compile(r"[^\w-]+")
 MOST_RUNS = 1000
-"""Of one pipeline; a grid of more is a slip."""
+"""Maximum per pipeline; a larger grid is assumed to be a mistake."""
 
 
 class TooLarge(ValueError):
-    """The grids multiply to more runs than anybody means."""
+    """The grids expand to more than `MOST_RUNS` runs."""
 
 
 def expand_grids(pipeline: Pipeline) -> tuple[Pipeline, dict[str, str]]:
-    """Multiply out all grids. A pipeline without any, or with a cycle, comes back as it is.
+    """Expand all grids. A pipeline without grids, or with a cycle, is returned unchanged.
 
     Returns:
         The pipeline, and for each of its steps the name of the step in the file.
@@ -39,15 +39,15 @@ def expand_grids(pipeline: Pipeline) -> tuple[Pipeline, dict[str, str]]:
     origin: dict[str, str] = {}
     for name in pipeline.stages:
         for choice in variants[name]:
-            made = _named(name, choice)
-            stages[made] = _step(pipeline.stages[name], name, choice, variants)
-            origin[made] = name
+            variant_name = _variant_name(name, choice)
+            stages[variant_name] = _step(pipeline.stages[name], name, choice, variants)
+            origin[variant_name] = name
     expanded = pipeline.model_copy(update={"stages": stages})
     return expanded, origin
 
 
 def _variants(step: PipelineStep, name: str, choices_by_step: Mapping[str, list[Choice]]) -> Iterator[Choice]:
-    """The step's own choices, times those of its parents as far as they agree on what they have in common."""
+    """Combine the step's own choices with those of its parents, where parents agree on shared options."""
     own = [
         {(name, key): value for key, value in zip(step.grid, values, strict=True)}
         for values in itertools.product(*step.grid.values())
@@ -55,56 +55,56 @@ def _variants(step: PipelineStep, name: str, choices_by_step: Mapping[str, list[
     parents = [choices_by_step[parent] for parent in step.parents() if parent in choices_by_step]
     for combination in itertools.product(*parents):
         joined: dict[tuple[str, str], Any] = {}
-        if all(_join(joined, choice) for choice in combination):
+        if all(_merge_choice(joined, choice) for choice in combination):
             for choice in own:
                 yield {**joined, **choice}
 
 
-def _join(joined: dict[tuple[str, str], Any], choice: Choice) -> bool:
-    """Add a parent's choice; False where it contradicts another parent's."""
+def _merge_choice(joined: dict[tuple[str, str], Any], choice: Choice) -> bool:
+    """Add a parent's choice to `joined`; return False if it contradicts another parent's."""
     if any(key in joined and joined[key] != value for key, value in choice.items()):
         return False
     joined.update(choice)
     return True
 
 
-def _named(name: str, choice: Choice) -> str:
-    """`ptq-max`; `qat-max-0_001` below it."""
-    return "-".join([name, *(_word(value) for value in choice.values())])
+def _variant_name(name: str, choice: Choice) -> str:
+    """Return the name of a variant: `ptq-max`, and `qat-max-0_001` for its child."""
+    return "-".join([name, *(_value_slug(value) for value in choice.values())])
 
 
-def _word(value: Any) -> str:
+def _value_slug(value: Any) -> str:
     text = "+".join(map(str, value)) if isinstance(value, list) else str(value)
-    return _UNFIT.sub("_", text).strip("_") or "none"
+    return _INVALID_CHARACTERS.sub("_", text).strip("_") or "none"
 
 
 def _step(step: PipelineStep, name: str, choice: Choice, variants: Mapping[str, list[Choice]]) -> PipelineStep:
-    def renamed(parent: str) -> str:
+    def variant_of(parent: str) -> str:
         keys = variants[parent][0]
-        return _named(parent, {key: choice[key] for key in keys})
+        return _variant_name(parent, {key: choice[key] for key in keys})
 
-    def redirect(reference: Reference) -> str:
-        scope = renamed(reference.scope) if reference.scope in variants else reference.scope
+    def rewrite(reference: Reference) -> str:
+        scope = variant_of(reference.scope) if reference.scope in variants else reference.scope
         return str(Reference(scope, reference.name))
 
     own = {key: value for (owner, key), value in choice.items() if owner == name}
     return step.model_copy(
         update={
-            "options": {**_redirected(step.options, redirect), **own},
-            "command": _redirected(step.command, redirect),
-            "needs": [renamed(parent) if parent in variants else parent for parent in step.needs],
+            "options": {**_rewrite_references(step.options, rewrite), **own},
+            "command": _rewrite_references(step.command, rewrite),
+            "needs": [variant_of(parent) if parent in variants else parent for parent in step.needs],
             "grid": {},
         }
     )
 
 
-def _redirected(value: Any, redirect: Any) -> Any:
-    """With every reference written anew; what stands for a plain `${` stays written so."""
+def _rewrite_references(value: Any, rewrite: Any) -> Any:
+    """Return the value with every reference rewritten; the escape `$${` is preserved."""
     if isinstance(value, str):
         protected = value.replace("$${", "\0")
-        return substitute(protected, redirect).replace("\0", "$${")
+        return substitute(protected, rewrite).replace("\0", "$${")
     if isinstance(value, list):
-        return [_redirected(item, redirect) for item in value]
+        return [_rewrite_references(item, rewrite) for item in value]
     if isinstance(value, dict):
-        return {key: _redirected(item, redirect) for key, item in value.items()}
+        return {key: _rewrite_references(item, rewrite) for key, item in value.items()}
     return value

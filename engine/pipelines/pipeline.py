@@ -1,4 +1,4 @@
-"""A pipeline: named steps that hand artifacts to one another, and the inputs that a user may set."""
+"""A pipeline: named steps that pass artifacts to one another, and the inputs that a user may set."""
 
 import re
 import types
@@ -26,9 +26,9 @@ from engine.contracts.slurm import Executor, SlurmOptions
 from engine.contracts.stages import STAGES
 
 INPUTS = "inputs"
-"""`${inputs.NAME}`: what the user gave."""
+"""Scope of `${inputs.NAME}`: the value of an input."""
 RUN = "run"
-"""`${run.folder}`: the run folder of the step itself, where a command leaves its artifacts."""
+"""Scope of `${run.folder}`: the run folder of the step itself, where a command writes its artifacts."""
 RESERVED = (INPUTS, RUN)
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
@@ -63,25 +63,25 @@ class PipelineInput(BaseModel):
 
     help: str = ""
     default: Word | StrictBool | list[Word] | None = None
-    """What holds when the user says nothing; null leaves the options that take it at their own defaults."""
+    """Value of an unset input; null keeps the defaults of the options that use it."""
 
     @property
     def is_required(self) -> bool:
-        """Without a `default:` the user has to say it."""
+        """Whether the input has no `default:` and must be set by the user."""
         return "default" not in self.model_fields_set
 
 
 class StepResources(BaseModel):
-    """What a command needs to itself on this machine, as `yoloqat run` takes it; Slurm is asked by `slurm`."""
+    """Local devices that a command leases, as in `yoloqat run`; for Slurm see `slurm`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     gpu: StrictStr | StrictInt | None = None
-    """Which GPU, as nvidia-smi counts; several with commas; `any`."""
+    """GPU by nvidia-smi index; several separated by commas; or `any`."""
     gpus: Annotated[int, Field(ge=1, strict=True)] | None = None
-    """How many, whichever are free."""
+    """Number of GPUs, any that are free."""
     gpu_memory: Annotated[float, Field(gt=0)] | None = None
-    """GB on each; the GPU is shared with runs that say how much they need, too."""
+    """GB on each GPU, which is shared with other runs that set this."""
     cpu_lane: StrictBool = False
 
 
@@ -95,45 +95,45 @@ class PipelineStep(BaseModel):
     options: dict[str, Any] = Field(default_factory=dict)
     """Options of the stage by field name; the others keep their defaults."""
     grid: dict[str, list[Any]] = Field(default_factory=dict)
-    """Option → values: a run of the step for each combination, and of each step that builds on it."""
+    """Option → values: the step, and each step that depends on it, runs once per combination."""
     command: list[Word] = Field(default_factory=list)
     """argv of any other program."""
     artifacts: dict[str, str] = Field(default_factory=dict)
-    """What a command must leave: role → path relative to its run folder."""
+    """Artifacts that a command must write: role → path relative to its run folder."""
     needs: list[str] = Field(default_factory=list)
-    """Steps to wait for besides those that are referred to."""
+    """Steps to wait for, in addition to those in references."""
     resources: StepResources = StepResources()
-    """What a command needs to itself; a stage of ours says it by its `device`."""
+    """Devices that a command leases; one of our stages uses its option `device` instead."""
     torchrun: Annotated[int, Field(ge=1, strict=True)] | None = None
-    """As how many processes a command runs on each node, under torchrun."""
+    """Number of processes per node of a command under torchrun."""
     retry: Annotated[int, Field(ge=0, le=100, strict=True)] = 0
-    """How many attempts may follow one that did not come to its end."""
+    """Maximum number of retries."""
     time_limit: Annotated[float, BeforeValidator(_seconds)] = 0.0
-    """Seconds after which it is stopped; written `12h`. 0 for no limit."""
+    """Seconds after which the run is stopped, written as `12h`; 0 for no limit."""
     slurm: SlurmOptions = SlurmOptions()
-    """What this step asks of Slurm, in the place of what the pipeline says for all."""
+    """Options for Slurm, which override those of the pipeline."""
 
     @property
     def roles(self) -> Mapping[str, str]:
-        """Role → path relative to the run folder, of what other steps may refer to."""
+        """Role → path relative to the run folder, of the artifacts that other steps may refer to."""
         if self.uses is not None:
             return STAGES[self.uses].artifacts if self.uses in STAGES else {}
         return self.artifacts
 
     def references(self) -> Iterator[Reference]:
-        """Every reference in the options and in the command."""
+        """Yield every reference in options, grid and command."""
         yield from references_in(self.options)
         yield from references_in(list(self.grid.values()))
         yield from references_in(self.command)
 
     def parents(self) -> list[str]:
-        """The steps that must succeed first, each once."""
+        """Return the steps that must succeed first, without duplicates."""
         referred = (reference.scope for reference in self.references() if reference.scope not in RESERVED)
         return list(dict.fromkeys([*referred, *self.needs]))
 
 
 class Pipeline(BaseModel):
-    """A whole pipeline, as `engine.pipelines.file.read_pipeline` returns it: checked."""
+    """A pipeline. `engine.pipelines.file.read_pipeline` returns a checked one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -142,21 +142,21 @@ class Pipeline(BaseModel):
     inputs: dict[str, PipelineInput] = Field(default_factory=dict)
     executor: Executor = "local"
     slurm: SlurmOptions = SlurmOptions()
-    """What every step asks of Slurm, where that is the executor."""
+    """Options for Slurm of all steps, if `executor` is `slurm`."""
     stages: dict[str, PipelineStep]
     path: Path = Path()
-    """The file that it was read from."""
+    """Source file."""
     _lines: Mapping[tuple[str | int, ...], int] = PrivateAttr(default_factory=dict)
     _origin: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
     def with_lines(self, lines: Mapping[tuple[str | int, ...], int]) -> "Pipeline":
-        """Remember where everything stands in the file."""
+        """Set the line number of every location in the file, and return self."""
         self._lines = lines
         return self
 
     def line_of(self, *location: str | int) -> int:
-        """The line of a part such as `stages`, `ptq`, `options`, `weights`, or of the nearest one above it."""
-        location = self._in_file(location)
+        """Return the line of a location such as `stages`, `ptq`, `options`, `weights`, or of its nearest parent."""
+        location = self._location_in_file(location)
         for end in range(len(location), 0, -1):
             line = self._lines.get(location[:end])
             if line is not None:
@@ -164,24 +164,24 @@ class Pipeline(BaseModel):
         return 1
 
     def with_origin(self, origin: Mapping[str, str]) -> "Pipeline":
-        """Remember which step of the file each step was made of, where grids were multiplied out."""
+        """Set which step of the file each expanded step comes from, and return self."""
         self._origin = origin
         return self
 
     def origin_of(self, step: str) -> str:
-        """The step of the file that a step was made of; itself where it has no grid."""
+        """Return the step of the file that an expanded step comes from, or the step itself."""
         return self._origin.get(step, step)
 
-    def _in_file(self, location: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    def _location_in_file(self, location: tuple[str | int, ...]) -> tuple[str | int, ...]:
         if len(location) > 1 and location[0] == "stages":
-            made = self.origin_of(str(location[1]))
-            in_grid = ("stages", made, "grid", *location[3:])
+            origin = self.origin_of(str(location[1]))
+            in_grid = ("stages", origin, "grid", *location[3:])
             is_option = len(location) > 3 and location[2] == "options"
-            return in_grid if is_option and in_grid in self._lines else ("stages", made, *location[2:])
+            return in_grid if is_option and in_grid in self._lines else ("stages", origin, *location[2:])
         return location
 
     def order(self) -> list[str]:
-        """The steps, each after its parents, otherwise as they stand in the file. A cycle leaves its steps out."""
+        """Return the steps in topological order, stable by position in the file. Steps of a cycle are omitted."""
         order: list[str] = []
         rest = list(self.stages)
         while rest:
@@ -193,7 +193,7 @@ class Pipeline(BaseModel):
         return order
 
     def uses_of(self, name: str) -> Iterator[tuple[str, str]]:
-        """Step and option wherever an input is the whole value of a stage's option."""
+        """Yield (step, option) where an input is the entire value, or an entire item, of an option."""
         for step_name, step in self.stages.items():
             for key, value in step.options.items():
                 items = value if isinstance(value, list) else [value]
@@ -201,26 +201,26 @@ class Pipeline(BaseModel):
                     yield step_name, key
 
     def kind_of(self, name: str) -> tuple[InputKind, tuple[str, ...]]:
-        """What a form field for an input should take, and the choices of a choice: by the options that take it."""
+        """Return the kind of form field for an input, and its choices, derived from the first option that uses it."""
         for step_name, key in self.uses_of(name):
             stage = STAGES.get(self.stages[step_name].uses or "")
             field = stage.options.model_fields.get(key) if stage else None
             if field is None:
                 continue
-            whole = sole_reference(self.stages[step_name].options[key]) is not None
-            return _kind(field.annotation if whole else (get_args(field.annotation) or (str,))[0])
+            is_entire_value = sole_reference(self.stages[step_name].options[key]) is not None
+            return _kind(field.annotation if is_entire_value else (get_args(field.annotation) or (str,))[0])
         return "text", ()
 
 
 def adapt(options: type[StageOptions], key: str, value: Any) -> Any:
-    """A value as YAML or a person writes it, in the shape that the option takes: `device: 0` is the text `0`."""
+    """Convert a value from YAML or user input to the type of the option: `device: 0` becomes the text `0`."""
     annotation = options.model_fields[key].annotation
     kind, _ = _kind(annotation)
     if kind == "list":
         if isinstance(value, str):
             return value.replace(",", " ").split()
         items = value if isinstance(value, list) else [value]
-        item_type = (get_args(_required(annotation)) or (str,))[0]
+        item_type = (get_args(_without_none(annotation)) or (str,))[0]
         return [str(item) for item in items] if item_type is str else items
     if kind in ("text", "choice") and isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
@@ -228,14 +228,14 @@ def adapt(options: type[StageOptions], key: str, value: Any) -> Any:
 
 
 def sole_reference(value: Any) -> Reference | None:
-    """The reference that is the whole of a value, whose type it keeps; None for anything else."""
+    """Return the reference if it is the entire value, otherwise None."""
     match = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
     inside = _INSIDE.fullmatch(match.group(1) or "") if match else None
     return Reference(*inside.groups()) if inside else None
 
 
 def references_in(value: Any) -> Iterator[Reference]:
-    """All references in a value, however deep."""
+    """Yield all references in a value, recursively."""
     for text in _texts(value):
         for match in _REFERENCE.finditer(text):
             inside = _INSIDE.fullmatch(match.group(1) or "")
@@ -244,7 +244,7 @@ def references_in(value: Any) -> Iterator[Reference]:
 
 
 def malformed_references(value: Any) -> Iterator[str]:
-    """What begins like a reference and is none."""
+    """Yield the texts that start like a reference but are not valid ones."""
     for text in _texts(value):
         for match in _REFERENCE.finditer(text):
             if match.group() != "$${" and not _INSIDE.fullmatch(match.group(1) or ""):
@@ -252,20 +252,20 @@ def malformed_references(value: Any) -> Iterator[str]:
 
 
 def substitute(value: Any, resolve: Callable[[Reference], Any]) -> Any:
-    """Replace every reference; one that is the whole value keeps its type, and `$${` stands for a plain `${`."""
+    """Replace every reference. One that is the entire value keeps the type of its replacement; `$${` becomes `${`."""
     if isinstance(value, list):
         return [substitute(item, resolve) for item in value]
     if isinstance(value, dict):
         return {key: substitute(item, resolve) for key, item in value.items()}
     if not isinstance(value, str):
         return value
-    whole = sole_reference(value)
-    if whole is not None:
-        return resolve(whole)
-    return _REFERENCE.sub(lambda match: _replaced(match, resolve), value)
+    reference = sole_reference(value)
+    if reference is not None:
+        return resolve(reference)
+    return _REFERENCE.sub(lambda match: _replacement(match, resolve), value)
 
 
-def _replaced(match: re.Match[str], resolve: Callable[[Reference], Any]) -> str:
+def _replacement(match: re.Match[str], resolve: Callable[[Reference], Any]) -> str:
     if match.group() == "$${":
         return "${"
     inside = _INSIDE.fullmatch(match.group(1) or "")
@@ -284,7 +284,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _kind(annotation: Any) -> tuple[InputKind, tuple[str, ...]]:
-    annotation = _required(annotation)
+    annotation = _without_none(annotation)
     if get_origin(annotation) is Literal:
         return "choice", tuple(str(choice) for choice in get_args(annotation))
     if get_origin(annotation) in (list, tuple):
@@ -293,8 +293,8 @@ def _kind(annotation: Any) -> tuple[InputKind, tuple[str, ...]]:
     return kinds.get(annotation, "text"), ()
 
 
-def _required(annotation: Any) -> Any:
-    """The annotation without `| None`."""
+def _without_none(annotation: Any) -> Any:
+    """Return the annotation without `| None`."""
     if get_origin(annotation) in (Union, types.UnionType):
         return next(a for a in get_args(annotation) if a is not type(None))
     return annotation

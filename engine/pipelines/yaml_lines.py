@@ -1,4 +1,4 @@
-"""YAML whose mistakes can be pointed at: plain values, and the line of every key and item."""
+"""Load YAML as plain values with the line number of every key and item, for error messages."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ Location = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class LinedYaml:
-    """A YAML document: its value, and where each part of it stands."""
+    """A YAML document: its value, and the line of each part."""
 
     value: Any
     lines: Mapping[Location, int]
-    """Keys and indices from the top → line, counted from 1."""
+    """Path of keys and indices → 1-based line."""
     duplicates: tuple[tuple[Location, int], ...] = ()
-    """Keys that stand a second time, with the line of the second."""
+    """Repeated keys, with the line of the repetition."""
 
     def line(self, location: Sequence[str | int]) -> int:
-        """The line of a location, or of the nearest part above it that has one."""
+        """Return the line of a location, or of its nearest parent that has one."""
         for end in range(len(location), 0, -1):
             line = self.lines.get(tuple(location[:end]))
             if line is not None:
@@ -37,7 +37,7 @@ def read_lined_yaml(path: Path) -> LinedYaml:
     """Read a YAML file with the safe loader.
 
     Raises:
-        YoloqatError: the file cannot be read or is no YAML; names the line.
+        YoloqatError: the file cannot be read or is not YAML; names the line.
     """
     try:
         text = read_regular(path, YAML_BYTES, follow=True).decode("utf-8")
@@ -54,16 +54,16 @@ def parse_lined_yaml(text: str, where: str) -> LinedYaml:
     """Parse a YAML document with the safe loader.
 
     Raises:
-        YoloqatError: this is no YAML, or an alias refers to itself; names the line.
+        YoloqatError: invalid YAML, or an alias refers to itself; names the line.
     """
     try:
         loader = BoundedLoader(text)
         node = loader.get_single_node()
         if node is None:
             return LinedYaml(None, {})
-        walk = _Walk(where)
-        walk.visit(node, ())
-        return LinedYaml(loader.construct_document(node), walk.lines, tuple(walk.duplicates))
+        collector = _LineCollector(where)
+        collector.visit(node, ())
+        return LinedYaml(loader.construct_document(node), collector.lines, tuple(collector.duplicates))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
@@ -76,40 +76,40 @@ def parse_lined_yaml(text: str, where: str) -> LinedYaml:
         raise YoloqatError(f"a value cannot be read: {error}", where=where, hint="Put it in quotes.") from error
 
 
-class _Walk:
+class _LineCollector:
     """Collects the line of every key and item of a node tree."""
 
     def __init__(self, where: str) -> None:
         self.lines: dict[Location, int] = {}
         self.duplicates: list[tuple[Location, int]] = []
         self._where = where
-        self._above: set[int] = set()
+        self._open_nodes: set[int] = set()
 
     def visit(self, node: yaml.Node, location: Location) -> None:
         line = node.start_mark.line + 1
         self.lines.setdefault(location, line)
-        if id(node) in self._above:
+        if id(node) in self._open_nodes:
             raise YoloqatError(
                 "an alias refers to itself",
                 where=f"{self._where}:{line}",
                 hint="Write the values out instead.",
             )
-        self._above.add(id(node))
+        self._open_nodes.add(id(node))
         if isinstance(node, yaml.MappingNode):
             self._visit_mapping(node, location)
         elif isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
                 self.visit(item, (*location, index))
-        self._above.discard(id(node))
+        self._open_nodes.discard(id(node))
 
     def _visit_mapping(self, node: yaml.MappingNode, location: Location) -> None:
-        seen: set[Hashable] = set()
+        names: set[Hashable] = set()
         for key, value in node.value:
             name = key.value if isinstance(key.value, str) else str(key.start_mark.line)
             line = key.start_mark.line + 1
-            here = (*location, name)
-            if name in seen:
-                self.duplicates.append((here, line))
-            seen.add(name)
-            self.lines.setdefault(here, line)
-            self.visit(value, here)
+            child = (*location, name)
+            if name in names:
+                self.duplicates.append((child, line))
+            names.add(name)
+            self.lines.setdefault(child, line)
+            self.visit(value, child)

@@ -1,4 +1,4 @@
-"""Stage options as command-line arguments and back."""
+"""Convert stage options to command-line arguments and back."""
 
 import argparse
 import types
@@ -13,21 +13,23 @@ from engine.contracts.options.base import StageOptions
 
 
 def flags_of(name: str, field: FieldInfo) -> list[str]:
-    """All spellings of a field's flag, the preferred one first."""
+    """Return all spellings of a field's flag, the preferred one first."""
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-    more = extra.get("flags") or []
-    spellings = [f"--{name.replace('_', '-')}", *(str(flag) for flag in more)]  # type: ignore[union-attr]
+    extra_flags = extra.get("flags") or []
+    spellings = [f"--{name.replace('_', '-')}", *(str(flag) for flag in extra_flags)]  # type: ignore[union-attr]
     if "_" in name:
         spellings.append(f"--{name}")
     return list(dict.fromkeys(spellings))
 
 
 def add_arguments(parser: argparse.ArgumentParser, options: type[StageOptions]) -> None:
-    """Add one argument per field. Nothing typed leaves the attribute out, so that defaults stay in one place."""
+    """Add one argument per field. A flag that is not typed sets no attribute, so defaults stay in the model alone."""
     for name, field in options.model_fields.items():
         inner = _unwrap_optional(field.annotation)
         extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-        default = "" if field.is_required() or field.default in (None, "") else f" (default: {_shown(field.default)})"
+        default = (
+            "" if field.is_required() or field.default in (None, "") else f" (default: {_default_text(field.default)})"
+        )
         common: dict[str, Any] = {
             "dest": name,
             "default": argparse.SUPPRESS,
@@ -47,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser, options: type[StageOptions]) 
 
 
 def from_namespace(options: type[StageOptions], namespace: argparse.Namespace) -> StageOptions:
-    """Validate what was typed.
+    """Validate the typed flags.
 
     Raises:
         YoloqatError: names the flag, the value and what is allowed.
@@ -66,12 +68,14 @@ def validate(options: type[StageOptions], values: dict[str, Any], where: str | N
         return options.model_validate(values)
     except ValidationError as error:
         raise YoloqatError(
-            "; ".join(_mistake(options, e) for e in error.errors()), where=where, hint="See --help for every option."
+            "; ".join(_describe_error(options, e) for e in error.errors()),
+            where=where,
+            hint="See --help for every option.",
         ) from error
 
 
 def to_argv(options: StageOptions) -> list[str]:
-    """The flags that reproduce these options: only what differs from the defaults."""
+    """Return the flags that reproduce these options; defaults are omitted."""
     argv: list[str] = []
     for name, field in type(options).model_fields.items():
         value = getattr(options, name)
@@ -94,11 +98,11 @@ def _unwrap_optional(annotation: Any) -> Any:
     return annotation
 
 
-def _shown(value: object) -> str:
+def _default_text(value: object) -> str:
     return " ".join(str(v) for v in value) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)
 
 
-def _mistake(options: type[StageOptions], error: Any) -> str:
+def _describe_error(options: type[StageOptions], error: Any) -> str:
     name = str(error["loc"][0]) if error["loc"] else ""
     field = options.model_fields.get(name)
     flag = flags_of(name, field)[0] if field else f"option {name!r}" if name else "options"

@@ -1,4 +1,4 @@
-"""What the options of a stage are made of."""
+"""Base class and field declaration of stage options."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ def option(default: Any, help: str, *, flags: tuple[str, ...] = (), metavar: str
     """Declare one option.
 
     Args:
-        default: the value when the user says nothing (`...` for a required option).
+        default: the value of an unset option (`...` for a required option).
         help: one line for `--help`, the launch form and the README.
-        flags: spellings besides the one made from the field's name.
+        flags: spellings in addition to the one derived from the field name.
         metavar: placeholder in `--help`.
         field: pydantic constraints such as `ge=1`.
     """
