@@ -1,4 +1,4 @@
-"""What is done to runs, in the background: stop, resume, mark, archive, delete."""
+"""Actions on runs, in worker threads: stop, resume, annotate, archive, delete."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,7 +12,7 @@ from engine.contracts.states import RunState
 
 
 def in_background(host: AppInterface, call: Callable[[], None], what: str) -> None:
-    """Do something in a thread; what goes wrong comes to the screen as a dialog."""
+    """Run `call` in a worker thread named `what`; errors are shown in a dialog. The runs are read again afterwards."""
 
     def guarded() -> None:
         try:
@@ -32,12 +32,12 @@ def stop(host: AppInterface, run_id: str, now: bool) -> None:
 
 
 def end_after_epoch(host: AppInterface, run_id: str) -> None:
-    """Ask a training of ours to end once the epoch that it is in is saved."""
+    """Ask a training of ours to end once its current epoch is saved."""
     in_background(host, lambda: host.backend.end_after_epoch(run_id), "end after epoch")
 
 
 def pause(host: AppInterface, run: RunView) -> None:
-    """Ask a run for its end at a checkpoint, and a place in the queue after it."""
+    """Ask a run to end at its next checkpoint, and queue it again, held."""
 
     def call() -> None:
         text = clean(f"{run.name}: {host.backend.pause(run.id)}; press r to resume")
@@ -47,7 +47,7 @@ def pause(host: AppInterface, run: RunView) -> None:
 
 
 def resume(host: AppInterface, run: RunView) -> None:
-    """Start the next attempt of a run, or let one go on that is paused."""
+    """Start the next attempt of a run, or continue a paused one."""
     if run.state in (RunState.STARTING, RunState.RUNNING) or run.state is RunState.SUCCEEDED:
         text = f"{run.name}: {run.state.value}, nothing to resume"
         host.notify(clean(text), severity="warning", markup=False)
@@ -66,7 +66,7 @@ def annotate(host: AppInterface, run: RunView, name: str, tags: Sequence[str], n
 
 
 def archive(host: AppInterface, run: RunView) -> None:
-    """Take a run out of the list, or put it back."""
+    """Archive a run, or unarchive it if it is archived."""
 
     def call() -> None:
         host.backend.archive(run.id, not run.archived)
@@ -77,7 +77,7 @@ def archive(host: AppInterface, run: RunView) -> None:
 
 
 def delete(host: AppInterface, run: RunView) -> None:
-    """Move a run into the trash; one whose process was not started here is no longer followed."""
+    """Move a run into the trash. A watched run may be live: its log is no longer copied."""
     if run.state.is_live and run.source != "watched":
         host.notify(clean(f"{run.name} is {run.state.value}: stop it first."), severity="warning", markup=False)
         return
@@ -91,7 +91,7 @@ def delete(host: AppInterface, run: RunView) -> None:
 
 
 def undelete(host: AppInterface) -> None:
-    """Bring back the run that was deleted last."""
+    """Restore the run that was deleted last."""
 
     def call() -> None:
         text = f"{host.backend.undelete()} is back."

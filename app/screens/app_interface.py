@@ -1,4 +1,4 @@
-"""What screens may ask of the app, so that they need not know it."""
+"""The interface of the app to its screens, so that they do not import `app.application`."""
 
 from __future__ import annotations
 
@@ -18,43 +18,43 @@ if TYPE_CHECKING:
 
 
 class Navigator(Protocol):
-    """The ways from one screen to another."""
+    """Opens screens, and follows pipelines from step to step."""
 
     def new(self) -> None:
-        """The launch form."""
+        """Open the launch form."""
 
     def open_run(self, run_id: str, *, following: bool = False) -> None:
-        """A run's screen."""
+        """Open a run's screen."""
 
     def compare(self, run_ids: Sequence[str]) -> None:
-        """Runs side by side."""
+        """Open the comparison of these runs."""
 
     def compare_group(self, group: str) -> None:
-        """All runs of a pipeline that have begun, side by side."""
+        """Compare all runs of a pipeline that have started."""
 
     def launched(self, specs: Sequence[RunSpec]) -> None:
-        """The first step of a pipeline that was just launched, then those that follow."""
+        """Show the first step of a pipeline that was just launched, and follow the pipeline."""
 
     def follow(self, group: str) -> None:
-        """From now on each step of a pipeline as it starts."""
+        """Show each further step of a pipeline as it starts."""
 
     def runs_changed(self, runs: Sequence[RunView]) -> None:
-        """The step that is at work now, if one is followed."""
+        """Show the current step of the followed pipeline, if there is one."""
 
 
 class AppInterface(App[None]):
-    """The app as its screens know it."""
+    """Attributes and methods of the app that screens use."""
 
     workspace: reactive[Path | None] = reactive(None)
-    """The workspace's folder, once it is known."""
+    """The workspace's folder; None until the workspace is open."""
     runs: reactive[tuple[RunView, ...]] = reactive(())
-    """All runs, as they were read last."""
+    """All runs, as of the last read of the index."""
     is_read: reactive[bool] = reactive(False)
-    """Whether the runs were read at all."""
+    """Whether the runs were read at least once."""
     failure: reactive[str] = reactive("")
-    """What went wrong last, for the place where runs would stand."""
+    """Last error of reading the runs; shown in the empty table."""
     show_archived = False
-    """Whether the list has archived runs, too."""
+    """Whether the list includes archived runs."""
     guide: Navigator
 
     @property
@@ -68,8 +68,8 @@ class AppInterface(App[None]):
 
     @abstractmethod
     def action_chain(self) -> None:
-        """Compare the whole pipeline at hand."""
+        """Compare all runs of the pipeline of the current run."""
 
     @abstractmethod
     def read_soon(self) -> None:
-        """Read the runs now: something was done that changes them."""
+        """Read the runs now, after an action that changes them."""

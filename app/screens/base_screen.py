@@ -1,4 +1,4 @@
-"""What all full screens share: header, keys, and classes for the terminal's size."""
+"""Base of all full screens: header, key bar, and style classes for the size of the terminal."""
 
 from typing import ClassVar, cast
 
@@ -12,10 +12,10 @@ from app.widgets.base.too_small import COLUMNS, ROWS, TooSmall
 
 
 class BaseScreen(Screen[None]):
-    """A full screen. Subclasses say what stands between header and keys."""
+    """A full screen. Subclasses define the widgets between header and key bar in `body`."""
 
     SCOPE: ClassVar[str]
-    """The screen's bindings in `app.keymap`."""
+    """Name of the screen's key bindings in `app.keymap`."""
 
     def compose(self) -> ComposeResult:
         yield HeaderBar()
@@ -24,29 +24,29 @@ class BaseScreen(Screen[None]):
         yield TooSmall()
 
     def body(self) -> ComposeResult:
-        """The widgets of this screen; each has its own."""
+        """Yield the widgets between header and key bar."""
         return ()
 
     @property
     def yoloqat(self) -> AppInterface:
-        """The app, with its own attributes."""
+        """The app, typed as `AppInterface`."""
         return cast(AppInterface, self.app)
 
     @property
     def is_whole(self) -> bool:
-        """Whether the widgets are all there. A screen that is being taken down still gets messages, but has no widgets
-        left to show them in."""
+        """Whether the widgets are mounted. A screen that is being removed still receives messages after its widgets are
+        gone."""
         return self.is_running and bool(self.query(TooSmall))
 
     def on_resize(self) -> None:
-        """Name the size, for the style sheets."""
-        self._name_size()
+        """Set the size classes that the style sheets use."""
+        self._set_size_classes()
 
     def on_screen_resume(self) -> None:
-        """The terminal may have changed its size meanwhile."""
-        self._name_size()
+        """Set the size classes again: the terminal may have been resized while another screen was on top."""
+        self._set_size_classes()
 
-    def _name_size(self) -> None:
+    def _set_size_classes(self) -> None:
         columns, rows = self.app.size
         self.set_class(columns >= 110, "-wide")
         self.set_class(columns >= 110 and rows >= 34, "-roomy")

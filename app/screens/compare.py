@@ -1,4 +1,4 @@
-"""Runs side by side: their chain, metrics and options."""
+"""Comparison of runs: their chain, metrics and options."""
 
 from typing import ClassVar
 
@@ -21,7 +21,7 @@ from db.views import RunView
 from engine.contracts.errors import YoloqatError
 
 MANY_OPTIONS = 20
-"""With more option rows than this, only those are shown at first in which the runs differ."""
+"""With more option rows than this, only rows that differ are shown at first."""
 
 
 class ComparisonMade(Message):
@@ -34,7 +34,7 @@ class ComparisonMade(Message):
 
 
 class CompareScreen(BaseScreen):
-    """The chosen runs as columns, kept up to date while they go on."""
+    """The compared runs as columns, updated while they are live."""
 
     SCOPE = "compare"
     BINDINGS: ClassVar = bindings("compare")
@@ -47,7 +47,7 @@ class CompareScreen(BaseScreen):
         self.chain: list[ChainStep] = []
         self.only_differing: bool | None = None
         self._baseline: str | None = None
-        self._seen: tuple[object, ...] = ()
+        self._compared_milestones: tuple[object, ...] = ()
 
     def body(self) -> ComposeResult:
         yield Lines(id="about-comparison")
@@ -55,7 +55,7 @@ class CompareScreen(BaseScreen):
         yield CompareTable(id="comparison")
 
     def on_mount(self) -> None:
-        """Compare now, and again when one of the runs has got further."""
+        """Compare now, and again when one of the runs progresses."""
         self.watch(self.app, "runs", self._runs_changed)
 
     @property
@@ -68,8 +68,8 @@ class CompareScreen(BaseScreen):
         milestones_of_runs = tuple(
             (run.id, run.state, run.epochs_done, run.best_map) for run in runs if run.id in compared_ids
         )
-        if milestones_of_runs != self._seen or self.comparison is None:
-            self._seen = milestones_of_runs
+        if milestones_of_runs != self._compared_milestones or self.comparison is None:
+            self._compared_milestones = milestones_of_runs
             self.compare()
 
     @work(thread=True, exclusive=True, group="compare", exit_on_error=False)
@@ -108,11 +108,11 @@ class CompareScreen(BaseScreen):
         self.query_one(Lines).content_lines = (self._about(self.comparison),)
 
     def _about(self, comparison: Comparison) -> Cell:
-        at = next(i for i, run in enumerate(comparison.runs) if run.id == comparison.baseline)
+        baseline_index = next(i for i, run in enumerate(comparison.runs) if run.id == comparison.baseline)
         return join(
             [
                 ((f"{len(comparison.runs)} runs", "strong"),),
-                (("baseline ", "muted"), (f"{glyphs().marked} {names(comparison)[at]}", "accent")),
+                (("baseline ", "muted"), (f"{glyphs().marked} {names(comparison)[baseline_index]}", "accent")),
                 (("differing rows", "muted"),) if self.only_differing else (("all rows", "muted"),),
                 ((f"{NOISE} noise: the 95 % interval contains zero", "muted"),) if self._has_noise(comparison) else "",
                 ((clean(comparison.settings), "muted"),) if comparison.settings else "",
@@ -124,7 +124,7 @@ class CompareScreen(BaseScreen):
         return comparison.has_noise or any(step.has_noise for step in self.chain)
 
     def action_baseline(self, step: int) -> None:
-        """The next or the previous run becomes what the others are measured against."""
+        """Make the next or previous run the baseline."""
         if self.comparison is None:
             return
         ids = [run.id for run in self.comparison.runs]
@@ -132,10 +132,10 @@ class CompareScreen(BaseScreen):
         self.compare()
 
     def action_differing(self) -> None:
-        """Only rows that differ, or all."""
+        """Switch between rows that differ and all rows."""
         self.only_differing = not self.only_differing
         self._refresh()
 
     def action_back(self) -> None:
-        """Back to where it was opened from."""
+        """Return to the screen that opened this one."""
         self.dismiss()

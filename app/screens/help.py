@@ -1,4 +1,4 @@
-"""All keys, from the table in `app.keymap`."""
+"""The help screen, generated from the key table in `app.keymap`."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ ALSO: dict[str, tuple[str, ...]] = {
     "compare": ("grid",),
     "launch": (),
 }
-"""Scopes of the widgets inside each screen."""
+"""Key scopes of the widgets inside each screen."""
 
 MEANINGS: dict[str, str] = {
     "waits": "queued; the reason stands beside it",
@@ -36,7 +36,7 @@ MEANINGS: dict[str, str] = {
 
 
 def help_lines(scope: str) -> list[Cell]:
-    """Keys of a screen, of its widgets and of the app, and what the state signs mean."""
+    """Return the keys of a screen, its widgets and the app, and the meanings of the state signs."""
     lines: list[Cell] = []
     for name in dict.fromkeys((scope, *ALSO.get(scope, ()), "app")):
         lines += [((KEYMAP[name].title, "title"),), *_keys(name), ""]
@@ -60,7 +60,7 @@ def _keys(scope: str) -> Sequence[Cell]:
 
 
 class HelpScreen(ModalScreen[None]):
-    """The keys of the screen it was called from."""
+    """The keys of the screen from which it was opened."""
 
     BINDINGS = [("escape,question_mark,f1,q", "close", "Close")]
 
@@ -75,5 +75,5 @@ class HelpScreen(ModalScreen[None]):
             yield Static(Content("\n").join([content(line) for line in help_lines(self._scope)]))
 
     def action_close(self) -> None:
-        """Back to the screen."""
+        """Close the help."""
         self.dismiss(None)

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from engine.pipelines.pipeline import Pipeline
 
 PREVIEW_DELAY_SECONDS = 0.35
-"""How long the typing rests before the command lines are planned anew."""
+"""Delay between the last keystroke and planning the command lines again."""
 
 
 class PipelinesListed(Message):
-    """The pipelines that can be launched are known."""
+    """The pipelines that can be launched were listed."""
 
     def __init__(self, summaries: Sequence[PipelineSummary]) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class PipelinesListed(Message):
 
 
 class PipelineLoaded(Message):
-    """A pipeline was read and is in order."""
+    """A pipeline file was read and is valid."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class PipelineLoaded(Message):
 
 
 class Planned(Message):
-    """The form as it stands was planned, or cannot be."""
+    """The current form was planned or launched: its specs, or the error."""
 
     def __init__(self, specs: Sequence[RunSpec], error: YoloqatError | None, launched: bool) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Planned(Message):
 
 
 class LaunchScreen(BaseScreen):
-    """Pipeline, inputs and preview; nothing starts before `launch`."""
+    """Pipeline, inputs and preview. Only the key `launch` starts anything."""
 
     SCOPE = "launch"
     BINDINGS: ClassVar = bindings("launch")
@@ -92,7 +92,7 @@ class LaunchScreen(BaseScreen):
 
     @work(thread=True, exclusive=True, group="pipelines", exit_on_error=False)
     def list_pipelines(self) -> None:
-        """Read what there is to choose from."""
+        """List the pipelines in a worker thread."""
         try:
             self.post_message(PipelinesListed(self.yoloqat.backend.pipelines()))
         except YoloqatError as error:
@@ -102,7 +102,7 @@ class LaunchScreen(BaseScreen):
 
     @work(thread=True, exclusive=True, group="pipelines", exit_on_error=False)
     def load(self, path: str) -> None:
-        """Read one pipeline."""
+        """Read one pipeline file in a worker thread."""
         try:
             self.post_message(PipelineLoaded(self.yoloqat.backend.pipeline(path)))
         except YoloqatError as error:
@@ -111,7 +111,7 @@ class LaunchScreen(BaseScreen):
             self.post_message(CallFailed(unexpected(error)))
 
     @on(PipelinesListed)
-    def _offer(self, message: PipelinesListed) -> None:
+    def _show_choices(self, message: PipelinesListed) -> None:
         if not self.is_whole:
             return
         self._summaries = {str(summary.path): summary for summary in message.summaries}
@@ -121,7 +121,7 @@ class LaunchScreen(BaseScreen):
             choice.value = next(iter(self._summaries))
 
     @on(Select.Changed, "#pipeline")
-    def _chosen(self, event: Select.Changed) -> None:
+    def _show_description(self, event: Select.Changed) -> None:
         summary = self._summaries.get(str(event.value))
         if summary is None or not self.is_whole:
             return
@@ -131,7 +131,7 @@ class LaunchScreen(BaseScreen):
         self.load(str(summary.path))
 
     @on(PipelineLoaded)
-    def _fill(self, message: PipelineLoaded) -> None:
+    def _fill_form(self, message: PipelineLoaded) -> None:
         if not self.is_whole:
             return
         self.pipeline = message.pipeline
@@ -145,7 +145,7 @@ class LaunchScreen(BaseScreen):
         self._planning = self.set_timer(PREVIEW_DELAY_SECONDS, lambda: self._plan_form(False))
 
     def _plan_form(self, launch: bool) -> None:
-        """Plan the form as it stands."""
+        """Plan the current values of the form, and launch them if `launch`."""
         if self.pipeline is None or not self.is_whole:
             return
         values = dict(self.query_one(InputForm).values)
@@ -154,7 +154,7 @@ class LaunchScreen(BaseScreen):
 
     @work(thread=True, exclusive=True, group="plan", exit_on_error=False)
     def plan(self, pipeline: Pipeline, values: Mapping[str, str | bool], name: str | None, launch: bool) -> None:
-        """Plan a pipeline with these values, and launch it if that is asked for."""
+        """Plan a pipeline with these values, and launch it if `launch`."""
         worker, backend = get_current_worker(), self.yoloqat.backend
         try:
             call = backend.launch if launch else backend.plan
@@ -196,9 +196,9 @@ class LaunchScreen(BaseScreen):
         self._plan_form(True)
 
     def action_preview(self) -> None:
-        """Show the command lines, or what is wrong."""
+        """Show the command lines, or the error."""
         self._plan_form(False)
 
     def action_back(self) -> None:
-        """Back without launching."""
+        """Return without launching."""
         self.dismiss()

@@ -1,4 +1,4 @@
-"""The ways between the screens: open, launch, follow, compare."""
+"""Navigation between the screens: open, launch, follow, compare."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class PipelineNavigator:
-    """Leads through a pipeline: shows each step as it starts, and the comparison at the end when that was asked for."""
+    """Follows a pipeline: shows each step as it starts, and optionally the comparison at the end."""
 
     def __init__(self, app: AppInterface) -> None:
         self._app = app
@@ -27,12 +27,12 @@ class PipelineNavigator:
         self._ends_in_compare = False
 
     def new(self) -> None:
-        """The launch form."""
+        """Open the launch form."""
         if not isinstance(self._app.screen, LaunchScreen):
             self._app.push_screen(LaunchScreen())
 
     def open_run(self, run_id: str, *, following: bool = False) -> None:
-        """A run's screen; the one at hand is used again."""
+        """Open a run's screen, or show the run in the current one if that is a run screen."""
         screen = self._app.screen
         if isinstance(screen, RunScreen):
             screen.show_run(run_id)
@@ -40,13 +40,13 @@ class PipelineNavigator:
             self._app.push_screen(RunScreen(run_id, following=following, pane=self._pane_for(run_id)))
 
     def _pane_for(self, run_id: str) -> str:
-        """Where a run is told best: one that went wrong before its first epoch has its log alone."""
+        """Return the pane to open first: the log for a run that failed before its first epoch, else the epochs."""
         run = next((run for run in self._app.runs if run.id == run_id), None)
         went_wrong = run is not None and not run.state.is_live and run.state is not RunState.SUCCEEDED
         return "log" if went_wrong and run is not None and not run.epochs_done else "epochs"
 
     def compare_group(self, group: str) -> None:
-        """Compare all runs of a pipeline that have begun; one that draws a data set has nothing to compare."""
+        """Compare all runs of a pipeline that have started, without `shapes` steps, which have no metrics."""
         runs = sorted((r for r in self._app.runs if r.group == group), key=lambda r: (r.created_at, r.id))
         self.compare([run.id for run in runs if run.state is not RunState.QUEUED and run.stage != "shapes"])
 
@@ -78,31 +78,31 @@ class PipelineNavigator:
         self.open_run(run_id, following=group is not None)
 
     def follow(self, group: str, ends_in_compare: bool = False) -> None:
-        """From now on, show each step of this pipeline as it starts."""
+        """Show each further step of this pipeline as it starts."""
         if group != self._group:
             self._ends_in_compare = ends_in_compare
         self._group = group
 
     def runs_changed(self, runs: Sequence[RunView]) -> None:
-        """Go on to the step that is at work now, if the reader is still with the pipeline."""
+        """Show the current step, if the user is still on a screen that follows the pipeline."""
         member = next((run for run in runs if run.group == self._group), None) if self._group else None
         if member is None:
             return
         members = siblings(runs, member)
         screen = self._app.screen
-        with_us = isinstance(screen, RunScreen) and screen.following and screen.run_id in {run.id for run in members}
+        is_shown = isinstance(screen, RunScreen) and screen.following and screen.run_id in {run.id for run in members}
         current = step_at_work(members)
-        if with_us and isinstance(screen, RunScreen) and current.id != screen.run_id:
+        if is_shown and isinstance(screen, RunScreen) and current.id != screen.run_id:
             screen.show_run(current.id)
         if all(not run.state.is_live for run in members):
-            self._finish(member.group or "", with_us)
+            self._finish(member.group or "", is_shown)
 
-    def _finish(self, group: str, with_us: bool) -> None:
+    def _finish(self, group: str, is_shown: bool) -> None:
         self._group = None
         if not self._ends_in_compare:
             return
         self._ends_in_compare = False
-        if with_us:
+        if is_shown:
             self.compare_group(group)
         else:
             self._app.notify(
@@ -111,7 +111,7 @@ class PipelineNavigator:
 
 
 def step_at_work(members: Sequence[RunView]) -> RunView:
-    """The step that runs; else the one that ended last, as long as nothing has begun after it."""
+    """Return the step that runs, else the last one that ended, else the first."""
     for run in members:
         if run.state in (RunState.STARTING, RunState.RUNNING):
             return run

@@ -1,4 +1,4 @@
-"""The runs in the command palette: open, compare with, stop."""
+"""Commands about runs in the command palette: open, stop, resume, compare."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,7 +17,7 @@ from app.widgets.base.styled_text import clean
 from engine.contracts.states import RunState
 
 SHOWN = 12
-"""Runs that stand in the palette before anything is typed."""
+"""Number of commands listed before anything is typed."""
 
 
 class RunCommands(Provider):
@@ -41,14 +41,14 @@ class RunCommands(Provider):
             yield f"Compare pipeline {clean(group)}", "its runs as a chain", partial(app.guide.compare_group, group)
 
     async def discover(self) -> Hits:
-        """The newest runs."""
+        """Yield the commands of the newest runs."""
         for count, (name, help_text, call) in enumerate(self._commands()):
             if count == SHOWN:
                 break
             yield DiscoveryHit(Content(name), call, text=name, help=help_text)
 
     async def search(self, query: str) -> Hits:
-        """All runs that match."""
+        """Yield the commands that match."""
         matcher = self.matcher(query)
         for name, help_text, call in self._commands():
             score = matcher.match(name)
@@ -57,7 +57,7 @@ class RunCommands(Provider):
 
 
 def highlighted(matcher: Matcher, name: str) -> Content:
-    """The name with the letters that match; brackets in it are no markup."""
+    """Return the name with the matching letters highlighted; brackets in it are not markup."""
     shown = Content(name)
     for offset in matcher.fuzzy_search.match(matcher.query, name)[1]:
         shown = shown.stylize(matcher.match_style, offset, offset + 1)

@@ -1,4 +1,4 @@
-"""One run, live: progress, epochs, curves, evaluations, log, and where it comes from."""
+"""One run, live: progress, epochs, curves, evaluations, log and provenance."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Home: all runs, the one under the cursor at a glance, and the ways to everything else."""
+"""The first screen: the table of all runs and a summary of the run under the cursor."""
 
 from typing import ClassVar
 
@@ -26,11 +26,11 @@ from db.views import RunDetail, RunView
 from engine.contracts.errors import YoloqatError
 
 DETAIL_DELAY_SECONDS = 0.12
-"""How long the cursor rests on a row before its run is read."""
+"""Delay between the last cursor movement and reading the run."""
 
 
 class RunsScreen(BaseScreen):
-    """The runs table and a summary of the run at hand."""
+    """The runs table and a summary of the run under the cursor."""
 
     SCOPE = "runs"
     BINDINGS: ClassVar = bindings("runs")
@@ -49,13 +49,13 @@ class RunsScreen(BaseScreen):
         yield RunSummary()
 
     def on_mount(self) -> None:
-        """Show what the app knows, now and whenever it changes."""
+        """Show the app's runs, now and whenever they change."""
         self.watch(self.app, "runs", self._runs_changed)
         for name in ("is_read", "failure"):
             self.watch(self.app, name, lambda: self._runs_changed(self.yoloqat.runs))
 
     def on_screen_resume(self) -> None:
-        """What happened while another screen was on top is shown now."""
+        """Show the changes that happened while another screen was on top."""
         super().on_screen_resume()
         self._runs_changed(self.yoloqat.runs)
 
@@ -83,9 +83,9 @@ class RunsScreen(BaseScreen):
     def _show_summary(self) -> None:
         run = self.run_at_hand
         self.query_one(RunSummary).show(run, self._detail)
-        shown_ids = (run.id, *milestones(run)) if run is not None else ()
-        if shown_ids != self._last_drawn and run is not None:
-            self._last_drawn = shown_ids
+        drawn = (run.id, *milestones(run)) if run is not None else ()
+        if drawn != self._last_drawn and run is not None:
+            self._last_drawn = drawn
             if self._reading is not None:
                 self._reading.stop()
             self._reading = self.set_timer(DETAIL_DELAY_SECONDS, lambda: self._read_detail(run.id))
@@ -133,11 +133,11 @@ class RunsScreen(BaseScreen):
         self.yoloqat.guide.new()
 
     def action_mark(self) -> None:
-        """Mark what the cursor is on."""
+        """Mark or unmark the row under the cursor."""
         self.query_one(RunsTable).mark()
 
     def action_compare(self) -> None:
-        """Compare the marked runs; without marks, the pipeline at hand."""
+        """Compare the marked runs; without marks, the pipeline of the run under the cursor."""
         table = self.query_one(RunsTable)
         run = table.at_hand
         if table.marked:
@@ -153,7 +153,7 @@ class RunsScreen(BaseScreen):
         return listed + [run for run in self.yoloqat.runs if run not in listed]
 
     def action_stop(self) -> None:
-        """Stop the run at hand, after a question."""
+        """Ask for confirmation, and stop the run under the cursor."""
         run = self.run_at_hand
         if run is not None:
             ask_to_stop(self.yoloqat, run)
@@ -165,13 +165,13 @@ class RunsScreen(BaseScreen):
             actions.resume(self.yoloqat, run)
 
     def action_edit(self) -> None:
-        """Edit name, tags and note of the run at hand."""
+        """Edit name, tags and note of the run under the cursor."""
         run = self.run_at_hand
         if run is not None:
             edit_annotations(self.yoloqat, run)
 
     def action_archive(self) -> None:
-        """Take the run at hand out of the list, or put it back."""
+        """Archive or unarchive the run under the cursor."""
         run = self.run_at_hand
         if run is not None:
             actions.archive(self.yoloqat, run)
@@ -183,21 +183,21 @@ class RunsScreen(BaseScreen):
         self.yoloqat.read_soon()
 
     def action_delete(self) -> None:
-        """Move the run at hand into the trash."""
+        """Move the run under the cursor into the trash."""
         run = self.run_at_hand
         if run is not None:
             actions.delete(self.yoloqat, run)
 
     def action_undelete(self) -> None:
-        """Bring back the run that was deleted last."""
+        """Restore the run that was deleted last."""
         actions.undelete(self.yoloqat)
 
     def action_filter(self) -> None:
-        """Type a filter."""
+        """Open the filter."""
         self.query_one(FilterBar).open()
 
     def action_fold(self) -> None:
-        """Fold or unfold the pipeline at hand."""
+        """Fold or unfold the pipeline under the cursor."""
         self.query_one(RunsTable).fold()
 
     def action_clear(self) -> None:

@@ -1,1 +1,1 @@
-"""Small windows over a screen: questions and short forms."""
+"""Modal dialogs: questions and short forms."""

@@ -1,4 +1,4 @@
-"""The form for what people say about a run: name, tags, note."""
+"""The form for a run's annotations: name, tags, note."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from db.views import RunView
 
 @dataclass(frozen=True)
 class Edited:
-    """What was typed."""
+    """The annotations as edited."""
 
     name: str
     tags: tuple[str, ...]
@@ -24,7 +24,7 @@ class Edited:
 
 
 class AnnotationsDialog(ModalScreen[Edited]):
-    """Name, tags and note of a run; Enter saves, Escape leaves everything as it was."""
+    """Name, tags and note of a run; Enter saves, Escape discards."""
 
     BINDINGS = [("escape", "refuse", "Cancel")]
     AUTO_FOCUS = "Input"
@@ -58,10 +58,10 @@ class AnnotationsDialog(ModalScreen[Edited]):
 
 
 def edit_annotations(app: AppInterface, run: RunView) -> None:
-    """Ask for a run's marks, and write what has changed in the background."""
+    """Open the form for a run's annotations, and write changes in a worker thread."""
 
-    def take(edited: Edited | None) -> None:
+    def write(edited: Edited | None) -> None:
         if edited is not None and edited != Edited(run.name, run.tags, run.notes):
             actions.annotate(app, run, edited.name, edited.tags, edited.notes)
 
-    app.push_screen(AnnotationsDialog(run), take)
+    app.push_screen(AnnotationsDialog(run), write)

@@ -1,4 +1,4 @@
-"""A small window over the screen, with a few answers."""
+"""Base of the modal dialogs: a text and buttons."""
 
 import time
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ Answer = TypeVar("Answer")
 
 
 class Dialog(ModalScreen[Answer], Generic[Answer]):
-    """Title, text and buttons; Escape takes no answer. The safe answer has the focus."""
+    """Title, text and buttons; Escape closes without an answer. The safe answer has the focus."""
 
     BINDINGS = [
         ("escape", "refuse", "Cancel"),
@@ -26,8 +26,8 @@ class Dialog(ModalScreen[Answer], Generic[Answer]):
     ]
     AUTO_FOCUS = "Button.-safe"
     DEAF_SECONDS: ClassVar[float] = 0.0
-    """How long keys are dropped after the first paint. Questions whose answer costs hours set it: a shell line that
-    is typed into the wrong window must not answer them."""
+    """How long keys are dropped after the first paint. Set where a wrong answer costs hours, so that a shell command
+    typed into the wrong window does not answer."""
 
     def __init__(
         self, title: str, lines: Sequence[Cell], answers: Sequence[tuple[str, Answer, str]], *, safe: int = 0
@@ -52,20 +52,20 @@ class Dialog(ModalScreen[Answer], Generic[Answer]):
                     yield Button(label, id=f"answer-{index}", variant=variant, compact=True, classes=classes)  # type: ignore[arg-type]
 
     def on_mount(self) -> None:
-        """Note when the question is on the screen."""
-        self.call_after_refresh(self._note_paint)
+        """Record the time of the first paint."""
+        self.call_after_refresh(self._record_paint)
 
-    def _note_paint(self) -> None:
+    def _record_paint(self) -> None:
         self._painted_at = time.monotonic()
 
     def takes_keys(self, pressed_at: float) -> bool:
-        """Whether a key pressed at this moment (monotonic seconds) can be an answer to what stands here."""
+        """Whether a key pressed at this moment (monotonic seconds) counts as an answer."""
         if not self.DEAF_SECONDS:
             return True
         return self._painted_at is not None and pressed_at >= self._painted_at + self.DEAF_SECONDS
 
     def say_dropped(self) -> None:
-        """Say, once, that keys were dropped."""
+        """Notify, once, that keys were dropped."""
         if not self._has_warned:
             self._has_warned = True
             self.notify("Keys typed before this question appeared were dropped.", severity="warning")

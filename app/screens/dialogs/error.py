@@ -1,4 +1,4 @@
-"""What went wrong, where, and what to do."""
+"""The dialog that shows an error, its location and its hint."""
 
 from app.screens.dialogs.dialog import Dialog
 from app.widgets.base.styled_text import Cell, clean

@@ -1,4 +1,4 @@
-"""Forms for what was not started here: a log or a folder to import, a log to watch, a process to attach to."""
+"""Forms to import a log or folder, watch a log, or attach to a process."""
 
 import os
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from app.widgets.base.styled_text import clean
 
 @dataclass(frozen=True)
 class Kind:
-    """One of the forms."""
+    """The texts and the action of one form."""
 
     title: str
     about: str
@@ -30,26 +30,26 @@ class Kind:
 
 
 class PathSuggester(Suggester):
-    """Goes on with the first file or folder that begins so."""
+    """Suggests the first file or folder, by name, that starts with the typed path."""
 
     def __init__(self) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
 
     async def get_suggestion(self, value: str) -> str | None:
-        """The whole path, with a slash behind a folder."""
+        """Return the completed path, with a slash after a folder."""
         folder, name = os.path.split(value)
         if not name:
             return None
         try:
-            with os.scandir(Path(folder or ".").expanduser()) as listed:
-                found = min((entry for entry in listed if entry.name.startswith(name)), key=lambda e: e.name)
-            return os.path.join(folder, found.name) + ("/" if found.is_dir() else "")
+            with os.scandir(Path(folder or ".").expanduser()) as entries:
+                first_match = min((entry for entry in entries if entry.name.startswith(name)), key=lambda e: e.name)
+            return os.path.join(folder, first_match.name) + ("/" if first_match.is_dir() else "")
         except (OSError, ValueError):
             return None
 
 
 class ImportDialog(ModalScreen[str]):
-    """One line to fill in; Enter does it, Escape leaves it, and the right arrow takes what is suggested."""
+    """One input line; Enter submits, Escape cancels, and the right arrow accepts the suggestion."""
 
     BINDINGS = [("escape", "refuse", "Cancel")]
     AUTO_FOCUS = "Input"
@@ -71,7 +71,7 @@ class ImportDialog(ModalScreen[str]):
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#save")
-    def _take(self) -> None:
+    def _submit(self) -> None:
         text = self.query_one("#import-path", Input).value.strip()
         if text:
             self.dismiss(text)
@@ -112,14 +112,14 @@ KINDS = (
     Kind("Watch a log", "Follow a growing log of a program that was not started here", "path", "Watch", _watch),
     Kind("Attach to a process", "Find the log of a process, and follow it", "pid", "Attach", _attach),
 )
-"""What the command palette offers."""
+"""The forms that the command palette offers."""
 
 
 def ask(host: AppInterface, kind: Kind) -> None:
-    """Open a form, and do what it asks for in the background."""
+    """Open a form, and run its action on the entered text."""
     host.push_screen(ImportDialog(kind), lambda text: kind.act(host, text) if text else None)
 
 
 def asking(host: AppInterface, kind: Kind) -> Callable[[], None]:
-    """`ask`, for a command of the palette."""
+    """Return a callback that opens the form, for the command palette."""
     return partial(ask, host, kind)

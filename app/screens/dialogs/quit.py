@@ -1,4 +1,4 @@
-"""The question before the screen is left while runs are live."""
+"""The question before quitting while runs are live."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,11 @@ from app.widgets.base.styled_text import Cell, clean
 from db.views import RunView
 
 SHOWN = 8
+"""Number of live runs listed by name."""
 
 
 class QuitDialog(Dialog[bool]):
-    """Says that runs go on; `q` again leaves."""
+    """States that live runs continue; `q` again quits."""
 
     BINDINGS = [("q", "leave", "Quit")]
 
@@ -24,10 +25,10 @@ class QuitDialog(Dialog[bool]):
         super().__init__("Quit", lines, [("Quit", True, "primary"), ("Stay", False, "default")])
 
     def action_leave(self) -> None:
-        """`q` a second time."""
+        """Quit on the second `q`."""
         self.dismiss(True)
 
 
 def going_on(count: int) -> str:
-    """`2 runs go on without this screen.`"""
+    """Return `2 runs go on without this screen.`"""
     return "1 run goes on without this screen." if count == 1 else f"{count} runs go on without this screen."

@@ -1,4 +1,4 @@
-"""The question before a run is stopped, and what it sets going."""
+"""The question before stopping a run, and the actions of its answers."""
 
 from app.screens import actions
 from app.screens.app_interface import AppInterface
@@ -15,7 +15,7 @@ _NO_SIGNAL_YET = ("", AFTER_EPOCH, AT_CHECKPOINT)
 
 
 def consequences(run: RunView) -> list[Cell]:
-    """What a stop does to a run in this state."""
+    """Return the lines that describe what a stop does to a run in this state."""
     arrow = glyphs().arrow
     name: Cell = ((clean(run.name), "title"), ("  ", ""), *long_state(run))
     if run.state is RunState.QUEUED:
@@ -58,14 +58,14 @@ class StopDialog(Dialog[str]):
 
 
 def ask_to_stop(app: AppInterface, run: RunView) -> None:
-    """Ask, and stop the run in the background; how far it has come stands in its state."""
+    """Ask for confirmation, and stop the run in a worker thread. The run's state shows the progress of the stop."""
     if not run.state.is_live:
         app.notify(
             clean(f"{run.name} is {run.state.value}: there is nothing to stop."), severity="warning", markup=False
         )
         return
 
-    def take(answer: str | None) -> None:
+    def act(answer: str | None) -> None:
         if answer == "epoch":
             actions.end_after_epoch(app, run.id)
         elif answer == "pause":
@@ -73,4 +73,4 @@ def ask_to_stop(app: AppInterface, run: RunView) -> None:
         elif answer:
             actions.stop(app, run.id, answer == "now")
 
-    app.push_screen(StopDialog(run), take)
+    app.push_screen(StopDialog(run), act)

@@ -1,1 +1,1 @@
-"""What every screen is made of: styled text, tables, bars, state badges."""
+"""Widgets that all screens use: styled text, tables, bars, state badges."""

@@ -1,4 +1,4 @@
-"""The signs of the screens, and their stand-ins for terminals that cannot show them."""
+"""The signs used on the screens, as Unicode and as ASCII."""
 
 import os
 import sys
@@ -36,11 +36,11 @@ class Glyphs:
     minus: str
     times: str
     stored: str
-    """At a column whose numbers come from a file of results."""
+    """Marks a column whose numbers come from a results file."""
     printed: str
-    """At a number of such a column that is the log's."""
+    """Marks a number in such a column that comes from the log."""
     states: Mapping[str, str]
-    """By mark: see `app.widgets.base.state`."""
+    """State signs by the `mark` of `app.widgets.base.state.StateLook`."""
 
 
 UNICODE = Glyphs(
@@ -123,20 +123,20 @@ ASCII = Glyphs(
 
 
 def choose(environment: Mapping[str, str], encoding: str | None) -> Glyphs:
-    """The set that a terminal can show.
+    """Return the set of signs that a terminal can show.
 
     Args:
-        environment: `YOLOQAT_ASCII` decides when it is set; the Linux console (`TERM=linux`) lacks most of the signs.
+        environment: `YOLOQAT_ASCII`, if set, decides; the Linux console (`TERM=linux`) lacks most of the signs.
         encoding: what the program's output is encoded in.
     """
-    wish = environment.get("YOLOQAT_ASCII", "")
-    if wish:
-        return UNICODE if wish.lower() in {"0", "no", "false"} else ASCII
+    requested = environment.get("YOLOQAT_ASCII", "")
+    if requested:
+        return UNICODE if requested.lower() in {"0", "no", "false"} else ASCII
     is_utf8 = (encoding or "").lower().replace("-", "").replace("_", "") == "utf8"
     return UNICODE if is_utf8 and environment.get("TERM") != "linux" else ASCII
 
 
 @cache
 def glyphs() -> Glyphs:
-    """The set of this process's terminal."""
+    """Return the set for this process's terminal."""
     return choose(os.environ, getattr(sys.__stdout__, "encoding", None))

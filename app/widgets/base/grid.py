@@ -55,7 +55,7 @@ class Grid(ScrollView, can_focus=True):
     cursor: reactive[int] = reactive(0, repaint=False)
     """Index of the row under the cursor."""
     skipped: reactive[int] = reactive(0, repaint=False)
-    """Scrollable columns that are scrolled away at the left."""
+    """Number of scrollable columns scrolled out of view at the left."""
 
     class Highlighted(Message):
         """The cursor moved to another row."""
@@ -97,17 +97,17 @@ class Grid(ScrollView, can_focus=True):
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The rows, top to bottom."""
+        """The keys of all rows, top to bottom."""
         return self._keys
 
     @property
     def key(self) -> str | None:
-        """The row under the cursor."""
+        """The key of the row under the cursor."""
         return self._keys[self.cursor] if 0 <= self.cursor < len(self._keys) else None
 
     @property
     def empty(self) -> Cell:
-        """Text of a table without rows."""
+        """Text shown when there are no rows."""
         return self._empty
 
     @empty.setter
@@ -131,23 +131,23 @@ class Grid(ScrollView, can_focus=True):
 
         Args:
             keys: the rows, top to bottom.
-            cells_of: called for visible rows alone, if `natural` is given.
-            natural: how wide the cells are of the columns that have no fixed width; None measures all of them.
+            cells_of: called only for visible rows, if `natural` is given.
+            natural: width of the widest cell of each column without a fixed width; None measures all cells.
         """
-        held, count = self.key, len(self._keys)
+        key_before, count = self.key, len(self._keys)
         self._keys, self._cells_of = tuple(keys), cells_of
         self._index = {key: i for i, key in enumerate(self._keys)}
-        self._natural = self._measured() if natural is None else natural
+        self._natural = self._measure() if natural is None else natural
         if len(self._keys) != count:
             self.virtual_size = Size(0, len(self._keys) + 1)
-        target = self._index.get(held, self.cursor) if held is not None else self.cursor
+        target = self._index.get(key_before, self.cursor) if key_before is not None else self.cursor
         target = max(0, min(target, len(self._keys) - 1))
         moved = target != self.cursor
         self.set_reactive(Grid.cursor, target)
         self._sync()
         if moved:
             self._follow_cursor()
-        if self.key is not None and self.key != held:
+        if self.key is not None and self.key != key_before:
             self.post_message(self.Highlighted(self, self.key))
 
     def move_to(self, key: str) -> None:
@@ -155,8 +155,8 @@ class Grid(ScrollView, can_focus=True):
         if key in self._index:
             self.cursor = self._index[key]
 
-    def _measured(self) -> Mapping[str, int]:
-        """Widths of the columns that follow their cells."""
+    def _measure(self) -> Mapping[str, int]:
+        """Return the widest cell of each column without a fixed width."""
         elastic_columns = [(i, c) for i, c in enumerate(self._columns) if c.width is None]
         natural = {c.key: 0 for _, c in elastic_columns}
         if elastic_columns:
@@ -298,11 +298,11 @@ class Grid(ScrollView, can_focus=True):
             self.scroll_to(y=self.scroll_offset.y + step, animate=False, force=True)
 
     def action_page(self, step: int) -> None:
-        """A screenful up or down."""
+        """Move up or down by a page."""
         self.action_cursor(step * max(1, self.size.height - 2))
 
     def action_edge(self, end: int) -> None:
-        """The first or the last row."""
+        """Move to the first or last row."""
         self.action_cursor(end * max(1, len(self._keys)))
 
     def action_sideways(self, step: int) -> None:
@@ -316,7 +316,7 @@ class Grid(ScrollView, can_focus=True):
             self.post_message(self.Selected(self, self.key))
 
     def on_click(self, event: events.Click) -> None:
-        """One click moves the cursor, two open the row."""
+        """Move the cursor on a click; open the row on a double click."""
         row = self.scroll_offset.y + event.y - 1
         if not self._has_cursor or event.y < 1 or row >= len(self._keys):
             return

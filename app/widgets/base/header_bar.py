@@ -1,4 +1,4 @@
-"""The line at the top of every screen: which workspace on which host, and what is at work."""
+"""The top line of every screen: host, workspace, counts of runs, time."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from engine.contracts.states import RunState
 
 
 def short_path(path: Path | None) -> str:
-    """A path with the home folder as `~`."""
+    """Return a path with the home folder as `~`."""
     if path is None:
         return ""
     home = Path.home()
@@ -22,7 +22,7 @@ def short_path(path: Path | None) -> str:
 
 
 def counts(runs: Sequence[RunView]) -> Cell:
-    """`● 1 running  ◌ 2 queued  24 runs`."""
+    """Return `● 1 running  ◌ 2 queued  24 runs`."""
     running = sum(run.state in (RunState.RUNNING, RunState.STARTING) for run in runs)
     queued = sum(run.state is RunState.QUEUED for run in runs)
     signs = glyphs().states
@@ -36,19 +36,19 @@ def counts(runs: Sequence[RunView]) -> Cell:
 
 
 class HeaderBar(LineWidget):
-    """Program, host, workspace, counts and the time, which changes once a minute."""
+    """Program, host, workspace, counts, and the time in minutes."""
 
     DEFAULT_CSS = """
     HeaderBar { dock: top; height: 1; padding: 0 1; background: $panel; }
     """
 
     workspace: reactive[Path | None] = reactive(None, repaint=False)
-    """The workspace, once it is known."""
+    """The workspace's folder; None until it is open."""
     runs: reactive[tuple[RunView, ...]] = reactive((), repaint=False)
     """All runs of the workspace."""
 
     def on_mount(self) -> None:
-        """The clock's minute is looked at now and then; it is written when it changes."""
+        """Check the clock every 5 s, and redraw when something shown has changed."""
         self.set_interval(5, self.repaint)
         self.watch(self.app, "workspace", lambda path: setattr(self, "workspace", path))
         self.watch(self.app, "runs", lambda runs: setattr(self, "runs", runs))

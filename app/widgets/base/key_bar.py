@@ -1,4 +1,4 @@
-"""The keys of a screen, in its last line; each can be clicked."""
+"""The last line of every screen: its keys, which can be clicked."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ _OPEN = Key("", "enter", "", "Open", "")
 
 
 def shown_keys(scope: str) -> list[tuple[str, str]]:
-    """Key and label of what the line offers; in a form, where letters are typed, only keys that aren't letters."""
+    """Return key and label of each entry; for the launch form, whose fields take letters, only other keys."""
     opening = [_OPEN] if scope == "runs" else []
     shown = [*opening, *(key for name in (scope, "app") for key in KEYMAP[name].keys if key.show)]
     pairs = []
@@ -32,7 +32,7 @@ def _size(pair: tuple[str, str]) -> int:
 
 
 class KeyBar(LineWidget):
-    """The keys that matter here; what has no room is in the help, which always has."""
+    """The most useful keys of a screen. Keys that do not fit are left out, except those of the help and the palette."""
 
     DEFAULT_CSS = """
     KeyBar { dock: bottom; height: 1; padding: 0 1; background: $surface; }
@@ -65,7 +65,7 @@ class KeyBar(LineWidget):
         return x + _size(pair)
 
     def on_click(self, event: events.Click) -> None:
-        """A click on a key is the key."""
+        """Press the key that was clicked."""
         x = event.get_content_offset_capture(self).x
         for start, end, key in self._places:
             if start <= x < end:

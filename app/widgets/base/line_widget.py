@@ -14,7 +14,7 @@ from app.widgets.base.styled_text import Cell
 class LineWidget(Widget):
     """A widget of fixed size whose content is a list of lines.
 
-    A line that is the same as before is not written again: over SSH, an idle screen costs nothing.
+    Unchanged lines are not redrawn, so an idle screen sends nothing over SSH.
     """
 
     ALLOW_SELECT = False
@@ -24,11 +24,11 @@ class LineWidget(Widget):
         self._lines: list[Cell] = []
 
     def paint(self, columns: int, rows: int) -> Sequence[Cell]:
-        """The lines for a content area of this size; missing ones are blank."""
+        """Return the lines for a content area of this size; missing ones are blank."""
         return ()
 
     def repaint(self) -> None:
-        """Draw anew, and refresh the lines that came out different."""
+        """Paint again, and refresh the lines that changed."""
         columns, rows = self.content_size
         if not columns or not rows:
             return
@@ -44,11 +44,11 @@ class LineWidget(Widget):
 
     @property
     def lines(self) -> tuple[Cell, ...]:
-        """What stands there now."""
+        """The lines as painted last."""
         return tuple(self._lines)
 
     def on_resize(self, event: events.Resize) -> None:
-        """A new size is a new picture."""
+        """Paint all lines again for the new size."""
         self._lines = []
         self.repaint()
 

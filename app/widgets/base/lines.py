@@ -9,14 +9,14 @@ from app.widgets.base.styled_text import Cell
 
 
 class Lines(LineWidget):
-    """Shows the lines it is given, one per row."""
+    """Shows the given lines, one per row."""
 
     DEFAULT_CSS = """
     Lines { height: 1; width: 1fr; }
     """
 
     content_lines: reactive[tuple[Cell, ...]] = reactive((), repaint=False)
-    """What to show."""
+    """The lines to show."""
 
     def watch_content_lines(self) -> None:
         """Draw what changed."""

@@ -1,4 +1,4 @@
-"""A pane of prepared lines that scrolls."""
+"""A scrolling pane of prepared lines."""
 
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
@@ -18,7 +18,7 @@ class LinesPane(VerticalScroll):
     """
 
     lines: reactive[tuple[Cell, ...]] = reactive((), repaint=False)
-    """What to show."""
+    """The lines to show."""
 
     def compose(self) -> ComposeResult:
         yield Static()

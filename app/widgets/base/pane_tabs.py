@@ -20,7 +20,7 @@ class PaneTabs(LineWidget):
     active: reactive[str] = reactive("", repaint=False)
     """Id of the active pane."""
     note: reactive[str] = reactive("", repaint=False)
-    """What is to be said about the active pane, at the right."""
+    """Text about the active pane, at the right."""
     is_notable: reactive[bool] = reactive(True, repaint=False)
     """Whether the note is more than a legend."""
 
@@ -72,7 +72,7 @@ class PaneTabs(LineWidget):
         return line
 
     def on_click(self, event: events.Click) -> None:
-        """A click chooses the tab."""
+        """Choose the tab that was clicked."""
         x = event.get_content_offset_capture(self).x
         for start, end, pane in self._places:
             if start <= x < end:

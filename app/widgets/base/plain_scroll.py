@@ -1,4 +1,4 @@
-"""Scroll bars of plain blanks, for terminals that cannot show the signs of Textual's."""
+"""Scroll bars drawn with blanks, for terminals without Textual's block characters."""
 
 from math import ceil
 
@@ -11,7 +11,7 @@ _TRACK, _THUMB = Color.parse("black"), Color.parse("white")
 
 
 class PlainScrollBar(ScrollBarRender):
-    """A thumb of whole cells, told from its track by reverse video."""
+    """A thumb of whole cells in reverse video."""
 
     @classmethod
     def render_bar(
@@ -25,7 +25,7 @@ class PlainScrollBar(ScrollBarRender):
         back_color: Color = _TRACK,
         bar_color: Color = _THUMB,
     ) -> Segments:
-        """As Textual's, in whole cells."""
+        """Render the bar as Textual does, in whole cells."""
         top, length = size, 0
         if window_size and size and virtual_size and size != virtual_size:
             length = max(1, ceil(size * window_size / virtual_size))

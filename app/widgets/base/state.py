@@ -1,4 +1,4 @@
-"""How a run's state looks: a sign, a word and a tone. Never colour alone."""
+"""Presentation of a run's state: a sign, a word and a tone, never a colour alone."""
 
 from dataclasses import dataclass
 
@@ -49,11 +49,11 @@ ENDINGS = {
     "out of memory": ("oom", "bad"),
     "losses nan": ("nan", "bad"),
 }
-"""Word and tone of the ways in which a log ends."""
+"""Word and tone by the outcome of a log."""
 
 
 def look(run: RunView) -> StateLook:
-    """How a run looks now: the marks `stopping` and `stalled` cover `running`."""
+    """Return the look of a run's state; `stopping` and `stalled` replace `running`."""
     if run.state.is_live and run.stopping:
         return STOPPING
     if run.state is RunState.RUNNING and run.stalled:
@@ -62,20 +62,20 @@ def look(run: RunView) -> StateLook:
 
 
 def short_state(run: RunView) -> tuple[Span, ...]:
-    """`● running`: sign and word; of a run that was not started here, how its log ended."""
-    shown = look(run)
-    word, tone = ENDINGS.get(short_outcome(run.reason) if run.state is RunState.ENDED else "", (shown.word, shown.tone))
-    return ((f"{shown.sign} {word}", tone),)
+    """Return sign and word, such as `● running`; for an ended run of another program, the outcome of its log."""
+    style = look(run)
+    word, tone = ENDINGS.get(short_outcome(run.reason) if run.state is RunState.ENDED else "", (style.word, style.tone))
+    return ((f"{style.sign} {word}", tone),)
 
 
 def long_state(run: RunView) -> tuple[Span, ...]:
-    """Sign, word and why: `✗ failed  exit code 3`, `◌ waits for relu-retrain`."""
-    shown = look(run)
+    """Return sign, word and reason: `✗ failed  exit code 3`, `◌ waits for relu-retrain`."""
+    style = look(run)
     why = run.stopping if run.stopping and run.state.is_live else run.reason
     if run.state is RunState.QUEUED and why:
-        return ((f"{shown.sign} {why}", shown.tone),)
+        return ((f"{style.sign} {why}", style.tone),)
     word = (
-        run.state.value if shown.word == LOOKS[run.state].word and run.state is not RunState.SUCCEEDED else shown.word
+        run.state.value if style.word == LOOKS[run.state].word and run.state is not RunState.SUCCEEDED else style.word
     )
-    head: tuple[Span, ...] = ((f"{shown.sign} {word}", shown.tone),)
+    head: tuple[Span, ...] = ((f"{style.sign} {word}", style.tone),)
     return (*head, (f"  {why}", "muted")) if why and why != word else head

@@ -1,4 +1,4 @@
-"""Cells as strips: the one place where a tone becomes a colour of the theme."""
+"""Conversion of cells to Textual strips: the only place where tones become colours of the theme."""
 
 from rich.segment import Segment
 from rich.style import Style as RichStyle
@@ -9,11 +9,11 @@ from app.widgets.base.styled_text import TONES, Cell, fit
 
 
 def tone_style(base: Style, tone: str) -> RichStyle:
-    """The theme's style for a tone on top of a widget's own style. Needs a running app."""
+    """Return the theme's style of a tone, on top of a widget's base style. Needs a running app."""
     named = TONES.get(tone, "")
     return (base + Style.parse(named)).rich_style if named else base.rich_style
 
 
 def strip(cell: Cell, columns: int, base: Style) -> Strip:
-    """A cell as a strip of exactly `columns` columns."""
+    """Return a cell as a strip of exactly `columns` columns."""
     return Strip([Segment(text, tone_style(base, tone)) for text, tone in fit(cell, columns) if text], columns)

@@ -1,7 +1,7 @@
-"""Styled text as plain data: what a table cell or a line is made of, before any widget sees it.
+"""Styled text as plain data: the contents of table cells and lines, without widgets.
 
 A tone names a meaning (`good`, `muted`), never a colour; widgets look its colour up in the theme.
-Nothing here reads markup or escape sequences: what a log or a run's name contains is shown, never obeyed.
+Markup and escape sequences are not interpreted: text from logs and names of runs is only shown.
 """
 
 from rich.cells import cell_len, set_cell_size
@@ -37,38 +37,38 @@ TONES: dict[str, str] = {
 """Tone → style, for `Content` and for the component classes of line-drawing widgets."""
 
 
-_STAND_INS = str.maketrans({"–": "-", "−": "-", "×": "x", "·": "|", "→": ">", "…": "~", "≠": "!", "“": '"', "”": '"'})
+_ASCII_FOR = str.maketrans({"–": "-", "−": "-", "×": "x", "·": "|", "→": ">", "…": "~", "≠": "!", "“": '"', "”": '"'})
 
 
 def clean(text: str) -> str:
-    """`text` in one line, without escape sequences: it takes as many cells as it says and commands nothing.
+    """Return `text` in one line, with terminal control sequences removed.
 
-    A terminal that shows ASCII alone gets ASCII alone.
+    For an ASCII terminal, other characters are replaced.
     """
     if not text.isprintable():
         text = "".join(c if c.isprintable() else " " for c in without_escapes(text, keep_line_ends=True))
     if glyphs().is_ascii and not text.isascii():
-        text = text.translate(_STAND_INS).encode("ascii", "replace").decode("ascii")
+        text = text.translate(_ASCII_FOR).encode("ascii", "replace").decode("ascii")
     return text
 
 
 def spans(cell: Cell) -> tuple[Span, ...]:
-    """A cell as spans."""
+    """Return a cell as spans."""
     return ((cell, ""),) if isinstance(cell, str) else cell
 
 
 def plain(cell: Cell) -> str:
-    """A cell's text alone."""
+    """Return the text of a cell without tones."""
     return cell if isinstance(cell, str) else "".join(text for text, _ in cell)
 
 
 def width(cell: Cell) -> int:
-    """Terminal columns that a cell takes."""
+    """Return the width of a cell in terminal columns."""
     return cell_len(plain(cell))
 
 
 def fit(cell: Cell, columns: int, justify: str = "left") -> tuple[Span, ...]:
-    """A cell as exactly `columns` columns: padded, or cut with an ellipsis."""
+    """Pad a cell to exactly `columns` columns, or cut it with an ellipsis."""
     parts = spans(cell)
     space = columns - width(cell)
     if space >= 0:
@@ -90,7 +90,7 @@ def fit(cell: Cell, columns: int, justify: str = "left") -> tuple[Span, ...]:
 
 
 def join(cells: list[Cell], separator: str = "  ") -> tuple[Span, ...]:
-    """Cells behind each other, empty ones left out."""
+    """Concatenate the cells that are not empty."""
     joined: list[Span] = []
     for cell in cells:
         if not plain(cell):
@@ -102,5 +102,5 @@ def join(cells: list[Cell], separator: str = "  ") -> tuple[Span, ...]:
 
 
 def content(cell: Cell) -> Content:
-    """A cell as Textual content."""
+    """Return a cell as Textual content."""
     return Content.assemble(*((text, TONES.get(tone, "")) for text, tone in spans(cell)))

@@ -1,14 +1,14 @@
-"""What a screen shows of the moment and the machine: asked for here alone, so that a picture can do without both."""
+"""Time and host name as shown on screens, in one place so that snapshot tests can replace them."""
 
 import socket
 from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """The moment, in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 def host() -> str:
-    """The machine's name, without its domain."""
+    """Return the host name without its domain."""
     return socket.gethostname().split(".")[0]

@@ -1,4 +1,4 @@
-"""What a terminal shows that is too small for anything else."""
+"""The message shown on a terminal that is too small."""
 
 from textual.app import ComposeResult
 from textual.containers import Middle

@@ -26,15 +26,15 @@ class Chart:
     title: str
     series: tuple[Series, ...]
     x_last: float | None = None
-    """Where the axis ends even if the curves haven't come so far: the last epoch that is planned."""
+    """Last planned epoch: the axis extends to it even if the curves are shorter."""
     level: float | None = None
-    """A dotted line to compare with."""
+    """Value of a dotted reference line."""
     level_name: str = ""
     empty: str = "no epochs yet"
 
 
 def draw(chart: Chart, columns: int, rows: int) -> list[Cell]:
-    """The chart in `rows` lines: title and legend, the curves with the scale at their left, and the epochs below."""
+    """Return the chart in `rows` lines: title and legend, curves with the scale at their left, epoch axis."""
     head = _legend(chart, columns)
     bounds = _bounds(chart)
     height = rows - 2
@@ -56,7 +56,7 @@ def draw(chart: Chart, columns: int, rows: int) -> list[Cell]:
 
 
 def _legend(chart: Chart, columns: int) -> Cell:
-    """Title and names of the curves, with their newest values where there is room."""
+    """Return title and names of the curves, with their last values if they fit."""
     sign = "*" if glyphs().is_ascii else "━"
     line: list[Span] = []
     for with_values in (True, False):
@@ -87,7 +87,7 @@ def _bounds(chart: Chart) -> Bounds | None:
 
 
 def _labels(bounds: Bounds, height: int) -> dict[int, str]:
-    """Values at the top, at the bottom, and in between where there is room, by row."""
+    """Return the scale labels by row: top, bottom, and some in between if they fit."""
     count = 2 if height < 5 else 3 if height < 12 else 5
     rows = [round(i * (height - 1) / (count - 1)) for i in range(count)]
     values = [bounds.y1 - (bounds.y1 - bounds.y0) * row / (height - 1) for row in rows]
@@ -95,7 +95,7 @@ def _labels(bounds: Bounds, height: int) -> dict[int, str]:
 
 
 def _numbers(values: list[float]) -> list[str]:
-    """The values with as few digits as keep them apart."""
+    """Format the values with the fewest digits that keep them distinct."""
     for digits in range(2, 6):
         texts = [f"{v:.{digits}g}" if abs(v) >= 10 else f"{v:.{digits}f}" for v in values]
         if len(set(texts)) == len(texts):

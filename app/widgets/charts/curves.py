@@ -1,4 +1,4 @@
-"""From the rows of a run to its charts. No widget."""
+"""Charts of a run, from its epoch rows. No widget."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,11 @@ from db.views import EpochView, RunDetail, RunView
 from engine.logs.loss_names import loss_names
 
 _MOST_LOSSES = 6
-"""As many as there are tones."""
+"""Number of series tones in `TONES`."""
 
 
 def series(epochs: Sequence[EpochView], name: str, label: str, tone: str) -> Series:
-    """One value of the epoch rows by epoch."""
+    """Return the curve of one value of the epoch rows, by epoch."""
     points = tuple(
         (float(epoch.epoch), number.value)
         for epoch in epochs
@@ -24,12 +24,12 @@ def series(epochs: Sequence[EpochView], name: str, label: str, tone: str) -> Ser
 
 
 def last_epoch(detail: RunDetail) -> float | None:
-    """The last epoch that is planned, in the log's counting."""
+    """Return the last planned epoch, numbered as in the log."""
     return float(detail.epochs[-1].last_epoch) if detail.epochs else None
 
 
 def loss_chart(detail: RunDetail) -> Chart:
-    """The training losses."""
+    """Return the chart of the training losses."""
     names = loss_names(name for epoch in detail.epochs for name in epoch.values)
     names.sort(key=lambda name: name != "total")
     del names[_MOST_LOSSES:]
@@ -38,7 +38,7 @@ def loss_chart(detail: RunDetail) -> Chart:
 
 
 def metric_chart(detail: RunDetail) -> Chart:
-    """mAP of the validation after each epoch."""
+    """Return the chart of the mAP after each epoch."""
     curves = (
         series(detail.epochs, "mAP@.5", "@.5", "series1"),
         series(detail.epochs, "mAP@.5:.95", "@.5:.95", "series0"),
@@ -47,13 +47,13 @@ def metric_chart(detail: RunDetail) -> Chart:
 
 
 def precision_chart(detail: RunDetail) -> Chart:
-    """Precision and recall of the validation after each epoch."""
+    """Return the chart of precision and recall after each epoch."""
     curves = (series(detail.epochs, "P", "precision", "series2"), series(detail.epochs, "R", "recall", "series3"))
     return Chart("P and R", tuple(s for s in curves if s.points), last_epoch(detail), empty="no validation yet")
 
 
 def map_chart(run: RunView, detail: RunDetail | None) -> Chart:
-    """mAP@.5:.95 alone, from the table's row until the epochs are read."""
+    """Return the chart of mAP@.5:.95, from the curve in the run's index row until the epochs are read."""
     if detail is not None:
         curve = series(detail.epochs, "mAP@.5:.95", "", "series0")
         return Chart("mAP@.5:.95", (curve,) if curve.points else (), last_epoch(detail), empty="no validated epochs")

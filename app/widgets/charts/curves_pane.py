@@ -22,7 +22,7 @@ class CurvesPane(Vertical, can_focus=True):
         yield Plot(id="precision")
 
     def on_resize(self) -> None:
-        """Three charts need thirty lines."""
+        """Show the third chart from 30 lines on."""
         self.set_class(self.size.height >= 30, "-tall")
 
     def show(self, detail: RunDetail) -> None:

@@ -17,7 +17,7 @@ class Plot(LineWidget):
     """
 
     chart: reactive[Chart | None] = reactive(None, repaint=False)
-    """What to draw."""
+    """The chart to draw."""
 
     def watch_chart(self) -> None:
         """Draw what changed."""

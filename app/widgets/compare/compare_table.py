@@ -11,12 +11,13 @@ from app.widgets.base.styled_text import Cell, clean, fit, width
 from app.widgets.compare.lineage_table import difference
 
 WIDEST = 24
-"""Longer values, such as paths, are cut: two runs and the names of the rows stand in 80 columns."""
+"""Values are cut to this width, so that two runs and the row names fit into 80 columns."""
 TITLE = "title:"
+"""Prefix of the keys of section headings."""
 
 
 def names(comparison: Comparison) -> list[str]:
-    """How the runs are called here: by their steps when they are one pipeline, by their names otherwise."""
+    """Return the column titles: the steps if all runs belong to one pipeline, else the names of the runs."""
     runs = comparison.runs
     steps = [run.step for run in runs]
     if len({run.group for run in runs}) == 1 and runs[0].group and all(steps) and len(set(steps)) == len(steps):
@@ -25,7 +26,7 @@ def names(comparison: Comparison) -> list[str]:
 
 
 def table_rows(comparison: Comparison, differing: bool) -> dict[str, list[Cell]]:
-    """All rows by key, with a heading before each section."""
+    """Return all rows by key, with a heading before each section."""
     table: dict[str, list[Cell]] = {}
     blanks: list[Cell] = ["" for _ in comparison.runs]
     for row in (*comparison.metrics, *comparison.facts, *comparison.options):
@@ -53,7 +54,7 @@ def _cells(row: Row, comparison: Comparison) -> list[Cell]:
 
 
 def _metric(cell: Value, deltas: int, has_best: bool) -> Cell:
-    """Best mark, value, and the difference to the baseline below that of the other rows."""
+    """Return the best mark, the value, and the difference from the baseline, aligned across rows."""
     is_best = cell.is_best and has_best
     best_sign = f"{glyphs().best} " if is_best else ""
     value: Cell = ((best_sign, "best"), (clean(cell.text), "best" if is_best else "" if cell.comparable else "muted"))
@@ -63,7 +64,7 @@ def _metric(cell: Value, deltas: int, has_best: bool) -> Cell:
 
 
 class CompareTable(Grid):
-    """Runs that have no room are reached sideways; the names of the rows stay."""
+    """Scrolls sideways to the runs that do not fit; the row names stay in view."""
 
     def show(self, comparison: Comparison, differing: bool) -> None:
         """Show a comparison."""

@@ -1,4 +1,4 @@
-"""The chain that runs form, with what each step cost: float, PTQ, QAT, ONNX Q/DQ."""
+"""The chain of the compared runs with the drop of each step: float, PTQ, QAT, ONNX Q/DQ."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from engine.contracts.states import RunState
 
 
 def chain_columns(with_noise: bool) -> tuple[Column, ...]:
-    """Step, metrics and differences in points; their intervals where one is known."""
+    """Return the columns: step, metrics, differences in points, and their intervals if `with_noise`."""
     delta = glyphs().delta
     columns = (
         Column("step", "STEP", minimum=20),
@@ -31,7 +31,7 @@ def chain_columns(with_noise: bool) -> tuple[Column, ...]:
 
 
 def chain_cells(step: ChainStep, with_noise: bool) -> list[Cell]:
-    """One step's cells, as many as there are columns."""
+    """Return the cells of one step, one per column."""
     indent = "  " * (step.depth - 1) + f"{glyphs().branch} " if step.depth else ""
     label: list[Span] = [(indent, "faint"), (clean(step.label), "strong")]
     if step.state is not RunState.SUCCEEDED and step.state is not RunState.ENDED:

@@ -1,4 +1,4 @@
-"""A form that is made from a list of fields."""
+"""A form built from a list of fields."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ from app.widgets.base.styled_text import clean
 
 @dataclass(frozen=True)
 class Field:
-    """One value that a person may give."""
+    """One value that the user can enter."""
 
     name: str
     help: str
     kind: str
     """`text`, `int`, `float`, `bool`, `choice` or `list` (words with spaces between them)."""
     default: str
-    """As it is typed; `yes` or empty for `bool`."""
+    """The default as typed text; `yes` or empty for `bool`."""
     choices: tuple[str, ...] = ()
     is_required: bool = False
 
 
 class FormRow(Vertical):
-    """Name, value and help of one field, and what is wrong with it."""
+    """Name, editor, help and error of one field."""
 
     DEFAULT_CSS = """
     FormRow { height: auto; }
@@ -69,7 +69,7 @@ class FormRow(Vertical):
 
     @property
     def value(self) -> str | bool:
-        """What stands there."""
+        """The current value of the editor."""
         editor = self.query_one("Checkbox, Select, Input")
         if isinstance(editor, Checkbox):
             return bool(editor.value)
@@ -77,13 +77,13 @@ class FormRow(Vertical):
         return str(editor.value).strip()
 
     def complain(self, text: str) -> None:
-        """Say what is wrong; nothing when it is right."""
+        """Show an error; an empty text removes it."""
         self.query_one(".wrong", Static).update(clean(text))
         self.set_class(bool(text), "-wrong")
 
 
 class InputForm(VerticalScroll, can_focus=False):
-    """Fields below each other; Tab goes to the next."""
+    """Fields in rows; Tab moves to the next."""
 
     DEFAULT_CSS = """
     InputForm { scrollbar-size-vertical: 1; }
@@ -93,7 +93,7 @@ class InputForm(VerticalScroll, can_focus=False):
         """A value was changed."""
 
     def show(self, fields: Sequence[Field]) -> None:
-        """Show other fields."""
+        """Replace the fields."""
         self.query(FormRow).remove()
         self.query(".none").remove()
         if fields:
@@ -103,12 +103,12 @@ class InputForm(VerticalScroll, can_focus=False):
 
     @property
     def rows(self) -> list[FormRow]:
-        """The rows that have their editors: one that is about to come or to go has none."""
+        """The rows whose editors are mounted; a row that is being added or removed has none."""
         return [row for row in self.query(FormRow) if row.query("Checkbox, Select, Input")]
 
     @property
     def values(self) -> Mapping[str, str | bool]:
-        """All values by name, as typed; a text that is empty as its default is left out."""
+        """All values by name, as typed, without empty texts whose default is empty."""
         return {
             row.field.name: row.value
             for row in self.rows
@@ -116,11 +116,11 @@ class InputForm(VerticalScroll, can_focus=False):
         }
 
     def missing(self) -> list[str]:
-        """Names of required fields that are empty."""
+        """Return the names of required fields that are empty."""
         return [row.field.name for row in self.rows if row.field.is_required and row.value == ""]
 
     def complain(self, wrong: Mapping[str, str]) -> None:
-        """Put errors beside the fields that they are about, and go to the first one."""
+        """Show errors beside their fields, and focus the first of these fields."""
         first = None
         for row in self.rows:
             text = wrong.get(row.field.name, "")

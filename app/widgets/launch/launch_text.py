@@ -1,4 +1,4 @@
-"""From a pipeline to its form, its command lines, and its mistakes beside their fields. No widget."""
+"""Form fields, command lines and errors of a pipeline as data. No widget."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from engine.pipelines.pipeline import Pipeline
 
 NAME = "name"
-"""The form's own first field: what the pipeline's runs are called."""
+"""The first field of the form: the name of the pipeline's runs."""
 
 
 def fields_of(pipeline: Pipeline) -> list[Field]:
-    """The form of a pipeline: a name for its runs, then its inputs."""
+    """Return the fields of a pipeline: a name for its runs, then its inputs."""
     fields = [Field(NAME, "what its runs are called; a taken name is counted up", "text", pipeline.name)]
     if NAME in pipeline.inputs:
         fields = []
@@ -32,7 +32,7 @@ def fields_of(pipeline: Pipeline) -> list[Field]:
 
 
 def _typed(value: object) -> str:
-    """A default as a person would type it."""
+    """Return a default as it would be typed."""
     if isinstance(value, bool):
         return "yes" if value else ""
     if isinstance(value, list):
@@ -41,7 +41,7 @@ def _typed(value: object) -> str:
 
 
 def command_lines(specs: Sequence[RunSpec]) -> list[Cell]:
-    """Each run's name and command line."""
+    """Return name and command line of each run."""
     lines: list[Cell] = []
     for spec in specs:
         lines += [((clean(spec.name), "title"),), clean(shlex.join(spec.command)), ""]
@@ -49,7 +49,7 @@ def command_lines(specs: Sequence[RunSpec]) -> list[Cell]:
 
 
 def error_lines(error: YoloqatError) -> list[Cell]:
-    """What is wrong, where, and what to do."""
+    """Return an error, its location and its hint as lines."""
     lines: list[Cell] = [((clean(line.strip()), "bad"),) for line in error.what.splitlines()]
     if error.where:
         lines.append(((clean(error.where), "muted"),))
@@ -59,7 +59,7 @@ def error_lines(error: YoloqatError) -> list[Cell]:
 
 
 def named_inputs(pipeline: Pipeline | None, error: YoloqatError) -> dict[str, str]:
-    """Inputs that an error is about, by name: it names them, or the options that take their values."""
+    """Return the inputs that an error names, directly or by the options that take their values."""
     values: dict[str, str] = {}
     if pipeline is None:
         return values

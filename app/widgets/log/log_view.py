@@ -1,4 +1,4 @@
-"""The end of a run's log. What the log contains is shown as text and never obeyed."""
+"""The end of a run's log, with terminal control sequences removed."""
 
 from textual.geometry import Region, Size
 from textual.reactive import reactive
@@ -16,11 +16,11 @@ _TONES = (
     ("WARNING", "warn"),
     ("::yoloqat", "faint"),
 )
-"""The first text that a line has gives it its tone."""
+"""Pairs of text and tone; the first text that a line contains determines its tone."""
 
 
 def tone(line: str) -> str:
-    """How a log line is coloured: errors, warnings, events and headers stand out or back."""
+    """Return the tone of a log line: that of errors, warnings, events and headers differs."""
     for text, name in _TONES:
         if text in line:
             return name
@@ -29,7 +29,7 @@ def tone(line: str) -> str:
 
 
 class LogView(ScrollView, can_focus=True):
-    """Follows the log. Scrolling up pauses it, and what stands there stays; End follows again."""
+    """Follows the log. Scrolling up pauses it and keeps the shown lines; End follows again."""
 
     BINDINGS = bindings("log")
 
@@ -38,9 +38,9 @@ class LogView(ScrollView, can_focus=True):
     """
 
     paused: reactive[bool] = reactive(False, repaint=False)
-    """Whether the reader has scrolled away from the end."""
+    """Whether the view is scrolled away from the end."""
     note: reactive[str] = reactive("", repaint=False)
-    """What the reader should know about the log: that it is paused, and how to follow it again."""
+    """States that the log is paused, and how to follow it again; empty while following."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -49,11 +49,11 @@ class LogView(ScrollView, can_focus=True):
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What is shown."""
+        """The lines shown."""
         return self._lines
 
     def show(self, lines: tuple[str, ...]) -> None:
-        """The end of the log as it is now; held back while the reader is elsewhere."""
+        """Show the end of the log; while paused, keep the lines for later."""
         cleaned = tuple(clean(line.expandtabs(8)) for line in lines)
         if self.paused:
             self._waiting = cleaned
@@ -62,7 +62,7 @@ class LogView(ScrollView, can_focus=True):
         self._put(cleaned)
 
     def clear(self) -> None:
-        """Another run's log comes next."""
+        """Remove the lines, before another run is shown."""
         self._waiting = None
         self.paused = False
         self._put(())
@@ -89,27 +89,27 @@ class LogView(ScrollView, can_focus=True):
             self.note = "paused: End follows"
 
     def watch_note(self, note: str) -> None:
-        """The frame says it too, where there is one."""
+        """Show the note in the border, too."""
         self.border_subtitle = note
 
     def watch_paused(self, paused: bool) -> None:
-        """Back at the end, what was held back is shown."""
+        """Show the waiting lines when the view follows again."""
         if not paused and self._waiting is not None:
             self._put(self._waiting)
         self._tell()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Away from the end is paused."""
+        """Pause when the view leaves the end."""
         super().watch_scroll_y(old_value, new_value)
         self.paused = round(new_value) < self.max_scroll_y
 
     def watch_show_vertical_scrollbar(self, shown: bool) -> None:
-        """Textual tells a scroll bar the place only while it is shown, and the log may have moved before."""
+        """Set the position of a scroll bar that appears: Textual updates it only while it is shown."""
         if shown:
             self.vertical_scrollbar.position = self.scroll_y
 
     def on_resize(self) -> None:
-        """Stay at the end."""
+        """Stay at the end unless paused."""
         if not self.paused:
             self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
 
@@ -118,15 +118,15 @@ class LogView(ScrollView, can_focus=True):
         self.scroll_to(y=self.scroll_offset.y + step, animate=False, force=True)
 
     def action_page(self, step: int) -> None:
-        """Scroll by screenfuls."""
+        """Scroll by pages."""
         self.action_move(step * max(1, self.size.height - 1))
 
     def action_start(self) -> None:
-        """The oldest line that was read."""
+        """Scroll to the oldest line that was read."""
         self.scroll_to(y=0, animate=False, force=True)
 
     def action_follow_end(self) -> None:
-        """To the end, and stay there."""
+        """Scroll to the end, and follow again."""
         self.paused = False
         self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
 

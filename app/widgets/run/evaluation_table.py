@@ -1,4 +1,4 @@
-"""The evaluations of a run that are not an epoch's: P, R, mAP, pycocotools' twelve, and the classes."""
+"""The evaluations of a run: P, R, mAP, pycocotools' twelve metrics, and the classes."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
@@ -24,20 +24,20 @@ COCO: Mapping[str, str] = {
     "ARm": "AR   .50:.95  medium 100",
     "ARl": "AR   .50:.95  large  100",
 }
-"""pycocotools' twelve: IoU, area and detections per image."""
+"""The twelve metrics of pycocotools: IoU, area and detections per image."""
 
 YOLO = ("P", "R", "mAP@.5", "mAP@.5:.95")
 TITLE = "title:"
 
 
 def in_order(evaluations: Sequence[EvaluationView]) -> list[EvaluationView]:
-    """Those of the finished model, then those of epochs, the newest first."""
+    """Return the evaluations of the finished model, then those of epochs, newest first."""
     final = [evaluation for evaluation in evaluations if evaluation.epoch is None]
     return final + [evaluation for evaluation in reversed(evaluations) if evaluation.epoch is not None]
 
 
 def titles(evaluations: Sequence[EvaluationView]) -> list[str]:
-    """A short name for each: its label; its file where a label is missing, or stands there twice."""
+    """Return a title for each: its label, or its file if the label is missing or not unique."""
     labels = [evaluation.label for evaluation in evaluations]
     named: list[str] = []
     for evaluation in evaluations:
@@ -51,7 +51,7 @@ def titles(evaluations: Sequence[EvaluationView]) -> list[str]:
 
 
 def rows(evaluations: Sequence[EvaluationView]) -> dict[str, list[Cell]]:
-    """Metrics as rows, evaluations as columns; headings between the groups."""
+    """Return metrics as rows and evaluations as columns, with headings between the groups."""
     table: dict[str, list[Cell]] = {}
     _group(table, "YOLOv7", {name: name for name in YOLO}, [e.values for e in evaluations])
     table["images"] = [(("images, labels", "muted"),), *(((_counts(e), "muted"),) for e in evaluations)]
@@ -85,7 +85,7 @@ def _counts(evaluation: EvaluationView) -> str:
 
 
 class EvaluationTable(Grid):
-    """Metrics by evaluation; more evaluations than fit are reached sideways."""
+    """Metrics by evaluation; scrolls sideways to evaluations that do not fit."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__((), cursor=False, id=id)
