@@ -1,4 +1,4 @@
-"""Which file is the index of a workspace: the one place that decides it."""
+"""The path of the index of a workspace, decided here alone."""
 
 from pathlib import Path
 
@@ -6,5 +6,5 @@ from engine.contracts.run_folder import Workspace
 
 
 def index_file(workspace: Workspace) -> Path:
-    """The database that serves the workspace. Everything that reads or writes the index asks here."""
+    """Return the path of the database of a workspace."""
     return workspace.database

@@ -63,10 +63,10 @@ def open_log(path: AnyPath) -> BufferedReader:
         NotRegularFileError, FileTooLargeError: and what `open` raises.
     """
     file = open_regular(path)
-    found = os.fstat(file.fileno())
-    if found.st_size > _HOLE_BYTES and found.st_blocks * 512 < found.st_size // _LEAST_SHARE:
+    status = os.fstat(file.fileno())
+    if status.st_size > _HOLE_BYTES and status.st_blocks * 512 < status.st_size // _LEAST_SHARE:
         file.close()
-        size = f"{found.st_size / 1e9:.0f} GB"
+        size = f"{status.st_size / 1e9:.0f} GB"
         raise FileTooLargeError(errno.EFBIG, f"is a sparse file of {size} with hardly anything in it", os.fspath(path))
     return file
 

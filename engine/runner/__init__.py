@@ -1,31 +1,35 @@
-"""The runner: one small process per run, which starts the stage, waits for it, stops it and tells how it ended.
+"""The runner: one small process per run, which starts the stage, waits for it, stops it and records its outcome.
 
-Standard library alone (`dataclasses` and `subprocess` are avoided too, for their memory), so that nothing can kill it.
+Standard library alone, without `dataclasses` and `subprocess`: a small process is rarely killed for lack of memory.
 
 | file | what it does |
 |---|---|
-| `__main__` | makes `engine` importable from wherever it lies, then `main` |
-| `main` | command line, going to the background |
+| `__main__` | makes `engine` importable wherever it is installed, then calls `main` |
+| `main` | command line, daemonizing |
 | `run` | the life of one attempt, from `launch.json` to `outcome.json` |
-| `identity` | pid + start time + boot id: who a process is, and whether it is still there |
-| `records` | atomic JSON files, and the outcome whose space is reserved at the start |
-| `children` | descendants through `/proc`, the child subreaper |
-| `stage` | starting the stage and collecting its end |
+| `start_record` | start records: proof that this user started an attempt on this machine |
+| `lock` | one runner per attempt, and never a stage twice |
+| `stage` | starts the stage and collects its exit status |
+| `outliving` | work that outlives the command which started it |
+| `time_limit` | the run time after which the stage is stopped |
 | `stop` | SIGINT, SIGTERM, SIGKILL to every descendant, with graces |
 | `stopper` | the same for a stage whose runner is dead |
-| `retry` | starting the next attempt of a run that did not come to its end |
-| `time_limit` | the run time after which it is stopped |
-| `lock` | one runner per attempt, and never a stage twice |
-| `ending` | what the outcome says |
-| `wait` | waiting for the runs that this one needs |
-| `turn` | waiting for one's turn: in line, then with the leases in hand |
-| `decision` | who may start: pure, from the queue and from what is free |
-| `delay` | waiting for a time: a pause before a retry, a chosen start |
-| `leases` | locks on files: GPUs, slots of the CPU lane, places in line |
-| `ask` | the short-lived helper that asks who uses the GPUs |
-| `gpus` | the helper that tells how hard the GPUs work, as long as the stage lives |
-| `memory` | the kernel's count of out-of-memory kills |
-| `alerts` | starting the program that reports on values and resources |
-| `notify`, `sending` | telling people: the program, and the ways that it knows |
-| `samples` | CPU, memory, GPUs, disk and console growth into `system.jsonl` |
+| `ending` | the content of the outcome |
+| `pause` | ends a stage at a checkpoint and queues the run again, held |
+| `retry` | starts the next attempt of a run that failed |
+| `alerts` | starts the program that checks values and resources |
+| `notify`, `sending/` | sends notifications: the program, and its services |
+| `waiting/admission` | waits in the queue, then takes the leases |
+| `waiting/scheduler` | decides who may start: pure, from the queue and the free devices |
+| `waiting/dependencies` | waits for the parents |
+| `waiting/delay` | waits for a time: the pause before a retry, a chosen start |
+| `waiting/leases` | file locks: GPUs, the CPU lane, places in the queue |
+| `waiting/gpu_query` | the short-lived helper that lists the processes on the GPUs |
+| `processes/identity` | pid, start time and boot id: identifies a process and checks whether it is alive |
+| `processes/children` | descendants through `/proc`, the child subreaper |
+| `processes/samples` | CPU, memory, GPUs, disk and console growth into `system.jsonl` |
+| `processes/gpu_monitor` | the helper that measures the GPU load while the stage runs |
+| `processes/memory` | the kernel's count of out-of-memory kills |
+
+Atomic JSON records are in `engine.files.json_records`.
 """

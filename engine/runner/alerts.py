@@ -12,14 +12,14 @@ from engine.runner.processes.children import MARK
 
 _PROGRAM = os.path.join(PACKAGE_ROOT, "engine", "supervise", "alerts", "watch.py")
 ALERT_EVENTS = frozenset({"nan", "spike", "best", "falling", "disk", "gpu-idle"})
-"""What the program reports; the runner reports all else."""
+"""What the program reports; the runner reports all other events."""
 
 
 def start_watch(attempt: str, launch: Mapping[str, Any], seconds: float) -> None:
-    """Start it, if anybody wants to know. It ends by itself after this process. Never raises.
+    """Start the program if alerts are configured. It ends by itself after this process. Never raises.
 
     Args:
-        seconds: between its looks.
+        seconds: between its checks.
     """
     settings = read_json(str(launch.get("notify") or "")) if launch.get("notify") else None
     if settings is None or not ALERT_EVENTS.intersection(settings.get("on", ALERT_EVENTS)):

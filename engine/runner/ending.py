@@ -14,7 +14,7 @@ _FULL_BYTES = 1 << 16
 
 
 def outcome_record(**fields: Any) -> dict[str, Any]:
-    """A whole outcome; what is not given is unknown or did not happen."""
+    """Return a complete outcome; an omitted field is unknown or did not happen."""
     return {
         "exit_code": None,
         "signal": None,
@@ -64,9 +64,9 @@ def end_fields(end: End, missing: list[str], kills: int, stuck: list[int], stop_
 
 
 def outlived_fields(work: OutlivingWork) -> dict[str, Any]:
-    """The fields of a run whose command ended with exit code 0 while what it had started went on.
+    """The fields of a run whose command ended with exit code 0 while processes it had started kept running.
 
-    Whether that ended well cannot be known: its exit code went to whoever adopted it.
+    Their exit codes are unknown: only the process that adopted them receives those.
     """
     names = ", ".join(work.names)
     end = "was idle for 10 minutes and was ended" if work.is_idle else "has ended, exit code unknown"

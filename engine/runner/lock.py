@@ -12,7 +12,7 @@ _PAUSE_SECONDS = 0.05
 
 
 class Refused(Exception):
-    """This attempt is not for us to run: it has ended, or somebody else has it."""
+    """This attempt cannot be run here: it has ended, or another runner has it."""
 
 
 def take(attempt: str) -> int:

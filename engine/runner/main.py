@@ -63,7 +63,7 @@ def verdict(attempt: str) -> int:
 
 
 def detach(work: Work, attempt: str) -> int:
-    """Do the work in a fork that is a session leader and nobody's child; return as soon as it is ready.
+    """Daemonize: do the work in a forked session leader, and return as soon as it is ready.
 
     So the caller collects a process that ends at once, and the runner leaves no zombie in a screen that stays open.
     """
@@ -77,7 +77,7 @@ def detach(work: Work, attempt: str) -> int:
         os.setsid()
 
         def ready() -> None:
-            with contextlib.suppress(OSError):  # told already, or the caller has gone
+            with contextlib.suppress(OSError):  # already reported, or the caller has ended
                 os.write(write_end, b"1")
                 os.close(write_end)
 

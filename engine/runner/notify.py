@@ -58,7 +58,7 @@ def _unblock_signals() -> None:
 
 
 def main(attempt: str, event: str, reason: str) -> int:
-    """Tell it every way that is wanted; what fails is said on stderr, which is `runner.log`."""
+    """Send the message through every configured service; print failures on stderr, which is `runner.log`."""
     from engine.runner.sending.ways import deliver  # only in the program: it costs a runner 10 MB
 
     launch = _read(os.path.join(attempt, "launch.json"))

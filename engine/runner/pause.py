@@ -43,18 +43,18 @@ class Watch:
 def stamp_of(path: str) -> list[int] | None:
     """Changes whenever a file is written; None when it is not there."""
     with contextlib.suppress(OSError):
-        found = os.stat(path)
-        return [found.st_ino, found.st_size, found.st_mtime_ns]
+        status = os.stat(path)
+        return [status.st_ino, status.st_size, status.st_mtime_ns]
     return None
 
 
 def read_request(attempt: str) -> dict[str, Any] | None:
-    """What was asked for, None when nothing was."""
+    """Return the content of `pause.json`, None when there is none."""
     return read_json(os.path.join(attempt, "pause.json"))
 
 
 def put_back(attempt: str) -> None:
-    """Start what makes the next attempt of a paused run, now that this one has ended. Never raises."""
+    """Start the program that creates the next attempt of a paused run. Never raises."""
     request = read_request(attempt)
     if request is None:
         return

@@ -1,4 +1,4 @@
-"""Retrying: an attempt that did not come to its end is followed by another one, after a pause in the queue.
+"""Retrying: a failed attempt is followed by another one, after a pause in the queue.
 
 The runner tells by the outcome whether one may follow. Whether one does depends on the log and on the checkpoints,
 which a program of its own reads; it also creates the next attempt. Until it has decided, `retry.json` lies beside the

@@ -1,25 +1,30 @@
-"""Supervision: launch a run, stop it, tell its state.
+"""Supervision: launch a run, stop it, read its state.
 
 | file | what it does |
 |---|---|
 | `ids` | run ids that sort by time |
 | `commands` | the command line and the environment of our own stages |
-| `versions` | Python and packages in the environment that a command runs in |
+| `interpreter`, `probe` | the Python that runs our stages, checked before a launch |
+| `versions` | versions of Python and packages in the environment of a command |
 | `provenance` | git commit and diff, package versions, environment without secrets |
-| `launch` | run folder, `spec.yaml`, `launch.json`, a detached runner |
-| `lanes` | where the leases lie, how wide the CPU lane is |
-| `gpus` | the helper that asks NVML or nvidia-smi who uses the GPUs |
-| `gpu_usage` | the helper that tells how hard the GPUs of a run work |
-| `resources` | what a run needs to itself |
+| `launch` | writes run folder, `spec.yaml` and `launch.json`, starts a detached runner |
+| `new_attempt` | creates an attempt folder atomically |
+| `starts`, `masking` | start records, and masks for secrets in a workspace's records |
+| `lanes` | the folder of the leases, the width of the CPU lane |
+| `gpu/inventory`, `gpu/usage` | helpers that read GPUs, their processes and their load through NVML or nvidia-smi |
+| `gpus`, `gpu_usage` | the same helpers by the paths that runners of versions before 0.2 call |
+| `resources`, `device_option` | the devices that a run needs, and the `--device` of its command |
 | `torchrun` | a Python command as several processes |
-| `requeue` | queued again after a reboot, or when a parent is tried again |
-| `retry`, `retry_facts` | whether another attempt follows one that has ended, and what that is decided from |
-| `alerts` | what values and resources of a run are reported for while it goes on |
-| `stop` | ask the runner to stop; stop in its place when it is dead |
-| `evidence` | what lies in an attempt's folder, and which of its processes are there |
-| `state` | the state of a run, decided from that evidence alone |
-| `console` | the end of a console log: cut off, traceback, out of memory |
+| `requeue` | queues a run again after a reboot, or when a parent is retried |
+| `retry`, `retry_facts` | decides whether a retry follows, and collects the facts for it |
+| `alerts/` | alerts on values and resources of a live run |
+| `stop` | asks the runner to stop; starts a stopper when the runner is dead |
+| `process_facts`, `console_tail` | facts from an attempt's folder, its processes and the end of its console log |
+| `state` | the state of a run, decided from those facts alone |
+| `ended` | checks by file names whether a run has ended |
+| `watched`, `open_files` | whether the process behind a watched log is alive; open files of processes |
+| `slurm/` | runs as jobs of a Slurm cluster |
 
-Nothing here keeps a process or a thread of its own. A run lives in its runner (`engine.runner`), and everything that is
-known of it lies in its folder, so that any number of screens and commands see the same, and none of them is needed.
+Nothing here keeps a process or a thread. A run is kept by its runner (`engine.runner`), and all its facts lie in its
+folder, so any number of screens and commands read the same state, and none of them is needed.
 """

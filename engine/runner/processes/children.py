@@ -109,9 +109,9 @@ def _writes_to(pid: int, file: os.stat_result) -> bool:
     """Whether stdout or stderr of a process is this file."""
     for descriptor in (1, 2):
         try:
-            found = os.stat(f"/proc/{pid}/fd/{descriptor}")
+            status = os.stat(f"/proc/{pid}/fd/{descriptor}")
         except OSError:
             continue
-        if (found.st_dev, found.st_ino) == (file.st_dev, file.st_ino):
+        if (status.st_dev, status.st_ino) == (file.st_dev, file.st_ino):
             return True
     return False

@@ -45,7 +45,7 @@ def read_stat(pid: int) -> Stat | None:
         return None
     try:
         text = os.read(descriptor, 4096)
-    except OSError:  # it went while we looked
+    except OSError:  # it ended meanwhile
         return None
     finally:
         os.close(descriptor)

@@ -153,7 +153,7 @@ class Leases:
     def earlier(self, key: str) -> Iterator[Waiter]:
         """Those that stand before a place, first in line first. A dead runner's place is removed."""
         for name in sorted(os.listdir(self.queue)):
-            if name.startswith("."):  # somebody is just getting in line
+            if name.startswith("."):  # another runner is just entering the queue
                 continue
             if name >= key:
                 return
@@ -191,13 +191,13 @@ class Ticket:
         os.rename(fresh, os.path.join(self._queue, key))
 
     def move(self, key: str) -> None:
-        """Stand somewhere else."""
+        """Move to another place in the queue."""
         if key != self.key:
             os.rename(os.path.join(self._queue, self.key), os.path.join(self._queue, key))
             self.key = key
 
     def leave(self) -> None:
-        """Get out of the line."""
+        """Leave the queue."""
         with contextlib.suppress(OSError):
             os.unlink(os.path.join(self._queue, self.key))
         os.close(self._descriptor)
