@@ -65,7 +65,7 @@ def _queue(arguments: argparse.Namespace) -> int:
 
 
 def _offer_former_runs(workspace: Workspace, is_accepted: bool) -> None:
-    """Ask once whether what a version before 0.2 has queued is to be started: it kept no record of who did."""
+    """Ask whether to start runs that a version before 0.2 queued, without a record of who did; a no is remembered."""
     from app.launching.adopt import adopt, decline_former, queued_before_upgrade
 
     former = queued_before_upgrade(workspace)

@@ -27,7 +27,7 @@ class Interval:
 
     @property
     def text(self) -> str:
-        """`−1.21…+0.43`"""
+        """The interval as text, such as `−1.21…+0.43`"""
         return f"{self.low:+.2f}…{self.high:+.2f}".replace("-", "−")
 
 

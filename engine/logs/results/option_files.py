@@ -134,7 +134,7 @@ class _Plain:
         self._left = _MOST
 
     def value(self, value: Any, depth: int = 0) -> Any:
-        """The value, all keys of it text.
+        """Return a copy of the value with every mapping key turned into text, at all depths.
 
         Raises:
             ValueError: there are too many values, as aliases of aliases make them, or they are nested too deep.

@@ -136,7 +136,7 @@ def gigabytes(size: int) -> str:
 
 
 def _without(machine: Machine, wants: Wants) -> Machine:
-    """What a run leaves: without what it gets, or without all that it may be waiting for."""
+    """Return what later runs may have: without this run's GPUs, or, if it must wait, without all that it could use."""
     gpus = dict(machine.gpus)
     chosen = choose(wants, machine)
     if chosen is not None:

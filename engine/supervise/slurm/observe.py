@@ -89,7 +89,7 @@ def _living(attempt: AttemptFolder, record: SlurmRecord, seen: Seen, *, put_back
 
 
 def _parents(attempt: AttemptFolder) -> str:
-    """`waits for relu-retrain`, as a runner says it."""
+    """Return the unfinished runs that a job waits for, as a runner words it: `waits for relu-retrain`; else empty."""
     launch = LaunchRecord.read(attempt.launch)
     fate, words = (
         dependencies.check_dependencies([parent.model_dump() for parent in launch.wait_for]) if launch else ("", "")
