@@ -23,6 +23,7 @@ from engine.supervise.launch import launch
 from engine.supervise.resources import resources_of_stage
 from engine.supervise.slurm.client import require_slurm
 from engine.supervise.slurm.on_nodes import on_nodes_argv
+from engine.supervise.stop import request_stop
 from engine.supervise.torchrun import torchrun_argv
 
 _NOTHING = Resources()
@@ -136,6 +137,13 @@ def resolve_command(
     directory = _directory(cwd)
     check_program(argv, directory)
     return directory, list(argv) if torchrun is None else torchrun_command(argv, torchrun, slurm)
+
+
+def withdraw(workspace: Workspace, specs: Sequence[RunSpec]) -> None:
+    """Stop the runs of a launch of several that failed halfway, children first."""
+    for spec in reversed(specs):
+        for attempt in workspace.run(spec.id).attempts():
+            request_stop(attempt)
 
 
 def torchrun_command(argv: Sequence[str], processes: int, slurm: SlurmOptions | None) -> list[str]:

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.launching.commands_file import Command
-from app.launching.launch import launch_command
+from app.launching.launch import launch_command, withdraw
 from app.launching.schedule import AT_ONCE, Schedule
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
 from engine.contracts.slurm import SlurmOptions
 from engine.contracts.spec import RunSpec
-from engine.supervise.stop import request_stop
 
 
 def launch_commands(
@@ -45,8 +44,6 @@ def launch_commands(
             )
             specs.append(spec)
     except YoloqatError:
-        for spec in reversed(specs):
-            for attempt in workspace.run(spec.id).attempts():
-                request_stop(attempt)
+        withdraw(workspace, specs)
         raise
     return specs

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.launching.launch import check_program, cpu_lane, torchrun_command
+from app.launching.launch import check_program, cpu_lane, torchrun_command, withdraw
 from app.workspace.engine_python import choose_engine
 from app.workspace.notifications import write_notify_file
 from app.workspace.run_names import check_name, free_name, lock_names, run_names, used_names_of
@@ -36,7 +36,6 @@ from engine.supervise.interpreter import EngineChoice
 from engine.supervise.launch import launch, launch_array
 from engine.supervise.resources import requested_resources, resources_of_stage
 from engine.supervise.slurm.client import require_slurm
-from engine.supervise.stop import request_stop
 
 NO_SLURM_OPTIONS = SlurmOptions()
 CONFIGS = PACKAGE_ROOT / "configs"
@@ -160,9 +159,7 @@ def launch_pipeline(
                         workspace, batch, name=name_of_all, cpu_lane=width, notify=notify_path, is_shared=is_shared
                     )
         except YoloqatError:
-            for spec in reversed(specs):
-                for attempt in workspace.run(spec.id).attempts():
-                    request_stop(attempt)
+            withdraw(workspace, specs)
             raise
     return specs
 

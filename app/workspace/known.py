@@ -25,17 +25,17 @@ def is_known(workspace: Path) -> bool:
 
 def remember(workspace: Path) -> None:
     """Record that a workspace is used. Never raises: without the record a missing one is made anew."""
-    known = known_workspaces()
-    if str(workspace) not in known:
-        _write([*known, str(workspace)])
+    paths = known_workspaces()
+    if str(workspace) not in paths:
+        _write([*paths, str(workspace)])
 
 
 def forget(workspace: Path) -> bool:
     """Delete the record of a workspace; return whether there was one."""
-    known = known_workspaces()
-    if str(workspace) not in known:
+    paths = known_workspaces()
+    if str(workspace) not in paths:
         return False
-    _write([path for path in known if path != str(workspace)])
+    _write([path for path in paths if path != str(workspace)])
     return True
 
 

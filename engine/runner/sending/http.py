@@ -42,8 +42,8 @@ class _KeepPost(urllib.request.HTTPRedirectHandler):
         if new.scheme not in ("http", "https") or (old.scheme == "https" and new.scheme == "http"):
             raise SendError(f"the server redirects to {new.hostname} by {new.scheme}, which is not followed")
         is_same_host = (old.hostname, old.port) == (new.hostname, new.port)
-        kept = {name: value for name, value in req.header_items() if is_same_host or name != "Authorization"}
-        return urllib.request.Request(newurl, req.data, kept, method=req.get_method())
+        repeated = {name: value for name, value in req.header_items() if is_same_host or name != "Authorization"}
+        return urllib.request.Request(newurl, req.data, repeated, method=req.get_method())
 
 
 def post(address: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
