@@ -55,6 +55,8 @@ class Run(SQLModel, table=True):
     """JSON: the stage-specific facts of `result.json`."""
     stamps: str
     """JSON: size and time of the files that this row was read from."""
+    handed_to: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Servers outside of the run to which its command handed work: `tmux 812`; empty for none."""
 
 
 class Parent(SQLModel, table=True):

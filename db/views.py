@@ -38,6 +38,8 @@ class RunView:
     stalled: bool = False
     stopping: str = ""
     """The stop in progress, in words: `SIGINT sent, SIGTERM in 12 s`; empty when none is."""
+    handed_to: str = ""
+    """Servers outside of the run to which its command handed work: `tmux 812`; empty for none."""
     group: str | None = None
     pipeline: str | None = None
     step: str | None = None

@@ -55,10 +55,13 @@ def in_groups(runs: Sequence[Listed]) -> list[Listed]:
 
 
 def state_text(run: RunView) -> str:
-    """Return the state with what qualifies it: `running, stalled`."""
-    if run.stopping:
-        return f"{run.state.value}, stopping"
-    return f"{run.state.value}, stalled" if run.stalled else run.state.value
+    """Return the state with what qualifies it: `running, stalled`, `ended, handed to tmux 812`."""
+    parts = [run.state.value]
+    if run.stopping or run.stalled:
+        parts.append("stopping" if run.stopping else "stalled")
+    if run.handed_to:
+        parts.append(f"handed to {run.handed_to}")
+    return ", ".join(parts)
 
 
 def progress_text(run: RunView) -> str:

@@ -66,7 +66,7 @@ def _head(detail: RunDetail, folder: Path, provenance: "Provenance | None") -> I
     fields = {
         "name": f"{run.name} ({run.id})",
         "stage": run.stage + (f", step {run.step} of {run.group or run.pipeline}" if run.step else ""),
-        "state": state_text(run) + (f" ({run.reason})" if run.reason else ""),
+        "state": _state(run),
         "stop": run.stopping,
         "progress": _progress(run),
         "best": _best(run),
@@ -92,6 +92,12 @@ def _head(detail: RunDetail, folder: Path, provenance: "Provenance | None") -> I
             text = printable(text)
             has_path = name in ("folder", "imported", "log", "results", "aside")
             yield f"{name:<9} {text}" if has_path else fit(f"{name:<9} {text}", columns()).rstrip()
+
+
+def _state(run: RunView) -> str:
+    """Return the state and its reason, without saying twice what both say."""
+    qualified = run.state.value if run.handed_to and run.handed_to in run.reason else state_text(run)
+    return qualified + (f" ({run.reason})" if run.reason else "")
 
 
 def _provenance_fields(provenance: "Provenance") -> dict[str, str]:

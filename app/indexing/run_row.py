@@ -44,6 +44,7 @@ def run_row(folder: RunFolder, spec: RunSpec, user: dict[str, Any], status: RunS
         seconds=None if status.state.is_live else status.seconds,
         stalled=status.stalled,
         stopping=status.stopping,
+        handed_to=status.handed_to,
         details="{}",
         stamps="",
     )

@@ -197,6 +197,7 @@ def _refreshed(view: RunView | None, folder: RunFolder) -> RunView | None:
         seconds=status.seconds,
         stalled=status.stalled,
         stopping=status.stopping,
+        handed_to=status.handed_to,
         eta_seconds=view.eta_seconds if status.state.is_live else None,
         progress=view.progress if status.state.is_live else None,
     )

@@ -20,6 +20,8 @@ class OutcomeKind(StrEnum):
     """Stopped after its runner was lost: the exit code is unknown."""
     OUTLIVED = "outlived"
     """The command exited with 0 and left processes running, which have ended since."""
+    HANDED_OVER = "handed over"
+    """The command exited with 0, after it had handed its work to a server outside of the run."""
     LOST = "lost"
     """Runner and stage vanished without a record, such as when a cluster node failed."""
 
@@ -50,6 +52,8 @@ class Outcome(BaseModel):
     """Processes of this memory cgroup that the kernel killed for lack of memory during the attempt, ours or not."""
     leftovers: int = 0
     """Number of processes that outlived the stage and were then ended."""
+    handed_to: str = ""
+    """Servers outside of the run to which its command handed work: `tmux 812`; empty for none."""
     stuck: list[int] = Field(default_factory=list)
     """PIDs that survived SIGKILL."""
     time_limit: bool = False

@@ -11,6 +11,9 @@ Standard library alone, without `dataclasses` and `subprocess`: a small process 
 | `lock` | one runner per attempt, and never a stage twice |
 | `stage` | starts the stage and collects its exit status |
 | `outliving` | work that outlives the command which started it |
+| `handover` | what the command hands to servers outside of the run: tmux, docker, systemd, Slurm |
+| `handing_over` | which command lines of these programs do so |
+| `signals` | the signals that runner and stopper wait for |
 | `time_limit` | the run time after which the stage is stopped |
 | `stop` | SIGINT, SIGTERM, SIGKILL to every descendant, with graces |
 | `stopper` | the same for a stage whose runner is dead |
@@ -27,6 +30,7 @@ Standard library alone, without `dataclasses` and `subprocess`: a small process 
 | `waiting/gpu_query` | the short-lived helper that lists the processes on the GPUs |
 | `processes/identity` | pid, start time and boot id: identifies a process and checks whether it is alive |
 | `processes/children` | descendants through `/proc`, the child subreaper |
+| `processes/executions` | notices that a process of the run executes one of some programs |
 | `processes/samples` | CPU, memory, GPUs, disk and console growth into `system.jsonl` |
 | `processes/gpu_monitor` | the helper that measures the GPU load while the stage runs |
 | `processes/memory` | the kernel's count of out-of-memory kills |

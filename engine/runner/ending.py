@@ -11,6 +11,7 @@ from engine.runner.outliving import OutlivingWork
 from engine.runner.stage import End
 
 _FULL_BYTES = 1 << 16
+_INTERRUPTED = 128 + signal.SIGINT
 
 
 def outcome_record(**fields: Any) -> dict[str, Any]:
@@ -28,6 +29,7 @@ def outcome_record(**fields: Any) -> dict[str, Any]:
         "oom_kill": False,
         "oom_kills": 0,
         "leftovers": 0,
+        "handed_to": "",
         "stuck": [],
         **fields,
     }
@@ -71,6 +73,46 @@ def outlived_fields(work: OutlivingWork) -> dict[str, Any]:
     names = ", ".join(work.names)
     end = "was idle for 10 minutes and was ended" if work.is_idle else "has ended, exit code unknown"
     return {"kind": "outlived", "reason": f"the command left {names} running, which {end}"}
+
+
+def handed_over_fields(fields: Mapping[str, Any], handed_to: str, is_launcher: bool) -> dict[str, Any]:
+    """The fields of a run whose command has handed work to a server outside of the run.
+
+    Args:
+        fields: those that follow from its end.
+        handed_to: `tmux 812`; empty where nothing was handed over.
+        is_launcher: the command did nothing else afterwards, so its exit code says nothing of the work.
+    """
+    if not handed_to:
+        return {}
+    is_over = fields["kind"] == "exited" and fields["exit_code"] == 0 and not fields["stop_requested"]
+    if is_over and not fields["missing_artifacts"]:
+        rest = ", outside of this run; its end and exit code are not seen" if is_launcher else ""
+        kind = "handed over" if is_launcher else "exited"
+        return {"kind": kind, "handed_to": handed_to, "reason": f"handed to {handed_to}{rest}"}
+    return {"handed_to": handed_to, "reason": f"{fields['reason']}; handed to {handed_to}"}
+
+
+def event_of(attempt: str, record: Mapping[str, Any], *, is_retried: bool, is_time_limit: bool) -> str:
+    """What people are told of an end; nothing of a stop, for whoever stopped it knows.
+
+    Args:
+        is_retried: another attempt follows.
+        is_time_limit: it was stopped because its time was over.
+    """
+    if is_time_limit:
+        return "time-limit"
+    if record["stop_requested"] or ended_as_requested(attempt, record):
+        return ""
+    if record["exit_code"] == 0 and not record["missing_artifacts"]:
+        return "success"
+    return "retry" if is_retried else "failure"
+
+
+def ended_as_requested(attempt: str, record: Mapping[str, Any]) -> bool:
+    """Whether one of our trainings has ended after its epoch because somebody wanted that."""
+    folder = os.path.dirname(os.path.dirname(attempt))
+    return record["exit_code"] == _INTERRUPTED and os.path.exists(os.path.join(folder, "stop-after-epoch"))
 
 
 def _describe_exit(end: End, missing: list[str]) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from engine.files.json_records import read_json
 from engine.runner.lock import Refused
 from engine.runner.processes.children import become_subreaper
-from engine.runner.run import Run, log, prepare_signals
+from engine.runner.run import Run, log
+from engine.runner.signals import prepare_signals
 from engine.runner.stopper import stop_orphan
 from engine.runner.waiting.dependencies import is_success
 

@@ -12,13 +12,24 @@ from typing import Any
 from engine.files.json_records import ReservedRecord, now, read_json, write_json
 from engine.files.safe_open import open_append
 from engine.runner import alerts, lock, notify, pause, retry, start_record
-from engine.runner.ending import disk_is_full, end_fields, missing_artifacts, outcome_record, outlived_fields
+from engine.runner.ending import (
+    disk_is_full,
+    end_fields,
+    ended_as_requested,
+    event_of,
+    handed_over_fields,
+    missing_artifacts,
+    outcome_record,
+    outlived_fields,
+)
+from engine.runner.handover import LAUNCHER_SECONDS, Handover
 from engine.runner.outliving import OutlivingWork, name_of
 from engine.runner.processes import children
 from engine.runner.processes.gpu_monitor import USAGE_COMMAND, GpuWatch, watched_gpus
 from engine.runner.processes.identity import Stat, identify
 from engine.runner.processes.memory import oom_kills, oom_kills_since
 from engine.runner.processes.samples import Sampler
+from engine.runner.signals import AWAITED, STOP_SIGNALS, TIME_LIMIT, reason_of
 from engine.runner.stage import CouldNotStart, End, HeldStage, hold, reap
 from engine.runner.stop import GRACE, STUCK_SECONDS, Escalation, clear_leftovers
 from engine.runner.time_limit import TimeLimit
@@ -32,11 +43,6 @@ _CLUSTERS_SIGNAL_SECONDS = 1.0
 _NAMED_LEFTOVERS = 3
 _FIRST_SAMPLE_SECONDS = 1.0
 """Sooner than the others, so that a short run has one."""
-STOP_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT)
-"""Each means: stop the run. SIGUSR1 is what `request_stop` sends, SIGUSR2 a cluster before the time limit."""
-TIME_LIMIT = "the time limit is near"
-_INTERRUPTED = 128 + signal.SIGINT
-AWAITED = (*STOP_SIGNALS, signal.SIGCHLD)
 
 
 class Cancelled(Exception):
@@ -45,14 +51,6 @@ class Cancelled(Exception):
 
 class Interrupted(Exception):
     """The machine shuts down, or somebody ended the runner, before the stage had started. Nobody asked for a stop."""
-
-
-def prepare_signals() -> None:
-    """Block what is waited for, so that nothing is missed; ignore the terminal's end."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    for number in AWAITED:  # an ignored signal that was inherited would never arrive
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
 
 
 class Run:
@@ -90,6 +88,8 @@ class Run:
         self.work: OutlivingWork | None = None
         """What goes on after the command has ended with exit code 0."""
         self._command_ended = 0.0, ""
+        self.handover: Handover | None = None
+        """What the command hands over to servers outside of the run; None before the stage has started."""
 
     def execute(self) -> None:
         """Wait for the parents and for a lease, start the stage, see it to its end, write the outcome."""
@@ -176,7 +176,9 @@ class Run:
         except BaseException:
             stage.abandon()
             raise
+        self.handover = Handover(self.argv, environment, self.launch["cwd"], self.attempt, self.console)
         stage.release()
+        self.handover.add_command(stage.identity.pid)
         return stage
 
     def _write_process(self, stage: HeldStage | None) -> None:
@@ -257,7 +259,7 @@ class Run:
         at_once = request is not None and bool(request.get("now"))
         if self.stop is None:
             is_requested = request is not None or received.si_signo == signal.SIGUSR1
-            self._begin_stop("stopped" if is_requested else _reason_of(received.si_signo), at_once)
+            self._begin_stop("stopped" if is_requested else reason_of(received.si_signo), at_once)
         elif at_once:
             self.stop.advance()
 
@@ -275,11 +277,13 @@ class Run:
         if self.work is not None and not self.work.has_worked():
             moment, ended_at = self._command_ended  # the time since was spent on looking at what it left behind
         seconds = moment - (self.started_monotonic or 0.0)
+        handed_to, is_launcher = self._handed_over(moment)
         leftovers, stuck = self._clear()
         missing = missing_artifacts(self.attempt, self.launch.get("artifacts", {}))
         fields = end_fields(end, missing, kills, stuck, self.stop_reason)
         if self.stop is None and self.work is not None and self.work.has_worked():
             fields.update(outlived_fields(self.work))
+        fields.update(handed_over_fields(fields, handed_to, is_launcher))
         if self.stop_reason == TIME_LIMIT:
             fields.update(stop_requested=False, time_limit=True)
         if end.exit_code != 0 and disk_is_full(self.attempt):
@@ -287,6 +291,16 @@ class Run:
         self._conclude(
             **fields, started_at=self.started_at, ended_at=ended_at, seconds=round(seconds, 3), leftovers=leftovers
         )
+
+    def _handed_over(self, ended: float) -> tuple[str, bool]:
+        """What the command has handed over, and whether it did nothing else afterwards."""
+        if self.handover is None:
+            return "", False
+        self.handover.close()
+        handed_to, latest = self.handover.work()
+        if handed_to:
+            self._say(f"the command has handed work to {handed_to}: it is outside of this run, which does not stop it")
+        return handed_to, ended < latest + LAUNCHER_SECONDS
 
     def _clear(self) -> tuple[int, list[int]]:
         """See to it that nothing of the run is left once its main process has gone.
@@ -323,7 +337,7 @@ class Run:
 
     def _conclude(self, **fields: Any) -> None:
         record = outcome_record(**fields)
-        may_retry = retry.may_follow(self.attempt, self.launch, record) and not self._ended_as_requested(record)
+        may_retry = retry.may_follow(self.attempt, self.launch, record) and not ended_as_requested(self.attempt, record)
         may_retry = may_retry and retry.announce(self.attempt)
         try:
             self.outcome.commit(record)
@@ -333,26 +347,12 @@ class Run:
         if record["exit_code"] == 0 and not record["missing_artifacts"]:  # it is neither started nor resumed any more
             start_record.delete_start_records(os.path.dirname(os.path.dirname(self.attempt)))
         is_retried = may_retry and retry.start_next_attempt(self.attempt)
-        event = self._event_of(record, is_retried=is_retried)
+        is_time_limit = self.limit is not None and self.stop_reason == self.limit.reason
+        event = event_of(self.attempt, record, is_retried=is_retried, is_time_limit=is_time_limit)
         if event:
             is_job = os.path.exists(self._path("slurm.json"))  # Slurm kills what a job leaves behind
             reason = str(record["reason"]) + (f"; {retry.number_text(self.launch)}" if is_retried else "")
             notify.start(self.attempt, self.launch, event, reason, wait=is_job)
-
-    def _event_of(self, record: dict[str, Any], *, is_retried: bool) -> str:
-        """What people are told of this end; nothing of a stop, for whoever stopped it knows."""
-        if self.limit is not None and self.stop_reason == self.limit.reason:
-            return "time-limit"
-        if record["stop_requested"] or self._ended_as_requested(record):
-            return ""
-        if record["exit_code"] == 0 and not record["missing_artifacts"]:
-            return "success"
-        return "retry" if is_retried else "failure"
-
-    def _ended_as_requested(self, record: dict[str, Any]) -> bool:
-        """Whether one of our trainings has ended after its epoch because somebody wanted that."""
-        folder = os.path.dirname(os.path.dirname(self.attempt))
-        return record["exit_code"] == _INTERRUPTED and os.path.exists(os.path.join(folder, "stop-after-epoch"))
 
     def _say(self, text: str) -> None:
         """Append a line of ours to the console log, as far as the disk lets us."""
@@ -365,10 +365,6 @@ class Run:
 
     def _path(self, name: str) -> str:
         return os.path.join(self.attempt, name)
-
-
-def _reason_of(number: int) -> str:
-    return TIME_LIMIT if number == signal.SIGUSR2 else f"the runner got {signal.Signals(number).name}"
 
 
 def log(text: str) -> None:

@@ -13,7 +13,8 @@ from engine.runner.ending import outcome_record
 from engine.runner.pause import put_back
 from engine.runner.processes.children import descendants, marked
 from engine.runner.processes.identity import ALIVE, Identity, Stat, from_record, presence, read_stat
-from engine.runner.run import STOP_SIGNALS, log, prepare_signals
+from engine.runner.run import log
+from engine.runner.signals import STOP_SIGNALS, prepare_signals
 from engine.runner.stop import GRACE, Escalation
 
 _POLL_SECONDS = 0.2

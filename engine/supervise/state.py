@@ -47,6 +47,8 @@ class RunStatus:
     runner_alive: bool = False
     stage_alive: bool = False
     peak_rss_bytes: int | None = None
+    handed_to: str = ""
+    """Servers outside of the run to which its command handed work, `tmux 812`; empty for none."""
 
 
 def read_state(
@@ -84,6 +86,7 @@ def read_state(
         runner_alive=evidence.runner == ALIVE,
         stage_alive=evidence.stage == ALIVE,
         peak_rss_bytes=outcome.peak_rss_bytes if outcome else None,
+        handed_to=outcome.handed_to if outcome else "",
     )
 
 
@@ -136,7 +139,7 @@ def _decide_by_outcome(outcome: Outcome, evidence: ProcessFacts) -> tuple[RunSta
             return RunState.DEPENDENCY_FAILED, outcome.reason
         case OutcomeKind.CANCELLED:
             return RunState.STOPPED, outcome.reason
-        case OutcomeKind.OUTLIVED:
+        case OutcomeKind.OUTLIVED | OutcomeKind.HANDED_OVER:
             return RunState.ENDED, outcome.reason
         case OutcomeKind.LOST:
             return RunState.LOST, outcome.reason
@@ -156,7 +159,7 @@ def _decide_by_exit(outcome: Outcome, evidence: ProcessFacts) -> tuple[RunState,
     if outcome.stop_requested and not (done and evidence.finished):
         return RunState.STOPPED, outcome.reason
     if done:
-        return RunState.SUCCEEDED, ""
+        return RunState.SUCCEEDED, outcome.reason if outcome.handed_to else ""
     if outcome.exit_code == 0:
         return RunState.FAILED, outcome.reason
     if outcome.exit_code == _INTERRUPTED and evidence.asked_after_epoch:

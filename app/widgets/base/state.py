@@ -1,6 +1,6 @@
 """Presentation of a run's state: a sign, a word and a tone, never a colour alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.formatting import short_outcome
 from app.widgets.base.glyphs import glyphs
@@ -40,6 +40,8 @@ LOOKS: dict[RunState, StateLook] = {
 }
 STALLED = StateLook("stalled", "stalled", "warn")
 STOPPING = StateLook("stopping", "stopping", "warn")
+HANDED = "handed"
+"""Replaces the word of a run whose command has handed its work to a server."""
 ENDINGS = {
     "complete": ("complete", ""),
     "stopped early": ("early", ""),
@@ -53,11 +55,13 @@ ENDINGS = {
 
 
 def look(run: RunView) -> StateLook:
-    """Return the look of a run's state; `stopping` and `stalled` replace `running`."""
+    """Return the look of a run's state; `stopping` and `stalled` replace `running`, `handed` replaces a good end."""
     if run.state.is_live and run.stopping:
         return STOPPING
     if run.state is RunState.RUNNING and run.stalled:
         return STALLED
+    if run.handed_to and run.state in (RunState.SUCCEEDED, RunState.ENDED):
+        return replace(LOOKS[run.state], word=HANDED, tone="warn")
     return LOOKS[run.state]
 
 
@@ -74,8 +78,9 @@ def long_state(run: RunView) -> tuple[Span, ...]:
     why = run.stopping if run.stopping and run.state.is_live else run.reason
     if run.state is RunState.QUEUED and why:
         return ((f"{style.sign} {why}", style.tone),)
-    word = (
-        run.state.value if style.word == LOOKS[run.state].word and run.state is not RunState.SUCCEEDED else style.word
-    )
+    plain = LOOKS[run.state].word
+    word = style.word
+    if word in (plain, HANDED):
+        word = plain if run.state is RunState.SUCCEEDED else run.state.value
     head: tuple[Span, ...] = ((f"{style.sign} {word}", style.tone),)
     return (*head, (f"  {why}", "muted")) if why and why != word else head

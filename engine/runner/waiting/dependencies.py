@@ -63,6 +63,8 @@ def dependency_status(run_folder: str) -> tuple[str, str]:
         return PENDING, ""  # its next attempt is about to be queued
     if outcome.get("kind") == "dependency failed":
         return FAILED, "could not run: " + str(outcome.get("reason", ""))
+    if outcome.get("kind") in ("outlived", "handed over"):
+        return FAILED, f"has ended: {outcome.get('reason', '')}"
     verb = "was stopped" if outcome.get("stop_requested") else "failed"
     return FAILED, f"{verb}: {outcome.get('reason', '')}"
 
