@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection
 
+from db.changes import record_epochs
 from db.fact_rows import LOG
 from db.reading.numbers import Cell
 from db.tables import ResultsFile, ResultsMetric
@@ -40,6 +41,7 @@ def write_results(
     removed_places = [(run_id, epoch, key) for epoch, key in stored_places if (epoch, key) not in current_places]
     execute(connection, "DELETE FROM results_metric WHERE run_id = ? AND epoch = ? AND key = ?", removed_places)
     execute(connection, _METRIC, [(run_id, *place, *cell) for place, cell in cells.items()])
+    record_epochs(connection, run_id, {epoch for epoch, _ in cells} | {epoch for _, epoch, _ in removed_places})
 
 
 def logged_signature(connection: sqlite3.Connection, run_id: str) -> tuple[object, ...]:

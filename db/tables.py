@@ -5,7 +5,7 @@ Times are ISO 8601 in UTC, JSON is text with sorted keys: a rebuilt database hol
 
 from typing import Any, cast
 
-from sqlalchemy import ForeignKeyConstraint, Table
+from sqlalchemy import ForeignKeyConstraint, Index, Table
 from sqlmodel import Field, SQLModel
 
 SQLModel.metadata.naming_convention = {
@@ -271,7 +271,7 @@ class RunSummary(SQLModel, table=True):
 
 
 class IndexState(SQLModel, table=True):
-    """One row: the version of the whole index. The one thing, with `run_change`, that is no copy of the run folders."""
+    """One row: the version of the whole index. With the changes of runs and epochs, all that is no copy of folders."""
 
     __tablename__ = "index_state"
 
@@ -291,6 +291,18 @@ class RunChange(SQLModel, table=True):
     run_id: str = Field(primary_key=True)
     number: int = Field(index=True)
     removed: bool
+
+
+class EpochChange(SQLModel, table=True):
+    """The change number that an epoch's numbers were written at last. Outlives its run, as `run_change` does."""
+
+    __tablename__ = "epoch_change"
+    __table_args__ = (Index("ix_epoch_change_run_id_number", "run_id", "number"), _KEYED)
+
+    run_id: str = Field(primary_key=True)
+    epoch: int = Field(primary_key=True)
+    """`db.reading.numbers.ALL`, which is before every epoch, if rows of any epoch were deleted."""
+    number: int
 
 
 class BrokenRun(SQLModel, table=True):

@@ -143,6 +143,20 @@ class ArtifactView:
     is_input: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class IndexVersion:
+    """A moment in the life of the index. Numbers of different generations say nothing about each other."""
+
+    generation: str = ""
+    """Changes when the database is built anew; empty where there is none."""
+    number: int = 0
+    """Raised by every transaction that changes what readers see."""
+
+
+NEVER = IndexVersion()
+"""Before there was any."""
+
+
 @dataclass(frozen=True)
 class RunDetail:
     """Everything the store knows of one run."""
@@ -164,3 +178,5 @@ class RunDetail:
     """CPU, memory, disk and GPUs, by the samples of the newest attempt."""
     log_tail: tuple[str, ...] = ()
     """What the newest attempt's log said last."""
+    version: IndexVersion = NEVER
+    """Of the index that this was read from."""

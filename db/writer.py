@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlmodel import SQLModel
 
+from db.changes import record_all_epochs, record_epochs
 from db.fact_rows import RESULT, FactRows, is_number, precise, to_json
 from db.tables import (
     Artifact,
@@ -101,11 +102,13 @@ def write_summary(connection: Connection, summary: RunSummary) -> None:
 def clear_attempt(connection: Connection, run_id: str, number: int) -> None:
     """Forget everything that was read from an attempt's log."""
     connection.exec_driver_sql("DELETE FROM attempt WHERE run_id = ? AND number = ?", (run_id, number))
+    record_all_epochs(connection, run_id)
 
 
 def delete_run(connection: Connection, run_id: str) -> None:
     """Forget a run."""
     connection.exec_driver_sql("DELETE FROM run WHERE id = ?", (run_id,))
+    record_all_epochs(connection, run_id)
     clear_broken(connection, run_id)
 
 
@@ -140,6 +143,7 @@ def write_facts(connection: Connection, run_id: str, attempt: int, rows: FactRow
     execute(connection, _EPOCH, [(*key, epoch, last) for epoch, last in rows.epochs.items()])
     execute(connection, _METRIC, [(*key, *place, *number) for place, number in rows.metrics.items()])
     execute(connection, _PRECISE, [(*key, *place, *number) for place, number in rows.precise.items()])
+    record_epochs(connection, run_id, rows.changed_epochs)
     write_evaluations(connection, run_id, attempt, rows)
     execute(connection, _EVENT, [(*key, ordinal + n, *event) for n, event in enumerate(rows.events)])
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.runs.reader import RunChanges
-from db.reading.index import IndexVersion
-from db.views import RunDetail, RunView
+from db.views import IndexVersion, RunDetail, RunView
 
 if TYPE_CHECKING:
     from app.launching.queue import LeaseView, QueuedRun

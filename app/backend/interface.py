@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from db.reading.index import IndexVersion
+from db.views import IndexVersion
 
 if TYPE_CHECKING:
     from app.backend.documents import LogDocument, QueueDocument, RunChanges, RunDocument, RunsDocument
@@ -53,8 +53,12 @@ class RunReader(Protocol):
     def find_all(self, reference: str) -> list[str]:
         """Find the ids of all runs of a group, oldest first; of one run if no group has this name."""
 
-    def detail(self, run_id: str) -> RunDetail:
-        """Return everything about one run."""
+    def detail(self, run_id: str, previous: RunDetail | None = None) -> RunDetail:
+        """Return everything about one run.
+
+        Args:
+            previous: the answer before: epochs that have not changed since are not read again, but its objects.
+        """
 
     def provenance(self, run_id: str) -> Provenance | None:
         """Return code and packages of the newest attempt; None if they were not recorded."""

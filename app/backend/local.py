@@ -11,7 +11,7 @@ from app.following.log_tail import find_attempt, log_tail, tail
 from app.indexing.freshness import Lag, refresh
 from app.runs import reader
 from app.workspace.run_names import find_id, find_ids, read_name
-from db.reading.index import NEVER, IndexVersion
+from db.views import NEVER, IndexVersion
 
 if TYPE_CHECKING:
     from app.comparing.comparison import ChainStep, Comparison
@@ -76,9 +76,9 @@ class LocalBackend:
         """Find the ids of all runs of a group, oldest first; of one run if no group has this name."""
         return find_ids(self.workspace, reference)
 
-    def detail(self, run_id: str) -> RunDetail:
+    def detail(self, run_id: str, previous: RunDetail | None = None) -> RunDetail:
         """Return everything about one run."""
-        return reader.get_detail(self.workspace, run_id, wait_seconds=0)
+        return reader.get_detail(self.workspace, run_id, wait_seconds=0, previous=previous)
 
     def provenance(self, run_id: str) -> Provenance | None:
         """Return code and packages of the newest attempt; None if they were not recorded."""

@@ -2,8 +2,7 @@
 
 from app.backend.documents import RunChanges
 from app.runs.reader import newest_first
-from db.reading.index import NEVER
-from db.views import RunView
+from db.views import NEVER, RunView
 
 
 class RunCache:

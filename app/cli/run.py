@@ -155,11 +155,11 @@ def follow_up(workspace: Workspace) -> None:
 
     The launched run needs neither, so a failure of the indexer is only reported.
     """
-    from app.indexing.service import ensure_indexer
+    from app.indexing.freshness import start_indexer
     from app.launching.requeue import requeue
 
     requeue(workspace)
     try:
-        ensure_indexer(workspace)
+        start_indexer(workspace)
     except YoloqatError as error:
         say(f"yoloqat: the run is launched, but its log is not indexed: {error}")

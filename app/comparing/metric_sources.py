@@ -40,7 +40,12 @@ def sources(epochs: Iterable[EpochView], names: Sequence[str]) -> Sources:
     Args:
         names: of the numbers that are shown.
     """
-    sources = {(name, epoch.values[name].source) for epoch in epochs for name in names if name in epoch.values}
-    columns = frozenset(name for name, source in sources if source != LOG)
-    files = tuple(sorted({source for _, source in sources if source != LOG}))
-    return Sources(files, columns, any((name, LOG) in sources for name in columns))
+    return sources_of((name, epoch.values[name].source) for epoch in epochs for name in names if name in epoch.values)
+
+
+def sources_of(pairs: Iterable[tuple[str, str]]) -> Sources:
+    """Return the sources of numbers by the pairs of their names and sources."""
+    found = set(pairs)
+    columns = frozenset(name for name, source in found if source != LOG)
+    files = tuple(sorted({source for _, source in found if source != LOG}))
+    return Sources(files, columns, any((name, LOG) in found for name in columns))

@@ -29,6 +29,8 @@ from engine.logs.save_dir import KINDS, told_folder
 
 _CHECK_SECONDS = 1.0
 """How often to check the files of a live run."""
+_LARGEST_SHARE = 0.02
+"""Of a core, for a live run: files are read whole, so those of long trainings are read more rarely."""
 Attempts = frozenset[int]
 
 
@@ -49,6 +51,7 @@ class ResultsFollower:
         self._folder = folder
         self._spec = spec
         self._checked_at = -_CHECK_SECONDS
+        self._pause = _CHECK_SECONDS
         self._last_signature: object = None
         self._readings: dict[Path, tuple[Stamp | None, ResultsFile | str]] = {}
         """File → its stamp and contents at that stamp, or why it could not be read."""
@@ -64,9 +67,17 @@ class ResultsFollower:
             Whether anything was written.
         """
         now = time.monotonic()
-        if self._spec.stage != COMMAND or (not finish and now - self._checked_at < _CHECK_SECONDS):
+        if self._spec.stage != COMMAND or (not finish and now - self._checked_at < self._pause):
             return False  # logs of our own stages have all digits already
-        self._checked_at = now
+        is_new = self._update(store)
+        self._checked_at = time.monotonic()
+        self._pause = max(_CHECK_SECONDS, (self._checked_at - now) / _LARGEST_SHARE)
+        if finish:
+            self._copy_into_run_folder()
+        return is_new
+
+    def _update(self, store: Store) -> bool:
+        """Write what the files tell, if they or the logs have changed."""
         with store.reading() as connection:
             files = self._files(connection)
             stamps = {path: stamp_of(path) for path in files}
@@ -84,8 +95,6 @@ class ResultsFollower:
                 write_results(connection, self._spec.id, self._stored.rows, changed, self._stored.cells.keys())
                 refresh_summary(connection, self._spec.id)
             self._last_signature = signature
-        if finish:
-            self._copy_into_run_folder()
         return is_new
 
     def _files(self, connection: sqlite3.Connection) -> dict[Path, Attempts]:

@@ -13,10 +13,9 @@ from app.workspace.user_file import read_user, user_name, user_tags
 from db.place import index_file
 from db.reading import database
 from db.reading.detail import get_detail as stored_detail
-from db.reading.index import NEVER, IndexVersion
 from db.reading.runs import StoredChanges, runs_changed_since
 from db.space import lacks_space
-from db.views import RunDetail, RunView
+from db.views import NEVER, IndexVersion, RunDetail, RunView
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import RunFolder, Workspace
 from engine.contracts.states import RunState
@@ -98,18 +97,21 @@ def find_run(workspace: Workspace, reference: str) -> RunView:
     return get_detail(workspace, reference).run
 
 
-def get_detail(workspace: Workspace, reference: str, *, wait_seconds: float | None = None) -> RunDetail:
+def get_detail(
+    workspace: Workspace, reference: str, *, wait_seconds: float | None = None, previous: RunDetail | None = None
+) -> RunDetail:
     """Return everything about one run, by name, id or a prefix of the id.
 
     Args:
         wait_seconds: limit of the wait for the indexer if the index is behind; None for the default of commands.
+        previous: what was read before of this run; only epochs that have changed since are read.
 
     Raises:
         YoloqatError: no run or several runs match, or the database cannot be read.
     """
     folder = workspace.run(find_id(workspace, reference))
     refresh(workspace, [folder.id], wait_seconds=wait_seconds)
-    detail = _unless_full(workspace, lambda: _stored_detail(workspace, folder.id), None)
+    detail = _unless_full(workspace, lambda: _stored_detail(workspace, folder.id, previous), None)
     view = _refreshed(detail.run if detail else None, folder)
     if view is None:
         raise YoloqatError("cannot read the run", where=str(folder.path), hint="Its spec.yaml is missing or broken.")
@@ -156,9 +158,9 @@ def _stored_changes(workspace: Workspace, since: IndexVersion) -> StoredChanges 
         return None if connection is None else runs_changed_since(connection, since)
 
 
-def _stored_detail(workspace: Workspace, run_id: str) -> RunDetail | None:
+def _stored_detail(workspace: Workspace, run_id: str, previous: RunDetail | None) -> RunDetail | None:
     with database.reading(index_file(workspace)) as connection:
-        return None if connection is None else stored_detail(connection, run_id)
+        return None if connection is None else stored_detail(connection, run_id, previous)
 
 
 def _unless_full(workspace: Workspace, read: Callable[[], Answer], fallback: Answer) -> Answer:

@@ -23,6 +23,7 @@ from app.widgets.base.pane_tabs import PaneTabs
 from app.widgets.charts.curves_pane import CurvesPane
 from app.widgets.log.log_view import LogView
 from app.widgets.run.epoch_table import EpochTable
+from app.widgets.run.epoch_totals import unchanged
 from app.widgets.run.evaluation_table import EvaluationTable
 from app.widgets.run.layer_text import layer_lines
 from app.widgets.run.provenance_pane import about
@@ -118,6 +119,7 @@ class RunScreen(BaseScreen):
         worker, app, run_id = get_current_worker(), self.yoloqat, self.run_id
         drawn: tuple[object, ...] = ()
         stamp: tuple[int, int, int] | None = None
+        detail: RunDetail | None = None
         next_detail, began = 0.0, time.monotonic()
         while not (worker.is_cancelled or self._is_over):
             if self.is_current:
@@ -131,7 +133,7 @@ class RunScreen(BaseScreen):
                         self._post(worker.is_cancelled, LogRead(run_id, lines))
                     current = (app.backend.version(), milestones(self.run_at_hand))
                     if current != drawn and (current[1:] != drawn[1:] or now >= next_detail):
-                        detail = app.backend.detail(run_id)
+                        detail = app.backend.detail(run_id, detail)
                         drawn, next_detail = current, now + DETAIL_SECONDS
                         self._post(worker.is_cancelled, DetailRead(detail, app.backend.provenance(run_id)))
                 except YoloqatError as error:
@@ -159,13 +161,14 @@ class RunScreen(BaseScreen):
 
     @on(DetailRead)
     def _show_detail(self, message: DetailRead) -> None:
-        detail = message.detail
+        detail, before = message.detail, self._detail
         if detail.run.id != self.run_id:
             return
         self._detail = detail
         self._runs_changed(self.yoloqat.runs)
         self.query_one(RunHeader).detail = detail
-        self.query_one(CurvesPane).show(detail)
+        if before is None or unchanged(before.epochs, detail.epochs) < max(len(before.epochs), len(detail.epochs)):
+            self.query_one(CurvesPane).show(detail)
         self.query_one(EvaluationTable).show(detail)
         folder = self.yoloqat.backend.folder(detail.run.id)
         self.query_one("#about", LinesPane).lines = tuple(about(detail, str(folder), message.provenance))

@@ -5,7 +5,8 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 
 from db.reading.database import named_rows
-from db.reading.numbers import newest_epochs, numbers_by_epoch
+from db.reading.index import index_version
+from db.reading.numbers import ALL, newest_epochs, numbers_by_epoch
 from db.reading.runs import get_run
 from db.views import (
     ArtifactView,
@@ -19,18 +20,24 @@ from db.views import (
 )
 
 
-def get_detail(connection: sqlite3.Connection, run_id: str) -> RunDetail | None:
-    """Everything about one run; None when it is not there."""
+def get_detail(connection: sqlite3.Connection, run_id: str, previous: RunDetail | None = None) -> RunDetail | None:
+    """Everything about one run; None when it is not there.
+
+    Args:
+        previous: what was read before. Only epochs that have changed since are read again; the others are its objects.
+    """
     run = get_run(connection, run_id)
     if run is None:
         return None
     row = next(
         named_rows(connection, "SELECT options, command, cwd, imported_from, details FROM run WHERE id = ?", (run_id,))
     )
-    epochs = _epochs(connection, run_id)
+    version = index_version(connection)
+    epochs = _epochs(connection, run_id, previous)
     results = tuple(_results(connection, run_id))
     return RunDetail(
         run=run,
+        version=version,
         options=json.loads(row["options"]),
         command=tuple(json.loads(row["command"])),
         cwd=row["cwd"],
@@ -45,14 +52,38 @@ def get_detail(connection: sqlite3.Connection, run_id: str) -> RunDetail | None:
     )
 
 
-def _epochs(connection: sqlite3.Connection, run_id: str) -> dict[int, EpochView]:
+def _epochs(connection: sqlite3.Connection, run_id: str, previous: RunDetail | None) -> dict[int, EpochView]:
     """Each epoch as the newest attempt ran it."""
-    newest = newest_epochs(connection, run_id)
-    cells = numbers_by_epoch(connection, run_id, newest)
-    return {
+    known = {epoch.epoch: epoch for epoch in previous.epochs} if previous is not None else {}
+    since = _first_changed(connection, run_id, previous, known)
+    if since is None:
+        return known
+    newest = newest_epochs(connection, run_id, since)
+    cells = numbers_by_epoch(connection, run_id, newest, since=since)
+    read = {
         epoch: EpochView(attempt, epoch, last, {key: Number(*cell) for key, cell in cells.get(epoch, {}).items()})
         for epoch, (attempt, last) in newest.items()
     }
+    return {epoch: view for epoch, view in known.items() if epoch < since} | read
+
+
+def _first_changed(
+    connection: sqlite3.Connection, run_id: str, previous: RunDetail | None, known: Mapping[int, EpochView]
+) -> int | None:
+    """The first epoch that must be read; None if nothing has changed since the previous reading."""
+    if (
+        previous is None
+        or previous.run.id != run_id
+        or previous.version.generation != index_version(connection).generation
+    ):
+        return ALL
+    (first,) = connection.execute(
+        "SELECT min(epoch) FROM epoch_change WHERE run_id = ? AND number > ?", (run_id, previous.version.number)
+    ).fetchone()
+    if first is None or first == ALL:
+        return None if first is None else ALL
+    # An epoch that only a file of results tells of is shown once the log tells of a later one.
+    return max((epoch for epoch in known if epoch < first), default=ALL - 1) + 1
 
 
 def _evaluations(

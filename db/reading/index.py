@@ -3,6 +3,7 @@
 import sqlite3
 from dataclasses import dataclass
 
+from db.views import NEVER, IndexVersion
 from engine.contracts.states import RunState
 
 
@@ -19,16 +20,6 @@ class IndexedRun:
 
 
 @dataclass(frozen=True, slots=True)
-class IndexVersion:
-    """A moment in the life of the index. Numbers of different generations say nothing about each other."""
-
-    generation: str = ""
-    """Changes when the database is built anew; empty where there is none."""
-    number: int = 0
-    """Raised by every transaction that changes what readers see."""
-
-
-@dataclass(frozen=True, slots=True)
 class Index:
     """What the index knows of the run folders."""
 
@@ -38,8 +29,6 @@ class Index:
     """Run id → stamps of the files that could not be read: there is nothing to wait for before they change."""
 
 
-NEVER = IndexVersion()
-"""Before there was any."""
 NOTHING = Index(NEVER, {}, {})
 
 

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from db.reading.database import named_rows
 from db.reading.eta import eta_seconds
-from db.reading.index import IndexVersion, index_version
-from db.views import Number, RunView
+from db.reading.index import index_version
+from db.views import IndexVersion, Number, RunView
 from engine.contracts.facts import Progress
 from engine.contracts.states import RunState
 

@@ -12,7 +12,7 @@ from db.writer import write_attempt, write_run
 Dump = dict[str, list[tuple[Any, ...]]]
 
 
-CHANGES = ("index_state", "run_change")
+CHANGES = ("index_state", "run_change", "epoch_change")
 """Tables that tell when rows were written, which a rebuilt database has done later."""
 
 

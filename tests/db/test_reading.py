@@ -13,15 +13,17 @@ from db.open import Store, open_store
 from db.reading import log_facts
 from db.reading.database import data_version, reading
 from db.reading.detail import get_detail
-from db.reading.index import NEVER, IndexVersion, count_rows, index_version, read_index, reading_position
+from db.reading.index import count_rows, index_version, read_index, reading_position
 from db.reading.numbers import newest_epochs, numbers_by_epoch
 from db.reading.runs import StoredChanges, list_runs, runs_changed_since
+from db.views import NEVER, IndexVersion
 from db.writer import delete_run, write_broken, write_run
 from tests.db.rows import a_run, add_run
 
 QUERIES: tuple[Callable[[sqlite3.Connection], Any], ...] = (
     list_runs,
     lambda file: get_detail(file, "relu"),
+    lambda file: get_detail(file, "relu", get_detail(file, "relu")),
     lambda file: runs_changed_since(file, index_version(file)),
     lambda file: read_index(file, "relu"),
     read_index,

@@ -1,15 +1,15 @@
 """The epochs of a run, as the log prints them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from textual.message import Message
 
-from app.comparing.metric_sources import Sources, sources
+from app.comparing.metric_sources import Sources
 from app.widgets.base.columns import Column
 from app.widgets.base.glyphs import glyphs
 from app.widgets.base.grid import Grid
-from app.widgets.base.styled_text import Cell, clean
-from app.widgets.run.run_text import best_epoch
+from app.widgets.base.styled_text import Cell, clean, width
+from app.widgets.run.epoch_totals import EpochTotals
 from db.views import EpochView, RunDetail, RunView
 from engine.contracts.facts import Progress
 from engine.logs.loss_names import is_loss, loss_names
@@ -65,10 +65,9 @@ def columns(names: Sequence[tuple[str, str]], metric_sources: Sources = _NO_FILE
     )
 
 
-def shown_names(detail: RunDetail) -> tuple[tuple[str, str], ...]:
-    """Return pairs of log name and short title: those of YOLOv7, with the losses that this trainer prints."""
-    values = detail.run.progress.values if detail.run.progress is not None else {}
-    losses = loss_names({*values, *(name for epoch in detail.epochs for name in epoch.values)})
+def shown_names(names: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return pairs of log name and short title: those of YOLOv7, with the losses among the names of a trainer."""
+    losses = loss_names(names)
     if set(losses) <= set(_LOSSES):
         return LOG_COLUMNS
     own = [(name, name.removesuffix("_loss")) for name in losses]
@@ -116,31 +115,65 @@ class EpochTable(Grid):
         self.legend = ""
         """Explains the source signs: which files the numbers that are not from the log come from."""
         self.empty = (("No epochs yet.", "muted"),)
+        self._totals = EpochTotals()
+        self._names: tuple[tuple[str, str], ...] = LOG_COLUMNS
+        self._sources = _NO_FILE
+        self._epoch_keys: list[str] = []
+        self._index_of: dict[str, int] = {}
+        self._widths: dict[str, int] = {}
+        """Column → the width of its widest cell."""
 
     def show(self, detail: RunDetail, run: RunView) -> None:
         """Show the epochs of a run; `run` may be newer than the detail."""
-        progress = run.progress
-        has_live = (
-            run.state.is_live
-            and progress is not None
-            and progress.epoch is not None
-            and progress.phase == "train"
-            and (not detail.epochs or progress.epoch > detail.epochs[-1].epoch)
-        )
-        best = best_epoch(detail.epochs)
-        names = shown_names(detail)
-        metric_sources = sources(detail.epochs, [name for name, _ in names])
-        self.set_columns(columns(names, metric_sources))
-        rows = {f"{e.attempt}:{e.epoch}": epoch_cells(e, e is best, names, metric_sources) for e in detail.epochs}
-        if has_live and progress is not None:
-            rows[LIVE] = live_cells(progress, names)
-        at_end = not self.keys or self.cursor == len(self.keys) - 1
+        before = (self._names, self._sources)
+        kept = self._totals.update(detail.epochs)
+        progress = detail.run.progress
+        self._names = shown_names({*self._totals.names, *(progress.values if progress is not None else ())})
+        self._sources = self._totals.sources([name for name, _ in self._names])
+        self.set_columns(columns(self._names, self._sources))
+        if (self._names, self._sources) != before:
+            kept, self._widths = 0, {}
+        self._take(kept)
+        self._place(_live_progress(run, detail.epochs))
         self.empty = ((_why_empty(run), "muted"),)
-        self.set_rows(list(rows), rows.__getitem__)
-        if at_end:
-            self.cursor = len(rows) - 1
-        self.legend = metric_sources.legend(glyphs().stored, glyphs().printed)
+        self.legend = self._sources.legend(glyphs().stored, glyphs().printed)
         self.placement_changed()
+
+    def _take(self, kept: int) -> None:
+        """Key and measure the epochs after the first `kept` ones."""
+        for key in self._epoch_keys[kept:]:
+            del self._index_of[key]
+        del self._epoch_keys[kept:]
+        for number, epoch in enumerate(self._totals.epochs[kept:], start=kept):
+            key = f"{epoch.attempt}:{epoch.epoch}"
+            self._epoch_keys.append(key)
+            self._index_of[key] = number
+            self._measure_cells(self._widths, self._epoch_cells(epoch))
+
+    def _place(self, progress: Progress | None) -> None:
+        """Give the rows to the grid, with one for the running epoch if there is progress."""
+        keys, widths = list(self._epoch_keys), dict(self._widths)
+        live: list[Cell] = []
+        if progress is not None:
+            keys.append(LIVE)
+            live = live_cells(progress, self._names)
+            self._measure_cells(widths, live)
+        at_end = not self.keys or self.cursor == len(self.keys) - 1
+        self.set_rows(
+            keys,
+            lambda key: live if key == LIVE else self._epoch_cells(self._totals.epochs[self._index_of[key]]),
+            widths,
+        )
+        if at_end:
+            self.cursor = len(keys) - 1
+
+    def _epoch_cells(self, epoch: EpochView) -> list[Cell]:
+        return epoch_cells(epoch, epoch is self._totals.best, self._names, self._sources)
+
+    def _measure_cells(self, widths: dict[str, int], cells: Sequence[Cell]) -> None:
+        for column, cell in zip(self._columns, cells, strict=True):
+            if column.width is None:
+                widths[column.key] = max(widths.get(column.key, 0), width(cell))
 
     def placement_changed(self) -> None:
         """Write the legend and the hidden columns into the border; another width hides other columns."""
@@ -150,6 +183,14 @@ class EpochTable(Grid):
         if subtitle != self.border_subtitle:
             self.border_subtitle = subtitle
             self.post_message(self.NotesChanged())
+
+
+def _live_progress(run: RunView, epochs: Sequence[EpochView]) -> Progress | None:
+    """Return the progress of the running epoch, if it is trained and has no row of its own yet."""
+    progress = run.progress
+    if not run.state.is_live or progress is None or progress.epoch is None or progress.phase != "train":
+        return None
+    return progress if not epochs or progress.epoch > epochs[-1].epoch else None
 
 
 def _why_empty(run: RunView) -> str:

@@ -1,6 +1,7 @@
 """A run's progress, losses and latest metrics as lines of text. No widget."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 
 from app.comparing.metric_sources import FILES
 from app.formatting import clock, duration, metric, points, time_left
@@ -129,7 +130,7 @@ def metric_line(run: RunView, detail: RunDetail | None, columns: int = 200) -> C
 
 def _latest(run: RunView, detail: RunDetail) -> tuple[str, Mapping[str, Number], Mapping[str, Number]]:
     """Return the label and values of the latest metrics, and the values that they are compared with."""
-    validated = [e for e in detail.epochs if "mAP@.5:.95" in e.values]
+    validated = list(islice((e for e in reversed(detail.epochs) if "mAP@.5:.95" in e.values), 2))
     if detail.evaluations and not (run.state.is_live and validated):
         last = detail.evaluations[-1]
         return last.label or "final", last.values, {}
@@ -138,7 +139,7 @@ def _latest(run: RunView, detail: RunDetail) -> tuple[str, Mapping[str, Number],
         return f"best e{best.epoch}", best.values, {}
     if not validated:
         return "", {}, {}
-    return f"e{validated[-1].epoch}", validated[-1].values, validated[-2].values if len(validated) > 1 else {}
+    return f"e{validated[0].epoch}", validated[0].values, validated[1].values if len(validated) > 1 else {}
 
 
 def _metrics(names: Sequence[str], values: Mapping[str, Number], before: Mapping[str, Number]) -> list[Cell]:
@@ -168,7 +169,7 @@ def last_log_line(run: RunView, detail: RunDetail | None) -> Cell:
     return ((clean(detail.log_tail[-1]), "muted"),)
 
 
-def best_epoch(epochs: tuple[EpochView, ...]) -> EpochView | None:
+def best_epoch(epochs: Iterable[EpochView]) -> EpochView | None:
     """Return the epoch with the highest mAP@.5:.95, the first of equals."""
     best, value = None, float("-inf")
     for epoch in epochs:

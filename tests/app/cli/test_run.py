@@ -159,3 +159,20 @@ def test_the_list_tells_reason_and_the_end_of_the_log(cli: Cli) -> None:
     assert wide[0].endswith("REASON")
     assert wide[1].endswith("exit code 1")
     assert max(map(len, narrow)) <= 80
+
+
+def test_work_that_was_handed_to_a_server_stands_beside_the_state(cli: Cli) -> None:
+    folder = cli.directory / "bin"
+    folder.mkdir()
+    client = folder / "docker"
+    client.write_text(f"#!/bin/sh\necho 3f1c2a9b7d10{'0' * 52}\n")
+    client.chmod(0o755)
+    path = f"{folder}:{os.environ['PATH']}"
+    followed = cli("run", "-f", "--name", "handed", "--", "sh", "-c", "docker run -d image", PATH=path)
+    assert followed.code != 0
+    assert "handed: ended (handed to docker 3f1c2a9b7d10" in followed.err
+    assert "ended, handed to docker 3f1c2a9b7d10" in cli("ls").out
+    assert "state     ended (handed to docker 3f1c2a9b7d10, " in cli("show", "handed").out
+    [listed] = cli("ls", "--json").json()["runs"]
+    assert (listed["state"], listed["handed_to"]) == ("ended", "docker 3f1c2a9b7d10")
+    assert cli("show", "handed", "--json").json()["run"]["handed_to"] == "docker 3f1c2a9b7d10"

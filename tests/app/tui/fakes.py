@@ -16,8 +16,7 @@ from app.backend.local import LocalBackend
 from app.comparing.comparison import ChainStep, Comparison, compare, lineage
 from app.launching.pipelines import PipelineSummary, plan_pipeline
 from app.screens.dialogs.dialog import Dialog
-from db.reading.index import NEVER, IndexVersion
-from db.views import ArtifactView, EpochView, EvaluationView, Number, RunDetail, RunView
+from db.views import NEVER, ArtifactView, EpochView, EvaluationView, IndexVersion, Number, RunDetail, RunView
 from engine.contracts.attempt_records import GitState, Provenance
 from engine.contracts.errors import YoloqatError
 from engine.contracts.facts import Progress
@@ -299,7 +298,7 @@ class FakeBackend:
     def folder(self, run_id: str) -> Path:
         return self.workspace.run(run_id).path
 
-    def detail(self, run_id: str) -> RunDetail:
+    def detail(self, run_id: str, previous: RunDetail | None = None) -> RunDetail:
         try:
             return self.details[run_id]
         except KeyError:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.cli.list_runs import state_text
 from app.widgets.base.glyphs import ASCII, UNICODE, choose
 from app.widgets.base.state import LOOKS, STALLED, STOPPING, long_state, look, short_state
 from app.widgets.base.styled_text import clean, fit, plain, width
@@ -57,6 +58,42 @@ def test_states_say_why() -> None:
     assert plain(long_state(stopping)) == "◼ stopping  SIGINT sent, SIGTERM in 12 s"
     assert plain(short_state(run("a", state=RunState.RUNNING, stalled=True))) == "◍ stalled"
     assert look(run("a", stopping="SIGINT sent")).word == "done", "a run that has ended is stopping no more"
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "narrow", "wide", "listed"),
+    [
+        (
+            RunState.ENDED,
+            "handed to tmux 812, outside of this run",
+            "○ handed",
+            "○ ended  handed to tmux 812, outside of this run",
+            "ended, handed to tmux 812",
+        ),
+        (
+            RunState.SUCCEEDED,
+            "handed to tmux 812",
+            "✓ handed",
+            "✓ done  handed to tmux 812",
+            "succeeded, handed to tmux 812",
+        ),
+        (
+            RunState.FAILED,
+            "exit code 3; handed to tmux 812",
+            "✗ failed",
+            "✗ failed  exit code 3; handed to tmux 812",
+            "failed, handed to tmux 812",
+        ),
+    ],
+)
+def test_a_run_whose_work_was_handed_over_is_never_a_bare_success(
+    state: RunState, reason: str, narrow: str, wide: str, listed: str
+) -> None:
+    handed = run("a", state=state, reason=reason, handed_to="tmux 812")
+    assert plain(short_state(handed)) == narrow
+    assert plain(long_state(handed)) == wide
+    assert state_text(handed) == listed
+    assert state is RunState.FAILED or short_state(handed)[0][1] == "warn"
 
 
 def test_the_terminal_decides_about_ascii() -> None:
