@@ -87,7 +87,7 @@ def handed_over_fields(fields: Mapping[str, Any], handed_to: str, is_launcher: b
         return {}
     is_over = fields["kind"] == "exited" and fields["exit_code"] == 0 and not fields["stop_requested"]
     if is_over and not fields["missing_artifacts"]:
-        rest = ", outside of this run; its end and exit code are not seen" if is_launcher else ""
+        rest = "; its end is not seen" if is_launcher else ""
         kind = "handed over" if is_launcher else "exited"
         return {"kind": kind, "handed_to": handed_to, "reason": f"handed to {handed_to}{rest}"}
     return {"handed_to": handed_to, "reason": f"{fields['reason']}; handed to {handed_to}"}

@@ -172,7 +172,7 @@ def test_work_that_was_handed_to_a_server_stands_beside_the_state(cli: Cli) -> N
     assert followed.code != 0
     assert "handed: ended (handed to docker 3f1c2a9b7d10" in followed.err
     assert "ended, handed to docker 3f1c2a9b7d10" in cli("ls").out
-    assert "state     ended (handed to docker 3f1c2a9b7d10, " in cli("show", "handed").out
+    assert "ended (handed to docker 3f1c2a9b7d10; its end is not seen)" in cli("show", "handed").out
     [listed] = cli("ls", "--json").json()["runs"]
     assert (listed["state"], listed["handed_to"]) == ("ended", "docker 3f1c2a9b7d10")
     assert cli("show", "handed", "--json").json()["run"]["handed_to"] == "docker 3f1c2a9b7d10"

@@ -65,9 +65,9 @@ def test_states_say_why() -> None:
     [
         (
             RunState.ENDED,
-            "handed to tmux 812, outside of this run",
+            "handed to tmux 812; its end is not seen",
             "○ handed",
-            "○ ended  handed to tmux 812, outside of this run",
+            "○ ended  handed to tmux 812; its end is not seen",
             "ended, handed to tmux 812",
         ),
         (

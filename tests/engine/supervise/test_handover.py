@@ -72,7 +72,7 @@ def test_work_in_a_tmux_server_that_was_there_is_named_by_its_pid(lab, tmux, com
     [pane] = set(tmux.panes()) - set(before)
     assert pane != server
     assert status.handed_to == run.outcome.handed_to == f"tmux {pane}"
-    assert status.reason.startswith(f"handed to tmux {pane}, outside of this run")
+    assert status.reason == f"handed to tmux {pane}; its end is not seen"
     assert f"handed work to tmux {pane}" in run.log()
     assert run.outcome.kind is OutcomeKind.HANDED_OVER
     assert run.outcome.leftovers == 0
