@@ -6,6 +6,7 @@ The results are Unicode; widgets replace what an ASCII-only terminal cannot show
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,11 @@ def short_outcome(reason: str) -> str:
         return nan_losses[1]
     match = _OUTCOME.match(reason)
     return match[0] if match else ""
+
+
+def outside_lease(gpus: Sequence[str]) -> str:
+    """Name GPUs outside of a lease: `on GPU 0 outside its lease`; empty for none."""
+    return f"on GPU {', '.join(gpus)} outside its lease" if gpus else ""
 
 
 def duration(seconds: float | None) -> str:

@@ -57,6 +57,8 @@ class Run(SQLModel, table=True):
     """JSON: size and time of the files that this row was read from."""
     handed_to: str = Field(default="", sa_column_kwargs={"server_default": ""})
     """Servers outside of the run to which its command handed work: `tmux 812`; empty for none."""
+    gpus_outside_lease: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """GPUs outside of its lease on which a process of the run was seen, with blanks between."""
 
 
 class Parent(SQLModel, table=True):

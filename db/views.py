@@ -40,6 +40,8 @@ class RunView:
     """The stop in progress, in words: `SIGINT sent, SIGTERM in 12 s`; empty when none is."""
     handed_to: str = ""
     """Servers outside of the run to which its command handed work: `tmux 812`; empty for none."""
+    gpus_outside_lease: tuple[str, ...] = ()
+    """GPUs outside of its lease on which a process of the run was seen: indices, or UUIDs of MIG instances."""
     group: str | None = None
     pipeline: str | None = None
     step: str | None = None

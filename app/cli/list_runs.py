@@ -8,7 +8,7 @@ from typing import TypeVar
 from app.backend.interface import RunReader
 from app.cli.output import coloured, print_json, say_lag, say_workspace
 from app.cli.reason_column import table_with_reasons
-from app.formatting import ABSENT, age, metric, short_outcome, time_left
+from app.formatting import ABSENT, age, metric, outside_lease, short_outcome, time_left
 from db.views import RunView
 from engine.contracts.states import RunState
 
@@ -38,7 +38,8 @@ def call(arguments: argparse.Namespace) -> int:
     if runs:
         rows, reasons = [_row(run) for run in runs], [run.reason for run in runs]
         lines = table_with_reasons(HEADERS, rows, reasons, right=(3, 4, 5, 6)).splitlines()
-        print("\n".join([lines[0], *map(coloured, lines[1:], (run.state for run in runs))]))
+        alarms = (outside_lease(run.gpus_outside_lease) for run in runs)
+        print("\n".join([lines[0], *map(coloured, lines[1:], (run.state for run in runs), alarms)]))
     else:
         print("no runs yet")
     return 0
@@ -61,6 +62,8 @@ def state_text(run: RunView) -> str:
         parts.append("stopping" if run.stopping else "stalled")
     if run.handed_to:
         parts.append(f"handed to {run.handed_to}")
+    if run.gpus_outside_lease:
+        parts.append(outside_lease(run.gpus_outside_lease))
     return ", ".join(parts)
 
 
@@ -75,7 +78,8 @@ def progress_text(run: RunView) -> str:
 
 def _state(run: RunView) -> str:
     """Return the state, or for an imported or watched run that has ended how its log ended: `cut off`."""
-    return (short_outcome(run.reason) if run.state is RunState.ENDED else "") or state_text(run)
+    outcome = short_outcome(run.reason) if run.state is RunState.ENDED else ""
+    return outcome if outcome and not run.gpus_outside_lease else state_text(run)
 
 
 def _row(run: RunView) -> list[str]:

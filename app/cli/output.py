@@ -35,6 +35,7 @@ _COLOURS = {
     RunState.DEPENDENCY_FAILED: "31",
     RunState.LOST: "31",
 }
+_ALARM = "31"
 
 
 def say(text: str) -> None:
@@ -154,9 +155,12 @@ def columns() -> int:
     return shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() or "COLUMNS" in os.environ else 80
 
 
-def coloured(text: str, state: RunState) -> str:
-    """Colour the name of the state in a line, where stdout is a terminal that wants colours."""
+def coloured(text: str, state: RunState, alarm: str = "") -> str:
+    """Colour the name of the state in a line, and an alarm in red, where stdout is a terminal that wants colours."""
     colour = _COLOURS.get(state)
-    if colour is None or not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+    is_plain = not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    if is_plain or not (colour or alarm):
         return text
-    return text.replace(state.value, f"\x1b[{colour}m{state.value}\x1b[0m", 1)
+    if alarm:
+        text = text.replace(alarm, f"\x1b[{_ALARM}m{alarm}\x1b[0m", 1)
+    return text.replace(state.value, f"\x1b[{colour}m{state.value}\x1b[0m", 1) if colour else text

@@ -23,7 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     resource_options = parser.add_argument_group("exclusive resources, which the run waits for (default: none)")
     resource_options.add_argument(
-        "--gpu", metavar="N|any", help="lease GPU N, as nvidia-smi numbers it; or a list: 0,1"
+        "--gpu",
+        metavar="N|any",
+        help="lease GPU N, as nvidia-smi numbers it; a list: 0,1; or a MIG instance by its UUID",
     )
     resource_options.add_argument("--gpus", metavar="COUNT", type=int, help="lease this many GPUs, whichever are free")
     resource_options.add_argument(

@@ -2,18 +2,19 @@
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from app.backend.interface import RunReader
 from app.cli.list_runs import progress_text, state_text
-from app.cli.output import columns, fit, print_json, printable, say_lag, say_workspace, table
+from app.cli.output import coloured, columns, fit, print_json, printable, say_lag, say_workspace, table
 from app.comparing.evaluation_settings import METRICS
 from app.comparing.latency import timed_latency, timed_throughput
 from app.comparing.layers import layer_table
 from app.comparing.metric_sources import FILES, PRINTED, STORED, Sources, sources
-from app.formatting import ABSENT, ago, duration, megabytes, metric, time_left
+from app.formatting import ABSENT, ago, duration, megabytes, metric, outside_lease, time_left
 from app.runs.log_format import log_dialect
 from app.runs.resource_usage import resource_usage_rows
 from db.views import EpochView, EvaluationView, RunDetail, RunView
@@ -62,11 +63,12 @@ def call(arguments: argparse.Namespace) -> int:
 
 
 def _head(detail: RunDetail, folder: Path, provenance: "Provenance | None") -> Iterator[str]:
-    run = detail.run
+    run, alarm = detail.run, outside_lease(detail.run.gpus_outside_lease)
     fields = {
         "name": f"{run.name} ({run.id})",
         "stage": run.stage + (f", step {run.step} of {run.group or run.pipeline}" if run.step else ""),
         "state": _state(run),
+        "lease": f"processes seen {alarm}" if alarm else "",
         "stop": run.stopping,
         "progress": _progress(run),
         "best": _best(run),
@@ -91,12 +93,14 @@ def _head(detail: RunDetail, folder: Path, provenance: "Provenance | None") -> I
             # Paths are not cut, so that they can be copied.
             text = printable(text)
             has_path = name in ("folder", "imported", "log", "results", "aside")
-            yield f"{name:<9} {text}" if has_path else fit(f"{name:<9} {text}", columns()).rstrip()
+            line = f"{name:<9} {text}" if has_path else fit(f"{name:<9} {text}", columns()).rstrip()
+            yield coloured(line, run.state, alarm) if name == "lease" else line
 
 
 def _state(run: RunView) -> str:
     """Return the state and its reason, without saying twice what both say."""
-    qualified = run.state.value if run.handed_to and run.handed_to in run.reason else state_text(run)
+    is_said = run.handed_to in run.reason
+    qualified = state_text(replace(run, gpus_outside_lease=(), handed_to="" if is_said else run.handed_to))
     return qualified + (f" ({run.reason})" if run.reason else "")
 
 

@@ -45,6 +45,7 @@ def run_row(folder: RunFolder, spec: RunSpec, user: dict[str, Any], status: RunS
         stalled=status.stalled,
         stopping=status.stopping,
         handed_to=status.handed_to,
+        gpus_outside_lease=" ".join(status.gpus_outside_lease),
         details="{}",
         stamps="",
     )

@@ -132,5 +132,5 @@ def _values(record: Mapping[str, Any]) -> Iterator[tuple[_Key, float]]:
             yield key, float(record[field])
     for gpu in record.get("gpus") or ():
         for field, value in gpu.items():
-            if field != "index" and isinstance(value, int | float):
+            if field != "index" and isinstance(value, int | float) and not isinstance(value, bool):
                 yield (f"gpu {gpu['index']}", field), float(value)

@@ -82,17 +82,23 @@ def leases_here() -> list[LeaseView]:
     folder = lease_folder()
     if not folder.is_dir():
         return []
-    devices = [name for name in os.listdir(folder) if re.fullmatch(r"(gpu|cpu)-\d+", name)]
+    devices = [name for name in os.listdir(folder) if re.fullmatch(r"(gpu|cpu)-(\d+|MIG-[\w-]+)", name)]
     entries = []
     with contextlib.suppress(OSError):
         leases = Leases(str(folder))
         with leases.locked():
-            for device in sorted(devices, key=lambda name: (name[:3] == "cpu", int(name[4:]))):
+            for device in sorted(devices, key=_device_order):
                 entries += [
                     LeaseView(device, holder.name, holder.pid, holder.attempt, holder.memory)
                     for holder in leases.holders(device)
                 ]
     return entries
+
+
+def _device_order(name: str) -> tuple[bool, bool, int, str]:
+    """GPUs by index, then MIG instances, then the CPU lane."""
+    number = name[4:]
+    return name.startswith("cpu"), not number.isdecimal(), int(number) if number.isdecimal() else 0, number
 
 
 def hold_runs(workspace: Workspace, reference: str) -> list[str]:

@@ -200,6 +200,7 @@ def _refreshed(view: RunView | None, folder: RunFolder) -> RunView | None:
         stalled=status.stalled,
         stopping=status.stopping,
         handed_to=status.handed_to,
+        gpus_outside_lease=status.gpus_outside_lease,
         eta_seconds=view.eta_seconds if status.state.is_live else None,
         progress=view.progress if status.state.is_live else None,
     )

@@ -48,6 +48,7 @@ def help_lines(scope: str) -> list[Cell]:
     ]
     looks = {look.mark: look for look in (*LOOKS.values(), STALLED, STOPPING)}
     lines += [((f"{looks[m].sign:<12}", looks[m].tone), (meaning, "")) for m, meaning in MEANINGS.items()]
+    lines.append((("!".ljust(12), "bad"), ("seen on a GPU outside of its lease", "")))
     return lines
 
 

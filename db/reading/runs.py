@@ -15,8 +15,8 @@ from engine.contracts.states import RunState
 
 _COLUMNS = """
     run.id, run.name, run.stage, run.state, run.reason, run.created_at, run.started_at, run.ended_at, run.seconds,
-    run.attempt, run.stalled, run.stopping, run.handed_to, run."group", run.pipeline, run.step, run.source,
-    run.archived, run.notes,
+    run.attempt, run.stalled, run.stopping, run.handed_to, run.gpus_outside_lease, run."group", run.pipeline, run.step,
+    run.source, run.archived, run.notes,
     run_summary.epochs_done, run_summary.epochs_total, run_summary.epoch_seconds, run_summary.best_map_text,
     run_summary.best_map, run_summary.best_map_source, run_summary.best_epoch, run_summary.map_curve,
     run_summary.curve_step,
@@ -108,6 +108,7 @@ def _view(row: sqlite3.Row, parents: tuple[str, ...], tags: tuple[str, ...]) -> 
         stalled=bool(row["stalled"]),
         stopping=row["stopping"],
         handed_to=row["handed_to"],
+        gpus_outside_lease=tuple(row["gpus_outside_lease"].split()),
         group=row["group"],
         pipeline=row["pipeline"],
         step=row["step"],

@@ -1,4 +1,4 @@
-"""Records of an attempt: `launch`, `queue`, `process`, `waiting`, `stop`, `pause`, `stopping`, `slurm`, `slurm-end`."""
+"""Records of an attempt: `launch`, `queue`, `process`, `waiting`, `stop`, `outside-lease`, `slurm` and others."""
 
 from datetime import datetime
 from pathlib import Path
@@ -155,7 +155,7 @@ class ProcessRecord(Record):
     started_monotonic: float | None = None
     """Start of the stage on the monotonic clock, which all processes share until the machine reboots."""
     leases: list[str] = Field(default_factory=list)
-    """Names of the leases that the attempt holds: `gpu-0`, `cpu-1`."""
+    """Names of the leases that the attempt holds: `gpu-0`, `gpu-MIG-…`, `cpu-1`."""
     provenance: Provenance = Provenance()
 
 
@@ -213,6 +213,15 @@ class StoppingRecord(Record):
     next_at_monotonic: float | None = None
     sender: ProcessIdentity | None = None
     """The runner, or the stopper if the runner is dead."""
+
+
+class OutsideLeaseRecord(Record):
+    """`outside-lease.json`: processes of the run were seen on GPUs that it has no lease of."""
+
+    gpus: list[str]
+    """Indices, or UUIDs of MIG instances, in the order in which they were seen."""
+    seen_at: datetime
+    """When the last of them was seen first."""
 
 
 class SlurmRecord(Record):

@@ -69,6 +69,11 @@ class AttemptFolder:
         return self.path / "system.jsonl"
 
     @property
+    def outside_lease(self) -> Path:
+        """GPUs outside of the lease on which a process of the run was seen; missing if there were none."""
+        return self.path / "outside-lease.json"
+
+    @property
     def watch(self) -> Path:
         """Source of the console's copy and its writer; exists only for watched runs."""
         return self.path / "watch.json"

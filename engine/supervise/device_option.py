@@ -50,8 +50,9 @@ def agree(resources: Resources, argv: Sequence[str], *, anyway: bool = False) ->
     if not resources.gpus or named is None or anyway:
         return resources
     shown = ",".join(named)
+    divided = [str(gpu["parent"]) for gpu in gpus_here() if gpu.get("parent")]
     if isinstance(resources.gpus, int):
-        if named != ["cpu"] and resources.gpus == len(named):
+        if named != ["cpu"] and resources.gpus == len(named) and not set(named) & set(divided):
             return resources.model_copy(update={"gpus": named, "among": None, "restrict": False})
         leased = f"{resources.gpus} GPU{'' if resources.gpus == 1 else 's'}"
     else:
@@ -60,6 +61,9 @@ def agree(resources: Resources, argv: Sequence[str], *, anyway: bool = False) ->
         leased = f"GPU {','.join(resources.gpus)}"
     where = "on the CPU" if named == ["cpu"] else f"on GPU {shown}"
     way_out = "leave --gpu out" if named == ["cpu"] else f"lease that one with --gpu {shown}"
+    if set(named) & set(divided):
+        where = f"on the first MIG instance of GPU {shown}"
+        way_out = "leave --gpu out"
     raise YoloqatError(
         f"the command would compute {where} (--device {shown}) under a lease of {leased}",
         where="--gpu",
@@ -72,6 +76,9 @@ def _indices(names: Sequence[str]) -> list[str]:
     """UUIDs as indices; what is not known stays as it is."""
     by_uuid = {str(gpu["uuid"]): str(gpu["index"]) for gpu in gpus_here()}
     return [
-        next((index for uuid, index in by_uuid.items() if name.startswith("GPU-") and uuid.startswith(name)), name)
+        next(
+            (index for uuid, index in by_uuid.items() if name.startswith(("GPU-", "MIG-")) and uuid.startswith(name)),
+            name,
+        )
         for name in names
     ]

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from engine.contracts.attempt_records import StoppingRecord
+from engine.contracts.attempt_records import OutsideLeaseRecord, StoppingRecord
 from engine.contracts.outcome import Outcome, OutcomeKind
 from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.contracts.spec import COMMAND
@@ -49,6 +49,8 @@ class RunStatus:
     peak_rss_bytes: int | None = None
     handed_to: str = ""
     """Servers outside of the run to which its command handed work, `tmux 812`; empty for none."""
+    gpus_outside_lease: tuple[str, ...] = ()
+    """GPUs outside of its lease on which a process of the run was seen: indices, or UUIDs of MIG instances."""
 
 
 def read_state(
@@ -87,7 +89,13 @@ def read_state(
         stage_alive=evidence.stage == ALIVE,
         peak_rss_bytes=outcome.peak_rss_bytes if outcome else None,
         handed_to=outcome.handed_to if outcome else "",
+        gpus_outside_lease=_gpus_outside_lease(attempt),
     )
+
+
+def _gpus_outside_lease(attempt: AttemptFolder) -> tuple[str, ...]:
+    record = OutsideLeaseRecord.read(attempt.outside_lease)
+    return tuple(record.gpus) if record else ()
 
 
 def _of_a_watched(attempt: AttemptFolder, rhythm_seconds: float | None) -> RunStatus:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from app.formatting import short_outcome
+from app.formatting import outside_lease, short_outcome
 from app.widgets.base.glyphs import glyphs
 from app.widgets.base.styled_text import Span
 from db.views import RunView
@@ -66,9 +66,14 @@ def look(run: RunView) -> StateLook:
 
 
 def short_state(run: RunView) -> tuple[Span, ...]:
-    """Return sign and word, such as `● running`; for an ended run of another program, the outcome of its log."""
+    """Return sign and word, such as `● running`; for an ended run of another program, the outcome of its log.
+
+    `● running!` in red: it was seen on a GPU outside of its lease.
+    """
     style = look(run)
     word, tone = ENDINGS.get(short_outcome(run.reason) if run.state is RunState.ENDED else "", (style.word, style.tone))
+    if run.gpus_outside_lease:
+        return ((f"{style.sign} {word}!", "bad"),)
     return ((f"{style.sign} {word}", tone),)
 
 
@@ -83,4 +88,6 @@ def long_state(run: RunView) -> tuple[Span, ...]:
     if word in (plain, HANDED):
         word = plain if run.state is RunState.SUCCEEDED else run.state.value
     head: tuple[Span, ...] = ((f"{style.sign} {word}", style.tone),)
+    if run.gpus_outside_lease:
+        head += ((f"  {outside_lease(run.gpus_outside_lease)}", "bad"),)
     return (*head, (f"  {why}", "muted")) if why and why != word else head

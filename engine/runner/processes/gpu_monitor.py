@@ -8,12 +8,14 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.files.json_records import now, write_json
 from engine.files.programs import PACKAGE_ROOT, script_command
 from engine.runner.processes.children import MARK
 from engine.runner.processes.identity import read_stat, send_signal_to
 
 USAGE_COMMAND = script_command(os.path.join(PACKAGE_ROOT, "engine", "supervise", "gpu", "usage.py"))
 """argv of the helper without its arguments: from here, never from a record of a workspace."""
+OUTSIDE_RECORD = "outside-lease.json"
 CONTROL_DEVICE = "/dev/nvidiactl"
 _BYTES = 1 << 16
 _STALE_LOOKS = 3.0
@@ -29,8 +31,11 @@ class GpuWatch:
         Args:
             argv: of the helper, without its arguments.
             seconds: between its lines.
-            gpus: indices of the GPUs that the run has; without any, those on which its processes are seen.
+            gpus: names of the GPUs that the run has; without any, those on which its processes are seen.
         """
+        self._record = os.path.join(attempt, OUTSIDE_RECORD)
+        self._outside: list[str] = []
+        """GPUs outside of its lease on which a process of the run was seen."""
         self._seconds = seconds
         self._pipe = -1
         self._pid = self._start_time = 0
@@ -73,8 +78,18 @@ class GpuWatch:
             if lines:
                 with contextlib.suppress(ValueError):
                     self._last_readings, self._last_reading_at = json.loads(lines[-1]), time.monotonic()
+                self._note_outside()
         is_fresh = time.monotonic() - self._last_reading_at < _STALE_LOOKS * self._seconds
         return self._last_readings if is_fresh else []
+
+    def _note_outside(self) -> None:
+        """Record a GPU outside of the lease when it is seen first: the record stays when the process leaves it."""
+        seen = [str(reading.get("index")) for reading in self._last_readings if reading.get("outside_lease")]
+        new = [name for name in seen if name not in self._outside]
+        if new:
+            self._outside += new
+            with contextlib.suppress(OSError):
+                write_json(self._record, {"gpus": self._outside, "seen_at": now()}, durable=False)
 
     def close(self) -> None:
         """End the helper. It is collected as every child is."""

@@ -12,6 +12,8 @@ from engine.files.programs import PACKAGE_ROOT, script_command
 
 QUERY_COMMAND = script_command(os.path.join(PACKAGE_ROOT, "engine", "supervise", "gpu", "inventory.py"))
 """argv of the helper: from here, never from a record of a workspace."""
+_WHOLE = "--whole"
+"""Tells the helper not to look for MIG instances again where there were none."""
 _PATIENCE_SECONDS = 60.0
 _FIRST_DELAY = 1.0
 _LONGEST_DELAY = 15.0
@@ -22,7 +24,7 @@ class GpuSeen(NamedTuple):
     """One GPU as the driver shows it."""
 
     name: str
-    """Its index, as nvidia-smi counts."""
+    """Its index, as nvidia-smi counts; of a MIG instance its UUID."""
     uuid: str
     """Empty where only the device file tells that it is there."""
     total: int
@@ -108,10 +110,13 @@ class Asker:
                 self.error = str(record["error"])
                 return None
             gpu_statuses = [_gpu_status(gpu) for gpu in record["gpus"]]
+            is_divided = any("parent" in gpu for gpu in record["gpus"])
         except (ValueError, LookupError, TypeError):
             self.error = f"the helper ended with {code}"
             return None
         self.error = ""
+        if not is_divided and _WHOLE not in self._argv:
+            self._argv.append(_WHOLE)
         return gpu_statuses
 
 

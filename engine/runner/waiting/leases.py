@@ -5,7 +5,7 @@ One folder per user and machine:
 | file | locked by | holds |
 |---|---|---|
 | `lock` | whoever looks and takes, for some milliseconds | nothing |
-| `gpu-0`, `cpu-0` | who has it: exclusively, or shared where each says how much memory it needs | who that is |
+| `gpu-0`, `gpu-MIG-…`, `cpu-0` | who has it: exclusively, or shared where each tells its memory | who that is |
 | `gpu-0.<run>` | one of those that share | who that is, and how much memory |
 | `queue/<place>` | a runner that waits for its turn | which run, and what it wants |
 
@@ -29,6 +29,11 @@ _TRIES = 25
 _PAUSE_SECONDS = 0.02
 PRIORITIES = 1000
 """Priorities lie between this and its negative."""
+
+
+def file_name(device: str) -> str:
+    """The name of a device's lock file. Older drivers have slashes in the UUIDs of MIG instances."""
+    return device.replace("/", "_")
 
 
 class Holder(NamedTuple):
@@ -102,7 +107,7 @@ class Leases:
 
     def holders(self, device: str) -> list[Holder]:
         """Who has `gpu-0` or `cpu-0`; one without a `memory` has it all."""
-        path = os.path.join(self.folder, device)
+        path = self._path(device)
         if not os.path.exists(path):
             return []
         descriptor = _open(path)
@@ -117,7 +122,7 @@ class Leases:
 
     def _sharers(self, device: str) -> Iterator[Holder]:
         for name in sorted(os.listdir(self.folder)):
-            if name.startswith(f"{device}."):
+            if name.startswith(f"{file_name(device)}."):
                 record = self._read_if_locked(os.path.join(self.folder, name))
                 if record is not None:
                     yield _holder(record)
@@ -133,20 +138,23 @@ class Leases:
             The descriptors that hold it; empty when somebody else has it after all.
         """
         memory = record.get("memory")
-        descriptor = _open(os.path.join(self.folder, device))
+        descriptor = _open(self._path(device))
         if not _lock(descriptor, fcntl.LOCK_SH if memory else fcntl.LOCK_EX):
             os.close(descriptor)
             return []
         if not memory:
             tell(descriptor, record)
             return [descriptor]
-        share = _open(os.path.join(self.folder, f"{device}.{run}"))
+        share = _open(f"{self._path(device)}.{run}")
         if not _lock(share, fcntl.LOCK_EX):
             os.close(share)
             os.close(descriptor)
             return []
         tell(share, record)
         return [share, descriptor]
+
+    def _path(self, device: str) -> str:
+        return os.path.join(self.folder, file_name(device))
 
     # --- the line ---
 

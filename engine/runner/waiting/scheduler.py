@@ -8,7 +8,7 @@ class Wants(NamedTuple):
     """What a run needs while it computes."""
 
     gpus: int | tuple[str, ...] = 0
-    """How many, whichever they are; or which, by index."""
+    """How many, whichever they are; or which, by index or as UUID of a MIG instance."""
     among: tuple[str, ...] | None = None
     """Of which to choose; None for all."""
     memory: int = 0

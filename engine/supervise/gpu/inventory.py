@@ -1,5 +1,7 @@
 """The GPUs of this machine and who computes on them; as a program it prints that as JSON, for runners.
 
+A GPU that is divided into MIG instances is not among them; its instances are, each named by its UUID.
+
 Standard library, and NVML where `nvidia-ml-py` is installed; else `nvidia-smi`; else the device files, which at least
 tell that there are GPUs. Runners call this file by its path, in a process of its own that ends at once: the driver's
 library takes more memory than a whole runner, and a driver that hangs must hang nobody else.
@@ -13,14 +15,20 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from typing import Any
+from xml.etree import ElementTree
 
 NVML_VARIABLE = "YOLOQAT_NVML"
 """`0` leaves NVML alone and asks nvidia-smi."""
 _SMI_SECONDS = 30.0
 _MEBIBYTE = 1 << 20
 _REMEMBERED_SECONDS = 60.0
+_GPU_LINE = re.compile(r"^GPU (\d+): .*\(UUID: (GPU-[^)\s]+)\)")
+_MIG_LINE = re.compile(r"^\s+MIG .*Device\s+(\d+): \(UUID: (MIG-[^)\s]+)\)")
+"""Lines of `nvidia-smi -L`."""
 _remembered: tuple[float, list[dict[str, Any]]] | None = None
 
 
@@ -50,8 +58,13 @@ def gpus_here() -> list[dict[str, Any]]:
     return _remembered[1]
 
 
-def look() -> list[dict[str, Any]]:
+def look(*, may_be_divided: bool = True) -> list[dict[str, Any]]:
     """Every GPU: `index`, `uuid`, `total_bytes`, and `processes` with `pid` and `bytes` (0 where unknown).
+
+    Of a MIG instance `index` is its UUID, too, and `parent` the index of its GPU.
+
+    Args:
+        may_be_divided: False where it is known that there are no MIG instances, which saves asking for them.
 
     Raises:
         CannotAsk: the driver does not answer.
@@ -60,7 +73,7 @@ def look() -> list[dict[str, Any]]:
         return []
     gpus = _by_nvml() if os.environ.get(NVML_VARIABLE) != "0" else None
     if gpus is None and shutil.which("nvidia-smi"):
-        gpus = _by_smi()
+        gpus = devices_by_smi(may_be_divided=may_be_divided)
     return _by_device_files() if gpus is None else gpus
 
 
@@ -95,24 +108,52 @@ def _by_nvml() -> list[dict[str, Any]] | None:
     if pynvml is None:
         return None
     try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
         return [
             {
-                "index": str(index),
+                "index": name,
                 "uuid": _text(pynvml.nvmlDeviceGetUUID(handle)),
                 "total_bytes": int(pynvml.nvmlDeviceGetMemoryInfo(handle).total),
                 "processes": [
                     {"pid": int(process.pid), "bytes": int(process.usedGpuMemory or 0)}
                     for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
                 ],
+                **({"parent": parent} if parent else {}),
             }
-            for index, handle in enumerate(handles)
+            for name, handle, parent in nvml_devices(pynvml)
         ]
     except pynvml.NVMLError:  # nvidia-smi says it in words
         return None
 
 
-def _by_smi() -> list[dict[str, Any]]:
+def nvml_devices(nvml: Any) -> Iterator[tuple[str, Any, str]]:
+    """Name and handle of every GPU and MIG instance, and of an instance the index of its GPU; raises NVML's errors."""
+    for index in range(nvml.nvmlDeviceGetCount()):
+        handle = nvml.nvmlDeviceGetHandleByIndex(index)
+        if not _is_divided(nvml, handle):
+            yield str(index), handle, ""
+            continue
+        for number in range(nvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
+            try:
+                instance = nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, number)
+            except nvml.NVMLError:  # there are fewer than there may be
+                continue
+            yield _text(nvml.nvmlDeviceGetUUID(instance)), instance, str(index)
+
+
+def _is_divided(nvml: Any, handle: Any) -> bool:
+    """Whether a GPU is in MIG mode; False where neither it nor the driver knows of such a mode."""
+    try:
+        return bool(nvml.nvmlDeviceGetMigMode(handle)[0])
+    except nvml.NVMLError:
+        return False
+
+
+def devices_by_smi(*, may_be_divided: bool = True) -> list[dict[str, Any]]:
+    """As `look`, by nvidia-smi.
+
+    Raises:
+        CannotAsk: the driver does not answer.
+    """
     gpus: list[dict[str, Any]] = [
         {"index": index, "uuid": uuid, "total_bytes": mebibytes(total), "processes": []}
         for index, uuid, total in ask_smi("--query-gpu=index,uuid,memory.total", 3)
@@ -121,7 +162,60 @@ def _by_smi() -> list[dict[str, Any]]:
     for uuid, pid, used in ask_smi("--query-compute-apps=gpu_uuid,pid,used_memory", 3):
         if uuid in by_uuid and pid.isdigit():
             by_uuid[uuid]["processes"].append({"pid": int(pid), "bytes": mebibytes(used)})
-    return gpus
+    instances = _instances(_smi_output("-L")) if may_be_divided else {}
+    if not instances:
+        return gpus
+    divided = _divided_gpus(_smi_output("-q", "-x"), instances)
+    return [
+        device
+        for gpu in gpus
+        for device in ([{**part, "parent": gpu["index"]} for part in divided.get(gpu["uuid"], ())] or [gpu])
+    ]
+
+
+def _instances(listing: str) -> dict[str, dict[str, str]]:
+    """By the UUID of each GPU that has any: the UUIDs of its MIG instances, by their numbers."""
+    instances: dict[str, dict[str, str]] = {}
+    gpu = ""
+    for line in listing.splitlines():
+        if match := _GPU_LINE.match(line):
+            gpu = match[2]
+        elif (match := _MIG_LINE.match(line)) and gpu:
+            instances.setdefault(gpu, {})[match[1]] = match[2]
+    return instances
+
+
+def _divided_gpus(report: str, instances: dict[str, dict[str, str]]) -> dict[str, list[dict[str, Any]]]:
+    """The MIG instances of each GPU that is divided, by its UUID: memory and processes from nvidia-smi's XML report."""
+    try:
+        gpus = ElementTree.fromstring(report).findall("gpu")
+    except ElementTree.ParseError as error:
+        raise CannotAsk(f"nvidia-smi -q -x: {error}") from error
+    divided: dict[str, list[dict[str, Any]]] = {}
+    for gpu in gpus:
+        uuid = gpu.findtext("uuid", "").strip()
+        if uuid not in instances:
+            continue
+        by_number = {device.findtext("index", "").strip(): device for device in gpu.iter("mig_device")}
+        for number, name in instances[uuid].items():
+            device = by_number.get(number)
+            total = "" if device is None else device.findtext("fb_memory_usage/total", "")
+            processes = [] if device is None else list(_processes_of(gpu, device))
+            total_bytes = mebibytes(total.strip().partition(" ")[0])
+            record = {"index": name, "uuid": name, "total_bytes": total_bytes, "processes": processes}
+            divided.setdefault(uuid, []).append(record)
+    return divided
+
+
+def _processes_of(gpu: ElementTree.Element, device: ElementTree.Element) -> Iterator[dict[str, int]]:
+    """The processes of a MIG instance; the report lists those of all instances of a GPU together."""
+    ids = [device.findtext(part, "").strip() for part in ("gpu_instance_id", "compute_instance_id")]
+    for process in gpu.iter("process_info"):
+        process_ids = [process.findtext(part, "").strip() for part in ("gpu_instance_id", "compute_instance_id")]
+        pid = process.findtext("pid", "").strip()
+        if process_ids == ids and pid.isdigit():
+            used = process.findtext("used_memory", "").strip().partition(" ")[0]
+            yield {"pid": int(pid), "bytes": mebibytes(used)}
 
 
 def ask_smi(query: str, columns: int) -> list[list[str]]:
@@ -130,7 +224,18 @@ def ask_smi(query: str, columns: int) -> list[list[str]]:
     Raises:
         CannotAsk: it is not there, or the driver does not answer.
     """
-    command = ["nvidia-smi", query, "--format=csv,noheader,nounits"]
+    output = _smi_output(query, "--format=csv,noheader,nounits")
+    rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(output))]
+    return [row for row in rows if len(row) == columns]
+
+
+def _smi_output(*options: str) -> str:
+    """What nvidia-smi prints.
+
+    Raises:
+        CannotAsk: it is not there, or the driver does not answer.
+    """
+    command = ["nvidia-smi", *options]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SMI_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -138,8 +243,7 @@ def ask_smi(query: str, columns: int) -> list[list[str]]:
     if done.returncode:
         error_lines = (done.stderr or done.stdout).strip().splitlines()
         raise CannotAsk(f"nvidia-smi: {error_lines[0] if error_lines else f'exit code {done.returncode}'}")
-    rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(done.stdout))]
-    return [row for row in rows if len(row) == columns]
+    return done.stdout
 
 
 def mebibytes(text: str) -> int:
@@ -152,9 +256,9 @@ def _text(value: Any) -> str:
 
 
 def main() -> None:
-    """Print `{"gpus": […]}`, or `{"error": "…"}`."""
+    """Print `{"gpus": […]}`, or `{"error": "…"}`. With `--whole` no MIG instances are looked for."""
     try:
-        answer: dict[str, Any] = {"gpus": look()}
+        answer: dict[str, Any] = {"gpus": look(may_be_divided="--whole" not in sys.argv[1:])}
     except CannotAsk as error:
         answer = {"error": str(error)}
     print(json.dumps(answer))

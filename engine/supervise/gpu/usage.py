@@ -1,7 +1,8 @@
 """How hard the GPUs of a run work: a program that prints it as JSON, a line for each look, while somebody reads it.
 
-`python -I gpu_usage.py SECONDS MARK [GPU …]`: the GPUs with these indices, or without any those on which a process
-with this mark computes. The driver's library takes more memory than a whole runner, and a driver that hangs must hang
+`python -I usage.py SECONDS MARK [GPU …]`: the GPUs with these names (an index, or the UUID of a MIG instance), which
+are those of the lease, and others on which a process with this mark computes, which are outside of it. Without a lease
+nothing is outside of it. The driver's library takes more memory than a whole runner, and a driver that hangs must hang
 nobody else: so the runner reads the lines of this process, which ends once its runner has gone.
 """
 
@@ -9,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,27 @@ if __package__ in (None, ""):
 
 from engine.files.programs import script_command
 from engine.runner.processes.children import marker_of
-from engine.supervise.gpu.inventory import NVML_VARIABLE, CannotAsk, ask_smi, by_nvml_module, mebibytes
+from engine.supervise.gpu.inventory import (
+    NVML_VARIABLE,
+    CannotAsk,
+    ask_smi,
+    by_nvml_module,
+    devices_by_smi,
+    mebibytes,
+    nvml_devices,
+)
 
 Reading = dict[str, Any]
 """Of one GPU: `index`, `utilization_percent`, `memory_used_bytes`, `memory_bytes`, `power_watts`,
-`temperature_celsius`, and `run_memory_bytes`, of the run's own processes; None where the driver does not tell."""
+`temperature_celsius`, and `run_memory_bytes`, of the run's own processes; None where the driver does not tell.
+`outside_lease` is there, and True, only where the run has a lease of other GPUs."""
+_PROCESS_LOOKS = 6
+"""nvidia-smi is asked for the processes at the first looks and at every so many later ones: it takes a tenth of a
+second of CPU each time."""
+_READING_KEYS = (
+    *("index", "utilization_percent", "memory_used_bytes", "memory_bytes", "power_watts", "temperature_celsius"),
+    "run_memory_bytes",
+)
 _SMI_FIELDS = "index,utilization.gpu,memory.used,memory.total,power.draw,temperature.gpu"
 
 
@@ -33,10 +50,10 @@ def usage_command() -> list[str]:
 
 def main(argv: Sequence[str]) -> int:
     """Print a line every so many seconds; 1 when there is nothing that could be asked."""
-    seconds, mark, gpu_uuids = float(argv[0]), argv[1], list(argv[2:])
-    look = _by_nvml(mark, gpu_uuids) if os.environ.get(NVML_VARIABLE) != "0" else None
+    seconds, mark, leased = float(argv[0]), argv[1], list(argv[2:])
+    look = _by_nvml(mark, leased) if os.environ.get(NVML_VARIABLE) != "0" else None
     if look is None:
-        look = _by_smi(gpu_uuids)
+        look = _by_smi(mark, leased)
     runner, has_answered = os.getppid(), False
     while os.getppid() == runner:
         try:
@@ -54,44 +71,59 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _by_nvml(mark: str, uuids: Sequence[str]) -> Callable[[], list[Reading]] | None:
+def _by_nvml(mark: str, leased: Sequence[str]) -> Callable[[], list[Reading]] | None:
     """None where there is no NVML module, or no driver that it can talk to."""
     nvml = by_nvml_module()
     if nvml is None:
         return None
-    handles = [(str(index), nvml.nvmlDeviceGetHandleByIndex(index)) for index in range(nvml.nvmlDeviceGetCount())]
-    is_own_by_pid: dict[int, bool] = {}
+    handles = [(name, handle) for name, handle, _ in nvml_devices(nvml)]
+    own = _OwnProcesses(mark)
 
     def look() -> list[Reading]:
         readings = []
-        for index, handle in handles:
-            if uuids and index not in uuids:
-                continue
-            ours = _memory_of_ours(nvml, handle, mark, is_own_by_pid)
-            if uuids or ours is not None:
-                readings.append(_read(nvml, index, handle, ours))
+        for name, handle in handles:
+            run_bytes = own.bytes_of(_nvml_processes(nvml, handle))
+            if name in leased or run_bytes is not None:
+                readings.append(_with_lease(_read(nvml, name, handle, run_bytes), leased))
         return readings
 
     return look
 
 
-def _memory_of_ours(nvml: Any, handle: Any, mark: str, is_ours_by_pid: dict[int, bool]) -> int | None:
-    """Bytes that processes with the mark have on a GPU; None where none of them is there."""
-    found = None
-    for process in _nvml_value(nvml, lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle)) or ():
-        pid = int(process.pid)
-        if pid not in is_ours_by_pid:
-            is_ours_by_pid[pid] = marker_of(pid) == mark
-        if is_ours_by_pid[pid]:
-            found = (found or 0) + int(process.usedGpuMemory or 0)
-    return found
+def _nvml_processes(nvml: Any, handle: Any) -> list[tuple[int, int]]:
+    """Pid and bytes of everything that computes on a GPU."""
+    processes = _nvml_value(nvml, lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle)) or ()
+    return [(int(process.pid), int(process.usedGpuMemory or 0)) for process in processes]
 
 
-def _read(nvml: Any, index: str, handle: Any, ours: int | None) -> Reading:
+def _with_lease(reading: Reading, leased: Sequence[str]) -> Reading:
+    """A reading, marked where its GPU is outside of the lease."""
+    return {**reading, "outside_lease": True} if leased and reading["index"] not in leased else reading
+
+
+class _OwnProcesses:
+    """Which processes on the GPUs belong to a run: looked at once each."""
+
+    def __init__(self, mark: str) -> None:
+        self._mark = mark
+        self._is_own_by_pid: dict[int, bool] = {}
+
+    def bytes_of(self, processes: Iterable[tuple[int, int]]) -> int | None:
+        """Bytes that the run's processes have of those given by pid and bytes; None where none of them is its own."""
+        found = None
+        for pid, size in processes:
+            if pid not in self._is_own_by_pid:
+                self._is_own_by_pid[pid] = marker_of(pid) == self._mark
+            if self._is_own_by_pid[pid]:
+                found = (found or 0) + size
+        return found
+
+
+def _read(nvml: Any, name: str, handle: Any, run_bytes: int | None) -> Reading:
     memory = _nvml_value(nvml, lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
     power = _nvml_value(nvml, lambda: nvml.nvmlDeviceGetPowerUsage(handle))
     return {
-        "index": index,
+        "index": name,
         "utilization_percent": _nvml_value(nvml, lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu),
         "memory_used_bytes": None if memory is None else int(memory.used),
         "memory_bytes": None if memory is None else int(memory.total),
@@ -99,7 +131,7 @@ def _read(nvml: Any, index: str, handle: Any, ours: int | None) -> Reading:
         "temperature_celsius": _nvml_value(
             nvml, lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)
         ),
-        "run_memory_bytes": ours,
+        "run_memory_bytes": run_bytes,
     }
 
 
@@ -111,16 +143,40 @@ def _nvml_value(nvml: Any, ask: Callable[[], Any]) -> Any:
         return None
 
 
-def _by_smi(uuids: Sequence[str]) -> Callable[[], list[Reading]]:
-    """nvidia-smi tells nothing of marks: without indices there is nothing to look at."""
+def _by_smi(mark: str, leased: Sequence[str]) -> Callable[[], list[Reading]]:
+    """By nvidia-smi, which without a lease would have to be asked for the processes all the time."""
+    own = _OwnProcesses(mark)
+    looks = 0
+    may_be_divided = True
+    by_processes: list[Reading] = []
 
     def look() -> list[Reading]:
-        if not uuids:
+        nonlocal looks, by_processes, may_be_divided
+        if not leased:
             raise CannotAsk("which GPUs a run uses is known by NVML alone (nvidia-ml-py)")
         rows = ask_smi(f"--query-gpu={_SMI_FIELDS}", 6)
-        return [_of_smi(row) for row in rows if row[0] in uuids]
+        if looks < _PROCESS_LOOKS or looks % _PROCESS_LOOKS == 0:
+            devices = devices_by_smi(may_be_divided=may_be_divided)
+            may_be_divided = any("parent" in device for device in devices)
+            by_processes = list(_by_processes(devices, own, leased))
+        looks += 1
+        return [*(_of_smi(row) for row in rows if row[0] in leased), *by_processes]
 
     return look
+
+
+def _by_processes(devices: Sequence[dict[str, Any]], own: _OwnProcesses, leased: Sequence[str]) -> Iterator[Reading]:
+    """The leased MIG instances, whose load nvidia-smi does not tell, and the GPUs outside of the lease."""
+    for device in devices:
+        processes = [(process["pid"], process["bytes"]) for process in device["processes"]]
+        run_bytes = own.bytes_of(processes)
+        is_leased = device["index"] in leased
+        is_shown = "parent" in device if is_leased else run_bytes is not None
+        if is_shown:
+            reading = dict.fromkeys(_READING_KEYS)
+            used = sum(size for _, size in processes) if "parent" in device else None
+            reading.update(index=device["index"], memory_used_bytes=used, memory_bytes=device["total_bytes"] or None)
+            yield _with_lease({**reading, "run_memory_bytes": run_bytes}, leased)
 
 
 def _of_smi(row: Sequence[str]) -> Reading:

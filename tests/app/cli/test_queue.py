@@ -147,6 +147,29 @@ def test_a_gpu_that_is_not_there_is_refused(cli: Cli, tmp_path: Path) -> None:
     assert shown.out == "GPU-0\n"
 
 
+def test_a_run_that_computes_outside_of_its_lease_has_a_red_mark(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    smi, pid = folder / "nvidia-smi", folder / "pid"
+    smi.write_text(
+        "#!/bin/sh\ncase $1 in --query-gpu=index,uuid*) printf '0, GPU-0, 24576\\n1, GPU-1, 24576\\n';;"
+        f" --query-compute*) test -e {pid} && echo GPU-0, $(cat {pid}), 300;; esac; true\n"
+    )
+    smi.chmod(0o755)
+    environment = {"PATH": f"{folder}:{cli.environment['PATH']}", "YOLOQAT_NVML": "0"}
+    command = ["sh", "-c", f"echo $$ > {pid}; exec sleep 60", "train.py", "--device", "0"]
+    assert cli("run", "--name", "astray", "--gpu", "1", "--", *command, **environment).code == 2
+    launched = cli("run", "--name", "astray", "--gpu", "1", "--anyway", "--", *command, **environment)
+    run_id = launched.out.split()[0]
+    until(lambda: "running, on GPU 0 outside its lease" in cli("ls").out)
+    [listed] = cli("ls", "--json").json()["runs"]
+    assert listed["gpus_outside_lease"] == ["0"]
+    assert "lease     processes seen on GPU 0 outside its lease" in cli("show", "astray").out
+    cli("stop", "astray")
+    until(lambda: run_status(cli.workspace, run_id).state is RunState.STOPPED)
+    assert "stopped, on GPU 0 outside its lease" in cli("ls").out
+
+
 def test_after_a_reboot_the_queue_command_starts_the_runners_of_what_waits(
     cli: Cli, launch: Callable[..., str]
 ) -> None:

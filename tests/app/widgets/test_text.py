@@ -96,6 +96,14 @@ def test_a_run_whose_work_was_handed_over_is_never_a_bare_success(
     assert state is RunState.FAILED or short_state(handed)[0][1] == "warn"
 
 
+def test_a_run_that_was_seen_outside_of_its_lease_has_a_red_mark() -> None:
+    for state, narrow in ((RunState.RUNNING, "● running!"), (RunState.SUCCEEDED, "✓ done!")):
+        astray = run("a", state=state, gpus_outside_lease=("0", "2"))
+        assert short_state(astray) == ((narrow, "bad"),)
+        assert ("  on GPU 0, 2 outside its lease", "bad") in long_state(astray)
+        assert state_text(astray) == f"{state.value}, on GPU 0, 2 outside its lease"
+
+
 def test_the_terminal_decides_about_ascii() -> None:
     assert choose({}, "utf-8") is UNICODE
     assert choose({}, "ISO-8859-1") is ASCII

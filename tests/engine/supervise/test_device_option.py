@@ -68,3 +68,13 @@ def test_a_lease_of_other_gpus_is_refused_with_both_ways_out(asked: Resources, d
     assert "Take --device out" in refused.value.hint
     assert "--anyway" in refused.value.hint
     assert agree(asked, command, anyway=True) == asked
+
+
+@pytest.mark.parametrize("asked", [Resources(gpus=1), Resources(gpus=["MIG-a1"])])
+def test_a_device_number_means_no_particular_mig_instance(monkeypatch: pytest.MonkeyPatch, asked: Resources) -> None:
+    divided = [{"index": "MIG-a1", "uuid": "MIG-a1", "parent": "0"}, {"index": "1", "uuid": "GPU-1f00"}]
+    monkeypatch.setattr(device_option, "gpus_here", lambda: divided)
+    with pytest.raises(YoloqatError, match="on the first MIG instance of GPU 0"):
+        agree(asked, ["python", "train.py", "--device", "0"])
+    assert agree(Resources(gpus=1), ["python", "train.py", "--device", "1"]).gpus == ["1"]
+    assert agree(asked, ["python", "train.py", "--device", "0"], anyway=True) == asked

@@ -13,6 +13,7 @@ import pytest
 
 from engine.contracts.spec import Resources
 from engine.contracts.states import RunState
+from engine.supervise.gpu.inventory import query_command
 from engine.supervise.gpu.usage import usage_command
 
 COMPILER = shutil.which("cc")
@@ -117,3 +118,81 @@ def test_a_driver_that_refuses_leaves_it_to_nvidia_smi(processes, monkeypatch):
     assert "nvidia-smi: exit code 9" in done.stderr
     assert "Traceback" not in done.stderr
     assert sys.executable in usage_command()
+
+
+def test_a_process_on_a_gpu_outside_of_the_lease_is_a_lasting_mark_of_the_run(lab, processes):
+    run = lab.gated("true", resources=GPU, sample_seconds=0.2)
+    run.until(lambda: samples(run) and samples(run)[-1])
+    processes.write_text(f"0 {os.getpid()} 700\n1 {run.stage_pid} 300\n")
+    run.until(lambda: samples(run)[-1][0]["run_memory_bytes"] == 300)
+    assert run.state().gpus_outside_lease == (), "a stranger's process, and one on the GPU of the lease"
+    processes.write_text(f"0 {run.stage_pid} 300000000\n")
+    run.until(lambda: run.state().gpus_outside_lease == ("0",))
+    outside, leased = samples(run)[-1]
+    assert (outside["index"], outside["outside_lease"], outside["run_memory_bytes"]) == ("0", True, 300_000_000)
+    assert "outside_lease" not in leased
+    processes.write_text("")
+    run.until(lambda: len(samples(run)[-1]) == 1)
+    lab.open_gate()
+    assert run.until_state(RunState.SUCCEEDED).gpus_outside_lease == ("0",)
+
+
+def test_without_a_lease_no_gpu_is_outside_of_it(lab, processes):
+    run = lab.shell("exec sleep 60")
+    run.until_started()
+    processes.write_text(f"0 {run.stage_pid} 300000000\n")
+    command = [*usage_command(), "0.1", str(run.attempt.path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as helper:
+        assert helper.stdout is not None
+        [seen] = json.loads(helper.stdout.readline())
+        helper.send_signal(signal.SIGKILL)
+    assert seen["index"] == "0"
+    assert "outside_lease" not in seen
+
+
+@pytest.fixture
+def mig(processes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The second GPU is divided into two MIG instances."""
+    monkeypatch.setenv("YOLOQAT_TEST_MIG", "1")
+    return processes
+
+
+def test_mig_instances_are_found_in_the_place_of_their_gpu(mig):
+    mig.write_text(f"3 {os.getpid()} 4711\n")
+    found = json.loads(subprocess.check_output(query_command(), text=True))["gpus"]
+    assert [(gpu["index"], gpu["uuid"], gpu.get("parent")) for gpu in found] == [
+        ("0", "GPU-0000", None),
+        ("MIG-2f00-5afc", "MIG-2f00-5afc", "1"),
+        ("MIG-3f00-5afc", "MIG-3f00-5afc", "1"),
+    ]
+    assert found[1]["processes"] == []
+    assert found[2]["processes"] == [{"pid": os.getpid(), "bytes": 4711}]
+
+
+def test_a_mig_instance_is_leased_by_its_uuid(lab, mig, tmp_path):
+    script = "echo $CUDA_VISIBLE_DEVICES; exec sleep 60"
+    run = lab.shell(script, name="first", resources=Resources(gpus=["MIG-2f00"]), sample_seconds=0.2)
+    run.until_printed("MIG-2f00-5afc\n")
+    assert run.process.leases == ["gpu-MIG-2f00-5afc"]
+    assert (tmp_path / "leases" / "gpu-MIG-2f00-5afc").exists()
+    second = lab.shell("true", resources=Resources(gpus=["MIG-2f00-5afc"]))
+    second.until(lambda: second.state().reason == "GPU MIG-2f00-5afc busy: run first")
+    run.until(lambda: samples(run) and samples(run)[-1])
+    [sample] = samples(run)[-1]
+    assert (sample["index"], sample["memory_bytes"], sample["utilization_percent"]) == (
+        "MIG-2f00-5afc",
+        80_000_000_000,
+        None,
+    )
+    mig.write_text(f"3 {run.stage_pid} 1000\n")
+    run.until(lambda: run.state().gpus_outside_lease == ("MIG-3f00-5afc",))
+    mig.write_text("")
+    others = [lab.shell(script, resources=Resources(gpus=1)) for _ in range(2)]
+    for other, visible in zip(others, ("GPU-0000", "MIG-3f00-5afc"), strict=True):
+        other.until_printed(f"{visible}\n", 20)
+
+
+def test_a_gpu_that_is_divided_cannot_be_leased_as_a_whole(lab, mig):
+    run = lab.shell("true", resources=GPU)
+    reason = run.until_state(RunState.COULD_NOT_START).reason
+    assert reason.startswith("there is no GPU 1 here (there are GPU 0, GPU MIG-2f00-5afc")

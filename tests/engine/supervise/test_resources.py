@@ -85,3 +85,46 @@ def test_what_cannot_be_is_refused(asked: dict[str, object]) -> None:
 def test_a_gpu_is_refused_where_there_is_none() -> None:
     with pytest.raises(YoloqatError, match="no GPU"):
         requested_resources(gpu="any")
+
+
+DIVIDED = [
+    {"index": "0", "uuid": "GPU-0f00"},
+    {"index": "MIG-a1", "uuid": "MIG-a1", "parent": "1"},
+    {"index": "MIG-b2", "uuid": "MIG-b2", "parent": "1"},
+]
+
+
+@pytest.fixture
+def divided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "gpus_here", lambda: DIVIDED)
+
+
+@pytest.mark.usefixtures("divided")
+def test_a_mig_instance_is_asked_for_by_its_uuid_or_as_any_gpu() -> None:
+    assert requested_resources(gpu="MIG-a1", environment={}) == Resources(gpus=["MIG-a1"])
+    assert requested_resources(gpu="any", environment={}) == Resources(gpus=1)
+    assert requested_resources(gpu="any", environment={"CUDA_VISIBLE_DEVICES": "MIG-b"}) == Resources(
+        gpus=1, among=["MIG-b2"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"gpu": "1"}, "GPU 1 is divided into MIG instances"),
+        ({"gpu": "MIG-c3"}, "no GPU MIG-c3"),
+        ({"gpu": "MIG-a1,MIG-b2"}, "one MIG instance per process"),
+        ({"gpus": 2}, "there are 1 whole GPUs, not 2"),
+    ],
+)
+@pytest.mark.usefixtures("divided")
+def test_what_cuda_cannot_use_of_mig_instances_is_refused(asked: dict[str, object], message: str) -> None:
+    with pytest.raises(YoloqatError, match=message):
+        requested_resources(**asked, environment={})  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("divided")
+def test_a_stage_sees_one_mig_instance() -> None:
+    only = {"CUDA_VISIBLE_DEVICES": "MIG-b2,MIG-a1"}
+    assert resources_of_stage("ptq", ptq("0"), only) == Resources(gpus=["MIG-b2"])
+    assert resources_of_stage("ptq", ptq("1"), only) == Resources()
