@@ -137,16 +137,17 @@ def test_a_tag_on_a_live_run_is_there_at_once(workspace: Workspace, asked: list[
 def test_an_older_database_is_migrated_by_the_indexer_not_by_who_reads(
     workspace: Workspace, asked: list[Workspace], tmp_path: Path
 ) -> None:
-    import sqlite3
+    from alembic.command import upgrade
+
+    from db.connect import connect
+    from db.migrate import alembic_config
 
     add_folder(workspace, epochs_log(0, 3))
-    update_index(workspace)
-    with sqlite3.connect(workspace.database) as file:
-        file.executescript("DROP TABLE index_state; DROP TABLE run_change; DROP TABLE broken_run;")
-        for column in ("curve_start", "curve_step", "curve_end"):
-            file.execute(f"ALTER TABLE run_summary DROP COLUMN {column}")
-        file.execute("UPDATE alembic_version SET version_num = '0003'")
-    file.close()
+    engine = connect(workspace.database)
+    with engine.connect() as connection:
+        upgrade(alembic_config(connection), "0003")
+        connection.commit()
+    engine.dispose()
     lag = refresh(workspace, wait_seconds=0)
     assert lag is not None
     assert not list(workspace.path.glob("*.before-*"))
