@@ -107,6 +107,8 @@ def _state(run: RunView) -> str:
 def _provenance_fields(provenance: "Provenance") -> dict[str, str]:
     """Return the Git state of the code that the run started from, and the versions of its packages."""
     fields = {}
+    if provenance.added_arguments:
+        fields["added"] = " ".join(provenance.added_arguments)
     if provenance.git is not None:
         git = provenance.git
         parts = [git.commit[:12] + (f" on {git.branch}" if git.branch else "")]

@@ -69,6 +69,8 @@ class Provenance(BaseModel):
     environment: dict[str, str] = Field(default_factory=dict)
     """Environment variables that affect a run, without secrets."""
     git: GitState | None = None
+    added_arguments: list[str] = Field(default_factory=list)
+    """What the runner has added to the command: `--cidfile FILE` to a `docker run`."""
 
 
 class Parent(BaseModel):

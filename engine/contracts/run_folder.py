@@ -74,6 +74,16 @@ class AttemptFolder:
         return self.path / "outside-lease.json"
 
     @property
+    def cidfile(self) -> Path:
+        """Id of the container, written by a `docker run` that is the command; missing for other commands."""
+        return self.path / "container.cid"
+
+    @property
+    def containers(self) -> Path:
+        """Ids of the containers that clients in the foreground wait for."""
+        return self.path / "containers.json"
+
+    @property
     def watch(self) -> Path:
         """Source of the console's copy and its writer; exists only for watched runs."""
         return self.path / "watch.json"

@@ -14,6 +14,7 @@ Standard library alone, without `dataclasses` and `subprocess`: a small process 
 | `handover` | what the command hands to servers outside of the run: tmux, docker, systemd, Slurm |
 | `handing_over` | which command lines of these programs do so |
 | `signals` | the signals that runner and stopper wait for |
+| `containers` | the containers of `docker run` in the foreground: a stop reaches them |
 | `time_limit` | the run time after which the stage is stopped |
 | `stop` | SIGINT, SIGTERM, SIGKILL to every descendant, with graces |
 | `stopper` | the same for a stage whose runner is dead |

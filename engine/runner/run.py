@@ -12,6 +12,7 @@ from typing import Any
 from engine.files.json_records import ReservedRecord, now, read_json, write_json
 from engine.files.safe_open import open_append
 from engine.runner import alerts, lock, notify, pause, retry, start_record
+from engine.runner.containers import CLIENT_FAILED, Containers, containers_among
 from engine.runner.ending import (
     disk_is_full,
     end_fields,
@@ -88,6 +89,7 @@ class Run:
         self.work: OutlivingWork | None = None
         """What goes on after the command has ended with exit code 0."""
         self._command_ended = 0.0, ""
+        self.containers = Containers(attempt)
         self.handover: Handover | None = None
         """What the command hands over to servers outside of the run; None before the stage has started."""
 
@@ -158,7 +160,7 @@ class Run:
 
     def _start(self) -> HeldStage:
         try:
-            self.argv, additions = start_record.start_request(self.attempt, self.launch)
+            argv, additions = start_record.start_request(self.attempt, self.launch)
         except start_record.SecretsUnknown as error:
             raise CouldNotStart(str(error)) from error
         environment = dict(os.environ)
@@ -166,6 +168,7 @@ class Run:
         environment.update(additions)
         environment.update(self.turn.environment)
         environment[children.MARK] = self.attempt
+        self.argv = self.containers.prepare(argv, environment, self.launch["cwd"])
         inherited = (self._lock, *self.turn.descriptors)
         stage = hold(self.argv, self.launch["cwd"], environment, self.console, inherited)
         try:
@@ -176,6 +179,8 @@ class Run:
         except BaseException:
             stage.abandon()
             raise
+        if self.containers.added:
+            self._say(f"added to the command, so that a stop reaches its container: {' '.join(self.containers.added)}")
         self.handover = Handover(self.argv, environment, self.launch["cwd"], self.attempt, self.console)
         stage.release()
         self.handover.add_command(stage.identity.pid)
@@ -192,7 +197,7 @@ class Run:
             "started_at": self.started_at,
             "started_monotonic": self.started_monotonic,
             "leases": self.turn.devices,
-            "provenance": self.launch.get("provenance", {}),
+            "provenance": {**self.launch.get("provenance", {}), "added_arguments": self.containers.added},
         }
         start_record.add_processes(self.attempt, runner, None if stage is None else stage.identity)
         write_json(self._path("process.json"), record, mode=self._mode())
@@ -224,6 +229,7 @@ class Run:
                 self._begin_stop(limit.reason)
             if time.monotonic() >= sample_due:
                 sampler.sample()
+                self._note_containers()
                 sample_due = time.monotonic() + interval
                 if self.stop is None and watch.is_due():
                     self._begin_stop(pause.PAUSED)
@@ -265,6 +271,7 @@ class Run:
 
     def _begin_stop(self, reason: str, at_once: bool = False) -> None:
         self.stop_reason = reason
+        self.containers.add(containers_among(self._processes()))
         self.stop = Escalation(self._path("stopping.json"), self._processes, self.grace, skip_first=at_once)
 
     def _processes(self) -> list[Stat]:
@@ -279,6 +286,7 @@ class Run:
         seconds = moment - (self.started_monotonic or 0.0)
         handed_to, is_launcher = self._handed_over(moment)
         leftovers, stuck = self._clear()
+        self._stop_containers(end)
         missing = missing_artifacts(self.attempt, self.launch.get("artifacts", {}))
         fields = end_fields(end, missing, kills, stuck, self.stop_reason)
         if self.stop is None and self.work is not None and self.work.has_worked():
@@ -291,6 +299,19 @@ class Run:
         self._conclude(
             **fields, started_at=self.started_at, ended_at=ended_at, seconds=round(seconds, 3), leftovers=leftovers
         )
+
+    def _note_containers(self) -> None:
+        if self.handover is not None:
+            self.containers.add_executions(self.handover.executions)
+        self.containers.record()
+
+    def _stop_containers(self, end: End) -> None:
+        """End the containers that a stop, or the death of their client, has left running."""
+        if self.stop is None and end.exit_code is not None and end.exit_code < CLIENT_FAILED:
+            return
+        self._note_containers()
+        is_killed = self.stop is not None and self.stop.killing_since is not None
+        self._say(self.containers.end(at_once=is_killed, is_client_killed=is_killed or end.exit_code is None))
 
     def _handed_over(self, ended: float) -> tuple[str, bool]:
         """What the command has handed over, and whether it did nothing else afterwards."""
@@ -355,9 +376,9 @@ class Run:
             notify.start(self.attempt, self.launch, event, reason, wait=is_job)
 
     def _say(self, text: str) -> None:
-        """Append a line of ours to the console log, as far as the disk lets us."""
+        """Append a line of ours to the console log, as far as the disk lets us; nothing where it is empty."""
         with contextlib.suppress(OSError):
-            os.write(self.console, f"yoloqat: {text}\n".encode(errors="replace"))
+            os.write(self.console, f"yoloqat: {text}\n".encode(errors="replace") if text else b"")
 
     def _mode(self) -> int:
         """Permissions of a record that may hold a secret: those of `launch.json`."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from engine.files.json_records import read_json, write_json
 from engine.files.safe_open import open_descriptor
+from engine.runner.containers import Containers, containers_among
 from engine.runner.ending import outcome_record
 from engine.runner.pause import put_back
 from engine.runner.processes.children import descendants, marked
@@ -52,6 +53,8 @@ def _stop(attempt: str, stage: Identity, grace: dict[str, float], ready: Callabl
 
     request = os.path.join(attempt, "stop.json")
     skip = bool((read_json(request) or {}).get("now"))
+    containers = Containers(attempt)
+    containers.add(containers_among(processes()))
     escalation = Escalation(os.path.join(attempt, "stopping.json"), processes, grace, skip_first=skip)
     ready()
     while processes():
@@ -59,6 +62,10 @@ def _stop(attempt: str, stage: Identity, grace: dict[str, float], ready: Callabl
         skip = received is not None and bool((read_json(request) or {}).get("now"))
         if skip or time.monotonic() >= escalation.deadline:
             escalation.advance()
+    is_killed = escalation.killing_since is not None
+    text = containers.end(at_once=is_killed, is_client_killed=is_killed)
+    if text:
+        log(text)
 
 
 def processes_of(attempt: str, stage: Identity) -> list[Stat]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from engine.contracts.errors import YoloqatError
 from engine.contracts.spec import Resources
+from engine.runner.containers import container_of
 from engine.supervise.gpu.inventory import gpus_here
 
 _OPTIONS = ("--device", "-device", "device", "--devices", "--gpu-id", "--gpu-ids")
@@ -16,7 +17,12 @@ _OPTIONS = ("--device", "-device", "device", "--devices", "--gpu-id", "--gpu-ids
 
 
 def device_of_command(argv: Sequence[str]) -> list[str] | None:
-    """The GPUs that a command line names, as indices, `["cpu"]`, or None where it names none."""
+    """The GPUs that a command line names, as indices, `["cpu"]`, or None where it names none.
+
+    What follows `docker run` counts among the GPUs of its container, whichever these are.
+    """
+    if container_of(argv, "") is not None:
+        return None
     value = None
     for position, argument in enumerate(argv[1:], 1):
         name, equals, text = argument.partition("=")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.files.json_records import now
-from engine.runner.processes.children import marker_of
+from engine.runner.containers import belongs_to, container_ids
 from engine.runner.waiting.delay import delay_reason
 from engine.runner.waiting.gpu_query import QUERY_COMMAND, Asker, GpuSeen
 from engine.runner.waiting.leases import Holder, Leases, Place, Ticket, read_place, tell, wants_from
@@ -218,8 +218,12 @@ def _room(gpu: GpuSeen, holders: Sequence[Holder]) -> Room:
 
 def _strangers(gpu: GpuSeen, holders: Sequence[Holder]) -> str:
     """Processes on a GPU that no holder of a lease on it has started, in words; empty when there are none."""
-    ours = {holder.attempt for holder in holders}
-    foreign = [(pid, size) for pid, size in gpu.processes if not ours or marker_of(pid) not in ours]
+    ours = {holder.attempt: container_ids(holder.attempt) for holder in holders}
+    foreign = [
+        (pid, size)
+        for pid, size in gpu.processes
+        if not any(belongs_to(pid, attempt, ids) for attempt, ids in ours.items())
+    ]
     if not foreign:
         return ""
     pid, size = max(foreign, key=lambda process: process[1])

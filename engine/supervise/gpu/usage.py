@@ -18,7 +18,7 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # before another `engine` in site-packages
 
 from engine.files.programs import script_command
-from engine.runner.processes.children import marker_of
+from engine.runner.containers import belongs_to, container_ids
 from engine.supervise.gpu.inventory import (
     NVML_VARIABLE,
     CannotAsk,
@@ -102,21 +102,29 @@ def _with_lease(reading: Reading, leased: Sequence[str]) -> Reading:
 
 
 class _OwnProcesses:
-    """Which processes on the GPUs belong to a run: looked at once each."""
+    """Which processes on the GPUs belong to a run, those of its containers among them."""
 
     def __init__(self, mark: str) -> None:
         self._mark = mark
-        self._is_own_by_pid: dict[int, bool] = {}
+        self._own: set[int] = set()
+        self._foreign: set[int] = set()
 
     def bytes_of(self, processes: Iterable[tuple[int, int]]) -> int | None:
         """Bytes that the run's processes have of those given by pid and bytes; None where none of them is its own."""
         found = None
+        ids = container_ids(self._mark)
         for pid, size in processes:
-            if pid not in self._is_own_by_pid:
-                self._is_own_by_pid[pid] = marker_of(pid) == self._mark
-            if self._is_own_by_pid[pid]:
+            if self._is_own(pid, ids):
                 found = (found or 0) + size
         return found
+
+    def _is_own(self, pid: int, ids: Sequence[str]) -> bool:
+        if pid in self._own or (pid in self._foreign and not ids):
+            return pid in self._own
+        # A container's id may become known after its processes have been seen.
+        is_own = belongs_to(pid, self._mark, ids)
+        (self._own if is_own else self._foreign).add(pid)
+        return is_own
 
 
 def _read(nvml: Any, name: str, handle: Any, run_bytes: int | None) -> Reading:

@@ -29,6 +29,7 @@ def three_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
         ("python train.py --device mps", None),
         ("python train.py --epochs 0", None),
         ("python train.py device 0", None),
+        ("docker run --gpus device=1 image python train.py --device 0", None),
     ],
 )
 def test_what_a_command_line_says_of_its_device(command: str, device: list[str] | None) -> None:
