@@ -34,7 +34,7 @@ def outcome_record(**fields: Any) -> dict[str, Any]:
 
 
 def end_fields(end: End, missing: list[str], kills: int, stuck: list[int], stop_reason: str) -> dict[str, Any]:
-    """The fields that follow from how the main process ended.
+    """Return the fields that follow from how the main process ended.
 
     Args:
         missing: promised artifacts that are not there.
@@ -64,7 +64,7 @@ def end_fields(end: End, missing: list[str], kills: int, stuck: list[int], stop_
 
 
 def outlived_fields(work: OutlivingWork) -> dict[str, Any]:
-    """The fields of a run whose command ended with exit code 0 while processes it had started kept running.
+    """Return the fields of a run whose command ended with exit code 0 while processes it had started kept running.
 
     Their exit codes are unknown: only the process that adopted them receives those.
     """
@@ -89,14 +89,14 @@ def signal_name(number: int) -> str:
 
 
 def missing_artifacts(attempt: str, artifacts: Mapping[str, str]) -> list[str]:
-    """Promised files that are not there; paths relative to the run folder."""
+    """Return the promised files that are not there; paths relative to the run folder."""
     run_folder = os.path.dirname(os.path.dirname(attempt))
     paths: Iterable[str] = artifacts.values()
     return sorted(path for path in paths if not os.path.isfile(os.path.join(run_folder, path)))
 
 
 def disk_is_full(folder: str) -> bool:
-    """Whether nothing more can be written; False also when it cannot be told."""
+    """Return whether nothing more can be written; False also when it cannot be told."""
     with contextlib.suppress(OSError):
         space = os.statvfs(folder)
         return space.f_bavail * space.f_frsize < _FULL_BYTES

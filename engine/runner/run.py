@@ -152,7 +152,7 @@ class Run:
             raise Interrupted
 
     def _check_for_stop(self) -> None:
-        """A stop may have been asked for before anybody could know whom to signal."""
+        """Take a stop that was requested before the runner could be signalled."""
         if os.path.exists(self._path("stop.json")):
             raise Cancelled
 
@@ -238,7 +238,7 @@ class Run:
             self._await_stop_step(_CLUSTERS_SIGNAL_SECONDS)
 
     def _outlives(self, end: End, stage: HeldStage) -> bool:
-        """Whether the command has ended well and left work behind that goes on: then that is the run."""
+        """Return whether the command has ended well and left work behind that goes on: then that is the run."""
         if end.exit_code != 0 or self.stop is not None:
             return False
         if self.work is None:
@@ -340,7 +340,7 @@ class Run:
             notify.start(self.attempt, self.launch, event, reason, wait=is_job)
 
     def _event_of(self, record: dict[str, Any], *, is_retried: bool) -> str:
-        """What people are told of this end; nothing of a stop, for whoever stopped it knows."""
+        """Return what people are told of this end; nothing of a stop, for whoever stopped it knows."""
         if self.limit is not None and self.stop_reason == self.limit.reason:
             return "time-limit"
         if record["stop_requested"] or self._ended_as_requested(record):
@@ -350,7 +350,7 @@ class Run:
         return "retry" if is_retried else "failure"
 
     def _ended_as_requested(self, record: dict[str, Any]) -> bool:
-        """Whether one of our trainings has ended after its epoch because somebody wanted that."""
+        """Return whether one of our trainings has ended after its epoch because somebody wanted that."""
         folder = os.path.dirname(os.path.dirname(self.attempt))
         return record["exit_code"] == _INTERRUPTED and os.path.exists(os.path.join(folder, "stop-after-epoch"))
 
@@ -360,7 +360,7 @@ class Run:
             os.write(self.console, f"yoloqat: {text}\n".encode(errors="replace"))
 
     def _mode(self) -> int:
-        """Permissions of a record that may hold a secret: those of `launch.json`."""
+        """Return permissions of a record that may hold a secret: those of `launch.json`."""
         return stat.S_IMODE(os.stat(self._path("launch.json")).st_mode)
 
     def _path(self, name: str) -> str:
@@ -372,7 +372,7 @@ def _reason_of(number: int) -> str:
 
 
 def log(text: str) -> None:
-    """Into `runner.log`, as far as the disk lets us."""
+    """Write a line into `runner.log`, unless the disk is full."""
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(f"{now()} {text}\n")
         sys.stderr.flush()

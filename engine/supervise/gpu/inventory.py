@@ -29,14 +29,17 @@ class CannotAsk(Exception):
 
 
 def query_command() -> list[str]:
-    """argv of this file as a program."""
+    """Return argv of this file as a program."""
     from engine.files.programs import script_command  # not above: as a program this file stands alone
 
     return script_command(__file__)
 
 
 def gpus_here() -> list[dict[str, Any]]:
-    """The GPUs, as `look` tells them; asked once a minute at most. Empty where there are none, or none that answers."""
+    """Return the GPUs, as `look` tells them; asked once a minute at most.
+
+    Empty where there are none, or none that answers.
+    """
     global _remembered
     if not _may_have_gpus():
         return []
@@ -51,7 +54,7 @@ def gpus_here() -> list[dict[str, Any]]:
 
 
 def look() -> list[dict[str, Any]]:
-    """Every GPU: `index`, `uuid`, `total_bytes`, and `processes` with `pid` and `bytes` (0 where unknown).
+    """Return every GPU: `index`, `uuid`, `total_bytes`, and `processes` with `pid` and `bytes` (0 where unknown).
 
     Raises:
         CannotAsk: the driver does not answer.
@@ -77,7 +80,7 @@ def _by_device_files() -> list[dict[str, Any]]:
 
 
 def by_nvml_module() -> Any:
-    """NVML's module, ready to be asked; None where there is none, or no driver that it can talk to."""
+    """Return NVML's module, initialised; None where it is not installed, or finds no driver."""
     try:
         pynvml: Any = importlib.import_module("pynvml")
     except ImportError:
@@ -90,7 +93,7 @@ def by_nvml_module() -> Any:
 
 
 def _by_nvml() -> list[dict[str, Any]] | None:
-    """None where NVML cannot be asked."""
+    """Ask NVML; return None where it cannot be asked."""
     pynvml = by_nvml_module()
     if pynvml is None:
         return None
@@ -125,7 +128,7 @@ def _by_smi() -> list[dict[str, Any]]:
 
 
 def ask_smi(query: str, columns: int) -> list[list[str]]:
-    """The rows that nvidia-smi prints, as far as they have so many columns.
+    """Return the rows that nvidia-smi prints, as far as they have so many columns.
 
     Raises:
         CannotAsk: it is not there, or the driver does not answer.
@@ -143,7 +146,7 @@ def ask_smi(query: str, columns: int) -> list[list[str]]:
 
 
 def mebibytes(text: str) -> int:
-    """Bytes; 0 for `[N/A]`, which some drivers say."""
+    """Return bytes; 0 for `[N/A]`, which some drivers say."""
     return int(text) * _MEBIBYTE if text.isdigit() else 0
 
 

@@ -27,7 +27,7 @@ _SMI_FIELDS = "index,utilization.gpu,memory.used,memory.total,power.draw,tempera
 
 
 def usage_command() -> list[str]:
-    """argv of this file as a program, without its arguments."""
+    """Return argv of this file as a program, without its arguments."""
     return script_command(__file__)
 
 
@@ -55,7 +55,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _by_nvml(mark: str, uuids: Sequence[str]) -> Callable[[], list[Reading]] | None:
-    """None where there is no NVML module, or no driver that it can talk to."""
+    """Ask NVML; return None where it is not installed, or finds no driver."""
     nvml = by_nvml_module()
     if nvml is None:
         return None
@@ -76,7 +76,7 @@ def _by_nvml(mark: str, uuids: Sequence[str]) -> Callable[[], list[Reading]] | N
 
 
 def _memory_of_ours(nvml: Any, handle: Any, mark: str, is_ours_by_pid: dict[int, bool]) -> int | None:
-    """Bytes that processes with the mark have on a GPU; None where none of them is there."""
+    """Return bytes that processes with the mark have on a GPU; None where none of them is there."""
     found = None
     for process in _nvml_value(nvml, lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle)) or ():
         pid = int(process.pid)
@@ -104,7 +104,7 @@ def _read(nvml: Any, index: str, handle: Any, ours: int | None) -> Reading:
 
 
 def _nvml_value(nvml: Any, ask: Callable[[], Any]) -> Any:
-    """What the driver says; None where this GPU does not tell it."""
+    """Return what the driver says; None where this GPU does not tell it."""
     try:
         return ask()
     except nvml.NVMLError:
@@ -112,7 +112,7 @@ def _nvml_value(nvml: Any, ask: Callable[[], Any]) -> Any:
 
 
 def _by_smi(uuids: Sequence[str]) -> Callable[[], list[Reading]]:
-    """nvidia-smi tells nothing of marks: without indices there is nothing to look at."""
+    """Ask nvidia-smi, which does not tell whose processes are on a GPU: without indices, return nothing."""
 
     def look() -> list[Reading]:
         if not uuids:
@@ -137,7 +137,7 @@ def _of_smi(row: Sequence[str]) -> Reading:
 
 
 def _number(text: str) -> float | None:
-    """None for `[N/A]`."""
+    """Parse a number; None for `[N/A]`."""
     try:
         number = float(text)
     except ValueError:
