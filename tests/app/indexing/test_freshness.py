@@ -142,7 +142,7 @@ def test_an_older_database_is_migrated_by_the_indexer_not_by_who_reads(
     add_folder(workspace, epochs_log(0, 3))
     update_index(workspace)
     with sqlite3.connect(workspace.database) as file:
-        file.executescript("DROP TABLE index_state; DROP TABLE run_change; DROP TABLE broken_run;")
+        file.executescript("DROP TABLE index_state; DROP TABLE run_change; DROP TABLE broken_run; DROP TABLE epoch_change;")
         for column in ("curve_start", "curve_step", "curve_end"):
             file.execute(f"ALTER TABLE run_summary DROP COLUMN {column}")
         file.execute("UPDATE alembic_version SET version_num = '0003'")
