@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import ClassVar
 
+from rich.color import ColorSystem
+from rich.console import RenderableType
 from textual import constants, events, on, work
+from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App, SystemCommand
 from textual.screen import Screen
 from textual.scrollbar import ScrollBar, ScrollBarRender
@@ -29,8 +32,9 @@ from app.screens.palette import RunCommands
 from app.screens.runs import RunsScreen
 from app.screens.unexpected import unexpected
 from app.styles.theme import DARK, LIGHT
-from app.terminal import has_hung_up
-from app.widgets.base.clean_strips import clean_strips
+from app.terminal.changed_cells import ReadySequence, TerminalCells
+from app.terminal.clean_strips import clean_strips
+from app.terminal.restore import has_hung_up
 from app.widgets.base.glyphs import glyphs
 from app.widgets.base.plain_scroll import PlainScrollBar
 from app.widgets.base.state import look
@@ -75,6 +79,7 @@ class YoloqatApp(AppInterface):
         self._demo = demo
         self.lost_terminal: Callable[[], None] = self.exit
         """Called when the terminal is lost without a signal."""
+        self._cells = TerminalCells()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = threading.Event()
         self._is_over = False
@@ -120,6 +125,28 @@ class YoloqatApp(AppInterface):
         """Quit without a question; may be called from a signal handler and any thread."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(partial(self.exit, return_code=exit_code))
+
+    def on_resize(self) -> None:
+        """Write everything again. Textual posts a resize after a suspension, too: the terminal shows something else."""
+        self._cells.forget()
+
+    def action_redraw(self) -> None:
+        """Write everything again: another program has written to the terminal."""
+        self._cells.forget()
+        self.refresh()
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        """Write the cells that an update of the screen changes; nothing if it changes none."""
+        if not isinstance(renderable, LayoutUpdate | ChopsUpdate) or self._batch_count or self.is_headless:
+            super()._display(screen, renderable)
+            return
+        color_system = self.console._color_system or ColorSystem.TRUECOLOR
+        text = self._cells.take(renderable, self.size, color_system)
+        cursor = self.screen.outer_size.clamp_offset(self.cursor_position)
+        if text or cursor != self._previous_cursor_position:
+            super()._display(screen, ReadySequence(text))
+        else:
+            self.post_display_hook()
 
     def _check_terminal(self) -> None:
         if has_hung_up():

@@ -37,6 +37,7 @@ KEYMAP: Mapping[str, Scope] = {
         (
             Key("app.help", "question_mark,f1", "help", "Help", "Show this help.", show=True),
             Key("app.quit", "q", "leave", "Quit", "Leave the screen. Runs go on without it.", show=True),
+            Key("app.redraw", "ctrl+l", "redraw", "Redraw", "Write the whole screen again."),
             Key("app.suspend", "ctrl+z", "suspend_process", "Suspend", "Suspend the screen; `fg` brings it back."),
             Key("app.compare", "D", "chain", "Chain", "Compare all runs of the pipeline at hand."),
         ),

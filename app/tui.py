@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run_screen(workspace: str | None, demo: bool) -> int:
     from app.application import YoloqatApp
     from app.backend.local import LocalBackend
-    from app.terminal import TerminalGuard
+    from app.terminal.restore import TerminalGuard
 
     app = YoloqatApp(lambda: LocalBackend.open(workspace), demo=demo)
     with TerminalGuard(app.end) as guard:

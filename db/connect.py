@@ -10,7 +10,10 @@ from engine.files.mounts import NETWORK, Mount, mount_of
 
 
 def connect(path: Path) -> Engine:
-    """An engine on the file, as it is. Transactions are begun by hand: SQLAlchemy's own begin too late for reading."""
+    """Return an engine on the file, as it is.
+
+    Transactions are begun by hand: SQLAlchemy's own begin too late for reading.
+    """
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         isolation_level="AUTOCOMMIT",
@@ -27,7 +30,7 @@ def connect(path: Path) -> Engine:
 
 
 def durability(mount: Mount | None) -> tuple[str, str]:
-    """The pragmas for a file system.
+    """Return the pragmas for a file system.
 
     With a write-ahead log readers never wait for the writer, and a crash of the machine loses the last transactions but
     breaks nothing. Its shared memory does not reach other machines, so on a network file system there is none

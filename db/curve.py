@@ -26,7 +26,7 @@ class Curve:
 
     @classmethod
     def of(cls, values: Iterable[tuple[int, float]]) -> "Curve":
-        """The curve of epochs and their values, in the order of the epochs."""
+        """Return the curve of epochs and their values, in the order of the epochs."""
         curve = cls()
         for epoch, value in values:
             curve.add(epoch, value)
@@ -44,7 +44,7 @@ class Curve:
         self.end = epoch
 
     def to_json(self) -> str:
-        """The points as JSON."""
+        """Return the points as JSON."""
         return json.dumps(self.points)
 
     def _halve(self) -> None:

@@ -58,7 +58,7 @@ class FactRows:
         return rows
 
     def add(self, facts: Iterable[Fact]) -> None:
-        """Rows for further facts of the same attempt."""
+        """Add the rows of further facts of the same attempt."""
         for fact in facts:
             self._add(fact)
 
@@ -177,7 +177,7 @@ class FactRows:
 
 
 def printed(text: str, source: str = LOG) -> Cell:
-    """Text and value of a printed number (`0.478`, `7.5G`, `nan`)."""
+    """Return text and value of a printed number (`0.478`, `7.5G`, `nan`)."""
     try:
         value = float(text[:-1] if text[-1:] == "G" else text)
     except ValueError:
@@ -186,15 +186,15 @@ def printed(text: str, source: str = LOG) -> Cell:
 
 
 def precise(value: float, source: str = LOG) -> Cell:
-    """Text and value of a number at full precision."""
+    """Return text and value of a number at full precision."""
     return repr(value), float(value) if math.isfinite(value) else None, source
 
 
 def is_number(value: Any) -> TypeGuard[float]:
-    """Whether a JSON value is a number."""
+    """Return whether a JSON value is a number."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def to_json(value: Any) -> str:
-    """JSON that is the same for equal values."""
+    """Encode a value as JSON that is the same for equal values."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)

@@ -40,13 +40,13 @@ def bring_up_to_date(path: Path) -> None:
 
 
 def copy_to(source: Path, target: Path) -> None:
-    """A consistent copy of a database, with what its write-ahead log holds."""
+    """Copy a database consistently, with what its write-ahead log holds."""
     with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
         old.backup(new)
 
 
 def alembic_config(connection: Connection | None = None) -> Config:
-    """Alembic's configuration, without a file."""
+    """Return Alembic's configuration, without a file."""
     config = Config()
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
@@ -72,7 +72,7 @@ def _upgrade(path: Path) -> None:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """While two programs start at once, one migrates and the other waits for it."""
+    """Hold a lock for the block: of two programs that start at once, one migrates and the other waits."""
     lock = open_lock(path.with_name(f"{path.name}.lock"))
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

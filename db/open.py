@@ -23,7 +23,7 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection for `db.reading` whose statements all see the database as it was at the first of them."""
+        """Return a connection for `db.reading` whose statements all see the database as it was at the first of them."""
         with self.engine.connect() as connection:
             connection.exec_driver_sql("BEGIN")
             try:
@@ -33,7 +33,7 @@ class Store:
 
     @contextmanager
     def writing(self, run_id: str) -> Iterator[Connection]:
-        """A connection that holds the write lock until the end of the block, then commits; or nothing happens.
+        """Return a connection that holds the write lock until the end of the block, then commits; or nothing happens.
 
         Args:
             run_id: the run whose rows are written. It gets a new change number, by which readers find it.
@@ -54,7 +54,7 @@ class Store:
 
 
 def file_connection(connection: Connection) -> sqlite3.Connection:
-    """SQLite's own connection, in the same transaction, for the queries of `db.reading`."""
+    """Return SQLite's own connection, in the same transaction, for the queries of `db.reading`."""
     return cast(sqlite3.Connection, connection.connection.driver_connection)
 
 

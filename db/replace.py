@@ -10,7 +10,8 @@ from engine.contracts.errors import YoloqatError
 
 
 def usable(path: Path) -> bool:
-    """Whether a database of ours is there that can be overwritten in place; False for a file that is none or damaged.
+    """Return whether a database of ours is there that can be overwritten in place; False for a file that is none or
+    damaged.
 
     Raises:
         YoloqatError: a newer version has written it, or it cannot be read at present.

@@ -45,7 +45,7 @@ def write_results(
 
 
 def logged_signature(connection: sqlite3.Connection, run_id: str) -> tuple[object, ...]:
-    """Changes when the numbers of the logs do."""
+    """Return a value that changes when the numbers of the logs do."""
     rows = connection.execute(
         "SELECT attempt, count(*), total(value) FROM metric WHERE run_id = ? GROUP BY attempt", (run_id,)
     )
@@ -53,7 +53,7 @@ def logged_signature(connection: sqlite3.Connection, run_id: str) -> tuple[objec
 
 
 def logged_numbers(connection: sqlite3.Connection, run_id: str) -> dict[int, Logged]:
-    """Attempt → what its log tells of each epoch."""
+    """Return attempt → what its log tells of each epoch."""
     rows = connection.execute(
         "SELECT attempt, epoch, key, text FROM metric WHERE run_id = ? AND source = ?", (run_id, LOG)
     )

@@ -17,7 +17,7 @@ class NewerDatabaseError(YoloqatError):
 
 
 def connect_read_only(path: Path) -> sqlite3.Connection:
-    """A connection that can change nothing. Transactions are begun by hand.
+    """Return a connection that can change nothing. Transactions are begun by hand.
 
     Raises:
         YoloqatError: the path is no regular file: SQLite would wait at a FIFO for ever.
@@ -29,7 +29,7 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
 
 
 def stored_revision(path: Path) -> str | None:
-    """The revision of the database's tables; None when there are none yet. Changes nothing.
+    """Return the revision of the database's tables; None when there are none yet. Changes nothing.
 
     Raises:
         YoloqatError: it is no database of ours, one that a newer version has written, or cannot be read at present.
@@ -45,7 +45,7 @@ def stored_revision(path: Path) -> str | None:
 
 
 def revision_of(connection: sqlite3.Connection, path: Path) -> str | None:
-    """As `stored_revision`, of an open database.
+    """Return what `stored_revision` does, of an open database.
 
     Raises:
         YoloqatError: as `stored_revision`.
@@ -74,14 +74,14 @@ def revision_of(connection: sqlite3.Connection, path: Path) -> str | None:
 
 
 def damages(path: Path) -> list[str]:
-    """What SQLite's own check of the file finds, three things at most; nothing where the file is sound."""
+    """Return what SQLite's own check of the file finds, three things at most; nothing where the file is sound."""
     with closing(connect_read_only(path)) as connection:
         check_messages = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
     return [] if check_messages == ["ok"] else check_messages
 
 
 def unreadable(path: Path, error: sqlite3.OperationalError) -> YoloqatError:
-    """Another process holds the database, or the disk or a permission fails: nothing is said about what it holds."""
+    """Return the error of a database that another process locks, or that a disk or a permission keeps closed."""
     return YoloqatError(
         f"the database cannot be read: {error}",
         where=str(path),

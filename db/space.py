@@ -9,7 +9,7 @@ _NEEDED_BYTES = 1 << 20
 
 
 def lacks_space(error: BaseException, folder: Path) -> bool:
-    """Whether an error of the store comes of a full disk.
+    """Return whether an error of the store comes of a full disk.
 
     Args:
         folder: where the database lies.
@@ -22,7 +22,7 @@ def lacks_space(error: BaseException, folder: Path) -> bool:
 
 
 def failure_of_the_file(error: BaseException) -> sqlite3.Error | OSError | None:
-    """What SQLite or the system said, where an error comes of that."""
+    """Return what SQLite or the system said, where an error comes of that."""
     cause: BaseException | None = error
     while cause is not None:
         origin = getattr(cause, "orig", cause)
@@ -33,7 +33,7 @@ def failure_of_the_file(error: BaseException) -> sqlite3.Error | OSError | None:
 
 
 def is_full(folder: Path) -> bool:
-    """Whether there is too little space for the database; False also when it cannot be told."""
+    """Return whether there is too little space for the database; False also when it cannot be told."""
     try:
         space = os.statvfs(folder)
     except OSError:

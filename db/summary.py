@@ -76,7 +76,9 @@ def refresh_summary(connection: Connection, run_id: str, changed: Collection[int
 
 
 def _unchanged(connection: sqlite3.Connection, run_id: str, changed: Collection[int]) -> _Rated | None:
-    """What the summary tells of the epochs before the changed ones; None where it does not tell of these alone."""
+    """Return what the summary tells of the epochs before the changed ones; None where it does not tell of these
+    alone.
+    """
     row = connection.execute(
         "SELECT map_curve, curve_start, curve_step, curve_end, best_epoch, best_map_text, best_map, best_map_source"
         " FROM run_summary WHERE run_id = ?",
@@ -92,7 +94,7 @@ def _unchanged(connection: sqlite3.Connection, run_id: str, changed: Collection[
 
 
 def _with(earlier: _Rated, metrics: Mapping[int, Mapping[str, Cell]]) -> _Rated | None:
-    """The same with the epochs since; None where the best one is not the best any more."""
+    """Return the same with the epochs since; None where the best one is not the best any more."""
     best_epoch, best, curve = earlier.best_epoch, earlier.best, earlier.curve
     end = curve.end
     for epoch, cell in _rated_cells(metrics):
@@ -109,7 +111,7 @@ def _with(earlier: _Rated, metrics: Mapping[int, Mapping[str, Cell]]) -> _Rated 
 
 
 def _rate(metrics: Mapping[int, Mapping[str, Cell]]) -> _Rated:
-    """Of all epochs; the best one is the first with the highest mAP@.5:.95."""
+    """Summarise the mAP of all epochs; the best one is the first with the highest mAP@.5:.95."""
     cells = dict(_rated_cells(metrics))
     best = max(cells, key=lambda epoch: cells[epoch][1] or 0.0, default=None)
     curve = Curve.of((epoch, cell[1] or 0.0) for epoch, cell in cells.items())
@@ -117,7 +119,7 @@ def _rate(metrics: Mapping[int, Mapping[str, Cell]]) -> _Rated:
 
 
 def _rated_cells(metrics: Mapping[int, Mapping[str, Cell]]) -> Iterator[tuple[int, Cell]]:
-    """The epochs that have one, in their order."""
+    """Return the epochs that have one, in their order."""
     for epoch, row in metrics.items():
         cell = row.get(MAIN_METRIC)
         if cell is not None and cell[1] is not None:
@@ -125,7 +127,7 @@ def _rated_cells(metrics: Mapping[int, Mapping[str, Cell]]) -> Iterator[tuple[in
 
 
 def _recent_seconds(metrics: Mapping[int, Mapping[str, Cell]]) -> float | None:
-    """The mean time of the last epochs."""
+    """Return the mean time of the last epochs."""
     last = max(metrics, default=0)
     times = [row["seconds"][1] or 0.0 for epoch, row in metrics.items() if "seconds" in row and epoch > last - _RECENT]
     return sum(times) / len(times) if times else None
@@ -144,7 +146,7 @@ def refresh_progress(connection: Connection, run_id: str) -> None:
 
 
 def _left_input_unchanged(connection: sqlite3.Connection, run_id: str) -> bool:
-    """Whether fine-tuning ended with the model that it began with, because no epoch was better."""
+    """Return whether fine-tuning ended with the model that it began with, because no epoch was better."""
     kept_row = connection.execute("SELECT json_extract(details, '$.kept') FROM run WHERE id = ?", (run_id,)).fetchone()
     return kept_row is not None and kept_row[0] == "PTQ"
 
@@ -159,7 +161,7 @@ def _last_evaluation(connection: sqlite3.Connection, run_id: str) -> Cell | None
 
 
 def _epochs_total(connection: sqlite3.Connection, run_id: str) -> int | None:
-    """What was announced before the first epoch ended."""
+    """Return what was announced before the first epoch ended."""
     payload = newest_event(connection, run_id, "training started")
     return int(payload["epochs"]) if payload else None
 

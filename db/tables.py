@@ -21,7 +21,7 @@ _KEYED: dict[str, Any] = {"sqlite_with_rowid": False}
 
 
 def _owned_by(parent: str, *columns: str) -> ForeignKeyConstraint:
-    """Rows that go when the row they belong to goes."""
+    """Return the foreign key of rows that are deleted with the row they belong to."""
     names = {"run": ["id"], "attempt": ["run_id", "number"], "evaluation": ["run_id", "attempt", "number"]}
     return ForeignKeyConstraint(columns, [f"{parent}.{name}" for name in names[parent]], ondelete="CASCADE")
 
@@ -320,5 +320,5 @@ class BrokenRun(SQLModel, table=True):
 
 
 def table_of(model: type[SQLModel]) -> Table:
-    """The table behind a model, for statements without ORM objects."""
+    """Return the table behind a model, for statements without ORM objects."""
     return cast(Table, model.__table__)  # type: ignore[attr-defined]

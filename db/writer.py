@@ -33,7 +33,8 @@ RESULT_NUMBERS = 1_000_000
 
 
 def upsert(model: type[SQLModel], *, keep: Sequence[str] = (), fill: bool = False) -> str:
-    """A statement for whole rows, in the order of the columns: inserts, or changes the row of the same key in place.
+    """Return a statement for whole rows, in the order of the columns: inserts, or changes the row of the same key in
+    place.
 
     Args:
         keep: columns that stay as they are in a row that is there.
@@ -83,7 +84,7 @@ def write_rows(connection: Connection, model: type[SQLModel], rows: Iterable[SQL
 
 
 def write_run(connection: Connection, run: Run, parents: Sequence[str], tags: Sequence[str]) -> None:
-    """Everything that the run's folder says of it but its logs and results."""
+    """Write everything that the run's folder tells, except its logs and results."""
     execute(connection, _RUN, [_values(run)])
     for name, statement, values in (("parent", _PARENT, parents), ("tag", _TAG, tags)):
         connection.exec_driver_sql(f"DELETE FROM {name} WHERE run_id = ?", (run.id,))
@@ -91,7 +92,7 @@ def write_run(connection: Connection, run: Run, parents: Sequence[str], tags: Se
 
 
 def write_attempt(connection: Connection, attempt: Attempt) -> None:
-    """How far a log has been read."""
+    """Write how far a log has been read."""
     execute(connection, _ATTEMPT, [_values(attempt)])
 
 
@@ -113,28 +114,28 @@ def delete_run(connection: Connection, run_id: str) -> None:
 
 
 def settle_run(connection: Connection, run_id: str, stamps: str) -> None:
-    """All that an ended run left has been read."""
+    """Note that all that an ended run left has been read."""
     connection.exec_driver_sql("UPDATE run SET stamps = ? WHERE id = ?", (stamps, run_id))
     clear_broken(connection, run_id)
 
 
 def write_reason(connection: Connection, run_id: str, reason: str) -> None:
-    """Why a run has ended, as its log tells it."""
+    """Write why a run has ended, by its log."""
     connection.exec_driver_sql("UPDATE run SET reason = ? WHERE id = ?", (reason, run_id))
 
 
 def write_broken(connection: Connection, run_id: str, stamps: str, reason: str) -> None:
-    """A run's folder cannot be read as it is."""
+    """Note that a run's folder cannot be read as it is."""
     execute(connection, _BROKEN, [(run_id, stamps, _storable(reason))])
 
 
 def clear_broken(connection: Connection, run_id: str) -> None:
-    """A run's folder can be read again, or has gone."""
+    """Forget that a run's folder could not be read."""
     connection.exec_driver_sql("DELETE FROM broken_run WHERE run_id = ?", (run_id,))
 
 
 def write_facts(connection: Connection, run_id: str, attempt: int, rows: FactRows, ordinal: int) -> None:
-    """Rows for the facts of a piece of a log. The attempt's row must be there.
+    """Write the rows of a piece of a log. The attempt's row must exist.
 
     Args:
         ordinal: that of the first event.
@@ -149,7 +150,7 @@ def write_facts(connection: Connection, run_id: str, attempt: int, rows: FactRow
 
 
 def write_evaluations(connection: Connection, run_id: str, attempt: int, rows: FactRows) -> None:
-    """Evaluations and their numbers; each number keeps the place where the log first told it."""
+    """Write evaluations and their numbers; each number keeps the place where the log first printed it."""
     if not rows.evaluations:
         return
     key = (run_id, attempt)
@@ -173,13 +174,13 @@ def write_evaluations(connection: Connection, run_id: str, attempt: int, rows: F
 
 
 def write_usage(connection: Connection, run_id: str, attempt: int, rows: Sequence[Usage]) -> None:
-    """What an attempt took, in the place of what was known before."""
+    """Replace what is stored of the resources that an attempt used."""
     connection.exec_driver_sql("DELETE FROM usage WHERE run_id = ? AND attempt = ?", (run_id, attempt))
     write_rows(connection, Usage, rows)
 
 
 def write_result(connection: Connection, run_id: str, attempt: int, result: StageResult) -> None:
-    """What `result.json` adds: files by content, details, and evaluations at full precision and by class.
+    """Write what `result.json` adds: files by content, details, and evaluations at full precision and by class.
 
     An evaluation that the log tells, too, is the one of the same label and weights, in the same order.
     """
@@ -229,7 +230,7 @@ def _values(row: SQLModel) -> tuple[Any, ...]:
 
 
 def _storable(value: Any) -> Any:
-    """Text that SQLite takes: what is no UTF-8 in a file name or a command is written as an escape.
+    """Return text that SQLite takes: what is no UTF-8 in a file name or a command is written as an escape.
 
     Nothing in it commands a terminal: what reads the index shows it in many places.
     """

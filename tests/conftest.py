@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
@@ -13,6 +14,13 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # Set before torch is imported: tests compute on tiny tensors, where synchronizing the threads of several processes on
 # few cores takes longer than computing.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+if sys.dont_write_bytecode:
+    # Every process of a test would compile everything anew, a third of the CPU of the whole. Outside of the tree, which
+    # PYTHONDONTWRITEBYTECODE is meant to keep clean.
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(REPOSITORY / ".pytest_cache" / "bytecode")
+    del os.environ["PYTHONDONTWRITEBYTECODE"]
 
 _QUICK = ("app/comparing", "app/doctor", "app/following", "app/widgets", "configs", "db", "engine/console")
 _QUICK_ENGINE = ("engine/contracts", "engine/files", "engine/logs", "engine/pipelines")

@@ -43,15 +43,18 @@ class Navigator(Protocol):
 
 
 class AppInterface(App[None]):
-    """Attributes and methods of the app that screens use."""
+    """Attributes and methods of the app that screens use.
 
-    workspace: reactive[Path | None] = reactive(None)
+    A reactive of an app paints the whole terminal anew when it changes, unless `repaint=False`.
+    """
+
+    workspace: reactive[Path | None] = reactive(None, repaint=False)
     """The workspace's folder; None until the workspace is open."""
-    runs: reactive[tuple[RunView, ...]] = reactive(())
+    runs: reactive[tuple[RunView, ...]] = reactive((), repaint=False)
     """All runs, as of the last read of the index."""
-    is_read: reactive[bool] = reactive(False)
+    is_read: reactive[bool] = reactive(False, repaint=False)
     """Whether the runs were read at least once."""
-    failure: reactive[str] = reactive("")
+    failure: reactive[str] = reactive("", repaint=False)
     """Last error of reading the runs; shown in the empty table."""
     show_archived = False
     """Whether the list includes archived runs."""

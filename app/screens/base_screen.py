@@ -33,6 +33,11 @@ class BaseScreen(Screen[None]):
         return cast(AppInterface, self.app)
 
     @property
+    def is_on_top(self) -> bool:
+        """Whether no other screen or dialog covers this one. Textual's `is_current` is true below a dialog, too."""
+        return self.app.screen is self
+
+    @property
     def is_whole(self) -> bool:
         """Whether the widgets are mounted. A screen that is being removed still receives messages after its widgets are
         gone."""

@@ -122,7 +122,7 @@ class RunScreen(BaseScreen):
         detail: RunDetail | None = None
         next_detail, began = 0.0, time.monotonic()
         while not (worker.is_cancelled or self._is_over):
-            if self.is_current:
+            if self.is_on_top:
                 now = time.monotonic()
                 try:
                     # The log first: the detail may have to wait until the index has read a large one.

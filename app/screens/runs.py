@@ -25,8 +25,8 @@ from app.widgets.runs.welcome import Welcome
 from db.views import RunDetail, RunView
 from engine.contracts.errors import YoloqatError
 
-DETAIL_DELAY_SECONDS = 0.12
-"""Delay between the last cursor movement and reading the run."""
+REST_SECONDS = 0.15
+"""How long the cursor rests on a run before its summary is shown: passing rows cost only their own repaint."""
 
 
 class RunsScreen(BaseScreen):
@@ -40,7 +40,8 @@ class RunsScreen(BaseScreen):
         super().__init__()
         self._detail: RunDetail | None = None
         self._last_drawn: tuple[object, ...] = ()
-        self._reading: Timer | None = None
+        self._rest: Timer | None = None
+        """Runs while the cursor has not rested long enough on its row."""
 
     def body(self) -> ComposeResult:
         yield FilterBar()
@@ -65,14 +66,15 @@ class RunsScreen(BaseScreen):
         return self.query_one(RunsTable).at_hand
 
     def _runs_changed(self, runs: tuple[RunView, ...]) -> None:
-        if not self.is_current:
+        if not self.is_on_top:
             return
         table = self.query_one(RunsTable)
         table.empty = ((self._empty_text(), "muted"),)
         table.runs = runs
         self.set_class(self.yoloqat.is_read and not runs, "-no-runs")
         self.query_one(Welcome).show(self.yoloqat.is_read, self.yoloqat.workspace)
-        self._show_summary()
+        if self._rest is None:
+            self._show_summary()
 
     def _empty_text(self) -> str:
         """Return why the table is empty."""
@@ -81,14 +83,15 @@ class RunsScreen(BaseScreen):
         return clean(self.yoloqat.failure.partition("\n")[0]) or "Reading the runs"
 
     def _show_summary(self) -> None:
+        if self._rest is not None:
+            self._rest.stop()
+            self._rest = None
         run = self.run_at_hand
         self.query_one(RunSummary).show(run, self._detail)
         drawn = (run.id, *milestones(run)) if run is not None else ()
         if drawn != self._last_drawn and run is not None:
             self._last_drawn = drawn
-            if self._reading is not None:
-                self._reading.stop()
-            self._reading = self.set_timer(DETAIL_DELAY_SECONDS, lambda: self._read_detail(run.id))
+            self._read_detail(run.id)
 
     @work(thread=True, exclusive=True, group="summary", exit_on_error=False)
     def _read_detail(self, run_id: str) -> None:
@@ -110,7 +113,9 @@ class RunsScreen(BaseScreen):
 
     @on(Grid.Highlighted)
     def _cursor_moved(self) -> None:
-        self._show_summary()
+        if self._rest is not None:
+            self._rest.stop()
+        self._rest = self.set_timer(REST_SECONDS, self._show_summary)
 
     @on(Grid.Selected)
     def _open(self, event: Grid.Selected) -> None:

@@ -36,14 +36,14 @@ def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
 
 
 def named_rows(connection: sqlite3.Connection, statement: str, values: tuple[Any, ...] = ()) -> Iterator[sqlite3.Row]:
-    """Rows whose cells are found by their columns' names."""
+    """Return rows whose cells are found by their columns' names."""
     cursor = connection.cursor()
     cursor.row_factory = sqlite3.Row
     return iter(cursor.execute(statement, values))
 
 
 def data_version(path: Path) -> int:
-    """A number that changes when the database does. Two `stat` calls, so that it can be asked for often."""
+    """Return a number that changes when the database does. Two `stat` calls, so that it can be asked for often."""
     stamp = 0
     for file in (path, path.with_name(f"{path.name}-wal")):
         with contextlib.suppress(OSError):

@@ -21,7 +21,7 @@ from db.views import (
 
 
 def get_detail(connection: sqlite3.Connection, run_id: str, previous: RunDetail | None = None) -> RunDetail | None:
-    """Everything about one run; None when it is not there.
+    """Return everything about one run; None when it is not there.
 
     Args:
         previous: what was read before. Only epochs that have changed since are read again; the others are its objects.
@@ -53,7 +53,7 @@ def get_detail(connection: sqlite3.Connection, run_id: str, previous: RunDetail 
 
 
 def _epochs(connection: sqlite3.Connection, run_id: str, previous: RunDetail | None) -> dict[int, EpochView]:
-    """Each epoch as the newest attempt ran it."""
+    """Return each epoch as the newest attempt ran it."""
     known = {epoch.epoch: epoch for epoch in previous.epochs} if previous is not None else {}
     since = _first_changed(connection, run_id, previous, known)
     if since is None:
@@ -70,7 +70,7 @@ def _epochs(connection: sqlite3.Connection, run_id: str, previous: RunDetail | N
 def _first_changed(
     connection: sqlite3.Connection, run_id: str, previous: RunDetail | None, known: Mapping[int, EpochView]
 ) -> int | None:
-    """The first epoch that must be read; None if nothing has changed since the previous reading."""
+    """Return the first epoch that must be read; None if nothing has changed since the previous reading."""
     if (
         previous is None
         or previous.run.id != run_id
@@ -89,7 +89,7 @@ def _first_changed(
 def _evaluations(
     connection: sqlite3.Connection, run_id: str, epochs: Mapping[int, EpochView]
 ) -> Iterator[EvaluationView]:
-    """Final and stand-alone evaluations, and those of epochs that tell of classes; in the order of the log."""
+    """Yield final and stand-alone evaluations, and those of epochs with classes, in the order of the log."""
     numbers: dict[tuple[int, int], dict[str, dict[str, Number]]] = {}
     for attempt, number, class_name, key, text, value, source in connection.execute(
         "SELECT attempt, number, class_name, key, text, value, source FROM evaluation_metric WHERE run_id = ?"

@@ -5,7 +5,7 @@ from typing import Any
 
 
 def eta_seconds(summary: Mapping[str, Any], progress: Mapping[str, Any] | None) -> float | None:
-    """Time to the end: of the epochs that are left, or of the bar where there are none.
+    """Estimate the time to the end: of the remaining epochs, or of the bar if there are no epochs.
 
     Args:
         summary: epochs_done, epochs_total, epoch_seconds.

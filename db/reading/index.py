@@ -33,7 +33,7 @@ NOTHING = Index(NEVER, {}, {})
 
 
 def read_index(connection: sqlite3.Connection, run_id: str | None = None) -> Index:
-    """The index of all runs, or of one."""
+    """Return the index of all runs, or of one."""
     where, values = ("WHERE run.id = ?", (run_id,)) if run_id is not None else ("", ())
     rows = connection.execute(
         'SELECT run.id, run.stamps, run.state, run.attempt, coalesce(attempt."offset", 0) FROM run'
@@ -46,7 +46,7 @@ def read_index(connection: sqlite3.Connection, run_id: str | None = None) -> Ind
 
 
 def index_version(connection: sqlite3.Connection) -> IndexVersion:
-    """The version that the database is at."""
+    """Return the version that the database is at."""
     generation, number = connection.execute("SELECT generation, number FROM index_state").fetchone()
     return IndexVersion(generation, number)
 
@@ -60,7 +60,7 @@ def settled_stamps(connection: sqlite3.Connection) -> dict[str, tuple[str, RunSt
 def reading_position(
     connection: sqlite3.Connection, run_id: str, attempt: int
 ) -> tuple[int, str, bool, str, int] | None:
-    """Offset, fingerprint, whether it is finished, the parser's state and the number of events of a log."""
+    """Return offset, fingerprint, whether it is finished, the parser's state and the number of events of a log."""
     row = connection.execute(
         'SELECT "offset", fingerprint, finished, parser, events FROM attempt WHERE run_id = ? AND number = ?',
         (run_id, attempt),
@@ -69,7 +69,7 @@ def reading_position(
 
 
 def count_rows(connection: sqlite3.Connection) -> tuple[int, int, int]:
-    """Runs, epochs and evaluations."""
+    """Return the counts of runs, epochs and evaluations."""
     runs, epochs, evaluations = connection.execute(
         "SELECT (SELECT count(*) FROM run), (SELECT count(*) FROM epoch), (SELECT count(*) FROM evaluation)"
     ).fetchone()

@@ -10,7 +10,7 @@ LogEvent = tuple[int, str, dict[str, Any]]
 
 
 def log_events(connection: sqlite3.Connection, run_id: str, kinds: Sequence[str]) -> list[LogEvent]:
-    """The events of these kinds, in the order of the logs."""
+    """Return the events of these kinds, in the order of the logs."""
     rows = connection.execute(
         f"SELECT attempt, kind, payload FROM event WHERE run_id = ? AND kind IN ({', '.join('?' * len(kinds))})"
         " ORDER BY attempt, ordinal",
@@ -20,7 +20,7 @@ def log_events(connection: sqlite3.Connection, run_id: str, kinds: Sequence[str]
 
 
 def newest_event(connection: sqlite3.Connection, run_id: str, kind: str) -> dict[str, Any] | None:
-    """The payload of the newest event of a kind."""
+    """Return the payload of the newest event of a kind."""
     row = connection.execute(
         "SELECT payload FROM event WHERE run_id = ? AND kind = ? ORDER BY attempt DESC, ordinal DESC LIMIT 1",
         (run_id, kind),
@@ -29,13 +29,13 @@ def newest_event(connection: sqlite3.Connection, run_id: str, kind: str) -> dict
 
 
 def first_epoch(connection: sqlite3.Connection, run_id: str) -> int | None:
-    """What the log counts epochs from, 0 as YOLOv7 does or 1; None where it does not tell it."""
+    """Return what the log counts epochs from, 0 as YOLOv7 does or 1; None where it does not tell it."""
     payload = newest_event(connection, run_id, "log format")
     return int(payload["first_epoch"]) if payload else None
 
 
 def newest_bar(connection: sqlite3.Connection, run_id: str) -> dict[str, Any] | None:
-    """Where the newest attempt's last bar stood."""
+    """Return where the newest attempt's last bar stood."""
     row = connection.execute(
         "SELECT progress FROM attempt WHERE run_id = ? ORDER BY number DESC LIMIT 1", (run_id,)
     ).fetchone()
@@ -43,29 +43,29 @@ def newest_bar(connection: sqlite3.Connection, run_id: str) -> dict[str, Any] | 
 
 
 def attempt_numbers(connection: sqlite3.Connection, run_id: str) -> list[int]:
-    """The attempts whose logs have been read, oldest first."""
+    """Return the attempts whose logs have been read, oldest first."""
     rows = connection.execute("SELECT number FROM attempt WHERE run_id = ? ORDER BY number", (run_id,))
     return [number for (number,) in rows]
 
 
 def metric_names(connection: sqlite3.Connection, run_id: str) -> list[str]:
-    """The names of all numbers that epochs have."""
+    """Return the names of all numbers that epochs have."""
     return [key for (key,) in connection.execute("SELECT DISTINCT key FROM metric WHERE run_id = ?", (run_id,))]
 
 
 def is_evaluated(connection: sqlite3.Connection, run_id: str) -> bool:
-    """Whether there is an evaluation."""
+    """Return whether there is an evaluation."""
     row = connection.execute("SELECT EXISTS (SELECT 1 FROM evaluation WHERE run_id = ?)", (run_id,)).fetchone()
     return bool(row[0])
 
 
 def has_results_files(connection: sqlite3.Connection, run_id: str) -> bool:
-    """Whether there is a row of a file of results."""
+    """Return whether there is a row of a file of results."""
     row = connection.execute("SELECT EXISTS (SELECT 1 FROM results_file WHERE run_id = ?)", (run_id,)).fetchone()
     return bool(row[0])
 
 
 def epoch_counts(connection: sqlite3.Connection, run_id: str) -> tuple[int | None, int | None]:
-    """How many epochs are done and planned, by the summary."""
+    """Return how many epochs are done and planned, by the summary."""
     row = connection.execute("SELECT epochs_done, epochs_total FROM run_summary WHERE run_id = ?", (run_id,)).fetchone()
     return (row[0], row[1]) if row else (None, None)

@@ -15,7 +15,7 @@ _IN_ANY_ATTEMPT = "run_id = ? AND attempt IN (SELECT number FROM attempt WHERE r
 
 
 def newest_epochs(connection: sqlite3.Connection, run_id: str, since: int = ALL) -> dict[int, tuple[int, int]]:
-    """Epoch → the newest attempt that ran it, and the number after the slash; in their order.
+    """Return epoch → the newest attempt that ran it, and the number after the slash; in their order.
 
     A file of results tells of epochs before the last one, too, that the log has lost.
 
@@ -48,7 +48,7 @@ def numbers_by_epoch(
     *keys: str,
     since: int = ALL,
 ) -> dict[int, dict[str, Cell]]:
-    """The numbers of each epoch, as its newest attempt or a file of results tells them.
+    """Return the numbers of each epoch, as its newest attempt or a file of results tells them.
 
     Args:
         epochs: of `newest_epochs`; numbers of other epochs, which have no row of their own, are those of any attempt.
@@ -68,7 +68,7 @@ def numbers_by_epoch(
 
 
 def newest_attempts_last_epoch(connection: sqlite3.Connection, run_id: str) -> int | None:
-    """The last epoch of the newest attempt that has any."""
+    """Return the last epoch of the newest attempt that has any."""
     row = connection.execute(
         "SELECT epoch FROM epoch WHERE run_id = ? ORDER BY attempt DESC, epoch DESC LIMIT 1", (run_id,)
     ).fetchone()

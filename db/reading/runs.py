@@ -42,17 +42,17 @@ class StoredChanges:
 
 
 def list_runs(connection: sqlite3.Connection) -> list[RunView]:
-    """All runs, in the order of their ids."""
+    """Return all runs, in the order of their ids."""
     return list(_views(connection, "ORDER BY run.id", ()))
 
 
 def get_run(connection: sqlite3.Connection, run_id: str) -> RunView | None:
-    """One run; None when it is not there."""
+    """Return one run; None if it does not exist."""
     return next(iter(_views(connection, "WHERE run.id = ?", (run_id,))), None)
 
 
 def runs_changed_since(connection: sqlite3.Connection, since: IndexVersion) -> StoredChanges:
-    """The runs that have changed since a version or live, and those that have been removed since."""
+    """Return the runs that have changed since a version or live, and those that have been removed since."""
     version = index_version(connection)
     ids = frozenset(run_id for (run_id,) in connection.execute("SELECT id FROM run"))
     if since.generation != version.generation:

@@ -20,7 +20,8 @@ _CONTROL_IN_LINES = re.compile(rf"[\x00-\x08\x0b\x0c\x0e-\x1f{_OTHERS}]")
 
 
 def without_escapes(text: str, *, keep_line_ends: bool = False) -> str:
-    """The text without escape sequences, control characters and overrides of the direction of writing; tabs stay.
+    """Return the text without escape sequences, control characters and overrides of the direction of writing; tabs
+    stay.
 
     Args:
         keep_line_ends: whether line feed and carriage return stay, too.
@@ -34,6 +35,6 @@ def without_escapes(text: str, *, keep_line_ends: bool = False) -> str:
 
 
 def unfinished_escape(text: str) -> int:
-    """Where an escape sequence begins that the text's end cuts off; the text's length when there is none."""
+    """Return where an escape sequence begins that the text's end cuts off; the text's length when there is none."""
     match = _UNFINISHED.search(text)
     return match.start() if match else len(text)

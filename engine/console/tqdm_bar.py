@@ -90,7 +90,7 @@ class Bar(Generic[Item]):
         self.file.flush()
 
     def text(self) -> str:
-        """The bar as it stands."""
+        """Return the bar as it stands."""
         elapsed = time.monotonic() - self._started
         return bar_text(self.desc, self.done, self.total, elapsed, self.unit, self._columns, self._blocks)
 
@@ -111,7 +111,9 @@ def bar_text(
     columns: int | None = None,
     blocks: str = BLOCKS,
 ) -> str:
-    """`{desc}: {percent}%|{bar}| {done}/{total} [{elapsed}<{remaining}, {rate}]`, cut to `columns` characters."""
+    """Return `{desc}: {percent}%|{bar}| {done}/{total} [{elapsed}<{remaining}, {rate}]`, cut to `columns`
+    characters.
+    """
     head = f"{desc}: " if desc else ""
     per_second = done / elapsed if elapsed > 0 and done else 0.0
     if not total:
@@ -127,14 +129,14 @@ def bar_text(
 
 
 def clock(seconds: float) -> str:
-    """`MM:SS`, or `H:MM:SS` from an hour on."""
+    """Return `MM:SS`, or `H:MM:SS` from an hour on."""
     minutes, second = divmod(int(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours:d}:{minute:02d}:{second:02d}" if hours else f"{minute:02d}:{second:02d}"
 
 
 def rate(per_second: float, unit: str = "it") -> str:
-    """`3.41it/s`, `1.20s/it` below one a second, `?it/s` when unknown."""
+    """Return `3.41it/s`, `1.20s/it` below one a second, `?it/s` when unknown."""
     if not per_second:
         return f"?{unit}/s"
     return f"{per_second:5.2f}{unit}/s" if per_second >= 1 else f"{1 / per_second:5.2f}s/{unit}"
@@ -150,7 +152,7 @@ def _cells(share: float, cells: int, blocks: str) -> str:
 
 
 def _columns(file: TextIO) -> int | None:
-    """One column less than the terminal has, as tqdm takes; None when the stream is no terminal."""
+    """Return one column less than the terminal has, as tqdm uses; None if the stream is not a terminal."""
     try:
         return os.get_terminal_size(file.fileno()).columns - 1 or None if file.isatty() else None
     except (OSError, ValueError, AttributeError):

@@ -27,7 +27,7 @@ def index_folder(workspace: str) -> Path:
 
 
 def may_write(folder: str) -> bool:
-    """Whether files can be made in a folder: not so on a read-only mount, or without permission."""
+    """Return whether files can be made in a folder: not so on a read-only mount, or without permission."""
     return os.access(folder, os.W_OK | os.X_OK)
 
 
@@ -39,7 +39,9 @@ def _is_own(database: str) -> bool:
 
 
 def _cache_folder() -> Path:
-    """`$XDG_CACHE_HOME`, `~/.cache`, or where neither can be written a folder of this user among the temporary ones."""
+    """Return `$XDG_CACHE_HOME`, `~/.cache`, or where neither can be written a folder of this user among the
+    temporary ones.
+    """
     cache_home = os.environ.get("XDG_CACHE_HOME", "")
     for folder in (Path(cache_home) if os.path.isabs(cache_home) else None, Path(os.path.expanduser("~")) / ".cache"):
         if folder is not None and _can_be_made(folder):

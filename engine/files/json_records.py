@@ -15,12 +15,12 @@ RESERVED_BYTES = 8192
 
 
 def now() -> str:
-    """The present moment, UTC, as records hold it."""
+    """Return the present moment, UTC, as records hold it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def read_json(path: str) -> dict[str, Any] | None:
-    """The record, None when there is none or it is not a JSON object in a regular file."""
+    """Return the record, None when there is none or it is not a JSON object in a regular file."""
     try:
         record = json.loads(read_regular(path))
     except (OSError, ValueError, RecursionError):

@@ -26,7 +26,7 @@ class Mount:
 
 
 def mount_of(path: Path, table: Path = Path("/proc/self/mountinfo")) -> Mount | None:
-    """The mount that a path lies on; None where the table cannot be read.
+    """Return the mount that a path lies on; None where the table cannot be read.
 
     Args:
         path: need not be there.

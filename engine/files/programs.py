@@ -11,7 +11,9 @@ PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(_
 
 
 def _entry() -> str:
-    """`yoloqat.py`: in a source tree it lies among our packages, in a wheel beside the folder that holds them."""
+    """Return `yoloqat.py`: in a source tree it lies among our packages, in a wheel beside the folder that holds
+    them.
+    """
     inside = os.path.join(PACKAGE_ROOT, "yoloqat.py")
     return inside if os.path.isfile(inside) else os.path.join(os.path.dirname(PACKAGE_ROOT), "yoloqat.py")
 
@@ -20,7 +22,7 @@ ENTRY = _entry()
 
 
 def module_command(module: str, *arguments: str, python: str | None = None) -> list[str]:
-    """argv that runs one of our modules, whatever on PYTHONPATH or in the working directory is called like it.
+    """Return argv that runs one of our modules, whatever on PYTHONPATH or in the working directory is called like it.
 
     For what needs installed packages. The entry is named by its path, so that another interpreter runs these sources.
 
@@ -32,7 +34,7 @@ def module_command(module: str, *arguments: str, python: str | None = None) -> l
 
 
 def script_command(script: str, *arguments: str, site_packages: bool = True) -> list[str]:
-    """argv that runs one of our files by its path, isolated from the user's environment and working directory.
+    """Return argv that runs one of our files by its path, isolated from the user's environment and working directory.
 
     Args:
         script: imports nothing of ours, or puts `PACKAGE_ROOT` on its path itself.

@@ -72,7 +72,7 @@ def open_log(path: AnyPath) -> BufferedReader:
 
 
 def read_regular(path: AnyPath, limit: int = RECORD_BYTES, *, follow: bool = False) -> bytes:
-    """The contents of a regular file, also of one that grows meanwhile or lies about its size.
+    """Return the contents of a regular file, also of one that grows meanwhile or lies about its size.
 
     Raises:
         NotRegularFileError, FileTooLargeError: and what `open` raises.
@@ -85,7 +85,7 @@ def read_regular(path: AnyPath, limit: int = RECORD_BYTES, *, follow: bool = Fal
 
 
 def read_head(path: AnyPath, size: int) -> bytes:
-    """The first bytes of a regular file. Makes no file object, since a thousand small files are read at once.
+    """Return the first bytes of a regular file. Makes no file object, since a thousand small files are read at once.
 
     Raises:
         NotRegularFileError: and what `open` raises.
@@ -127,7 +127,7 @@ def open_lock(path: AnyPath, mode: int = 0o666, *, create: bool = True) -> int:
 
 
 def wrong_kind(path: AnyPath) -> NotRegularFileError:
-    """The error that names what stands at `path` instead of a regular file."""
+    """Return the error that names what stands at `path` instead of a regular file."""
     try:
         kind = _KINDS.get(stat.S_IFMT(os.lstat(path).st_mode), "something else")
     except OSError:

@@ -45,7 +45,7 @@ class Container(NamedTuple):
     labels: tuple[str, ...]
 
     def read_id(self) -> str:
-        """The id that the client has written; empty before, and without a cidfile."""
+        """Return the id that the client has written; empty before, and without a cidfile."""
         if not self.cidfile:
             return ""
         try:
@@ -56,7 +56,7 @@ class Container(NamedTuple):
 
 
 def with_cidfile(argv: Sequence[str], attempt: str) -> list[str]:
-    """The command line, with `--cidfile` where it is a `docker run` in the foreground without one; else as it is.
+    """Return the command line, with `--cidfile` if it is a `docker run` in the foreground without one.
 
     A command inside of a script is left alone: its container is known only where the script gives a cidfile or a name.
     """
@@ -69,7 +69,7 @@ def with_cidfile(argv: Sequence[str], attempt: str) -> list[str]:
 
 
 def _client_position(argv: Sequence[str]) -> int | None:
-    """Where the client stands in a command line that is one, perhaps behind `sudo` or `env A=b`."""
+    """Return where the client stands in a command line that is one, perhaps behind `sudo` or `env A=b`."""
     for position, argument in enumerate(argv):
         if os.path.basename(argument) in CLIENTS:
             return position
@@ -82,7 +82,7 @@ def _client_position(argv: Sequence[str]) -> int | None:
 
 
 def container_of(command: Sequence[str], cwd: str) -> Container | None:
-    """The container that a client's command line starts and waits for; None for any other command line.
+    """Return the container that a client's command line starts and waits for; None for any other command line.
 
     Args:
         command: from the client on, or with what stands before it in a command of its own.
@@ -102,7 +102,7 @@ def container_of(command: Sequence[str], cwd: str) -> Container | None:
 
 
 def containers_among(processes: Iterable[Stat]) -> list[Container]:
-    """The containers whose clients are among these processes."""
+    """Return the containers whose clients are among these processes."""
     found = []
     for process in processes:
         command = program_command(command_line(process.pid), CLIENTS)
@@ -190,7 +190,7 @@ class Containers:
         return "; ".join(parts)
 
     def _stop(self, at_once: bool) -> tuple[list[str], int]:
-        """Returns what was ended, `docker 3f1c2a9b7d10`, and of how many nobody knows the id or name."""
+        """Return what was ended, `docker 3f1c2a9b7d10`, and of how many nobody knows the id or name."""
         self.record()
         ended, unknown = [], 0
         for container, known in self._found.items():
@@ -209,7 +209,7 @@ class Containers:
         return ended, unknown
 
     def _ask_for_id(self, container: Container) -> str:
-        """By its name, or by its labels where exactly one running container carries them."""
+        """Ask by its name, or by its labels where exactly one running container carries them."""
         self._tries[container] = self._tries.get(container, 0) + 1
         if self._tries[container] > _TRIES:
             return ""
@@ -224,7 +224,7 @@ class Containers:
         return ids[0] if len(ids) == 1 and _ID.fullmatch(ids[0]) else ""
 
     def _call(self, container: Container, *arguments: str, seconds: float = _CALL_SECONDS) -> str:
-        """What the client prints; empty where it fails or takes too long."""
+        """Return what the client prints; empty where it fails or takes too long."""
         import subprocess  # only now: it would make every runner larger
 
         with contextlib.suppress(OSError, ValueError, subprocess.SubprocessError):
@@ -244,13 +244,13 @@ class Containers:
 
 
 def container_ids(attempt: str) -> list[str]:
-    """The ids of the containers of an attempt, as its runner has recorded them."""
+    """Return the ids of the containers of an attempt, as its runner has recorded them."""
     ids = (read_json(os.path.join(attempt, RECORD)) or {}).get("ids")
     return [name for name in ids if isinstance(name, str) and _ID.fullmatch(name)] if isinstance(ids, list) else []
 
 
 def belongs_to(pid: int, attempt: str, ids: Sequence[str]) -> bool:
-    """Whether a process is one of an attempt: it carries its mark, or lives in the cgroup of one of its containers.
+    """Return whether a process carries the mark of an attempt, or is in the cgroup of one of its containers.
 
     Args:
         ids: of the attempt's containers.

@@ -36,7 +36,7 @@ def outcome_record(**fields: Any) -> dict[str, Any]:
 
 
 def end_fields(end: End, missing: list[str], kills: int, stuck: list[int], stop_reason: str) -> dict[str, Any]:
-    """The fields that follow from how the main process ended.
+    """Return the fields that follow from how the main process ended.
 
     Args:
         missing: promised artifacts that are not there.
@@ -66,7 +66,7 @@ def end_fields(end: End, missing: list[str], kills: int, stuck: list[int], stop_
 
 
 def outlived_fields(work: OutlivingWork) -> dict[str, Any]:
-    """The fields of a run whose command ended with exit code 0 while processes it had started kept running.
+    """Return the fields of a run whose command ended with exit code 0 while processes it had started kept running.
 
     Their exit codes are unknown: only the process that adopted them receives those.
     """
@@ -76,7 +76,7 @@ def outlived_fields(work: OutlivingWork) -> dict[str, Any]:
 
 
 def handed_over_fields(fields: Mapping[str, Any], handed_to: str, is_launcher: bool) -> dict[str, Any]:
-    """The fields of a run whose command has handed work to a server outside of the run.
+    """Return the fields of a run whose command has handed work to a server outside of the run.
 
     Args:
         fields: those that follow from its end.
@@ -94,7 +94,7 @@ def handed_over_fields(fields: Mapping[str, Any], handed_to: str, is_launcher: b
 
 
 def event_of(attempt: str, record: Mapping[str, Any], *, is_retried: bool, is_time_limit: bool) -> str:
-    """What people are told of an end; nothing of a stop, for whoever stopped it knows.
+    """Return what people are told of an end; nothing of a stop, for whoever stopped it knows.
 
     Args:
         is_retried: another attempt follows.
@@ -110,7 +110,7 @@ def event_of(attempt: str, record: Mapping[str, Any], *, is_retried: bool, is_ti
 
 
 def ended_as_requested(attempt: str, record: Mapping[str, Any]) -> bool:
-    """Whether one of our trainings has ended after its epoch because somebody wanted that."""
+    """Return whether one of our trainings has ended after its epoch because somebody wanted that."""
     folder = os.path.dirname(os.path.dirname(attempt))
     return record["exit_code"] == _INTERRUPTED and os.path.exists(os.path.join(folder, "stop-after-epoch"))
 
@@ -131,14 +131,14 @@ def signal_name(number: int) -> str:
 
 
 def missing_artifacts(attempt: str, artifacts: Mapping[str, str]) -> list[str]:
-    """Promised files that are not there; paths relative to the run folder."""
+    """Return the promised files that are not there; paths relative to the run folder."""
     run_folder = os.path.dirname(os.path.dirname(attempt))
     paths: Iterable[str] = artifacts.values()
     return sorted(path for path in paths if not os.path.isfile(os.path.join(run_folder, path)))
 
 
 def disk_is_full(folder: str) -> bool:
-    """Whether nothing more can be written; False also when it cannot be told."""
+    """Return whether nothing more can be written; False also when it cannot be told."""
     with contextlib.suppress(OSError):
         space = os.statvfs(folder)
         return space.f_bavail * space.f_frsize < _FULL_BYTES

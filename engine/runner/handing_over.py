@@ -77,7 +77,7 @@ class ContainerRun(NamedTuple):
     """Of `run`, in their order: name and value, empty for a flag."""
 
     def option(self, *names: str) -> str | None:
-        """The last value of an option, None where it is not given."""
+        """Return the last value of an option, None where it is not given."""
         return next((value for name, value in reversed(self.options) if name in names), None)
 
     @property
@@ -100,7 +100,7 @@ def container_run(command: Sequence[str]) -> ContainerRun | None:
 
 
 def _subcommand(command: Sequence[str]) -> int:
-    """The position of docker's subcommand."""
+    """Return the position of docker's subcommand."""
     position = 1
     while position < len(command) and command[position].startswith("-"):
         argument = command[position]
@@ -110,7 +110,7 @@ def _subcommand(command: Sequence[str]) -> int:
 
 
 def _run_options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """The options before the image."""
+    """Yield the options before the image."""
     rest = iter(arguments)
     for argument in rest:
         if argument in ("-", "--") or not argument.startswith("-"):
@@ -161,7 +161,7 @@ def _compose_hands_over(command: Sequence[str]) -> bool:
 
 
 def _has_flag(arguments: Sequence[str], name: str, letter: str) -> bool:
-    """Whether a flag is among the options before the first other argument; short flags may be clustered."""
+    """Return whether a flag is among the options before the first other argument; short flags may be clustered."""
     for argument in arguments:
         if not argument.startswith("-"):
             return False
@@ -205,12 +205,12 @@ def _systemd_run_hands_over(command: Sequence[str]) -> bool:
 
 
 def _without(*options: str) -> Callable[[Sequence[str]], bool]:
-    """Hands over unless one of these options is given."""
+    """Return a predicate: hands over unless one of these options is given."""
     return lambda command: not set(options) & {argument.partition("=")[0] for argument in command[1:]}
 
 
 def _with_verb(*verbs: str) -> Callable[[Sequence[str]], bool]:
-    """Hands over where the first argument that is no option is one of these."""
+    """Return a predicate: hands over where the first argument that is no option is one of these."""
     return lambda command: next((word for word in command[1:] if not word.startswith("-")), "") in verbs
 
 
@@ -242,7 +242,7 @@ PROGRAMS = frozenset(_HANDS_OVER)
 
 
 def server_of(command: Sequence[str]) -> str:
-    """The name of the server that a command line hands work over to; empty where it hands none over."""
+    """Return the name of the server that a command line hands work over to; empty where it hands none over."""
     name = os.path.basename(command[0]) if command else ""
     if name not in _HANDS_OVER or not _HANDS_OVER[name](list(command)):
         return ""

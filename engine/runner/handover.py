@@ -63,7 +63,7 @@ class Handover:
 
     @property
     def executions(self) -> list[Execution]:
-        """Programs that were executed and could hand work over, whether they did or not."""
+        """Return programs that were executed and could hand work over, whether they did or not."""
         return self._watch.executions
 
     def add_command(self, pid: int) -> None:
@@ -78,7 +78,7 @@ class Handover:
         self._watch.close()
 
     def work(self) -> tuple[str, float]:
-        """What was handed over, in words, and when last on the monotonic clock. Call it once the command has ended.
+        """Return what was handed over, and when last on the monotonic clock; to be called after the end of the command.
 
         Never raises: a run must not be lost because what it did cannot be seen.
 
@@ -100,7 +100,7 @@ class Handover:
         return ", ".join([*listed[:_MOST_NAMED], *more]), latest
 
     def _look_for_own_server(self, execution: Execution) -> bool:
-        """In the watching thread: whether a tmux server that a client may have started is still to be looked for."""
+        """Return whether a tmux server that a client may have started is still to be looked for."""
         if execution.program != "tmux":
             return False
         if any(_comm(pid) == "tmux: server" for pid in descendant_pids(os.getpid())):
@@ -109,7 +109,7 @@ class Handover:
         return True
 
     def _unseen(self) -> Iterator[Execution]:
-        """Executions that the command's text asks for, and that were too short, or could not be watched."""
+        """Yield executions that the command's text asks for, and that were too short, or could not be watched."""
         caught = {execution.program for execution in self._watch.executions}
         missed = self._watch.opened - caught if self._watch.is_watching else PROGRAMS
         if not missed:
@@ -132,7 +132,7 @@ class Handover:
         return f"{server} {match[1].decode()}" if match else server
 
     def _tmux_name(self, execution: Execution) -> str:
-        """With the pid of the process that the server has started for the client, else of the server.
+        """Return the name with the pid of the process that the server has started for the client, else of the server.
 
         Empty where the server is one of the run's own processes.
         """
@@ -154,7 +154,7 @@ class Handover:
         return f"tmux {servers[0]}" if len(servers) == 1 else "tmux"
 
     def _printed(self) -> bytes:
-        """What the log says since the command started, at most its last part."""
+        """Return what the log says since the command started, at most its last part."""
         size = os.fstat(self._console).st_size
         start = max(self._console_size, size - _CONSOLE_BYTES)
         try:
@@ -166,7 +166,7 @@ class Handover:
 
 
 def _option(command: Sequence[str], names: Sequence[str]) -> str:
-    """The value of an option, behind a blank or `=`."""
+    """Return the value of an option, behind a blank or `=`."""
     for position, argument in enumerate(command[1:], 1):
         name, equals, value = argument.partition("=")
         if name in names:
@@ -175,7 +175,7 @@ def _option(command: Sequence[str], names: Sequence[str]) -> str:
 
 
 def _socket(command: Sequence[str]) -> str:
-    """Which server a tmux command line is for: `-S path`, `-L name`, else the default one."""
+    """Return which server a tmux command line is for: `-S path`, `-L name`, else the default one."""
     rest = iter(command[1:])
     for argument in rest:
         if argument[:2] in ("-S", "-L"):
@@ -200,7 +200,7 @@ def _comm(pid: int) -> str:
 
 
 def _text_of(argv: Sequence[str], cwd: str) -> str:
-    """The text of a command: its arguments, and the scripts that are among its first ones."""
+    """Return the text of a command: its arguments, and the scripts that are among its first ones."""
     parts = list(argv[1:])
     for argument in argv[:4]:
         if "\n" in argument or len(argument) > 4096:
@@ -215,7 +215,7 @@ def _text_of(argv: Sequence[str], cwd: str) -> str:
 
 
 def _commands_in(text: str) -> Iterator[list[str]]:
-    """What looks like a command line of one of the programs in the text of a shell script."""
+    """Yield what looks like a command line of one of the programs in the text of a shell script."""
     import shlex  # only now: few runs need it
 
     for line in text.splitlines():

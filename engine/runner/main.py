@@ -25,7 +25,7 @@ Work = Callable[[str, Callable[[], None]], int]
 
 
 def main(argv: list[str]) -> int:
-    """Returns the exit code: 0 when an outcome has been written, whatever it is."""
+    """Run one attempt; return exit code 0 once an outcome is written, whatever it is."""
     flags = {argument for argument in argv if argument.startswith("--")}
     folders = [argument for argument in argv if not argument.startswith("--")]
     if len(folders) != 1 or flags - {"--detach", "--stop", "--verdict"}:
@@ -53,7 +53,9 @@ def run(attempt: str, ready: Callable[[], None]) -> int:
 
 
 def verdict(attempt: str) -> int:
-    """The exit code of a run that has ended, as a cluster takes it: what depends on the job starts after 0 alone."""
+    """Return the exit code of a run that has ended, as a cluster takes it: what depends on the job starts after 0
+    alone.
+    """
     outcome = read_json(os.path.join(attempt, "outcome.json"))
     if outcome is None:
         return 1

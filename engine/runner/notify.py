@@ -75,7 +75,7 @@ def main(attempt: str, event: str, reason: str) -> int:
 
 
 def describe(attempt: str, launch: dict[str, Any], event: str, reason: str) -> dict[str, Any]:
-    """What is told: plain values, and a sentence under `text`, which chat programs show."""
+    """Return what is told: plain values, and a sentence under `text`, which chat programs show."""
     folder = os.path.dirname(os.path.dirname(attempt))
     outcome = _read(os.path.join(attempt, "outcome.json"))
     name = _plain(str(launch.get("name") or launch.get("run_id", "")))
@@ -96,7 +96,7 @@ def describe(attempt: str, launch: dict[str, Any], event: str, reason: str) -> d
 
 
 def _plain(text: str) -> str:
-    """Nothing that a terminal would take as a command."""
+    """Remove what a terminal would take for a command."""
     return "".join(char if char.isprintable() else " " for char in text)[:300]
 
 

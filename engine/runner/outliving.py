@@ -56,7 +56,7 @@ class OutlivingWork:
         """Whether it has been given up on for having been idle."""
 
     def goes_on(self) -> bool:
-        """Whether the run is still at work; call it every few seconds until it is not."""
+        """Return whether the run is still at work; call it every few seconds until it is not."""
         left = self._processes()
         now = self._clock()
         own = [process for process in left if self._is_own_program(process.pid)]
@@ -74,11 +74,14 @@ class OutlivingWork:
         return not self.is_idle
 
     def has_worked(self) -> bool:
-        """Whether any of it has worked since the command ended."""
+        """Return whether any of it has worked since the command ended."""
         return self._worked_at is not None
 
     def _is_own_program(self, pid: int) -> bool:
-        """Whether it has a session of its own or is another program than the command. Forked workers are neither."""
+        """Return whether it has a session of its own or is another program than the command.
+
+        Forked workers are neither.
+        """
         command = _command_line(pid)
         if not command or any(helper in argument for argument in command for helper in _WORKER_HELPERS):
             return False
@@ -93,7 +96,7 @@ class OutlivingWork:
         return not is_command
 
     def _works(self, process: Stat, now: float) -> bool:
-        """Whether it has used the CPU or written since the last look, or holds a GPU."""
+        """Return whether it has used the CPU or written since the last look, or holds a GPU."""
         written = _written_bytes(process.pid)
         key = process.pid, process.start_time
         before = self._progress.get(key)
@@ -117,14 +120,14 @@ def _command_line(pid: int) -> list[bytes]:
 
 
 def name_of(pid: int) -> str:
-    """`python train.py (pid 812)`."""
+    """Return `python train.py (pid 812)`."""
     text = b" ".join(_command_line(pid)).decode(errors="replace")
     printable = "".join(character if character.isprintable() else "?" for character in text)
     return f"{printable if len(printable) <= 60 else printable[:59] + '…'} (pid {pid})"
 
 
 def _written_bytes(pid: int) -> int:
-    """The size of the files that are its stdout and stderr."""
+    """Return the size of the files that are its stdout and stderr."""
     size = 0
     for descriptor in (1, 2):
         try:

@@ -28,7 +28,7 @@ class Watch:
         self._last_stamp: list[int] | None = None
 
     def is_due(self) -> bool:
-        """Whether a checkpoint has been written since the request, and was left alone since the last look."""
+        """Return whether a checkpoint has been written since the request, and was left alone since the last look."""
         request = read_request(self._attempt)
         checkpoint = (request or {}).get("checkpoint")
         if request is None or not checkpoint:
@@ -41,7 +41,7 @@ class Watch:
 
 
 def stamp_of(path: str) -> list[int] | None:
-    """Changes whenever a file is written; None when it is not there."""
+    """Return a value that changes whenever a file is written; None if the file does not exist."""
     with contextlib.suppress(OSError):
         status = os.stat(path)
         return [status.st_ino, status.st_size, status.st_mtime_ns]

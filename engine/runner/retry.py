@@ -24,7 +24,7 @@ _NOT_AFTER = ("stop.json", "pause.json")
 
 
 def may_follow(attempt: str, launch: Mapping[str, Any], outcome: Mapping[str, Any]) -> bool:
-    """Whether a retry is possible by what the runner knows: some are left, and the run failed by itself."""
+    """Return whether a retry is possible by what the runner knows: some are left, and the run failed by itself."""
     retry = launch.get("retry") or {}
     return (
         int(retry.get("number") or 0) < int(retry.get("limit") or 0)
@@ -71,7 +71,7 @@ def start_next_attempt(attempt: str) -> bool:
 
 
 def number_text(launch: Mapping[str, Any]) -> str:
-    """`retry 1 of 3`: the attempt that follows this one."""
+    """Return `retry 1 of 3`: the attempt that follows this one."""
     retry = launch.get("retry") or {}
     return f"retry {int(retry.get('number') or 0) + 1} of {retry.get('limit')}"
 

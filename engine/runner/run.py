@@ -154,7 +154,7 @@ class Run:
             raise Interrupted
 
     def _check_for_stop(self) -> None:
-        """A stop may have been asked for before anybody could know whom to signal."""
+        """Take a stop that was requested before the runner could be signalled."""
         if os.path.exists(self._path("stop.json")):
             raise Cancelled
 
@@ -246,7 +246,7 @@ class Run:
             self._await_stop_step(_CLUSTERS_SIGNAL_SECONDS)
 
     def _outlives(self, end: End, stage: HeldStage) -> bool:
-        """Whether the command has ended well and left work behind that goes on: then that is the run."""
+        """Return whether the command has ended well and left work behind that goes on: then that is the run."""
         if end.exit_code != 0 or self.stop is not None:
             return False
         if self.work is None:
@@ -381,7 +381,7 @@ class Run:
             os.write(self.console, f"yoloqat: {text}\n".encode(errors="replace") if text else b"")
 
     def _mode(self) -> int:
-        """Permissions of a record that may hold a secret: those of `launch.json`."""
+        """Return permissions of a record that may hold a secret: those of `launch.json`."""
         return stat.S_IMODE(os.stat(self._path("launch.json")).st_mode)
 
     def _path(self, name: str) -> str:
@@ -389,7 +389,7 @@ class Run:
 
 
 def log(text: str) -> None:
-    """Into `runner.log`, as far as the disk lets us."""
+    """Write a line into `runner.log`, unless the disk is full."""
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(f"{now()} {text}\n")
         sys.stderr.flush()

@@ -17,5 +17,5 @@ def prepare_signals() -> None:
 
 
 def reason_of(number: int) -> str:
-    """Why a stop begins, by the signal that asks for it."""
+    """Return why a stop begins, by the signal that asks for it."""
     return TIME_LIMIT if number == signal.SIGUSR2 else f"the runner got {signal.Signals(number).name}"

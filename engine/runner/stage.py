@@ -34,7 +34,7 @@ class HeldStage(NamedTuple):
     errors: int
 
     def abandon(self) -> None:
-        """Never let it go: the fork ends by itself."""
+        """Never open the gate: the forked process ends by itself."""
         os.close(self.gate)
         os.close(self.errors)
 
@@ -94,7 +94,7 @@ def _become_stage(
     gate: int,
     errors: int,
 ) -> NoReturn:
-    """In the fork: wait at the gate, then become the command. Never returns."""
+    """Wait at the gate in the forked process, then become the command. Never returns."""
     step = "the program"
     try:
         os.setsid()
@@ -120,7 +120,7 @@ def _become_stage(
 
 
 def _reset_signals() -> None:
-    """Everything as a shell would have it, but for SIGHUP, which stays ignored: a run outlives its terminal."""
+    """Restore the signals that a shell would set, but leave SIGHUP ignored: a run outlives its terminal."""
     for number in signal.valid_signals() - {signal.SIGHUP, signal.SIGKILL, signal.SIGSTOP}:
         with contextlib.suppress(OSError, ValueError):
             signal.signal(number, signal.SIG_DFL)

@@ -82,7 +82,7 @@ def read_start_record(attempt: str) -> dict[str, Any] | None:
 
 
 def is_started_here(attempt: str) -> bool:
-    """Whether this user started the attempt on this machine, and its `launch.json` still asks for the same."""
+    """Return whether this user started the attempt on this machine, and its `launch.json` still asks for the same."""
     record = read_start_record(attempt)
     if record is None or record.get("machine") != machine_id():
         return False

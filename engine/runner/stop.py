@@ -100,7 +100,7 @@ def send_to_all(processes: Callable[[], list[Stat]], signal_number: signal.Signa
 def clear_leftovers(
     processes: Callable[[], list[Stat]], grace: float, reap: Callable[[], object]
 ) -> tuple[int, list[int]]:
-    """Once the main process has gone: let the rest go by itself, then SIGTERM, then SIGKILL.
+    """End what the main process has left behind: wait for it, then send SIGTERM, then SIGKILL.
 
     Workers without a master hold the GPU for ever, and a run that has ended computes nothing. A third of the grace
     passes before each signal; after SIGKILL the wait is as long again, for processes stuck in the kernel.

@@ -69,7 +69,9 @@ def _stop(attempt: str, stage: Identity, grace: dict[str, float], ready: Callabl
 
 
 def processes_of(attempt: str, stage: Identity) -> list[Stat]:
-    """The stage, what is below it, and what carries the attempt's mark: its orphans hang elsewhere in the tree now."""
+    """Return the stage, what is below it, and what carries the attempt's mark: its orphans hang elsewhere in the
+    tree now.
+    """
     stats_by_pid = {stat.pid: stat for stat in marked(attempt)}
     if presence(stage) == ALIVE:
         main = read_stat(stage.pid)

@@ -20,7 +20,7 @@ class TimeLimit:
 
 
 def _text(seconds: float) -> str:
-    """`12 h`, `90 min`, `1.5 s`: the largest unit that it is a whole number of."""
+    """Return `12 h`, `90 min`, `1.5 s`: the largest unit that it is a whole number of."""
     for size, unit in _UNITS:
         if seconds >= size and seconds % size == 0:
             return f"{seconds / size:.0f} {unit}"

@@ -15,12 +15,12 @@ RUNNER = PACKAGE_ROOT / "engine" / "runner" / "__main__.py"
 
 
 def runner_command(*arguments: str) -> list[str]:
-    """argv of the runner, which needs no installed package: see `engine.runner.__main__`."""
+    """Return argv of the runner, which needs no installed package: see `engine.runner.__main__`."""
     return script_command(str(RUNNER), *arguments, site_packages=False)
 
 
 def engine_command(stage: str, options: StageOptions, run_dir: Path, python: str | None = None) -> list[str]:
-    """argv of one of our stages.
+    """Return argv of one of our stages.
 
     Args:
         python: the interpreter that runs it, with our sources; this one when None.
@@ -29,7 +29,7 @@ def engine_command(stage: str, options: StageOptions, run_dir: Path, python: str
 
 
 def current_command(recorded: Sequence[str], python: str | None = None) -> list[str]:
-    """A recorded command line of a stage as it is called today; anything else is left as it is.
+    """Return a recorded command line of a stage as it is called today; anything else is left as it is.
 
     An upgrade may have moved our files, and versions before 0.2 wrote `python -P -m engine …`.
 
@@ -47,7 +47,7 @@ def current_command(recorded: Sequence[str], python: str | None = None) -> list[
 
 
 def engine_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Variables of our own stages on top of the user's. Other commands get none of this.
+    """Return variables of our own stages on top of the user's. Other commands get none of this.
 
     The working directory stays off the path of every Python that a stage starts, and so do relative folders of the
     user's PYTHONPATH, which mean whatever the working directory is. Its other folders stay: torch may lie there.

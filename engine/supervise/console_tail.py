@@ -71,6 +71,6 @@ def judge_ending(tail: str) -> LogEnding:
 
 
 def _is_last_word(message: re.Pattern[str], tail: str) -> bool:
-    """A message that was followed by a moving bar is one that the program got over."""
+    """Return a message that was followed by a moving bar is one that the program got over."""
     matches = list(message.finditer(tail))
     return bool(matches) and _BAR.search(tail, matches[-1].end()) is None

@@ -17,7 +17,7 @@ _OPTIONS = ("--device", "-device", "device", "--devices", "--gpu-id", "--gpu-ids
 
 
 def device_of_command(argv: Sequence[str]) -> list[str] | None:
-    """The GPUs that a command line names, as indices, `["cpu"]`, or None where it names none.
+    """Return the GPUs that a command line names, as indices, `["cpu"]`, or None where it names none.
 
     What follows `docker run` counts among the GPUs of its container, whichever these are.
     """
@@ -41,7 +41,7 @@ def device_of_command(argv: Sequence[str]) -> list[str] | None:
 
 
 def agree(resources: Resources, argv: Sequence[str], *, anyway: bool = False) -> Resources:
-    """The resources with which lease and command mean the same GPUs.
+    """Return the resources with which lease and command mean the same GPUs.
 
     A lease of any GPU becomes one of the GPU that the command names, and all GPUs stay visible to it: the trainer
     counts among all of them, whether it sets CUDA_VISIBLE_DEVICES or not.
@@ -79,7 +79,7 @@ def agree(resources: Resources, argv: Sequence[str], *, anyway: bool = False) ->
 
 
 def _indices(names: Sequence[str]) -> list[str]:
-    """UUIDs as indices; what is not known stays as it is."""
+    """Return UUIDs as indices; what is not known stays as it is."""
     by_uuid = {str(gpu["uuid"]): str(gpu["index"]) for gpu in gpus_here()}
     return [
         next(

@@ -13,7 +13,9 @@ _OF_A_PROCESS = frozenset({"launch.json", "process.json", "watch.json", "slurm.j
 
 
 def has_plainly_ended(folder: RunFolder) -> bool:
-    """Whether the newest attempt has an outcome, or never had a process; False where only `read_state` can tell."""
+    """Return whether the newest attempt has an outcome, or never had a process; False where only `read_state` can
+    tell.
+    """
     attempts = folder.attempts()
     if not attempts:
         return True

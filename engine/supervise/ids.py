@@ -14,7 +14,8 @@ _last = ("", 0)
 
 
 def new_run_id() -> str:
-    """A new id, such as `20261123-142501-k3f9`. The time is UTC, so that ids sort across a change of summer time.
+    """Return a new id, such as `20261123-142501-k3f9`. The time is UTC, so that ids sort across a change of summer
+    time.
 
     Ids that one process makes sort in their order, those of one second included: a pipeline's runs are listed in it.
     """

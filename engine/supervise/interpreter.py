@@ -79,7 +79,7 @@ class EngineChoice:
 
     @classmethod
     def of(cls, program: str, origin: str) -> "EngineChoice":
-        """The choice of a program, as `find_python` takes it.
+        """Return the choice of a program, as `find_python` takes it.
 
         Raises:
             YoloqatError: there is no such program.
@@ -88,7 +88,7 @@ class EngineChoice:
 
     @classmethod
     def own(cls, origin: str = "nothing else is chosen") -> "EngineChoice":
-        """The Python that runs this process."""
+        """Return the Python that runs this process."""
         return cls(sys.executable, origin)
 
     def check(self) -> None:
@@ -119,7 +119,7 @@ def examine_interpreter(path: str) -> Interpreter:
 
 
 def find_python(program: str, origin: str) -> str:
-    """The absolute path of a Python. Links are kept: that of a virtual environment leads out of it.
+    """Return the absolute path of a Python. Links are kept: that of a virtual environment leads out of it.
 
     Args:
         program: its path, the folder of its virtual environment, or a name on the PATH.
@@ -142,7 +142,7 @@ def find_python(program: str, origin: str) -> str:
 
 
 def requirements() -> "dict[str, Requirement]":
-    """What our stages need, by canonical name."""
+    """Return what our stages need, by canonical name."""
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 

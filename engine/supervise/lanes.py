@@ -14,7 +14,7 @@ DEFAULT_WIDTH = 1
 
 
 def lease_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """The folder of this user's leases on this machine, the same for every workspace.
+    """Return the folder of this user's leases on this machine, the same for every workspace.
 
     Not in the runtime folder, which goes with the last login, nor in the temporary one, which is tidied: a lock file
     that is made anew while a run holds the old one would give its GPU away. A home that several machines share has one
@@ -29,7 +29,8 @@ def lease_folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def lane_width(setting: int | None = None, environment: Mapping[str, str] = os.environ) -> int:
-    """How many runs may have the CPU lane at a time: by YOLOQAT_CPU_LANE, else the setting, else 1; 0 for any number.
+    """Return how many runs may have the CPU lane at a time: by YOLOQAT_CPU_LANE, else the setting, else 1; 0 for any
+    number.
 
     Raises:
         YoloqatError: the variable holds no such number.

@@ -345,7 +345,7 @@ def run_detached(attempt: AttemptFolder, *options: str, environment: Mapping[str
 
 
 def _last_line(log: Path) -> str:
-    """What the runner said last, without the time."""
+    """Return what the runner said last, without the time."""
     try:
         lines = read_regular(log).decode(errors="replace").splitlines()
     except OSError:
@@ -354,7 +354,7 @@ def _last_line(log: Path) -> str:
 
 
 def _additions(spec: RunSpec, env: Mapping[str, str]) -> dict[str, str]:
-    """What the stage's environment has on top of the launcher's."""
+    """Return what the stage's environment has on top of the launcher's."""
     additions = {**spec.env, **env}
     if spec.stage != COMMAND:
         additions.update(engine_environment({**os.environ, **additions}))
@@ -372,7 +372,7 @@ def _previous_notify_file(folder: RunFolder, attempt: int) -> str:
 
 
 def _set_aside(folder: RunFolder, attempt: int) -> None:
-    """An earlier attempt's `result.json` must not speak for this one, nor what was asked of that attempt."""
+    """Rename `result.json` and the requests of an earlier attempt, which must not count for this one."""
     folder.stop_after_epoch.unlink(missing_ok=True)
     if attempt > 1 and folder.result.exists():
         shutil.move(folder.result, folder.attempt(attempt - 1).path / folder.result.name)

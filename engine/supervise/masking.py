@@ -34,7 +34,7 @@ _IN_TEXT = re.compile(
 
 
 def is_secret(name: str, value: str) -> bool:
-    """Whether a variable looks like a secret, by its name or by its value."""
+    """Return whether a variable looks like a secret, by its name or by its value."""
     return bool(_SECRET_NAME.search(name) or _SECRET_VALUE.search(value))
 
 

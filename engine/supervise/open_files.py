@@ -54,7 +54,7 @@ class OpenFile:
 
 
 def open_files(pid: int) -> list[OpenFile]:
-    """The descriptors of a process, by number.
+    """Return the descriptors of a process, by number.
 
     Raises:
         ProcessLookupError: there is no such process.
@@ -75,14 +75,14 @@ def open_files(pid: int) -> list[OpenFile]:
 
 
 def pids() -> Iterator[int]:
-    """All processes that can be seen from here."""
+    """Return all processes that can be seen from here."""
     for name in os.listdir("/proc"):
         if name.isdigit():
             yield int(name)
 
 
 def writes(pid: int, device: int, inode: int) -> bool:
-    """Whether a process holds a file open for writing; False where that cannot be seen."""
+    """Return whether a process holds a file open for writing; False where that cannot be seen."""
     try:
         files = open_files(pid)
     except OSError:
@@ -97,13 +97,13 @@ def writes(pid: int, device: int, inode: int) -> bool:
 
 
 def writers(device: int, inode: int) -> list[Identity]:
-    """The processes that hold a file open for writing, as far as they may be looked at; this one left out."""
+    """Return the processes that hold a file open for writing, as far as they may be looked at; this one left out."""
     found = [identify(pid) for pid in pids() if pid != os.getpid() and writes(pid, device, inode)]
     return [identity for identity in found if identity is not None]
 
 
 def readers_of_pipe(target: str) -> list[int]:
-    """The processes that read from a pipe, by what the kernel calls it."""
+    """Return the processes that read from a pipe, by what the kernel calls it."""
     found = []
     for pid in pids():
         try:

@@ -30,7 +30,7 @@ def look(asked: "list[str]") -> "dict[str, object]":
 
 
 def _version(names: "list[str]") -> "str":
-    """Of the first distribution that is installed; empty where none is, as of what was built by hand."""
+    """Return the version of the first distribution that is installed; empty where none is, as of a build by hand."""
     from importlib import metadata
 
     for name in names:
@@ -42,7 +42,7 @@ def _version(names: "list[str]") -> "str":
 
 
 def _cuda() -> "str":
-    """The CUDA that torch was built for; empty for a build for CPUs, and without torch."""
+    """Return the CUDA that torch was built for; empty for a build for CPUs, and without torch."""
     import importlib.util
     import os
     import re

@@ -124,7 +124,7 @@ def _of_an_outcome(folder: RunFolder, attempt: AttemptFolder, outcome: Outcome) 
 
 
 def _of_a_job(folder: RunFolder, attempt: AttemptFolder, job: Observed) -> ProcessFacts:
-    """Slurm tells whether it lives: the processes are on a node, where they cannot be seen from here."""
+    """Collect the facts of an attempt in a Slurm job: its processes are on a node, so Slurm tells whether it lives."""
     if job.outcome is not None:
         return _of_an_outcome(folder, attempt, job.outcome)
     process = None if job.waiting or job.put_back else ProcessRecord.read(attempt.process)
@@ -155,7 +155,9 @@ def _of_the_living(
 
 
 def _other_host(process: ProcessRecord | None) -> str | None:
-    """The machine that it was on, unless it was this one: by its name or, for another container on it, by its boot."""
+    """Return the machine that it was on, unless it was this one: by its name or, for another container on it, by its
+    boot.
+    """
     recorded_runner = process.runner if process else None
     if recorded_runner is None or recorded_runner.host == os.uname().nodename or recorded_runner.boot_id == boot_id():
         return None
@@ -163,14 +165,16 @@ def _other_host(process: ProcessRecord | None) -> str | None:
 
 
 def _presence(record: ProcessIdentity, attempt: AttemptFolder) -> str:
-    """The presence of a process of the attempt."""
+    """Return the presence of a process of the attempt."""
     if presence(identity_of(record)) == ALIVE and is_other_process(attempt, identity_of(record)):
         return GONE  # a copy of a live run's folder, or a forged record: that process is not this attempt's
     return _launcher_presence(record, attempt)
 
 
 def _launcher_presence(record: ProcessIdentity, attempt: AttemptFolder) -> str:
-    """The presence of the attempt's launcher, which may well be a process of another run, or of the attempt before."""
+    """Return the presence of the attempt's launcher, which may well be a process of another run, or of the attempt
+    before.
+    """
     recorded_presence = presence(identity_of(record))
     if recorded_presence != ELSEWHERE:
         return recorded_presence
@@ -179,7 +183,7 @@ def _launcher_presence(record: ProcessIdentity, attempt: AttemptFolder) -> str:
 
 
 def _is_unlocked(path: Path) -> bool:
-    """True when certainly nobody holds the lock; False also where locks are not told."""
+    """Return whether certainly nobody holds the lock; False where the file system does not tell."""
     try:
         with open_regular(path) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -189,7 +193,8 @@ def _is_unlocked(path: Path) -> bool:
 
 
 def measure_silence(attempt: AttemptFolder) -> Silence:
-    """By the runner's last sample, which knows no wall clock; by the log's time stamp where no runner samples.
+    """Measure how long a log has been silent: by the runner's last sample, whose clock is monotonic, else by its time
+    stamp.
 
     The time stamp is the wall clock's, which may jump: silence is never taken for longer than since that last sample,
     and the rhythm stays the one that the runner saw.
@@ -205,7 +210,7 @@ def measure_silence(attempt: AttemptFolder) -> Silence:
 
 
 def _age(path: Path) -> float:
-    """Seconds since a file was written; 0 when it is not there."""
+    """Return seconds since a file was written; 0 when it is not there."""
     try:
         return max(time.time() - path.stat().st_mtime, 0.0)
     except OSError:
@@ -213,7 +218,7 @@ def _age(path: Path) -> float:
 
 
 def _last_sample(path: Path) -> tuple[float, float, float | None, float] | None:
-    """Monotonic time, silence, usual and longest silence of the newest line."""
+    """Return monotonic time, silence, usual and longest silence of the newest sample."""
     try:
         with open_regular(path) as file:
             file.seek(max(file.seek(0, os.SEEK_END) - _SAMPLE_BYTES, 0))
@@ -227,5 +232,5 @@ def _last_sample(path: Path) -> tuple[float, float, float | None, float] | None:
 
 
 def identity_of(record: ProcessIdentity) -> Identity:
-    """The same identity as the runner's code takes it."""
+    """Return the same identity as the runner's code takes it."""
     return Identity(record.pid, record.start_time, record.boot_id, record.host, record.pid_namespace)

@@ -45,7 +45,7 @@ def collect(
 
 
 def safe_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables that matter for a run: an allow-list, less whatever looks like a secret."""
+    """Return the variables that matter for a run: an allow-list, less whatever looks like a secret."""
     return {
         name: value
         for name, value in sorted(environment.items())
@@ -54,7 +54,7 @@ def safe_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def git_state(cwd: Path, diff_file: Path, mode: int = 0o600) -> GitState | None:
-    """Commit and uncommitted changes of the repository around `cwd`; None outside of one, or without git."""
+    """Return commit and uncommitted changes of the repository around `cwd`; None outside of one, or without git."""
     commit = _git(cwd, "rev-parse", "HEAD")
     if commit is None:
         return None
@@ -77,7 +77,7 @@ def git_state(cwd: Path, diff_file: Path, mode: int = 0o600) -> GitState | None:
 
 
 def _untracked(cwd: Path) -> list[str]:
-    """Folders that are wholly unknown are told as one, so that a data set is not gone through."""
+    """List what git does not track. A folder that is wholly untracked is one entry: no data set is walked."""
     listed = _git(cwd, "ls-files", "--others", "--exclude-standard", "--directory", "--no-empty-directory", "-z")
     return [os.fsdecode(name) for name in (listed or b"").split(b"\0") if name][:_MOST_UNTRACKED]
 

@@ -82,7 +82,7 @@ def queued_elsewhere(workspace: Workspace) -> list[AttemptFolder]:
 
 
 def paused_and_ended(workspace: Workspace) -> list[AttemptFolder]:
-    """Attempts that were paused, and whose run has not been put back into the queue yet."""
+    """List the attempts that were paused and whose run is not back in the queue yet."""
     found = [AttemptFolder(Path(path)) for _, path in _newest_attempts(workspace) if _is_paused(path)]
     return [attempt for attempt in found if not read_state(RunFolder(attempt.path.parents[1]), attempt).state.is_live]
 
@@ -92,7 +92,7 @@ def _is_paused(attempt: str) -> bool:
 
 
 def _newest_attempts(workspace: Workspace) -> Iterator[tuple[str, str]]:
-    """Id and path of each run's newest attempt, oldest run first."""
+    """Return id and path of each run's newest attempt, oldest run first."""
     try:
         run_ids = sorted(os.listdir(workspace.runs))
     except OSError:
@@ -116,7 +116,9 @@ def relaunch(attempt: AttemptFolder) -> None:
 
 
 def _release(workspace: Workspace, spec: RunSpec) -> AttemptFolder | None:
-    """The new attempt of a run whose outcome is `dependency failed`, if nothing keeps it from running any more."""
+    """Return the new attempt of a run whose outcome is `dependency failed`, if nothing keeps it from running any
+    more.
+    """
     folder = workspace.run(spec.id)
     attempts = folder.attempts()
     if attempts and attempts[-1].slurm.exists():
@@ -139,7 +141,7 @@ def _release(workspace: Workspace, spec: RunSpec) -> AttemptFolder | None:
 
 
 def _specs(workspace: Workspace) -> list[RunSpec]:
-    """The specifications of all runs that can be read, oldest first."""
+    """Return the specifications of all runs that can be read, oldest first."""
     specs = []
     for folder in sorted(workspace.run_folders(), key=lambda folder: folder.id):
         if _may_have_parents(folder):
@@ -149,7 +151,8 @@ def _specs(workspace: Workspace) -> list[RunSpec]:
 
 
 def _may_have_parents(folder: RunFolder) -> bool:
-    """Reading all of a thousand specifications would take seconds; most have no parents."""
+    """Search the bytes of a specification for parents: parsing a thousand of them would take seconds, and most have
+    none."""
     try:
         return b"\nparents: []" not in read_regular(folder.spec, YAML_BYTES)
     except OSError:

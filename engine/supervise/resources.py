@@ -15,7 +15,7 @@ _LIGHT = frozenset({"shapes"})
 
 
 def resources_of_stage(stage: str, options: StageOptions, environment: Mapping[str, str] = os.environ) -> Resources:
-    """What one of our stages needs, by its `--device`, which counts as PyTorch does: among the visible GPUs.
+    """Return what one of our stages needs, by its `--device`, which counts as PyTorch does: among the visible GPUs.
 
     `cpu`, or no GPU here: the CPU lane. Empty: any GPU. A number: that one. A device that isn't there needs nothing,
     and the stage refuses it in its own words. What has no `--device` computes on the CPU.
@@ -38,12 +38,12 @@ def resources_of_stage(stage: str, options: StageOptions, environment: Mapping[s
 
 
 def _as_cuda_counts(visible: Sequence[str]) -> Sequence[str]:
-    """The devices that a process finds: a process uses one MIG instance, the first, and nothing beside it."""
+    """Return the devices that a process finds: a process uses one MIG instance, the first, and nothing beside it."""
     return visible[:1] if visible and is_instance(visible[0]) else visible
 
 
 def is_instance(name: str) -> bool:
-    """Whether a device is named by the UUID of a MIG instance."""
+    """Return whether a device is named by the UUID of a MIG instance."""
     return name.startswith("MIG-")
 
 
@@ -55,7 +55,7 @@ def requested_resources(
     cpu_lane: bool = False,
     environment: Mapping[str, str] = os.environ,
 ) -> Resources:
-    """What a person asks for on the command line of any program.
+    """Return what a person asks for on the command line of any program.
 
     Args:
         gpu: `any`, or indices as nvidia-smi counts or UUIDs, with commas; MIG instances by their UUIDs alone.
@@ -102,7 +102,9 @@ def requested_resources(
 
 
 def visible_gpus(environment: Mapping[str, str]) -> list[str]:
-    """The GPUs that CUDA_VISIBLE_DEVICES leaves, in its order, by index where they are told so; all without it."""
+    """Return the GPUs that CUDA_VISIBLE_DEVICES leaves, in its order, by index where they are told so; all without
+    it.
+    """
     there = gpus_here()
     if VISIBLE_VARIABLE not in environment:
         return [str(gpu["index"]) for gpu in there]

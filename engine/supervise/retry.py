@@ -73,7 +73,7 @@ def decide_retry(state: RunState, outcome: Outcome, facts: LogFacts, retry: Retr
 
 
 def is_repeated(error: str) -> bool:
-    """Whether the next attempt would end in the same Python error: one in data, options or code."""
+    """Return whether the next attempt would end in the same Python error: one in data, options or code."""
     return bool(_REPEATED_TYPES.match(error) or _REPEATED_MESSAGES.search(error))
 
 
@@ -91,7 +91,7 @@ def _decide_on_memory(facts: LogFacts, retry: Retry) -> Verdict:
 
 
 def _signal_of(outcome: Outcome) -> int | None:
-    """The signal that ended the command, or the program that a shell ran, which it tells by its exit code."""
+    """Return the signal that ended the command, or the program that a shell ran, which it tells by its exit code."""
     if outcome.signal is not None:
         return outcome.signal
     number = (outcome.exit_code or 0) - 128

@@ -35,7 +35,7 @@ def collect_log_facts(attempt: AttemptFolder) -> LogFacts:
 
 
 def ending_error(tail: bytes) -> str:
-    """The line that names the Python error after the last epoch or evaluation of a log's tail.
+    """Return the line that names the Python error after the last epoch or evaluation of a log's tail.
 
     Of several processes the others often end in an error of communication: one that repeats itself is the cause.
     """
@@ -69,7 +69,7 @@ def _has_epoch(facts: list[Fact]) -> bool:
 
 
 def _others_held_memory(sample: Mapping[str, Any], tail: str) -> bool:
-    """By the runner's last sample, or by PyTorch's own message where the driver did not tell whose memory it was."""
+    """Return whether other processes held GPU memory: by the runner's last sample, else by PyTorch's own message."""
     gpus = [gpu for gpu in sample.get("gpus") or () if isinstance(gpu, dict)]
     by_run = [(gpu.get("memory_used_bytes"), gpu.get("run_memory_bytes")) for gpu in gpus]
     if any(isinstance(used, int) and isinstance(own, int) and used - own >= _GPU_BYTES for used, own in by_run):

@@ -104,7 +104,7 @@ def unmasked_spec(folder: RunFolder, spec: RunSpec) -> RunSpec:
 
 
 def may_start(attempt: AttemptFolder) -> bool:
-    """Whether a queued attempt may be started without asking: this user launched it, here, as it stands."""
+    """Return whether a queued attempt may be started without asking: this user launched it, here, as it stands."""
     return is_started_here(str(attempt.path))
 
 
@@ -116,7 +116,7 @@ def start_environment(attempt: AttemptFolder) -> dict[str, str] | None:
 
 
 def is_own_process(attempt: AttemptFolder, identity: Identity) -> bool:
-    """Whether a process is one of this attempt's, by more than what a workspace says: only such are signalled.
+    """Return whether a process is one of this attempt's, by more than what a workspace says: only such are signalled.
 
     Its runner has recorded it in the user's state folder, or it carries the attempt in its environment, where nobody
     but who started it can have put it.
@@ -128,7 +128,7 @@ def is_own_process(attempt: AttemptFolder, identity: Identity) -> bool:
 
 
 def is_other_process(attempt: AttemptFolder, identity: Identity) -> bool:
-    """Whether a process belongs to another attempt, as it does where a live run's folder was copied."""
+    """Return whether a process belongs to another attempt, as it does where a live run's folder was copied."""
     mark = marker_of(identity.pid)
     return mark is not None and os.path.realpath(mark.removeprefix(STOPPER_MARK)) != os.path.realpath(attempt.path)
 

@@ -56,7 +56,7 @@ class RunStatus:
 def read_state(
     folder: RunFolder, attempt: AttemptFolder | None = None, *, rhythm_seconds: float | None = None
 ) -> RunStatus:
-    """The state of a run, by its newest attempt or by the one that is given.
+    """Return the state of a run, by its newest attempt or by the one that is given.
 
     Args:
         rhythm_seconds: how long its console is usually silent, where the caller knows better than the runner (the
@@ -99,7 +99,7 @@ def _gpus_outside_lease(attempt: AttemptFolder) -> tuple[str, ...]:
 
 
 def _of_a_watched(attempt: AttemptFolder, rhythm_seconds: float | None) -> RunStatus:
-    """The state of a run whose process was not started here: its exit code cannot be known."""
+    """Return the state of a run whose process was not started here: its exit code cannot be known."""
     observed = observe(attempt)
     if observed is None:
         return RunStatus(RunState.ENDED, "its watch.json cannot be read", attempt=attempt.number)
@@ -128,7 +128,7 @@ def _of_a_watched(attempt: AttemptFolder, rhythm_seconds: float | None) -> RunSt
 
 
 def decide(evidence: ProcessFacts) -> tuple[RunState, str]:
-    """State and reason, from the evidence alone."""
+    """Return state and reason, from the evidence alone."""
     if evidence.outcome is not None:
         state, reason = _decide_by_outcome(evidence.outcome, evidence)
         return (RunState.QUEUED, f"about to be retried after {reason}") if evidence.retry_pending else (state, reason)
@@ -196,7 +196,7 @@ def _decide_for_the_living(evidence: ProcessFacts) -> tuple[RunState, str]:
 
 
 def _decide_without_runner(evidence: ProcessFacts) -> tuple[RunState, str]:
-    """No runner has ever told who it is."""
+    """Decide the state of a run whose runner has never recorded itself."""
     if evidence.launch is None:
         return RunState.ENDED, _what_the_log_shows(evidence)
     if evidence.launcher == ALIVE and evidence.age_seconds < START_SECONDS:
@@ -205,7 +205,7 @@ def _decide_without_runner(evidence: ProcessFacts) -> tuple[RunState, str]:
 
 
 def _decide_without_outcome(evidence: ProcessFacts) -> tuple[RunState, str]:
-    """Runner and stage are gone, and nobody wrote how it ended."""
+    """Decide the state of a run whose runner and stage are gone without an outcome."""
     rebooted = REBOOTED in (evidence.runner, evidence.stage)
     if evidence.finished and not evidence.missing:
         return RunState.SUCCEEDED, "it finished; its runner was lost before"
@@ -225,7 +225,7 @@ def _decide_without_outcome(evidence: ProcessFacts) -> tuple[RunState, str]:
 
 
 def _decide_before_the_stage(evidence: ProcessFacts, rebooted: bool) -> tuple[RunState, str]:
-    """The runner has gone, and nothing of the run has ever computed: it still may."""
+    """Return the runner has gone, and nothing of the run has ever computed: it still may."""
     if evidence.stop_asked:
         return RunState.STOPPED, "stopped before it started"
     if evidence.launch is None or evidence.host:
@@ -261,7 +261,7 @@ def _stop_in_progress(evidence: ProcessFacts) -> str:
 
 
 def describe_stop(stopping: StoppingRecord | None, asked: bool) -> str:
-    """A stop in progress, in words; empty when there is none."""
+    """Return a stop in progress, in words; empty when there is none."""
     if stopping is None:
         return "stop requested" if asked else ""
     if stopping.next_signal is None or stopping.next_at_monotonic is None:
@@ -271,14 +271,14 @@ def describe_stop(stopping: StoppingRecord | None, asked: bool) -> str:
 
 
 def _seconds_left(stopping: StoppingRecord, next_at_monotonic: float) -> float:
-    """Until the next signal; by the wall clock for a sender on another machine, whose monotonic clock is its own."""
+    """Return the seconds until the next signal; by the wall clock if the sender is another machine."""
     if stopping.next_at is not None and stopping.sender is not None and stopping.sender.boot_id != boot_id():
         return (stopping.next_at - datetime.now(UTC)).total_seconds()
     return next_at_monotonic - time.monotonic()
 
 
 def is_stalled(silence: Silence | None, rhythm_seconds: float | None = None) -> bool:
-    """Whether a live run has been silent for longer than its own rhythm allows."""
+    """Return whether a live run has been silent for longer than its own rhythm allows."""
     if silence is None:
         return False
     usual = max(silence.usual or 0.0, rhythm_seconds or 0.0)
@@ -286,7 +286,7 @@ def is_stalled(silence: Silence | None, rhythm_seconds: float | None = None) -> 
 
 
 def _with_silence(reason: str, silence: Silence | None) -> str:
-    """How long a stalled run has been silent, in whole minutes: an index need not be written more often."""
+    """Return how long a stalled run has been silent, in whole minutes: an index need not be written more often."""
     if silence is None:
         return reason
     usual = f", usually {silence.usual:.0f} s" if silence.usual else ""

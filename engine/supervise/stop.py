@@ -99,7 +99,10 @@ def _refuse_others(attempt: AttemptFolder, *recorded: Identity | None) -> None:
 
 
 def _cancel(attempt: AttemptFolder) -> bool:
-    """The end of an attempt that waits without a runner. One that is started at this moment finds the request."""
+    """Return the end of an attempt that waits without a runner.
+
+    One that is started at this moment finds the request.
+    """
     try:
         held = lock.take(str(attempt.path))
     except lock.Refused:
@@ -122,7 +125,7 @@ def _cancel(attempt: AttemptFolder) -> bool:
 
 
 def _refuse(attempt: AttemptFolder) -> bool:
-    """A process that was not started here is not stopped from here."""
+    """Return a process that was not started here is not stopped from here."""
     observed = observe(attempt)
     if observed is None or not observed.is_alive:
         return False
@@ -135,7 +138,7 @@ def _refuse(attempt: AttemptFolder) -> bool:
 
 
 def _stop_job(attempt: AttemptFolder, job: SlurmRecord, now: bool) -> bool:
-    """The runner is on a node: Slurm passes the request on."""
+    """Return the runner is on a node: Slurm passes the request on."""
     outcome = Outcome.read(attempt.outcome)
     if outcome is not None and not is_in_doubt(attempt, outcome):
         return False
@@ -156,7 +159,7 @@ def _signal_stopper(attempt: AttemptFolder) -> bool:
 
 
 def _write_request(attempt: AttemptFolder, now: bool) -> YoloqatError | None:
-    """Returns the error: a full disk must not keep anybody from stopping, for the signal alone does it too."""
+    """Write the request; return the error, since on a full disk the signal alone stops the run, too."""
     request = StopRequest(requested_at=datetime.now(UTC), now=now)
     try:
         write_json(str(attempt.stop_request), request.model_dump(mode="json"))

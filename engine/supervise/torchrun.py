@@ -14,7 +14,7 @@ _WITH_VALUE = ("-W", "-X")
 
 
 def torchrun_argv(command: Sequence[str], processes: int) -> list[str]:
-    """`python train.py …` as so many processes on this machine.
+    """Return `python train.py …` as so many processes on this machine.
 
     Args:
         command: `python SCRIPT …` or `python -m MODULE …`.
@@ -29,7 +29,7 @@ def torchrun_argv(command: Sequence[str], processes: int) -> list[str]:
 
 
 def split(command: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The interpreter with its options, and the script or `-m MODULE` with its arguments.
+    """Return the interpreter with its options, and the script or `-m MODULE` with its arguments.
 
     Raises:
         YoloqatError: the command is no Python script or module.

@@ -73,7 +73,7 @@ def versions(argv: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> 
 
 
 def interpreter_of(argv: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> str | None:
-    """The path of the Python that a command runs, as far as that can be told; None without any."""
+    """Return the path of the Python that a command runs, as far as that can be told; None without any."""
     search = environment.get("PATH")
     program = argv[0] if argv else ""
     program_path = str(cwd / program) if os.sep in program else shutil.which(program, path=search)
@@ -86,7 +86,7 @@ def interpreter_of(argv: Sequence[str], cwd: Path, environment: Mapping[str, str
 
 
 def _shebang(program: str) -> list[str]:
-    """The words of `#!/usr/bin/env python3`, without options; none where the file has no such line."""
+    """Return the words of `#!/usr/bin/env python3`, without options; none where the file has no such line."""
     try:
         with open(program, "rb") as file:
             line = file.readline(512)
@@ -97,7 +97,7 @@ def _shebang(program: str) -> list[str]:
 
 
 def package_versions(path: list[str] | None = None) -> dict[str, str]:
-    """Versions of the packages that decide a result, read from their metadata without importing them.
+    """Return versions of the packages that decide a result, read from their metadata without importing them.
 
     Args:
         path: the `sys.path` of another interpreter.

@@ -61,7 +61,7 @@ def observe(attempt: AttemptFolder) -> Observed | None:
 
 
 def current_writers(record: WatchRecord) -> list[ProcessIdentity]:
-    """Who holds the file open for writing: those that did before, else whoever does now."""
+    """Return who holds the file open for writing: those that did before, else whoever does now."""
     recorded_writers = [
         writer
         for writer in record.writers
@@ -83,7 +83,7 @@ def _look(device: int, inode: int) -> list[ProcessIdentity]:
 
 
 def _is_replaced(record: WatchRecord) -> bool:
-    """Whether another file has the log's name now, and somebody writes that one."""
+    """Return whether another file has the log's name now, and somebody writes that one."""
     try:
         status = os.stat(record.path)
     except OSError:
@@ -108,7 +108,7 @@ def _process_text(process: ProcessIdentity) -> str:
 
 
 def process_name(pid: int) -> str:
-    """What a process is called; empty when it is gone."""
+    """Return what a process is called; empty when it is gone."""
     try:
         return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
     except OSError:

@@ -186,14 +186,14 @@ class Grid(ScrollView, can_focus=True):
             self.refresh(*changed)
 
     def placement_changed(self) -> None:
-        """Called when other columns are visible, or their widths differ. Override it to report hidden columns."""
+        """React to other visible columns or widths. Override it to report hidden columns."""
 
     def _arrows(self) -> int:
-        """Width of the arrows that point to columns scrolled out of view, in tables that scroll sideways."""
+        """Return the width of the arrows that point to columns scrolled out of view, in tables that scroll sideways."""
         return 5 if any(not column.frozen for column in self._columns) else 0
 
     def _bar(self) -> int:
-        """Width of the scrollbar, which covers the last columns."""
+        """Return the width of the scrollbar, which covers the last columns."""
         return self.styles.scrollbar_size_vertical if len(self._keys) >= self.size.height > 0 else 0
 
     def _line(self, row: int) -> tuple[Span, ...]:
@@ -237,7 +237,7 @@ class Grid(ScrollView, can_focus=True):
         return strip(line, columns, base)
 
     def _cursor_style(self, component: str) -> Style:
-        """The component's style; Textual's own lookup loses `reverse`."""
+        """Return the component's style; Textual's own lookup loses `reverse`."""
         is_reverse = self.get_component_styles(component).text_style.reverse
         return self.get_visual_style(component) + Style(reverse=True if is_reverse else None)
 

@@ -32,7 +32,7 @@ class PaneTabs(LineWidget):
             self.pane = pane
 
     def __init__(self, panes: Sequence[tuple[str, str]], active: str) -> None:
-        """`panes` are ids and titles, in order."""
+        """Take ids and titles of the panes, in order."""
         super().__init__()
         self._panes = tuple(panes)
         self._places: list[tuple[int, int, str]] = []

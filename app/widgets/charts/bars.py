@@ -8,7 +8,7 @@ from app.widgets.base.styled_text import Span
 
 
 def bar(fraction: float, columns: int, tone: str = "accent") -> tuple[Span, ...]:
-    """A bar of `columns` cells. Done and left differ in weight, not in colour alone."""
+    """Return a bar of `columns` cells. Done and left differ in weight, not in colour alone."""
     sign = glyphs()
     share = min(1.0, max(0.0, fraction)) if math.isfinite(fraction) else 0.0
     halves = int(share * columns * 2)
@@ -18,7 +18,7 @@ def bar(fraction: float, columns: int, tone: str = "accent") -> tuple[Span, ...]
 
 
 def sparkline(values: Sequence[float], columns: int) -> str:
-    """The trend of `values` in at most `columns` cells, newest at the right.
+    """Return the trend of `values` in at most `columns` cells, newest at the right.
 
     Each cell shows the last value of its stretch; the scale runs from the lowest to the highest value.
     A flat line stays at mid height, so that it doesn't look like a bottom.

@@ -46,17 +46,17 @@ class Canvas:
             last = (x, group[-1])
 
     def level(self, y: float, tone: str) -> None:
-        """A dotted horizontal line."""
+        """Draw a dotted horizontal line."""
         row = self._y(y)
         for x in range(0, self.columns * self._across, 4 if not self._ascii else 2):
             self._dot(x, row, tone, over=False)
 
     def lines(self) -> list[list[Span]]:
-        """The rows, top to bottom, as spans."""
+        """Return the rows, top to bottom, as spans."""
         return [self._row(bits, tones) for bits, tones in zip(self._bits, self._tones, strict=True)]
 
     def _by_column(self, points: Sequence[Point]) -> list[tuple[int, list[int]]]:
-        """Rows of dots by column of dots. Written flat: it sees every point of every curve."""
+        """Return rows of dots by column of dots. Written flat: it sees every point of every curve."""
         bounds, across, down = self._bounds, self.columns * self._across - 1, self.rows * self._down - 1
         across_scale = across / (bounds.x1 - bounds.x0) if bounds.x1 > bounds.x0 else 0.0
         down_scale = down / (bounds.y1 - bounds.y0) if bounds.y1 > bounds.y0 else 0.0

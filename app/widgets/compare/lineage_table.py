@@ -52,7 +52,7 @@ def chain_cells(step: ChainStep, with_noise: bool) -> list[Cell]:
 
 
 def _speed(step: ChainStep) -> str:
-    """How much faster than float; milliseconds where it is the float model itself."""
+    """Return how much faster than float; milliseconds where it is the float model itself."""
     if step.speed is None:
         return glyphs().dash
     times = step.speed.times
@@ -60,7 +60,7 @@ def _speed(step: ChainStep) -> str:
 
 
 def difference(text: str, points: float | None) -> Cell:
-    """A difference in points: more is good, less is bad, noise is neither; the signs say it without colour."""
+    """Return a difference in points: more is good, less is bad, noise is neither; the signs say it without colour."""
     if points is None:
         return ((text, "warn" if "eval" in text else "faint"),)
     if text.endswith(NOISE):

@@ -9,7 +9,7 @@ _WIDEST_NAME = 30
 
 
 def layer_lines(table: LayerTable | None) -> list[Cell]:
-    """Notes, titles, and a line per layer; a sentence where the run tells of none."""
+    """Return notes, titles, and a line per layer; a sentence if the run has no layers."""
     if table is None:
         return [(("This run tells of no layers: `ptq` and `sensitivity` do.", "muted"),)]
     columns = [[clean(cell) for cell in column] for column in zip(table.headers, *table.rows, strict=True)]
@@ -23,7 +23,7 @@ def layer_lines(table: LayerTable | None) -> list[Cell]:
 
 
 def _line(columns: list[list[str]], widths: list[int], at: int, shown: tuple[Span, ...]) -> tuple[Span, ...]:
-    """Layer, its number, the bar, and the rest; numbers stand at the right, the last column is cut by the pane."""
+    """Return layer, its number, the bar, and the rest; numbers are aligned right, the pane cuts the last column."""
     is_title = at == 0
     tones = ("title",) * len(columns) if is_title else ("", "strong", *("muted",) * (len(columns) - 2))
     line: list[Span] = [*fit(((columns[0][at], tones[0]),), widths[0]), ("  ", "")]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def about(detail: RunDetail, folder: str, provenance: Provenance | None = None) -> list[Cell]:
-    """The lines, long ones unbroken."""
+    """Return the lines, long ones unbroken."""
     run = detail.run
     lines: list[Cell] = [*_facts(run, folder), *_what_to_do(run, detail.artifacts)]
     if detail.command:
@@ -78,7 +78,7 @@ def _facts(run: RunView, folder: str) -> list[Cell]:
 
 
 def _what_to_do(run: RunView, artifacts: tuple[ArtifactView, ...]) -> list[Cell]:
-    """How to stop a live run, and how to go on from one that ended early."""
+    """Return how to stop a live run, and how to go on from one that ended early."""
     if run.state.is_live and run.source == "watched":
         return ["", (("Stop", "title"),), "it was not started here, and is not stopped from here"]
     if run.state.is_live:
@@ -116,7 +116,7 @@ def _value(value: object) -> str:
 
 
 def _code(provenance: Provenance) -> list[Cell]:
-    """Commit, uncommitted changes and package versions."""
+    """Return commit, uncommitted changes and package versions."""
     lines: list[Cell] = ["", (("Code", "title"),)]
     git = provenance.git
     if git is not None:

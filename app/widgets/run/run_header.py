@@ -15,7 +15,7 @@ from db.views import RunDetail, RunView
 
 
 def pipeline_strip(siblings: Sequence[RunView], current: str, columns: int) -> tuple[Cell, list[tuple[int, int, str]]]:
-    """The steps of a pipeline with their states: `✓ retrain → ● ptq → ◌ qat`, and where each one stands.
+    """Return the steps of a pipeline with their states: `✓ retrain → ● ptq → ◌ qat`, and where each one stands.
 
     When the whole is too long, steps at the left give way to an ellipsis.
     """
@@ -79,7 +79,7 @@ class RunHeader(LineWidget):
         self.repaint()
 
     def watch_steps(self) -> None:
-        """A run outside of any pipeline needs one line less."""
+        """Give a run outside of any pipeline one line less."""
         self.set_class(len(self.steps) < 2, "-single")
         self.repaint()
 
@@ -104,7 +104,7 @@ class RunHeader(LineWidget):
         return lines
 
     def on_click(self, event: events.Click) -> None:
-        """A click on a step opens it."""
+        """Open the step that was clicked."""
         offset = event.get_content_offset(self)
         if offset is None or offset.y != 1 or len(self.steps) < 2:
             return

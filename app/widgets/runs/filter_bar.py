@@ -34,7 +34,7 @@ class FilterBar(Horizontal):
         self.query_one(Input).focus()
 
     def clear(self) -> None:
-        """No filter, no line."""
+        """Clear the filter and hide its line."""
         self.query_one(Input).value = ""
         self.remove_class("-open")
 

@@ -53,14 +53,14 @@ class Entry:
 
 
 def matches(run: RunView, terms: Sequence[str]) -> bool:
-    """Whether every word is found in the run's name, stage, state, pipeline or tags; `-word` must not be."""
+    """Return whether every word is found in the run's name, stage, state, pipeline or tags; `-word` must not be."""
     state = (run.state.value, look(run).word)
     text = " ".join((run.name, run.stage, *state, run.pipeline or "", run.group or "", *run.tags)).lower()
     return all((term[1:] not in text) if term.startswith("-") and len(term) > 1 else term in text for term in terms)
 
 
 def arrange(runs: Sequence[RunView], filter_text: str, folded: Collection[str]) -> tuple[Entry, ...]:
-    """The rows, newest first; a pipeline's runs stay together, in the order of their launch.
+    """Return the rows, newest first; a pipeline's runs stay together, in the order of their launch.
 
     Args:
         filter_text: the filter's text.

@@ -17,7 +17,7 @@ from db.views import RunDetail, RunView
 
 
 def summary(run: RunView, detail: RunDetail | None, columns: int, with_trend: bool) -> list[Cell]:
-    """The summary's lines for a width."""
+    """Return the summary's lines for a width."""
     trend: Cell = ((sparkline(run.map_curve, 10), "accent"),) if with_trend else ""
     lines: list[Cell] = [
         headline(run),

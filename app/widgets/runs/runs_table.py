@@ -29,11 +29,11 @@ class RunsTable(Grid):
         self._entries: Mapping[str, Entry] = {}
 
     def on_mount(self) -> None:
-        """Ages grow by themselves; only cells that read differently are written."""
+        """Refresh the ages; only cells that read differently are written."""
         self.set_interval(15, self._sync)
 
     def on_resize(self) -> None:
-        """Wide terminals have more columns."""
+        """Choose the columns again: wide terminals have more."""
         self.set_columns(WIDE if self.size.width >= 110 else NARROW)
         self._arrange()
 

@@ -31,9 +31,14 @@ class Welcome(Middle):
     def compose(self) -> ComposeResult:
         yield Static()
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._workspace: Path | None = None
+
     def show(self, is_read: bool, workspace: Path | None) -> None:
         """Say where these runs would be."""
-        if not is_read:
-            return
+        if not is_read or workspace == self._workspace:
+            return  # an update lays out the whole screen, even where this is hidden
+        self._workspace = workspace
         where: Cell = (("workspace ", "muted"), (clean(short_path(workspace)), "muted"))
         self.query_one(Static).update(Content("\n").join([content(line) for line in (*_STEPS, "", where)]))

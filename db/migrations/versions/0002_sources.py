@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Rows that are there keep the default until their logs are read again, as the parser is a later one, too."""
+    """Give existing rows the default; their logs are read again, because the parser is a later one."""
     for table in ("metric", "evaluation_metric"):
         op.add_column(table, sa.Column("source", sa.String(), nullable=False, server_default="log"))
     op.add_column("run_summary", sa.Column("best_map_source", sa.String(), nullable=True))

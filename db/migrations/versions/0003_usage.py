@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Runs are looked at once more, so that those that have ended get their rows; their logs are not read again."""
+    """Have runs looked at once more, so that ended ones get their rows; their logs are not read again."""
     numbers = [sa.Column(name, sa.Float(), nullable=False) for name in ("mean", "least", "most", "last")]
     op.create_table(
         "usage",

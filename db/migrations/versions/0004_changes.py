@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Readers of an earlier version know no number, so runs that are there need no row of their own."""
+    """Add the tables empty: no reader knows a number yet, so existing runs need no row."""
     state = op.create_table(
         "index_state",
         sa.Column("id", sa.Integer(), nullable=False),

@@ -10,6 +10,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Curves that are there hold all epochs; they are made anew when their runs are written next."""
+    """Leave the ranges of existing curves unknown; they are computed when their runs are written next."""
     for name in ("curve_start", "curve_step", "curve_end"):
         op.add_column("run_summary", sa.Column(name, sa.Integer(), nullable=True))

@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Epochs that are there need no row: a reader begins with all of them."""
+    """Add the table empty: a reader begins with all epochs, so existing ones need no row."""
     op.create_table(
         "epoch_change",
         sa.Column("run_id", sa.String(), nullable=False),

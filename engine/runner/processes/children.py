@@ -29,7 +29,7 @@ def become_subreaper() -> bool:
 
 
 def all_processes() -> dict[int, Stat]:
-    """Every process that this one can see. Costs some 25 µs per process."""
+    """Return every process that this one can see. Costs some 25 µs per process."""
     table = {}
     for name in os.listdir("/proc"):
         if name.isdigit() and (stat := read_stat(int(name))) is not None:
@@ -38,7 +38,9 @@ def all_processes() -> dict[int, Stat]:
 
 
 def marker_of(pid: int) -> str | None:
-    """The attempt folder that a process carries in its environment, None when it carries none or it cannot be read."""
+    """Return the attempt folder that a process carries in its environment, None when it carries none or it cannot be
+    read.
+    """
     for entry in _environment(pid).split(b"\0"):
         if entry.startswith(MARK.encode() + b"="):
             return os.fsdecode(entry[len(MARK) + 1 :])
@@ -46,7 +48,8 @@ def marker_of(pid: int) -> str | None:
 
 
 def _environment(pid: int) -> bytes:
-    """Empty for a moment while a process becomes another program; not to be had when it ends, before it is a zombie."""
+    """Read the environment of a process. It is empty while the process becomes another program, and unreadable at its
+    end."""
     for look in range(_LOOKS):
         is_there = True
         try:
@@ -65,7 +68,7 @@ def _environment(pid: int) -> bytes:
 
 
 def descendants(root: int, mark: str) -> list[Stat]:
-    """The living processes below `root`, nearest first, without those that belong to another run."""
+    """Return the living processes below `root`, nearest first, without those that belong to another run."""
     table = all_processes()
     below: dict[int, list[Stat]] = {}
     for stat in table.values():
@@ -87,7 +90,8 @@ def _still_lives(stat: Stat) -> bool:
 
 
 def marked(mark: str) -> list[Stat]:
-    """The living processes that carry a mark, wherever they hang in the tree. For a run that has lost its runner.
+    """Return the living processes that carry a mark, wherever they hang in the tree. For a run that has lost its
+    runner.
 
     One that was started with an environment of its own (`env -i`, `sudo`) carries none, and writes to the console.
     """
@@ -106,7 +110,7 @@ def marked(mark: str) -> list[Stat]:
 
 
 def _writes_to(pid: int, file: os.stat_result) -> bool:
-    """Whether stdout or stderr of a process is this file."""
+    """Return whether stdout or stderr of a process is this file."""
     for descriptor in (1, 2):
         try:
             status = os.stat(f"/proc/{pid}/fd/{descriptor}")

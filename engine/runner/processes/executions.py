@@ -153,7 +153,7 @@ class ExecutionWatch:
             time.sleep(_LOOK_SECONDS)
 
     def _current(self) -> Iterator[Execution]:
-        """New executions among the descendants."""
+        """Yield new executions among the descendants."""
         for pid in descendant_pids(os.getpid()):
             process = read_stat(pid)
             command = [] if process is None else program_command(command_line(pid), self._programs)
@@ -165,7 +165,7 @@ class ExecutionWatch:
 
 
 def execution_of(pid: int, command: list[str]) -> Execution | None:
-    """An execution by a process that is there; None where it has gone."""
+    """Return an execution by a process that is there; None where it has gone."""
     process = read_stat(pid)
     return None if process is None else _execution(process, os.path.basename(command[0]), command)
 
@@ -178,7 +178,7 @@ def _execution(process: Stat, name: str, command: list[str]) -> Execution:
 
 
 def program_command(command: list[str], programs: frozenset[str]) -> list[str]:
-    """The command line of one of the programs: all of it, or what follows the interpreter of a script; else empty."""
+    """Return the command line of one of the programs, without the interpreter of a script; empty for others."""
     if command and os.path.basename(command[0]) in programs:
         return command
     # The kernel starts a script as `interpreter [option] path …`.
@@ -189,7 +189,7 @@ def program_command(command: list[str], programs: frozenset[str]) -> list[str]:
 
 
 def command_line(pid: int) -> list[str]:
-    """The arguments of a process; empty where it has gone."""
+    """Return the arguments of a process; empty where it has gone."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             text = file.read(_COMMAND_BYTES)
@@ -199,7 +199,7 @@ def command_line(pid: int) -> list[str]:
 
 
 def descendant_pids(root: int) -> list[int]:
-    """The pids below a process, nearest first, by the kernel's lists of children: without reading all of /proc."""
+    """Return the pids below a process, nearest first, from the kernel's lists of children."""
     found: list[int] = []
     frontier = [root]
     while frontier:
@@ -222,7 +222,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _files(programs: Iterable[str], path: str) -> Iterator[tuple[str, str]]:
-    """Name and path of each of the programs that is there."""
+    """Yield name and path of each of the programs that is there."""
     names = list(programs)
     for folder in dict.fromkeys(path.split(os.pathsep)):
         for name in names:
@@ -233,7 +233,7 @@ def _files(programs: Iterable[str], path: str) -> Iterator[tuple[str, str]]:
 
 
 def _watches(report: bytes) -> Iterator[int]:
-    """The watches whose file was opened: an event has a watch, a mask, a cookie, the length of a name, and the name."""
+    """Yield the watches whose file was opened: an event is watch, mask, cookie, length of a name, and the name."""
     position = 0
     while position + 16 <= len(report):
         watch, mask, _, length = (

@@ -65,7 +65,7 @@ class GpuWatch:
         self._start_time = stat.start_time if stat is not None else 0
 
     def read(self) -> list[dict[str, Any]]:
-        """What the helper said last, a dictionary for each GPU; nothing where it says nothing any more."""
+        """Return what the helper said last, a dictionary for each GPU; nothing where it says nothing any more."""
         while self._pipe >= 0:
             try:
                 chunk = os.read(self._pipe, _BYTES)
@@ -100,7 +100,7 @@ class GpuWatch:
 
 
 def watched_gpus(launch: Mapping[str, Any], leases: Sequence[str]) -> list[str] | None:
-    """The GPUs to look at: those of its leases, any (an empty list) where it has said nothing, None for none."""
+    """Return the GPUs to look at: those of its leases, any (an empty list) where it has said nothing, None for none."""
     gpus = [lease.removeprefix("gpu-") for lease in leases if lease.startswith("gpu-")]
     if gpus:
         return gpus

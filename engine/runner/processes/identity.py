@@ -38,7 +38,7 @@ class Stat(NamedTuple):
 
 
 def read_stat(pid: int) -> Stat | None:
-    """What the kernel says of a process, None when there is no such pid."""
+    """Return what the kernel says of a process, None when there is no such pid."""
     try:
         descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -63,7 +63,7 @@ def read_stat(pid: int) -> Stat | None:
 
 @cache
 def boot_id() -> str:
-    """Changes with every boot; empty where the kernel does not tell."""
+    """Return an id that changes with every boot; empty where the kernel does not tell."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()
@@ -73,7 +73,7 @@ def boot_id() -> str:
 
 @cache
 def pid_namespace() -> str:
-    """Names the set of pids that this process sees."""
+    """Return names the set of pids that this process sees."""
     try:
         return os.readlink("/proc/self/ns/pid")
     except OSError:
@@ -81,7 +81,7 @@ def pid_namespace() -> str:
 
 
 def identify(pid: int) -> Identity | None:
-    """The identity of a running process, None when there is none."""
+    """Return the identity of a running process, None when there is none."""
     stat = read_stat(pid)
     if stat is None:
         return None
@@ -89,7 +89,7 @@ def identify(pid: int) -> Identity | None:
 
 
 def from_record(record: Any) -> Identity | None:
-    """The identity that a JSON record holds, None when it holds none."""
+    """Return the identity that a JSON record holds, None when it holds none."""
     try:
         return Identity(
             pid=int(record["pid"]),
@@ -103,7 +103,7 @@ def from_record(record: Any) -> Identity | None:
 
 
 def presence(identity: Identity) -> str:
-    """Whether exactly this process is there: ALIVE, GONE, REBOOTED or ELSEWHERE. A zombie is gone."""
+    """Return whether exactly this process is there: ALIVE, GONE, REBOOTED or ELSEWHERE. A zombie is gone."""
     if identity.boot_id != boot_id():
         return REBOOTED if identity.host == os.uname().nodename else ELSEWHERE
     if identity.pid_namespace != pid_namespace():

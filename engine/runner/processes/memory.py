@@ -4,7 +4,7 @@ import os
 
 
 def oom_kills() -> int | None:
-    """How many so far, None where the kernel does not tell. Compare two calls."""
+    """Return how many so far, None where the kernel does not tell. Compare two calls."""
     for path, key in _candidates():
         try:
             with open(path, encoding="ascii") as file:
@@ -18,13 +18,15 @@ def oom_kills() -> int | None:
 
 
 def oom_kills_since(before: int | None) -> int:
-    """How many since an earlier call of `oom_kills`; 0 where the kernel does not tell."""
+    """Return how many since an earlier call of `oom_kills`; 0 where the kernel does not tell."""
     after = oom_kills()
     return 0 if before is None or after is None else max(after - before, 0)
 
 
 def _candidates() -> list[tuple[str, str]]:
-    """Files that may hold the count: cgroup v1's memory controller, then v2, then what a container sees as its root."""
+    """Return files that may hold the count: cgroup v1's memory controller, then v2, then what a container sees as
+    its root.
+    """
     paths = []
     try:
         with open("/proc/self/cgroup", encoding="utf-8") as file:

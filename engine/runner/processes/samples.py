@@ -31,7 +31,7 @@ _SCAN_SHARE = 0.0003
 
 
 def patience(usual: float, longest: float) -> float:
-    """How many seconds of silence a run's rhythm allows.
+    """Return how many seconds of silence a run's rhythm allows.
 
     Args:
         usual: its median silence, in seconds.
@@ -71,7 +71,7 @@ class Rhythm:
         return self.silent, self._usual
 
     def has_just_stalled(self) -> bool:
-        """Whether it is silent for longer than its rhythm allows; once for each silence."""
+        """Return whether it is silent for longer than its rhythm allows; once for each silence."""
         stalled = self.silent > patience(self._usual or 0.0, self.longest)
         is_news, self._has_reported = stalled and not self._has_reported, self._has_reported or stalled
         return is_news
@@ -81,7 +81,7 @@ class Sampler:
     """Samples one run. Never raises: a run must not end because it cannot be measured."""
 
     def __init__(self, path: str, console: int, mark: str, gpus: Callable[[], list[dict[str, Any]]] = list) -> None:
-        """`gpus` tells of the GPUs that the run has, a dictionary for each."""
+        """Sample into a file; `gpus` returns a dictionary for each GPU of the run."""
         self._path = path
         self._gpus = gpus
         self._console = console
@@ -136,7 +136,7 @@ class Sampler:
         }
 
     def _measure_processes(self, moment: float) -> tuple[int, int]:
-        """CPU ticks since the last sample (of one core) and resident bytes, over the processes of the run."""
+        """Return CPU ticks since the last sample (of one core) and resident bytes, over the processes of the run."""
         previous = self._previous_stats or {}
         if moment >= self._scan_due:
             started = time.thread_time()
@@ -173,7 +173,7 @@ def thin(path: str) -> None:
 
 
 def _host_ticks() -> tuple[int, int]:
-    """Busy and total CPU ticks of the machine since boot."""
+    """Return busy and total CPU ticks of the machine since boot."""
     with open("/proc/stat", "rb") as file:
         ticks = [int(field) for field in file.readline().split()[1:9]]
     idle = ticks[3] + ticks[4]
@@ -181,7 +181,7 @@ def _host_ticks() -> tuple[int, int]:
 
 
 def _host_memory() -> tuple[int, int]:
-    """Total and available bytes of the machine."""
+    """Return total and available bytes of the machine."""
     found = {}
     with open("/proc/meminfo", "rb") as file:
         for line in file:

@@ -47,7 +47,7 @@ class _KeepPost(urllib.request.HTTPRedirectHandler):
 
 
 def post(address: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
-    """POST a body as JSON. Tries again where the network or the server fails, and after a rate limit.
+    """Post a body as JSON. Try again if the network or the server fails, and after a rate limit.
 
     Raises:
         SendError: the address is not one, or the message did not arrive.
@@ -74,7 +74,7 @@ def post(address: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> N
 
 
 def _pause_after(error: urllib.error.HTTPError, answer: bytes) -> float | None:
-    """Seconds until the next try; None where another one would be refused, too."""
+    """Return seconds until the next try; None where another one would be refused, too."""
     if error.code != _TOO_MANY:
         return _PAUSE_SECONDS if error.code >= 500 else None
     # Discord and Telegram say it in the body, everybody in the header.
@@ -88,7 +88,7 @@ def _pause_after(error: urllib.error.HTTPError, answer: bytes) -> float | None:
 
 
 def _describe(error: urllib.error.HTTPError, answer: bytes) -> str:
-    """`HTTP 400: chat not found`, with the service's own words."""
+    """Return `HTTP 400: chat not found`, with the service's own words."""
     said = _of_answer(answer)
     texts = (said.get(key) for key in ("description", "message", "error"))
     text = next((text for text in texts if isinstance(text, str)), "") or answer.decode(errors="replace")

@@ -10,7 +10,7 @@ _COMMAND_SECONDS = 60.0
 
 
 def ring_terminal(terminal: str, message: Mapping[str, Any]) -> None:
-    """Bell and OSC 9 (a desktop notification) on the terminal that the run was launched from, if it is still ours."""
+    """Ring the bell and send OSC 9 (a desktop notification) to the terminal of the launch, if it is still the same."""
     if not terminal:
         return
     terminal_stat = os.stat(terminal)

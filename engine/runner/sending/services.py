@@ -26,7 +26,7 @@ class Post(NamedTuple):
 
 
 def ntfy_post(settings: Mapping[str, Any], message: Mapping[str, Any]) -> Post:
-    """JSON goes to the root of the server and names the topic: headers would take no Unicode.
+    """Post to ntfy: JSON to the root of the server, naming the topic, because headers take no Unicode.
 
     Args:
         settings: `topic`, the address of the topic, and a `token` for a protected one.
@@ -45,7 +45,7 @@ def ntfy_post(settings: Mapping[str, Any], message: Mapping[str, Any]) -> Post:
 
 
 def slack_post(address: str, message: Mapping[str, Any]) -> Post:
-    """Plain text: a name with underscores is not to become italic."""
+    """Post to Slack, as plain text: underscores in a name must not turn it italic."""
     text = str(message["text"])
     for character, entity in _SLACK_ENTITIES:
         text = text.replace(character, entity)
@@ -53,13 +53,13 @@ def slack_post(address: str, message: Mapping[str, Any]) -> Post:
 
 
 def discord_post(address: str, message: Mapping[str, Any]) -> Post:
-    """Without mentions: a run called `@everyone` wakes nobody."""
+    """Post to Discord, without mentions: a run called `@everyone` must wake nobody."""
     text = _MARKDOWN.sub(r"\\\1", str(message["text"]))
     return Post(address, {"content": text[:_DISCORD_CHARACTERS], "allowed_mentions": {"parse": []}}, {})
 
 
 def telegram_post(settings: Mapping[str, Any], message: Mapping[str, Any]) -> Post:
-    """Plain text, as no `parse_mode` is given.
+    """Post to Telegram, as plain text: no `parse_mode` is given.
 
     Args:
         settings: the bot's `token`, the `chat`, and the `server` where it is not Telegram's own.
@@ -70,7 +70,7 @@ def telegram_post(settings: Mapping[str, Any], message: Mapping[str, Any]) -> Po
 
 
 def webhook_post(address: str, message: Mapping[str, Any]) -> Post:
-    """The whole message; a chat program whose host tells which one it is gets what it expects."""
+    """Return the whole message; a chat program whose host tells which one it is gets what it expects."""
     host = urlsplit(address).hostname or ""
     if host == "hooks.slack.com":
         return slack_post(address, message)

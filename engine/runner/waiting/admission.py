@@ -210,14 +210,14 @@ class Admission:
 
 
 def _room(gpu: GpuSeen, holders: Sequence[Holder]) -> Room:
-    """What the leases leave of a GPU."""
+    """Return what the leases leave of a GPU."""
     if any(not holder.memory for holder in holders) or (holders and not gpu.total):
         return Room(gpu.total, 0, len(holders), f"busy: {_names(holders)}")
     return Room(gpu.total, gpu.total - sum(holder.memory for holder in holders), len(holders))
 
 
 def _strangers(gpu: GpuSeen, holders: Sequence[Holder]) -> str:
-    """Processes on a GPU that no holder of a lease on it has started, in words; empty when there are none."""
+    """Return processes on a GPU that no holder of a lease on it has started, in words; empty when there are none."""
     ours = {holder.attempt: container_ids(holder.attempt) for holder in holders}
     foreign = [
         (pid, size)
@@ -238,7 +238,7 @@ def _names(holders: Sequence[Holder]) -> str:
 
 
 def _resolved(wants: Wants, gpu_status: Sequence[GpuSeen]) -> Wants:
-    """UUIDs, or their beginnings, replaced by indices; what fits nothing stays as it is, to be told."""
+    """Return UUIDs, or their beginnings, replaced by indices; what fits nothing stays as it is, to be told."""
 
     def index_of(name: str) -> str:
         gpu_names = [gpu.name for gpu in gpu_status if name == gpu.name or (gpu.uuid and gpu.uuid == name)]

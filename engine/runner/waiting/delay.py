@@ -10,7 +10,7 @@ _STEP_SECONDS = 10
 
 
 def delay_reason(not_before: float, retry: Mapping[str, Any], now: float) -> str:
-    """Why a run waits for a time, empty once that has come.
+    """Return why a run waits for a time, empty once that has come.
 
     Args:
         not_before: in seconds since 1970.
@@ -27,13 +27,13 @@ def delay_reason(not_before: float, retry: Mapping[str, Any], now: float) -> str
 
 
 def clock_time(moment: float, now: float) -> str:
-    """`22:00`, with the date where that is not today's, in local time."""
+    """Return `22:00`, with the date where that is not today's, in local time."""
     is_today = time.localtime(moment)[:3] == time.localtime(now)[:3]
     return time.strftime("%H:%M" if is_today else "%Y-%m-%d %H:%M", time.localtime(moment))
 
 
 def countdown(seconds: float) -> str:
-    """`40 s`, `5 min`, rounded up."""
+    """Return `40 s`, `5 min`, rounded up."""
     if seconds > 2 * _MINUTE:
         return f"{-int(-seconds // _MINUTE)} min"
     return f"{-int(-seconds // _STEP_SECONDS) * _STEP_SECONDS} s"

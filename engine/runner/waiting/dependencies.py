@@ -25,7 +25,7 @@ class DependencyFailed(Exception):
 
 
 def check_dependencies(parents: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
-    """Whether a run may start.
+    """Return whether a run may start.
 
     Args:
         parents: `{id, name, path}` of each run that must succeed first; `path` is its run folder.
@@ -44,7 +44,7 @@ def check_dependencies(parents: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
 
 
 def dependency_status(run_folder: str) -> tuple[str, str]:
-    """What has become of a run, by its newest attempt: a verdict, and how it failed."""
+    """Return what has become of a run, by its newest attempt: a verdict, and how it failed."""
     attempt = newest_attempt(run_folder)
     if attempt is None:
         return (PENDING, "") if os.path.isdir(run_folder) else (FAILED, "has been deleted")
@@ -74,7 +74,7 @@ def is_success(outcome: Mapping[str, Any]) -> bool:
 
 
 def is_retry_pending(attempt: str) -> bool:
-    """Whether the runner of an attempt that has ended still finds out whether another one follows."""
+    """Return whether the runner of an attempt that has ended still finds out whether another one follows."""
     if not os.path.exists(os.path.join(attempt, "retry.json")):
         return False
     runner = from_record((read_json(os.path.join(attempt, "process.json")) or {}).get("runner"))
@@ -82,7 +82,7 @@ def is_retry_pending(attempt: str) -> bool:
 
 
 def newest_attempt(run_folder: str) -> str | None:
-    """The path of `attempts/<n>` with the largest number."""
+    """Return the path of `attempts/<n>` with the largest number."""
     folder = os.path.join(run_folder, "attempts")
     try:
         numbers = [int(name) for name in os.listdir(folder) if name.isdigit()]
@@ -92,7 +92,7 @@ def newest_attempt(run_folder: str) -> str | None:
 
 
 def _will_be_queued_again(attempt: str) -> bool:
-    """Its runner has gone before the stage had started: the next command starts another one."""
+    """Return whether the runner has gone before the stage started: the next command starts another runner."""
     process = read_json(os.path.join(attempt, "process.json"))
     return process is not None and not process.get("stage") and not os.path.exists(os.path.join(attempt, "stop.json"))
 
@@ -108,7 +108,7 @@ def _may_still_end_well(attempt: str) -> bool:
 
 
 def _may_get_a_runner(attempt: str) -> bool:
-    """Whether its launcher may still be at it.
+    """Return whether its launcher may still be at it.
 
     A launcher of version 0.1 makes the folder first, and `launch.json` seconds later, after git has run in between.
     """

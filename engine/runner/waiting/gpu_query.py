@@ -72,11 +72,11 @@ class Asker:
         self._pipe, self._received, self._started = read_end, b"", time.monotonic()
 
     def calm(self) -> None:
-        """The next question is a new one, to be answered at once."""
+        """Answer the next question at once, as if it were the first."""
         self._delay, self._next = _FIRST_DELAY, 0.0
 
     def answer(self) -> list[GpuSeen] | None:
-        """Every GPU, once after each question; None when there is no answer (yet)."""
+        """Return every GPU, once after each question; None when there is no answer (yet)."""
         if not self._pid:
             return None
         with contextlib.suppress(BlockingIOError):

@@ -32,7 +32,7 @@ PRIORITIES = 1000
 
 
 def file_name(device: str) -> str:
-    """The name of a device's lock file. Older drivers have slashes in the UUIDs of MIG instances."""
+    """Return the name of a device's lock file. Older drivers have slashes in the UUIDs of MIG instances."""
     return device.replace("/", "_")
 
 
@@ -58,13 +58,13 @@ class Place(NamedTuple):
     """When it may start, in seconds since 1970."""
 
     def key(self, run: str) -> str:
-        """File names that sort as the line stands."""
+        """Return a file name that sorts by the place in the queue."""
         rank = PRIORITIES - max(-PRIORITIES, min(PRIORITIES, self.priority))
         return f"{rank:04d}-{max(self.position, 0.0):020.6f}-{run}"
 
 
 def read_place(attempt: str) -> Place:
-    """`queue.json`, or where a run stands that has none: by its launch."""
+    """Return `queue.json`, or where a run stands that has none: by its launch."""
     record = read_json(os.path.join(attempt, "queue.json")) or {}
     position = record.get("position")
     if not isinstance(position, int | float):
@@ -106,7 +106,7 @@ class Leases:
             os.close(descriptor)
 
     def holders(self, device: str) -> list[Holder]:
-        """Who has `gpu-0` or `cpu-0`; one without a `memory` has it all."""
+        """Return who has `gpu-0` or `cpu-0`; one without a `memory` has it all."""
         path = self._path(device)
         if not os.path.exists(path):
             return []
@@ -159,7 +159,7 @@ class Leases:
     # --- the line ---
 
     def earlier(self, key: str) -> Iterator[Waiter]:
-        """Those that stand before a place, first in line first. A dead runner's place is removed."""
+        """Return those that stand before a place, first in line first. A dead runner's place is removed."""
         for name in sorted(os.listdir(self.queue)):
             if name.startswith("."):  # another runner is just entering the queue
                 continue
@@ -170,7 +170,7 @@ class Leases:
                 yield Waiter(str(record.get("run", "")), wants_from(record.get("wants")))
 
     def _read_if_locked(self, path: str) -> dict[str, Any] | None:
-        """What a file says that somebody locks; one that nobody locks is removed."""
+        """Return what a file says that somebody locks; one that nobody locks is removed."""
         try:
             descriptor = open_lock(path, create=False)
         except OSError:
@@ -212,7 +212,7 @@ class Ticket:
 
 
 def wants_from(record: Any) -> Wants:
-    """What `launch.json` or a place in line says that a run wants."""
+    """Return what `launch.json` or a place in line says that a run wants."""
     if not isinstance(record, dict):
         return Wants()
     gpus, among = record.get("gpus", 0), record.get("among")
@@ -254,7 +254,7 @@ def _open(path: str) -> int:
 
 
 def _lock(descriptor: int, kind: int) -> bool:
-    """False when somebody else has it.
+    """Lock an open file; return False if somebody else has locked it.
 
     Raises:
         OSError: this file system knows no locks.

@@ -22,7 +22,7 @@ class Wants(NamedTuple):
         return self.gpus if isinstance(self.gpus, int) else len(self.gpus)
 
     def candidates(self, there: Iterable[str]) -> list[str]:
-        """The GPUs that would do, free or not."""
+        """Return the GPUs that would do, free or not."""
         if isinstance(self.gpus, tuple):
             return list(self.gpus)
         return [name for name in there if self.gpus and (self.among is None or name in self.among)]
@@ -41,13 +41,13 @@ class Room(NamedTuple):
     """Why nobody can have it, in words; empty when it is open."""
 
     def takes(self, memory: int) -> bool:
-        """Whether a run that needs so much fits; 0 asks for the whole GPU."""
+        """Return whether a run that needs so much fits; 0 asks for the whole GPU."""
         if self.closed:
             return False
         return self.users == 0 if memory == 0 or self.total == 0 else memory <= self.left
 
     def after(self, memory: int) -> "Room":
-        """What is left once such a run is on it."""
+        """Return what is left once such a run is on it."""
         if memory == 0 or self.total == 0:
             return self._replace(left=0, users=self.users + 1, closed="taken")
         return self._replace(left=self.left - memory, users=self.users + 1)
@@ -77,7 +77,7 @@ class Decision(NamedTuple):
 
 
 def decide(wants: Wants, earlier: Iterable[Waiter], machine: Machine) -> Decision:
-    """Whether it is a run's turn.
+    """Return whether it is a run's turn.
 
     Earlier ones are served first; for one that must wait, whatever would do for it is kept, so that it cannot be
     overtaken for ever by runs that need less.
@@ -97,7 +97,9 @@ def decide(wants: Wants, earlier: Iterable[Waiter], machine: Machine) -> Decisio
 
 
 def choose(wants: Wants, machine: Machine) -> tuple[str, ...] | None:
-    """The GPUs that a run would get, fullest first so that whole ones stay free; None when there is too little."""
+    """Return the GPUs that a run would get, fullest first so that whole ones stay free; None when there is too
+    little.
+    """
     if wants.cpu and machine.lanes < 1:
         return None
     fitting = [
@@ -112,7 +114,7 @@ def choose(wants: Wants, machine: Machine) -> tuple[str, ...] | None:
 
 
 def impossible(wants: Wants, gpus: Mapping[str, int]) -> str:
-    """Why a run could wait for ever on this machine, in words; empty when it could not.
+    """Return why a run could wait for ever on this machine, in words; empty when it could not.
 
     Args:
         gpus: bytes of each GPU that there is, 0 where unknown.
@@ -131,7 +133,7 @@ def impossible(wants: Wants, gpus: Mapping[str, int]) -> str:
 
 
 def gigabytes(size: int) -> str:
-    """`9.8 GB`."""
+    """Return `9.8 GB`."""
     return f"{size / 1e9:.1f} GB"
 
 

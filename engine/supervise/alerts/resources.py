@@ -19,7 +19,7 @@ class ResourceAlerts:
     """Takes the runner's samples in their order. Each condition is reported once, and again after it was over."""
 
     def __init__(self, gpu_idle_minutes: float) -> None:
-        """`gpu_idle_minutes` is how long a GPU must do nothing."""
+        """Take how many minutes a GPU must do nothing before that is an alert."""
         self._idle_seconds = gpu_idle_minutes * _MINUTE
         self._free: deque[tuple[float, float]] = deque()
         """Monotonic time and free bytes, over the time that makes the pace."""

@@ -21,7 +21,7 @@ class ValueAlerts:
     """Takes the facts of a log in their order. Each condition is reported once, and again after it was over."""
 
     def __init__(self, falling_epochs: int) -> None:
-        """`falling_epochs` is how many validations in a row must each be worse than the one before."""
+        """Take how many validations in a row must each be worse than the one before."""
         self._falling_epochs = falling_epochs
         self._epoch = -1
         self._is_not_finite = False

@@ -37,14 +37,17 @@ class CannotAsk(Exception):
 
 
 def query_command() -> list[str]:
-    """argv of this file as a program."""
+    """Return argv of this file as a program."""
     from engine.files.programs import script_command  # not above: as a program this file stands alone
 
     return script_command(__file__)
 
 
 def gpus_here() -> list[dict[str, Any]]:
-    """The GPUs, as `look` tells them; asked once a minute at most. Empty where there are none, or none that answers."""
+    """Return the GPUs, as `look` tells them; asked once a minute at most.
+
+    Empty where there are none, or none that answers.
+    """
     global _remembered
     if not _may_have_gpus():
         return []
@@ -59,7 +62,7 @@ def gpus_here() -> list[dict[str, Any]]:
 
 
 def look(*, may_be_divided: bool = True) -> list[dict[str, Any]]:
-    """Every GPU: `index`, `uuid`, `total_bytes`, and `processes` with `pid` and `bytes` (0 where unknown).
+    """Return every GPU: `index`, `uuid`, `total_bytes`, and `processes` with `pid` and `bytes` (0 where unknown).
 
     Of a MIG instance `index` is its UUID, too, and `parent` the index of its GPU.
 
@@ -90,7 +93,7 @@ def _by_device_files() -> list[dict[str, Any]]:
 
 
 def by_nvml_module() -> Any:
-    """NVML's module, ready to be asked; None where there is none, or no driver that it can talk to."""
+    """Return NVML's module, initialised; None where it is not installed, or finds no driver."""
     try:
         pynvml: Any = importlib.import_module("pynvml")
     except ImportError:
@@ -103,7 +106,7 @@ def by_nvml_module() -> Any:
 
 
 def _by_nvml() -> list[dict[str, Any]] | None:
-    """None where NVML cannot be asked."""
+    """Ask NVML; return None where it cannot be asked."""
     pynvml = by_nvml_module()
     if pynvml is None:
         return None
@@ -126,7 +129,7 @@ def _by_nvml() -> list[dict[str, Any]] | None:
 
 
 def nvml_devices(nvml: Any) -> Iterator[tuple[str, Any, str]]:
-    """Name and handle of every GPU and MIG instance, and of an instance the index of its GPU; raises NVML's errors."""
+    """Yield name and handle of every GPU and MIG instance, and of an instance the index of its GPU."""
     for index in range(nvml.nvmlDeviceGetCount()):
         handle = nvml.nvmlDeviceGetHandleByIndex(index)
         if not _is_divided(nvml, handle):
@@ -141,7 +144,7 @@ def nvml_devices(nvml: Any) -> Iterator[tuple[str, Any, str]]:
 
 
 def _is_divided(nvml: Any, handle: Any) -> bool:
-    """Whether a GPU is in MIG mode; False where neither it nor the driver knows of such a mode."""
+    """Return whether a GPU is in MIG mode; False where neither it nor the driver knows of such a mode."""
     try:
         return bool(nvml.nvmlDeviceGetMigMode(handle)[0])
     except nvml.NVMLError:
@@ -149,7 +152,7 @@ def _is_divided(nvml: Any, handle: Any) -> bool:
 
 
 def devices_by_smi(*, may_be_divided: bool = True) -> list[dict[str, Any]]:
-    """As `look`, by nvidia-smi.
+    """Return what `look` does, by nvidia-smi.
 
     Raises:
         CannotAsk: the driver does not answer.
@@ -174,7 +177,7 @@ def devices_by_smi(*, may_be_divided: bool = True) -> list[dict[str, Any]]:
 
 
 def _instances(listing: str) -> dict[str, dict[str, str]]:
-    """By the UUID of each GPU that has any: the UUIDs of its MIG instances, by their numbers."""
+    """Return, by the UUID of each GPU that has any, the UUIDs of its MIG instances by their numbers."""
     instances: dict[str, dict[str, str]] = {}
     gpu = ""
     for line in listing.splitlines():
@@ -186,7 +189,7 @@ def _instances(listing: str) -> dict[str, dict[str, str]]:
 
 
 def _divided_gpus(report: str, instances: dict[str, dict[str, str]]) -> dict[str, list[dict[str, Any]]]:
-    """The MIG instances of each GPU that is divided, by its UUID: memory and processes from nvidia-smi's XML report."""
+    """Return the MIG instances of each divided GPU, by its UUID, as nvidia-smi's XML report describes them."""
     try:
         gpus = ElementTree.fromstring(report).findall("gpu")
     except ElementTree.ParseError as error:
@@ -208,7 +211,7 @@ def _divided_gpus(report: str, instances: dict[str, dict[str, str]]) -> dict[str
 
 
 def _processes_of(gpu: ElementTree.Element, device: ElementTree.Element) -> Iterator[dict[str, int]]:
-    """The processes of a MIG instance; the report lists those of all instances of a GPU together."""
+    """Yield the processes of a MIG instance; the report lists those of all instances of a GPU together."""
     ids = [device.findtext(part, "").strip() for part in ("gpu_instance_id", "compute_instance_id")]
     for process in gpu.iter("process_info"):
         process_ids = [process.findtext(part, "").strip() for part in ("gpu_instance_id", "compute_instance_id")]
@@ -219,7 +222,7 @@ def _processes_of(gpu: ElementTree.Element, device: ElementTree.Element) -> Iter
 
 
 def ask_smi(query: str, columns: int) -> list[list[str]]:
-    """The rows that nvidia-smi prints, as far as they have so many columns.
+    """Return the rows that nvidia-smi prints, as far as they have so many columns.
 
     Raises:
         CannotAsk: it is not there, or the driver does not answer.
@@ -230,7 +233,7 @@ def ask_smi(query: str, columns: int) -> list[list[str]]:
 
 
 def _smi_output(*options: str) -> str:
-    """What nvidia-smi prints.
+    """Return what nvidia-smi prints.
 
     Raises:
         CannotAsk: it is not there, or the driver does not answer.
@@ -247,7 +250,7 @@ def _smi_output(*options: str) -> str:
 
 
 def mebibytes(text: str) -> int:
-    """Bytes; 0 for `[N/A]`, which some drivers say."""
+    """Return bytes; 0 for `[N/A]`, which some drivers say."""
     return int(text) * _MEBIBYTE if text.isdigit() else 0
 
 

@@ -44,7 +44,7 @@ _SMI_FIELDS = "index,utilization.gpu,memory.used,memory.total,power.draw,tempera
 
 
 def usage_command() -> list[str]:
-    """argv of this file as a program, without its arguments."""
+    """Return argv of this file as a program, without its arguments."""
     return script_command(__file__)
 
 
@@ -72,7 +72,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _by_nvml(mark: str, leased: Sequence[str]) -> Callable[[], list[Reading]] | None:
-    """None where there is no NVML module, or no driver that it can talk to."""
+    """Ask NVML; return None where it is not installed, or finds no driver."""
     nvml = by_nvml_module()
     if nvml is None:
         return None
@@ -91,13 +91,13 @@ def _by_nvml(mark: str, leased: Sequence[str]) -> Callable[[], list[Reading]] | 
 
 
 def _nvml_processes(nvml: Any, handle: Any) -> list[tuple[int, int]]:
-    """Pid and bytes of everything that computes on a GPU."""
+    """Return pid and bytes of everything that computes on a GPU."""
     processes = _nvml_value(nvml, lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle)) or ()
     return [(int(process.pid), int(process.usedGpuMemory or 0)) for process in processes]
 
 
 def _with_lease(reading: Reading, leased: Sequence[str]) -> Reading:
-    """A reading, marked where its GPU is outside of the lease."""
+    """Return a reading, marked where its GPU is outside of the lease."""
     return {**reading, "outside_lease": True} if leased and reading["index"] not in leased else reading
 
 
@@ -110,7 +110,11 @@ class _OwnProcesses:
         self._foreign: set[int] = set()
 
     def bytes_of(self, processes: Iterable[tuple[int, int]]) -> int | None:
-        """Bytes that the run's processes have of those given by pid and bytes; None where none of them is its own."""
+        """Return the bytes that the run's own among these processes have; None where none is its own.
+
+        Args:
+            processes: pid and bytes of each.
+        """
         found = None
         ids = container_ids(self._mark)
         for pid, size in processes:
@@ -144,7 +148,7 @@ def _read(nvml: Any, name: str, handle: Any, run_bytes: int | None) -> Reading:
 
 
 def _nvml_value(nvml: Any, ask: Callable[[], Any]) -> Any:
-    """What the driver says; None where this GPU does not tell it."""
+    """Return what the driver says; None where this GPU does not tell it."""
     try:
         return ask()
     except nvml.NVMLError:
@@ -152,7 +156,7 @@ def _nvml_value(nvml: Any, ask: Callable[[], Any]) -> Any:
 
 
 def _by_smi(mark: str, leased: Sequence[str]) -> Callable[[], list[Reading]]:
-    """By nvidia-smi, which without a lease would have to be asked for the processes all the time."""
+    """Ask nvidia-smi, which without a lease would have to be asked for the processes all the time."""
     own = _OwnProcesses(mark)
     looks = 0
     may_be_divided = True
@@ -174,7 +178,7 @@ def _by_smi(mark: str, leased: Sequence[str]) -> Callable[[], list[Reading]]:
 
 
 def _by_processes(devices: Sequence[dict[str, Any]], own: _OwnProcesses, leased: Sequence[str]) -> Iterator[Reading]:
-    """The leased MIG instances, whose load nvidia-smi does not tell, and the GPUs outside of the lease."""
+    """Yield the leased MIG instances, whose load nvidia-smi does not tell, and the GPUs outside of the lease."""
     for device in devices:
         processes = [(process["pid"], process["bytes"]) for process in device["processes"]]
         run_bytes = own.bytes_of(processes)
@@ -201,7 +205,7 @@ def _of_smi(row: Sequence[str]) -> Reading:
 
 
 def _number(text: str) -> float | None:
-    """None for `[N/A]`."""
+    """Parse a number; None for `[N/A]`."""
     try:
         number = float(text)
     except ValueError:

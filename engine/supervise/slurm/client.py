@@ -76,7 +76,7 @@ def call(argv: Sequence[str], *, seconds: float = ASK_SECONDS, environment: Mapp
 
 
 def message(reply: Reply, program: str) -> str:
-    """What a program complained of, without its own name: the last line, which names the cause."""
+    """Return what a program complained of, without its own name: the last line, which names the cause."""
     lines = [line.strip() for line in reply.error.splitlines() if line.strip()]
     if not lines:
         return f"{program} ended with exit code {reply.code}"
@@ -101,5 +101,5 @@ def require_slurm() -> None:
 
 
 def on_cluster(cluster: str) -> list[str]:
-    """The option that asks the right cluster of a federation."""
+    """Return the option that asks the right cluster of a federation."""
     return [f"--clusters={cluster}"] if cluster else []

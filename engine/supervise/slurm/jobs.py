@@ -69,7 +69,7 @@ _single: dict[tuple[Path, str], tuple[float, Seen]] = {}
 
 
 def look(attempt: AttemptFolder, record: SlurmRecord, *, since: float = 0.0) -> Seen:
-    """What Slurm says of the job of an attempt; at most a few seconds old while Slurm answers.
+    """Return what Slurm says of the job of an attempt; at most a few seconds old while Slurm answers.
 
     Args:
         since: when something happened that an older answer cannot tell, in seconds since the epoch.
@@ -102,7 +102,7 @@ def forget_answers(attempt: AttemptFolder) -> None:
 
 
 def workspace_of(attempt: AttemptFolder) -> Workspace:
-    """The workspace that an attempt lies in: `<workspace>/runs/<id>/attempts/<n>`."""
+    """Return the workspace that an attempt lies in: `<workspace>/runs/<id>/attempts/<n>`."""
     return Workspace(attempt.path.parents[3])
 
 
@@ -175,7 +175,7 @@ def _ask_for_one(record: SlurmRecord) -> Job:
 
 
 def _ask_accounting(job_id: str, cluster: list[str]) -> Job:
-    """The controller has forgotten the job; where accounting is kept, that has not."""
+    """Return the controller has forgotten the job; where accounting is kept, that has not."""
     if shutil.which("sacct") is None:
         return Job(UNKNOWN)
     flags = ["--noheader", "--parsable2", "--allocations", "--format=State,Timelimit,NodeList"]
@@ -224,7 +224,7 @@ def _parse(record: dict[str, Any]) -> _Listing:
 
 
 def _write(path: Path, listing: _Listing) -> None:
-    """For the other processes, and for this one where the workspace cannot be written."""
+    """Write a listing for other processes, and keep it for this one where the workspace cannot be written."""
     record = {"asked_at": listing.asked_at, "error": listing.error}
     jobs = {job_id: asdict(job) for job_id, job in listing.jobs.items()}
     stamp = (0, 0)

@@ -36,7 +36,7 @@ class Observed:
 
 
 def observe(folder: RunFolder, attempt: AttemptFolder, record: SlurmRecord) -> Observed:
-    """By the outcome, where there is one that is beyond doubt; else by Slurm. No answer changes nothing."""
+    """Observe a job: by its outcome if that is beyond doubt, else by Slurm. Without an answer, nothing changes."""
     outcome = Outcome.read(attempt.outcome)
     if outcome is not None and not is_in_doubt(attempt, outcome):
         return Observed(outcome)

@@ -24,18 +24,18 @@ _PORTS = (20_000, 10_000)
 
 
 def on_nodes_argv(command: Sequence[str], processes: int, nodes: int) -> list[str]:
-    """argv of this file as a program. Raises what `split` does."""
+    """Return argv of this file as a program. Raises what `split` does."""
     split(command)
     return script_command(__file__, str(nodes), str(processes), *command)
 
 
 def command_of(argv: Sequence[str]) -> Sequence[str]:
-    """The command itself, without what runs it on several nodes."""
+    """Return the command itself, without what runs it on several nodes."""
     return argv[5:] if list(argv[1:3]) == script_command(__file__)[1:] else argv
 
 
 def srun_argv(nodes: int, processes: int, command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
-    """What starts torchrun on every node of the job whose variables these are."""
+    """Return what starts torchrun on every node of the job whose variables these are."""
     interpreter, rest = split(command)
     job = environment["SLURM_JOB_ID"]
     first, count = _PORTS
@@ -51,7 +51,7 @@ def srun_argv(nodes: int, processes: int, command: Sequence[str], environment: M
 
 
 def job_name(environment: Mapping[str, str]) -> str:
-    """What scancel is to be told: the id of an array's first task alone would mean the whole array."""
+    """Return what scancel is to be told: the id of an array's first task alone would mean the whole array."""
     array, task = environment.get("SLURM_ARRAY_JOB_ID"), environment.get("SLURM_ARRAY_TASK_ID")
     return f"{array}_{task}" if array and task else environment["SLURM_JOB_ID"]
 

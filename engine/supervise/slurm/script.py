@@ -29,7 +29,7 @@ def sbatch_argv(
     tasks: int = 0,
     held: bool = False,
 ) -> list[str]:
-    """The command line that submits a script, which runs in its folder.
+    """Return the command line that submits a script, which runs in its folder.
 
     Args:
         name: of the job.
@@ -66,7 +66,7 @@ def sbatch_argv(
 
 
 def script_text(attempts: Sequence[AttemptFolder], *, is_array: bool = False) -> str:
-    """The job: our runner, which exits as the run does. Put back by Slurm, it runs the next attempt instead.
+    """Return the job: our runner, which exits as the run does. Put back by Slurm, it runs the next attempt instead.
 
     Args:
         attempts: the one that it runs, or those of the tasks of an array.
@@ -89,7 +89,7 @@ exec {runner} "$attempt"
 
 
 def seconds_of(limit: str | None) -> int | None:
-    """A time limit as sbatch takes it, in seconds; None where there is none."""
+    """Return a time limit as sbatch takes it, in seconds; None where there is none."""
     if limit is None or not limit[0].isdigit():
         return None
     days, dash, rest = limit.rpartition("-")
@@ -103,7 +103,7 @@ def seconds_of(limit: str | None) -> int | None:
 
 
 def resource_flags(options: SlurmOptions) -> list[str]:
-    """What a job asks for, as options of sbatch."""
+    """Return what a job asks for, as options of sbatch."""
     flags = {
         "nodes": options.nodes,
         "ntasks": options.nodes,
@@ -119,5 +119,5 @@ def resource_flags(options: SlurmOptions) -> list[str]:
 
 
 def _literally(path: Path) -> str:
-    """sbatch replaces %j and the like in the names of files."""
+    """Quote a file name for sbatch, which replaces %j and the like in it."""
     return str(path).replace("%", "%%")

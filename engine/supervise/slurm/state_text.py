@@ -51,7 +51,7 @@ _REASONS = {
 
 
 def why_it_waits(state: str, reason: str) -> str:
-    """`Slurm: behind other jobs (Priority)`."""
+    """Return `Slurm: behind other jobs (Priority)`."""
     key = reason.split(",")[0].split(":")[0]
     reason_text = _REASONS.get(key)
     if reason_text is None:
@@ -62,13 +62,13 @@ def why_it_waits(state: str, reason: str) -> str:
 
 
 def where_it_runs(job_id: str, state: str, nodes: str) -> str:
-    """`Slurm job 12 on node7`."""
+    """Return `Slurm job 12 on node7`."""
     more = {"SUSPENDED": ", suspended", "STOPPED": ", suspended", ENDING: ", ending"}.get(state, "")
     return f"Slurm job {job_id}" + (f" on {nodes}" if nodes else "") + more
 
 
 def why_it_ended(state: str, limit: str = "") -> str:
-    """What Slurm did to a job, or what became of it."""
+    """Return what Slurm did to a job, or what became of it."""
     known_states = {
         "BOOT_FAIL": "the node could not be started",
         "CANCELLED": "cancelled at Slurm",

@@ -83,7 +83,9 @@ def _one_behind(jobs: Sequence[str]) -> str:
 
 
 def _all_behind(jobs: Sequence[Sequence[str]]) -> str | None:
-    """The dependency that holds for all tasks of an array, given the jobs of each; None where there is no such one."""
+    """Return the dependency that holds for all tasks of an array, given the jobs of each; None where there is no
+    such one.
+    """
     if len({len(after) for after in jobs}) != 1:
         return None
     parts = []
@@ -106,7 +108,7 @@ def _launch_of(attempt: AttemptFolder) -> LaunchRecord:
 
 
 def _sbatch(argv: Sequence[str], script: Path, text: str, name: str) -> tuple[str, str]:
-    """Returns the job's id and, in a federation, its cluster."""
+    """Run sbatch; return the job's id and, in a federation, its cluster."""
     if "\\" in str(script):
         raise YoloqatError(
             "Slurm cannot write below a folder that has a backslash in its name",
@@ -152,7 +154,8 @@ def _remember(
 
 
 def _jobs_of(launch: LaunchRecord) -> list[str]:
-    """The jobs of those parents that have not succeeded yet. Slurm soon forgets the others; they need no waiting for.
+    """Return the jobs of those parents that have not succeeded yet. Slurm soon forgets the others; they need no waiting
+    for.
 
     A parent on this machine has no job: the runner waits for it, in the job.
     """
@@ -168,7 +171,7 @@ def _jobs_of(launch: LaunchRecord) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """sbatch hands its environment to the job. A launch from inside of a run must not look like a part of that run.
+    """Return the environment for sbatch, which hands it to the job: without the marks of a run that launches another.
 
     Nor from inside of a job: what Slurm has told that one of itself would hold for this one, too.
     """

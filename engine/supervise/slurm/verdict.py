@@ -29,7 +29,7 @@ _MEMORY = re.compile(r"slurmstepd.*(exceeded .*memory limit|oom[-_ ]kill)", re.I
 
 
 def is_in_doubt(attempt: AttemptFolder, outcome: Outcome) -> bool:
-    """Whether an outcome says that the runner was signalled, and nobody here asked for it.
+    """Return whether an outcome says that the runner was signalled, and nobody here asked for it.
 
     Slurm does so when it cancels, at the time limit, and before it puts the job back into the queue.
     """
@@ -50,7 +50,7 @@ def remember_end(attempt: AttemptFolder, job: Job) -> SlurmEnd:
 
 
 def amended(folder: RunFolder, outcome: Outcome, record: SlurmRecord, end: SlurmEnd) -> Outcome:
-    """An outcome in doubt, with what Slurm did in the place of `the runner got SIGTERM`."""
+    """Return an outcome in doubt, with what Slurm did in the place of `the runner got SIGTERM`."""
     if outcome.exit_code == 0 and not outcome.missing_artifacts and folder.result.exists():
         return outcome  # a stage of ours that had finished before
     reason_text = f"{why_it_ended(end.state, end.limit)} (job {record.job_id})"
@@ -123,14 +123,14 @@ def _outcome(
 
 
 def _failed_parents(launch: LaunchRecord | None) -> str:
-    """`relu-retrain failed: exit code 3`, as the runner would have said it."""
+    """Return `relu-retrain failed: exit code 3`, as the runner would have said it."""
     parents = [parent.model_dump() for parent in launch.wait_for] if launch else []
     fate, words = dependencies.check_dependencies(parents)
     return words if fate == dependencies.FAILED else ""
 
 
 def _last_lines(record: SlurmRecord) -> list[str]:
-    """What the job and Slurm itself said last, outside of the run's console."""
+    """Return what the job and Slurm itself said last, outside of the run's console."""
     try:
         with open_regular(record.output, follow=True) as file:
             file.seek(max(os.fstat(file.fileno()).st_size - _TAIL_BYTES, 0))

@@ -12,6 +12,7 @@ from engine.contracts.run_folder import Workspace
 from engine.contracts.states import RunState
 from tests.app.cli.conftest import Cli, until
 
+pytestmark = pytest.mark.indexer_process  # one in this process would meet the full disk in the command itself
 SMALL = 3 << 20
 
 

@@ -42,6 +42,7 @@ def living(cli: Cli, run_id: str) -> list[int]:
     return [stat.pid for stat in marked(str(cli.workspace.run(run_id).attempt(1).path))]
 
 
+@pytest.mark.slow
 def test_two_processes_find_each_other_and_runs_beside_each_other_do_not(cli: Cli) -> None:
     runs = [start(cli), start(cli)]
     for run_id in runs:
@@ -66,6 +67,7 @@ def test_a_stop_reaches_every_process_and_leaves_none(cli: Cli) -> None:
     assert living(cli, run_id) == []
 
 
+@pytest.mark.slow
 def test_a_stop_without_the_runner_and_the_launcher_leaves_none(cli: Cli) -> None:
     """What torchrun has started lives on without it, as nobody's child."""
     run_id = start(cli, "stay")
@@ -80,6 +82,7 @@ def test_a_stop_without_the_runner_and_the_launcher_leaves_none(cli: Cli) -> Non
     until(lambda: living(cli, run_id) == [], 60)
 
 
+@pytest.mark.slow
 def test_one_that_fails_fails_the_run_and_ends_the_other(cli: Cli) -> None:
     run_id = start(cli, "fail")
     cli.wait(run_id, 90)

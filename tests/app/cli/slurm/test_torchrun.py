@@ -38,6 +38,7 @@ def ranks(batch: Jobs, run_id: str) -> list[str]:
     return sorted(re.findall(r"rank \d of \d on \S+: sum \d", batch.console(run_id)))
 
 
+@pytest.mark.slow
 def test_two_processes_on_one_node(batch: Jobs, slurm: Cluster) -> None:
     run_id = start(batch, *MEMORY, processes=2)
     batch.until_state(run_id, RunState.SUCCEEDED, 60)
@@ -55,6 +56,7 @@ def test_a_process_on_each_of_two_nodes_and_a_stop_that_lets_both_save(batch: Jo
     batch.until(lambda: not batch.slurm.ask("squeue", "--noheader", "--job", batch.job_id(run_id)).strip())
 
 
+@pytest.mark.slow
 def test_one_that_fails_fails_the_job_on_both_nodes(batch: Jobs, two: str) -> None:
     run_id = start(batch, *MEMORY, *PAIR, what="fail")
     status = batch.until_state(run_id, RunState.FAILED, 60)
@@ -83,6 +85,7 @@ stages:
 """
 
 
+@pytest.mark.slow
 def test_a_step_of_a_pipeline_has_its_own_number_of_nodes(batch: Jobs, two: str) -> None:
     shutil.copy(GLOO, batch.cli.directory / "train.py")
     runs = batch.pipeline(PIPELINE.format(python=sys.executable))

@@ -1,4 +1,4 @@
-"""The real screen in a pseudo-terminal: however it ends, the terminal is as it was before."""
+"""The real program on a pseudo-terminal."""
 
 import contextlib
 import fcntl
@@ -13,8 +13,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import pytest
 
 from tests.conftest import REPOSITORY
 
@@ -50,6 +48,25 @@ class Terminal:
             assert time.monotonic() < deadline, bytes(self.output[-2000:])
             assert self.read(0.1), bytes(self.output[-2000:])
 
+    def settle(self, quiet: float = 1.0) -> None:
+        """Wait until nothing has been written for so many seconds."""
+        deadline = time.monotonic() + START_SECONDS
+        count, since = len(self.output), time.monotonic()
+        while time.monotonic() - since < quiet:
+            assert time.monotonic() < deadline, "it goes on writing"
+            self.read(0.05)
+            if len(self.output) != count:
+                count, since = len(self.output), time.monotonic()
+
+    def written(self, seconds: float, keys: bytes = b"") -> int:
+        """Press keys, and count the bytes that are written within so many seconds."""
+        before, deadline = len(self.output), time.monotonic() + seconds
+        if keys:
+            os.write(self.master, keys)
+        while (left := deadline - time.monotonic()) > 0:
+            self.read(left)
+        return len(self.output) - before
+
     def end(self) -> int:
         """Wait for its end; the exit code, or minus the signal that ended it."""
         deadline = time.monotonic() + END_SECONDS
@@ -72,15 +89,15 @@ class Terminal:
         )
 
 
-@pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[Terminal]:
-    """The screen on an empty workspace, shown. SIGHUP is blocked, so that closing the terminal sends no signal."""
+@contextlib.contextmanager
+def started(workspace: Path, columns: int = 80, rows: int = 24) -> Iterator[Terminal]:
+    """The screen of a workspace, shown. SIGHUP is blocked, so that closing the terminal sends no signal."""
     pid, master = pty.fork()
     if pid == 0:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-        os.environ.update(TERM="xterm-256color", PYTHONPATH=str(REPOSITORY))
-        os.execv(sys.executable, [sys.executable, "-P", "-m", "app.tui", "--workspace", str(tmp_path)])
-    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        os.environ.update(TERM="xterm-256color", COLORTERM="truecolor", PYTHONPATH=str(REPOSITORY))
+        os.execv(sys.executable, [sys.executable, "-P", "-m", "app.tui", "--workspace", str(workspace)])
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     shown = Terminal(pid, master)
     try:
         shown.wait_for(b"Help")
@@ -91,49 +108,3 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
             os.waitpid(shown.pid, 0)
         with contextlib.suppress(OSError):
             os.close(master)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1, signal.SIGABRT])
-def test_a_signal_ends_the_screen_and_gives_the_terminal_back(terminal: Terminal, number: signal.Signals) -> None:
-    os.kill(terminal.pid, number)
-    assert terminal.end() == 128 + number
-    assert terminal.is_given_back()
-    assert b"Traceback" not in terminal.output
-
-
-def test_a_terminal_that_has_gone_ends_the_screen(terminal: Terminal) -> None:
-    os.close(terminal.master)
-    assert terminal.end() == 128 + signal.SIGHUP
-
-
-def test_ctrl_z_suspends_and_the_screen_comes_back(terminal: Terminal) -> None:
-    os.write(terminal.master, b"\x1a")
-    deadline = time.monotonic() + END_SECONDS
-    while not os.WIFSTOPPED(os.waitpid(terminal.pid, os.WNOHANG | os.WUNTRACED)[1]):
-        terminal.read(0.05)
-        assert time.monotonic() < deadline
-    terminal.read(0.2)
-    assert terminal.is_given_back()
-    terminal.output.clear()
-    os.kill(terminal.pid, signal.SIGCONT)
-    terminal.wait_for(ALTERNATE_ON)
-    os.write(terminal.master, b"q")
-    assert terminal.end() == 0
-    assert terminal.is_given_back()
-
-
-def test_keys_typed_ahead_of_the_end_do_not_crash_it(terminal: Terminal) -> None:
-    os.write(terminal.master, b"qn")
-    assert terminal.end() == 0
-    assert b"Traceback" not in terminal.output
-
-
-def test_a_dumb_terminal_is_refused(tmp_path: Path) -> None:
-    pid, master = pty.fork()
-    if pid == 0:
-        os.environ.update(TERM="dumb", PYTHONPATH=str(REPOSITORY))
-        os.execv(sys.executable, [sys.executable, "-P", "-m", "app.tui", "--workspace", str(tmp_path)])
-    refused = Terminal(pid, master)
-    assert refused.end() == 2
-    assert b"this terminal cannot move the cursor" in refused.output
-    assert b"\x1b" not in refused.output

@@ -19,12 +19,15 @@ def clean_strips() -> None:
         return
 
     def render_style(cls: type[Strip], style: Style, text: str, color_system: ColorSystem) -> str:
-        if not text.isprintable():
-            text = text.translate(_LEFT_OUT)
-        return _original(style, text, color_system)
+        return _original(style, cleaned(text), color_system)
 
     render_style.is_clean = True  # type: ignore[attr-defined]
     Strip.render_style = classmethod(render_style)  # type: ignore[method-assign,assignment]
+
+
+def cleaned(text: str) -> str:
+    """Return a text of a strip without what commands a terminal."""
+    return text if text.isprintable() else text.translate(_LEFT_OUT)
 
 
 _original = Strip.render_style
