@@ -36,6 +36,8 @@ class RunView:
     """Run time by the runner's monotonic clock, or what the log says for an imported run."""
     attempt: int = 1
     stalled: bool = False
+    suspended: bool = False
+    """A process of it is stopped by a signal or held by a debugger; never read from the index."""
     stopping: str = ""
     """The stop in progress, in words: `SIGINT sent, SIGTERM in 12 s`; empty when none is."""
     handed_to: str = ""

@@ -58,8 +58,8 @@ def in_groups(runs: Sequence[Listed]) -> list[Listed]:
 def state_text(run: RunView) -> str:
     """Return the state with what qualifies it: `running, stalled`, `ended, handed to tmux 812`."""
     parts = [run.state.value]
-    if run.stopping or run.stalled:
-        parts.append("stopping" if run.stopping else "stalled")
+    marks = {"stopping": run.stopping, "suspended": run.suspended, "stalled": run.stalled}
+    parts += [mark for mark, holds in marks.items() if holds][:1]
     if run.handed_to:
         parts.append(f"handed to {run.handed_to}")
     if run.gpus_outside_lease:

@@ -17,11 +17,13 @@ from db.reading.runs import StoredChanges, runs_changed_since
 from db.space import lacks_space
 from db.views import NEVER, IndexVersion, RunDetail, RunView
 from engine.contracts.errors import YoloqatError
+from engine.contracts.facts import Progress
 from engine.contracts.run_folder import RunFolder, Workspace
 from engine.contracts.states import RunState
 
 if TYPE_CHECKING:
     from engine.contracts.attempt_records import Provenance
+    from engine.supervise.state import RunStatus
 
 __all__ = ["data_version", "find_run", "get_detail", "group_details", "list_runs", "log_tail", "wait_until_indexed"]
 
@@ -198,12 +200,20 @@ def _refreshed(view: RunView | None, folder: RunFolder) -> RunView | None:
         ended_at=status.ended_at,
         seconds=status.seconds,
         stalled=status.stalled,
+        suspended=status.suspended,
         stopping=status.stopping,
         handed_to=status.handed_to,
         gpus_outside_lease=status.gpus_outside_lease,
-        eta_seconds=view.eta_seconds if status.state.is_live else None,
-        progress=view.progress if status.state.is_live else None,
+        eta_seconds=view.eta_seconds if status.state.is_live and not status.suspended else None,
+        progress=_progress_now(view, status),
     )
+
+
+def _progress_now(view: RunView, status: "RunStatus") -> Progress | None:
+    """Return the progress of a live run; without speed and time left while it is suspended."""
+    if not status.state.is_live or view.progress is None:
+        return None
+    return replace(view.progress, rate="", remaining_seconds=None) if status.suspended else view.progress
 
 
 def _has_ended(view: RunView, folder: RunFolder) -> bool:

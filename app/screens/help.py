@@ -25,6 +25,7 @@ MEANINGS: dict[str, str] = {
     "starts": "starting",
     "running": "running",
     "stalled": "running, but silent for longer than usual",
+    "suspended": "running, but stopped by SIGSTOP or held by a debugger",
     "stopping": "being stopped; the next signal stands beside it",
     "done": "done: exit code 0, and everything promised is there",
     "failed": "failed, killed, out of memory, or could not start",

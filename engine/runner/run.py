@@ -233,7 +233,7 @@ class Run:
                 sample_due = time.monotonic() + interval
                 if self.stop is None and watch.is_due():
                     self._begin_stop(pause.PAUSED)
-                if sampler.rhythm.has_just_stalled():
+                if not sampler.stopped and sampler.rhythm.has_just_stalled():
                     notify.start(self.attempt, self.launch, "stall", f"silent for {sampler.rhythm.silent:.0f} s")
 
     def _await_clusters_signal(self, end: End) -> None:

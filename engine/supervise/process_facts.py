@@ -6,6 +6,7 @@ import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from engine.contracts.attempt_records import (
     LaunchRecord,
@@ -23,6 +24,7 @@ from engine.runner.waiting.dependencies import is_retry_pending
 from engine.supervise.console_tail import LogEnding, read_ending
 from engine.supervise.slurm.observe import Observed, observe
 from engine.supervise.starts import is_other_process, may_start
+from engine.supervise.suspension import describe_suspension
 
 _SAMPLE_BYTES = 8192
 _SAMPLED_SECONDS = 60.0
@@ -37,6 +39,16 @@ class Silence:
     usual: float | None = None
     longest: float = 0.0
     """The longest that it has come back from."""
+
+
+class Sample(NamedTuple):
+    """What the runner's newest sample tells of a run's silence and processes, in seconds."""
+
+    monotonic: float
+    silent: float
+    usual: float | None
+    longest: float
+    stopped: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +80,8 @@ class ProcessFacts:
     ending: LogEnding | None = None
     """How the log ends; looked at only where it matters."""
     silence: Silence | None = None
+    suspended: str = ""
+    """Which process of a live run is stopped, and what lets it go on, in words; empty if none is."""
     where: str = ""
     """The job of a cluster and its node."""
     may_start: bool = True
@@ -129,17 +143,24 @@ def _of_a_job(folder: RunFolder, attempt: AttemptFolder, job: Observed) -> Proce
         return _of_an_outcome(folder, attempt, job.outcome)
     process = None if job.waiting or job.put_back else ProcessRecord.read(attempt.process)
     stage = ALIVE if process and process.stage else None
-    evidence = _of_the_living(folder, attempt, process, ALIVE, stage)
+    evidence = _of_the_living(folder, attempt, process, ALIVE, stage, is_here=False)
     # The signals of the time before it was put back are over.
     stopping = None if job.waiting or job.put_back else evidence.stopping
     return replace(evidence, waiting=job.waiting or evidence.waiting, where=job.where, stopping=stopping)
 
 
 def _of_the_living(
-    folder: RunFolder, attempt: AttemptFolder, process: ProcessRecord | None, runner: str | None, stage: str | None
+    folder: RunFolder,
+    attempt: AttemptFolder,
+    process: ProcessRecord | None,
+    runner: str | None,
+    stage: str | None,
+    *,
+    is_here: bool = True,
 ) -> ProcessFacts:
     waiting = WaitingRecord.read(attempt.waiting) if stage is None else None
     record = process.runner if process else None
+    sample = _last_sample(attempt.system) if stage == ALIVE else None
     return ProcessFacts(
         process=process,
         runner=runner,
@@ -149,9 +170,19 @@ def _of_the_living(
         stopping=StoppingRecord.read(attempt.stopping),
         asked_after_epoch=folder.stop_after_epoch.exists(),
         pause_asked=attempt.pause.exists(),
-        silence=measure_silence(attempt) if stage == ALIVE else None,
+        silence=_silence(attempt, sample) if stage == ALIVE else None,
+        suspended=_suspended(process, runner, stage, sample) if is_here else "",
         host=record.host if record and presence(identity_of(record)) == ELSEWHERE else None,
     )
+
+
+def _suspended(process: ProcessRecord | None, runner: str | None, stage: str | None, sample: Sample | None) -> str:
+    if process is None:
+        return ""
+    living = [process.stage] if stage == ALIVE else []
+    living += [process.runner] if runner == ALIVE else []
+    here = [identity for record in living if record and presence(identity := identity_of(record)) == ALIVE]
+    return describe_suspension(here, sample.stopped if sample is not None else ()) if here else ""
 
 
 def _other_host(process: ProcessRecord | None) -> str | None:
@@ -199,14 +230,17 @@ def measure_silence(attempt: AttemptFolder) -> Silence:
     The time stamp is the wall clock's, which may jump: silence is never taken for longer than since that last sample,
     and the rhythm stays the one that the runner saw.
     """
-    sample = _last_sample(attempt.system)
-    age = time.monotonic() - sample[0] if sample is not None else -1.0
+    return _silence(attempt, _last_sample(attempt.system))
+
+
+def _silence(attempt: AttemptFolder, sample: Sample | None) -> Silence:
+    age = time.monotonic() - sample.monotonic if sample is not None else -1.0
     if sample is None or age < 0:  # of another machine, or of before a restart
         return Silence(_age(attempt.console))
-    silent = sample[1] + age
+    silent = sample.silent + age
     if age >= _SAMPLED_SECONDS:
         silent = min(silent, _age(attempt.console))
-    return Silence(silent, sample[2], sample[3])
+    return Silence(silent, sample.usual, sample.longest)
 
 
 def _age(path: Path) -> float:
@@ -217,16 +251,21 @@ def _age(path: Path) -> float:
         return 0.0
 
 
-def _last_sample(path: Path) -> tuple[float, float, float | None, float] | None:
-    """Return monotonic time, silence, usual and longest silence of the newest sample."""
+def _last_sample(path: Path) -> Sample | None:
+    """Return the newest sample; None if there is none."""
     try:
         with open_regular(path) as file:
             file.seek(max(file.seek(0, os.SEEK_END) - _SAMPLE_BYTES, 0))
             lines = file.read(_SAMPLE_BYTES).splitlines()
         line = json.loads(lines[-1])
         usual = line["rhythm_seconds"]
-        longest = float(line.get("longest_seconds") or 0.0)  # absent in samples of an earlier version
-        return float(line["monotonic"]), float(line["silent_seconds"]), None if usual is None else float(usual), longest
+        return Sample(
+            monotonic=float(line["monotonic"]),
+            silent=float(line["silent_seconds"]),
+            usual=None if usual is None else float(usual),
+            longest=float(line.get("longest_seconds") or 0.0),  # absent in samples of an earlier version
+            stopped=tuple(int(pid) for pid in line.get("stopped", ())),  # as well
+        )
     except (OSError, ValueError, LookupError, TypeError):
         return None
 

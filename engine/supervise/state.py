@@ -42,6 +42,8 @@ class RunStatus:
     seconds: float | None = None
     """Run time so far or in all, by the monotonic clock."""
     stalled: bool = False
+    suspended: bool = False
+    """A process of it is stopped by a signal or held by a debugger; the reason says which."""
     stopping: str = ""
     """The stop in progress, in words: `SIGINT sent, SIGTERM in 12 s`; empty when none is."""
     runner_alive: bool = False
@@ -73,10 +75,11 @@ def read_state(
     state, reason = decide(evidence)
     outcome, process = evidence.outcome, evidence.process
     running = state is RunState.RUNNING
-    stalled = running and is_stalled(evidence.silence, rhythm_seconds)
+    suspended = evidence.suspended if state.is_live else ""
+    stalled = running and not suspended and is_stalled(evidence.silence, rhythm_seconds)
     return RunStatus(
         state=state,
-        reason=_with_silence(reason, evidence.silence if stalled else None),
+        reason=_joined(suspended, _with_silence(reason, evidence.silence if stalled else None)),
         attempt=attempt.number,
         exit_code=outcome.exit_code if outcome else None,
         signal=outcome.signal if outcome else None,
@@ -84,6 +87,7 @@ def read_state(
         ended_at=outcome.ended_at if outcome else None,
         seconds=outcome.seconds if outcome else _seconds_so_far(evidence) if running else None,
         stalled=stalled,
+        suspended=bool(suspended),
         stopping=_stop_in_progress(evidence) if state.is_live else "",
         runner_alive=evidence.runner == ALIVE,
         stage_alive=evidence.stage == ALIVE,
@@ -106,14 +110,15 @@ def _of_a_watched(attempt: AttemptFolder, rhythm_seconds: float | None) -> RunSt
     record = observed.record
     if observed.is_alive:
         silence = measure_silence(attempt)
-        stalled = is_stalled(silence, rhythm_seconds)
+        stalled = not observed.suspended and is_stalled(silence, rhythm_seconds)
         return RunStatus(
             state=RunState.RUNNING,
-            reason=_with_silence(observed.reason, silence if stalled else None),
+            reason=_joined(observed.suspended, _with_silence(observed.reason, silence if stalled else None)),
             attempt=attempt.number,
             started_at=record.started_at,
             seconds=max((datetime.now(UTC) - record.started_at).total_seconds(), 0.0),
             stalled=stalled,
+            suspended=bool(observed.suspended),
             stage_alive=True,
         )
     ending = read_ending(attempt.console)
@@ -290,8 +295,11 @@ def _with_silence(reason: str, silence: Silence | None) -> str:
     if silence is None:
         return reason
     usual = f", usually {silence.usual:.0f} s" if silence.usual else ""
-    text = f"silent for {silence.seconds // 60:.0f} min{usual}"
-    return f"{reason}; {text}" if reason else text
+    return _joined(reason, f"silent for {silence.seconds // 60:.0f} min{usual}")
+
+
+def _joined(*reasons: str) -> str:
+    return "; ".join(reason for reason in reasons if reason)
 
 
 def _seconds_so_far(evidence: ProcessFacts) -> float | None:

@@ -13,6 +13,7 @@ from engine.contracts.watching import WatchRecord
 from engine.runner.processes.identity import ALIVE, ELSEWHERE, REBOOTED, Identity, presence
 from engine.supervise.open_files import writers, writes
 from engine.supervise.process_facts import measure_silence
+from engine.supervise.suspension import describe_suspension
 
 _LOOK_SECONDS = 2.0
 """How often all processes are looked through for the one that writes a log, at most."""
@@ -32,6 +33,8 @@ class Observed:
     """Who it is, in words; empty when it is gone."""
     record: WatchRecord
     rebooted: bool = False
+    suspended: str = ""
+    """Which process is stopped, and what lets it go on, in words; empty if none is."""
 
 
 def observe(attempt: AttemptFolder) -> Observed | None:
@@ -48,11 +51,14 @@ def observe(attempt: AttemptFolder) -> Observed | None:
         alive = measure_silence(attempt).seconds < _ELSEWHERE_SECONDS
         return Observed(alive, f"on {recorded_processes[presences.index(ELSEWHERE)].host}" if alive else "", record)
     if record.process is not None:
-        alive = presences == [ALIVE]
-        return Observed(alive, _process_text(record.process) if alive else "", record, rebooted=REBOOTED in presences)
+        if presences != [ALIVE]:
+            return Observed(False, "", record, rebooted=REBOOTED in presences)
+        suspended = describe_suspension([_identity(record.process)])
+        return Observed(True, _process_text(record.process), record, suspended=suspended)
     writers = current_writers(record)
     if writers:
-        return Observed(True, f"written by {_process_text(writers[0])}", record)
+        suspended = describe_suspension(map(_identity, writers))
+        return Observed(True, f"written by {_process_text(writers[0])}", record, suspended=suspended)
     if _is_replaced(record):
         return Observed(True, "its log was replaced by another file", record)
     if not record.writers and _grows(record):

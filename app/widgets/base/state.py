@@ -39,6 +39,7 @@ LOOKS: dict[RunState, StateLook] = {
     RunState.DEPENDENCY_FAILED: StateLook("blocked", "blocked", "warn"),
 }
 STALLED = StateLook("stalled", "stalled", "warn")
+SUSPENDED = StateLook("suspended", "suspended", "warn")
 STOPPING = StateLook("stopping", "stopping", "warn")
 HANDED = "handed"
 """Replaces the word of a run whose command has handed its work to a server."""
@@ -55,9 +56,11 @@ ENDINGS = {
 
 
 def look(run: RunView) -> StateLook:
-    """Return the look of a run's state; `stopping` and `stalled` replace `running`, `handed` replaces a good end."""
+    """Return the look of a run's state; a mark such as `stopping` replaces `running`, `handed` a good end."""
     if run.state.is_live and run.stopping:
         return STOPPING
+    if run.state.is_live and run.suspended:
+        return SUSPENDED
     if run.state is RunState.RUNNING and run.stalled:
         return STALLED
     if run.handed_to and run.state in (RunState.SUCCEEDED, RunState.ENDED):

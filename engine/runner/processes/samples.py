@@ -18,6 +18,7 @@ from engine.runner.processes.children import descendants
 from engine.runner.processes.identity import Stat, read_stat
 
 LIMIT_BYTES = 4 << 20
+_MOST_STOPPED = 8
 STALL_SECONDS = 600.0
 """No run counts as stalled before this much silence."""
 STALL_FACTOR = 5.0
@@ -89,6 +90,8 @@ class Sampler:
         self.rhythm = Rhythm(os.fstat(console).st_size)
         self._previous_stats: dict[int, Stat] | None = None
         """The processes at the last sample; None before the first."""
+        self.stopped: list[int] = []
+        """The processes that were stopped by a signal or held by a debugger at the last sample."""
         self._scan_due = 0.0
         self._host: tuple[int, int] | None = None
         with contextlib.suppress(OSError, ValueError, LookupError):
@@ -113,6 +116,7 @@ class Sampler:
         elapsed = max(moment - self._moment, 1e-3)
         self._moment = moment
         busy, rss = self._measure_processes(moment)
+        self.stopped = sorted(pid for pid, stat in (self._previous_stats or {}).items() if stat.state in "Tt")
         host = _host_ticks()
         before, self._host = self._host or host, host
         total = max(host[1] - before[1], 1)
@@ -123,6 +127,7 @@ class Sampler:
             "time": round(time.time(), 3),
             "monotonic": round(moment, 3),
             "processes": len(self._previous_stats or ()),
+            "stopped": self.stopped[:_MOST_STOPPED],
             "cpu_percent": round(100 * busy / _TICKS_PER_SECOND / elapsed, 1),
             "rss_bytes": rss,
             "host_cpu_percent": round(100 * (host[0] - before[0]) / total, 1),
