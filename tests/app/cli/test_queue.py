@@ -131,6 +131,13 @@ def test_the_lane_is_as_wide_as_the_settings_or_the_variable_say(cli: Cli, launc
     assert "YOLOQAT_CPU_LANE: 'many' is not a number of runs" in refused.err
 
 
+@pytest.fixture
+def unknown_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the GPUs of the test before: they are remembered for a minute."""
+    monkeypatch.setattr("engine.supervise.gpu.inventory._remembered", None)
+
+
+@pytest.mark.usefixtures("unknown_gpus")
 def test_a_gpu_that_is_not_there_is_refused(cli: Cli, tmp_path: Path) -> None:
     smi = tmp_path / "bin" / "nvidia-smi"
     smi.parent.mkdir()
@@ -147,6 +154,7 @@ def test_a_gpu_that_is_not_there_is_refused(cli: Cli, tmp_path: Path) -> None:
     assert shown.out == "GPU-0\n"
 
 
+@pytest.mark.usefixtures("unknown_gpus")
 def test_a_run_that_computes_outside_of_its_lease_has_a_red_mark(cli: Cli, tmp_path: Path) -> None:
     folder = tmp_path / "bin"
     folder.mkdir()
