@@ -71,6 +71,6 @@ def judge_ending(tail: str) -> LogEnding:
 
 
 def _is_last_word(message: re.Pattern[str], tail: str) -> bool:
-    """Return a message that was followed by a moving bar is one that the program got over."""
+    """Return whether a message ends the log: the program got over one that a moving bar follows."""
     matches = list(message.finditer(tail))
     return bool(matches) and _BAR.search(tail, matches[-1].end()) is None

@@ -116,9 +116,7 @@ def relaunch(attempt: AttemptFolder) -> None:
 
 
 def _release(workspace: Workspace, spec: RunSpec) -> AttemptFolder | None:
-    """Return the new attempt of a run whose outcome is `dependency failed`, if nothing keeps it from running any
-    more.
-    """
+    """Make a new attempt of a run whose outcome is `dependency failed`, if nothing keeps it from running any more."""
     folder = workspace.run(spec.id)
     attempts = folder.attempts()
     if attempts and attempts[-1].slurm.exists():

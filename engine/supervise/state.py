@@ -230,7 +230,7 @@ def _decide_without_outcome(evidence: ProcessFacts) -> tuple[RunState, str]:
 
 
 def _decide_before_the_stage(evidence: ProcessFacts, rebooted: bool) -> tuple[RunState, str]:
-    """Return the runner has gone, and nothing of the run has ever computed: it still may."""
+    """Decide the state of a run whose runner has gone before its stage had started: it may still run."""
     if evidence.stop_asked:
         return RunState.STOPPED, "stopped before it started"
     if evidence.launch is None or evidence.host:

@@ -15,9 +15,11 @@ from engine.runner.processes.identity import ALIVE, ELSEWHERE, Identity, presenc
 from engine.supervise.launch import start_stopper
 from engine.supervise.process_facts import identity_of
 from engine.supervise.slurm.cancel import cancel
+from engine.supervise.slurm.observe import living_stage
 from engine.supervise.slurm.verdict import is_in_doubt
 from engine.supervise.starts import is_own_process, signal_own_process
-from engine.supervise.watched import current_writers, observe
+from engine.supervise.watched import current_writers
+from engine.supervise.watched import observe as observe_watched
 
 
 def request_stop(attempt: AttemptFolder, *, now: bool = False) -> bool:
@@ -99,7 +101,7 @@ def _refuse_others(attempt: AttemptFolder, *recorded: Identity | None) -> None:
 
 
 def _cancel(attempt: AttemptFolder) -> bool:
-    """Return the end of an attempt that waits without a runner.
+    """End an attempt that waits without a runner.
 
     One that is started at this moment finds the request.
     """
@@ -125,8 +127,8 @@ def _cancel(attempt: AttemptFolder) -> bool:
 
 
 def _refuse(attempt: AttemptFolder) -> bool:
-    """Return a process that was not started here is not stopped from here."""
-    observed = observe(attempt)
+    """Refuse to stop a process that was not started here."""
+    observed = observe_watched(attempt)
     if observed is None or not observed.is_alive:
         return False
     processes = [observed.record.process] if observed.record.process else current_writers(observed.record)
@@ -138,13 +140,17 @@ def _refuse(attempt: AttemptFolder) -> bool:
 
 
 def _stop_job(attempt: AttemptFolder, job: SlurmRecord, now: bool) -> bool:
-    """Return the runner is on a node: Slurm passes the request on."""
+    """Let Slurm pass the request on, because the runner is on a node."""
     outcome = Outcome.read(attempt.outcome)
     if outcome is not None and not is_in_doubt(attempt, outcome):
         return False
     before = StopRequest.read(attempt.stop_request)
     unwritten = _write_request(attempt, now)
     if cancel(attempt, job, before):
+        return True
+    if living_stage(attempt) is not None:  # its job has gone
+        if not _signal_stopper(attempt):
+            start_stopper(attempt)
         return True
     if before is None and unwritten is None:
         attempt.stop_request.unlink(missing_ok=True)

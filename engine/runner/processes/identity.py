@@ -73,7 +73,7 @@ def boot_id() -> str:
 
 @cache
 def pid_namespace() -> str:
-    """Return names the set of pids that this process sees."""
+    """Return the name of the set of pids that this process sees."""
     try:
         return os.readlink("/proc/self/ns/pid")
     except OSError:

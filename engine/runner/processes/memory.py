@@ -4,7 +4,7 @@ import os
 
 
 def oom_kills() -> int | None:
-    """Return how many so far, None where the kernel does not tell. Compare two calls."""
+    """Return the kernel's count of out-of-memory kills, None where it does not tell. Compare two calls."""
     for path, key in _candidates():
         try:
             with open(path, encoding="ascii") as file:
@@ -18,7 +18,7 @@ def oom_kills() -> int | None:
 
 
 def oom_kills_since(before: int | None) -> int:
-    """Return how many since an earlier call of `oom_kills`; 0 where the kernel does not tell."""
+    """Return the count of out-of-memory kills since an earlier call; 0 where the kernel does not tell."""
     after = oom_kills()
     return 0 if before is None or after is None else max(after - before, 0)
 

@@ -175,7 +175,7 @@ def _ask_for_one(record: SlurmRecord) -> Job:
 
 
 def _ask_accounting(job_id: str, cluster: list[str]) -> Job:
-    """Return the controller has forgotten the job; where accounting is kept, that has not."""
+    """Ask accounting, where it is kept, for a job that the controller has forgotten."""
     if shutil.which("sacct") is None:
         return Job(UNKNOWN)
     flags = ["--noheader", "--parsable2", "--allocations", "--format=State,Timelimit,NodeList"]

@@ -3,9 +3,10 @@
 import contextlib
 from dataclasses import dataclass
 
-from engine.contracts.attempt_records import LaunchRecord, QueueRecord, SlurmEnd, SlurmRecord
+from engine.contracts.attempt_records import LaunchRecord, ProcessRecord, QueueRecord, SlurmEnd, SlurmRecord
 from engine.contracts.outcome import Outcome
 from engine.contracts.run_folder import AttemptFolder, RunFolder
+from engine.runner.processes.identity import ALIVE, Identity, presence
 from engine.runner.waiting import dependencies
 from engine.supervise.slurm.jobs import Job, Seen, look
 from engine.supervise.slurm.state_text import (
@@ -19,6 +20,9 @@ from engine.supervise.slurm.state_text import (
     why_it_waits,
 )
 from engine.supervise.slurm.verdict import amended, conclude, is_in_doubt, remember_end
+from engine.supervise.starts import is_own_process
+
+JOB_HAS_GONE = "its Slurm job has gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +62,24 @@ def observe(folder: RunFolder, attempt: AttemptFolder, record: SlurmRecord) -> O
     end = remember_end(attempt, sighting.job)
     if outcome is not None:
         return Observed(amended(folder, outcome, record, end))
+    if living_stage(attempt) is not None:
+        return Observed(where=f"{JOB_HAS_GONE} ({why_it_ended(end.state, end.limit)}, job {record.job_id})")
     outcome = conclude(folder, attempt, record, end)
     if outcome is None:
         return Observed(where=f"{why_it_ended(end.state, end.limit)}; the last word of its runner is awaited")
     return Observed(outcome)
+
+
+def living_stage(attempt: AttemptFolder) -> Identity | None:
+    """Return the stage of a job that lives on this machine without its runner; None also where it cannot be seen.
+
+    A job that Slurm ends may leave it: it has a session of its own, and not every cluster ends jobs by their cgroups.
+    """
+    process = ProcessRecord.read(attempt.process)
+    if process is None or process.stage is None or presence(Identity(**process.runner.model_dump())) == ALIVE:
+        return None
+    stage = Identity(**process.stage.model_dump())
+    return stage if presence(stage) == ALIVE and is_own_process(attempt, stage) else None
 
 
 def _is_over(job: Job) -> bool:

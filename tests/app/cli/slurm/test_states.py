@@ -1,11 +1,13 @@
 """What becomes of a job is what the run says."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
+from engine.contracts.attempt_records import ProcessRecord
 from engine.contracts.run_folder import Workspace
 from engine.contracts.states import RunState
 from tests.app.cli.slurm.conftest import Jobs
@@ -50,6 +52,21 @@ def test_what_is_cancelled_at_slurm_is_stopped_and_says_so(batch: Jobs) -> None:
         batch.until_state(each, RunState.STOPPED)
         batch.until_reason(each, f"cancelled at Slurm (job {batch.job_id(each)})")
     assert batch.console(held) == ""
+
+
+def test_a_stage_that_goes_on_after_its_job_says_so_and_can_be_stopped(batch: Jobs) -> None:
+    run = batch.run("trap 'exit 7' INT; echo ready; while :; do sleep 0.1; done")
+    batch.until_printed(run, "ready")
+    process = ProcessRecord.read(batch.cli.workspace.run(run).attempt(1).process)
+    assert process is not None
+    assert process.stage is not None
+    os.kill(process.runner.pid, signal.SIGKILL)
+    batch.until(lambda: batch.status(run).reason.startswith("its Slurm job has gone ("))
+    assert batch.status(run).state is RunState.RUNNING
+    assert "its Slurm job has gone" in batch.cli("show", run).out
+    assert batch.cli("stop", run).code == 0
+    batch.until_state(run, RunState.STOPPED)
+    batch.until(lambda: not os.path.exists(f"/proc/{process.stage.pid}"))  # type: ignore[union-attr]
 
 
 def test_stop_ends_a_job_that_runs_and_one_that_waits(batch: Jobs) -> None:
