@@ -42,10 +42,18 @@ def cancel(attempt: AttemptFolder, record: SlurmRecord, before: StopRequest | No
             where=f"Slurm job {record.job_id}",
             hint="The run ends before it starts, should it be its turn meanwhile. Try again for one that runs.",
         ) from error
+    if reply.code != 0 and _has_ended(attempt, record):
+        return False  # scancel fails on a job that has ended since
     if reply.code != 0:
         raise YoloqatError(f"Slurm does not stop it: {message(reply, 'scancel')}", where=f"Slurm job {record.job_id}")
     forget_answers(attempt)
     return True
+
+
+def _has_ended(attempt: AttemptFolder, record: SlurmRecord) -> bool:
+    forget_answers(attempt)
+    job_sighting = look(attempt, record)
+    return job_sighting.job is not None and job_sighting.job.state not in WAITING | AT_WORK
 
 
 def _is_overdue(attempt: AttemptFolder, before: StopRequest | None) -> bool:

@@ -20,6 +20,7 @@ from engine.quant.state import quantize_model
 
 
 @pytest.mark.skipif(importlib.util.find_spec("modelopt") is None, reason="needs yoloqat[modelopt]")
+@pytest.mark.slow
 def test_both_backends_write_the_same_graph_with_the_same_constants(
     shallow: YoloModel, images: torch.Tensor, tmp_path: Path
 ) -> None:

@@ -47,7 +47,13 @@ def restarted(parser: LogParser) -> LogParser:
     return restored
 
 
-@pytest.mark.parametrize("data", [ALL_KINDS, ALL_KINDS.replace(b"\n", b"\r\n")], ids=["LF", "CRLF"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(ALL_KINDS, id="LF"),
+        pytest.param(ALL_KINDS.replace(b"\n", b"\r\n"), id="CRLF", marks=pytest.mark.slow),
+    ],
+)
 def test_every_cut_of_a_log_in_two(data: bytes) -> None:
     whole = seen([data])
     assert len(whole[0]) == 19

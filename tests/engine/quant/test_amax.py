@@ -93,7 +93,7 @@ def test_an_outlier_takes_the_resolution_of_max_alone(method: str) -> None:
     assert find_amax(spoiled, "percentile", percentile=100.0) == 1e6
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [KINDS[0], *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS[1:])])
 def test_same_entropy_range_as_the_library(kind: str) -> None:
     from pytorch_quantization.calib import histogram as library
 

@@ -45,6 +45,7 @@ def test_two_processes_on_one_node(batch: Jobs, slurm: Cluster) -> None:
     assert ranks(batch, run_id) == [f"rank {rank} of 2 on {slurm.host}: sum 3" for rank in (0, 1)]
 
 
+@pytest.mark.slow
 def test_a_process_on_each_of_two_nodes_and_a_stop_that_lets_both_save(batch: Jobs, two: str) -> None:
     run_id = start(batch, *MEMORY, *PAIR, what="stay")
     batch.until(lambda: len(ranks(batch, run_id)) == 2, 60)
