@@ -9,7 +9,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from app.keymap import KEYMAP, sign
-from app.widgets.base.state import LOOKS, STALLED, STOPPING
+from app.widgets.base.state import LOOKS, STALLED, STOPPING, SUSPENDED
 from app.widgets.base.styled_text import Cell, content
 
 ALSO: dict[str, tuple[str, ...]] = {
@@ -47,7 +47,7 @@ def help_lines(scope: str) -> list[Cell]:
         "",
         (("States", "title"),),
     ]
-    looks = {look.mark: look for look in (*LOOKS.values(), STALLED, STOPPING)}
+    looks = {look.mark: look for look in (*LOOKS.values(), STALLED, SUSPENDED, STOPPING)}
     lines += [((f"{looks[m].sign:<12}", looks[m].tone), (meaning, "")) for m, meaning in MEANINGS.items()]
     lines.append((("!".ljust(12), "bad"), ("seen on a GPU outside of its lease", "")))
     return lines

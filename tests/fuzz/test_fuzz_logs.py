@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("atheris", reason="atheris has no wheel for this platform")
 
-SECONDS = int(os.environ.get("YOLOQAT_FUZZ_SECONDS", "4"))
+SECONDS = int(os.environ.get("YOLOQAT_FUZZ_SECONDS", "3"))
 
 
 @pytest.mark.parametrize("fuzzer", ["fuzz_logs", "fuzz_files"])

@@ -130,6 +130,7 @@ def test_the_manager_says_where_an_engine_can_come_from(
     assert "warning  engine: none in " in call(command, "doctor").stdout
 
 
+@pytest.mark.slow
 def test_the_managers_stages_run_in_another_python(
     manager: Environment,
     environment: Callable[[str], Environment],

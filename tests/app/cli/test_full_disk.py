@@ -86,6 +86,7 @@ def test_it_is_told_without_any_database(cli: Cli, small: Path) -> None:
     assert cli("log", "full").out == "started\n"
 
 
+@pytest.mark.slow
 def test_a_log_that_fills_the_disk_ends_its_run_and_no_other(cli: Cli, small: Path) -> None:
     other = cli("run", "--name", "other", "--", "sh", "-c", "until [ -e go ]; do sleep 0.05; done").out.split()[0]
     noisy = cli("run", "--name", "noisy", "--", "sh", "-c", "sleep 0.3; yes 'a line of a very long log'").out.split()[0]

@@ -153,6 +153,7 @@ def training(workspace: Workspace, tmp_path: Path) -> str:
     return launch_stage(workspace, "retrain", options, name="toy", cwd=tmp_path).id
 
 
+@pytest.mark.slow
 def test_a_training_of_ours_pauses_after_its_epoch_and_goes_on(workspace: Workspace, training: str) -> None:
     wait(lambda: "0/3" in console(workspace, training))
     assert pause_run(workspace, "toy") == "ends after this epoch"

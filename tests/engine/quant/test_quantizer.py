@@ -107,11 +107,13 @@ def test_a_state_without_ranges_is_refused_by_name() -> None:
         source(torch.rand(1, 3, 8, 8))
 
 
-def test_the_library_leaves_logging_and_the_terminal_alone() -> None:
+def test_the_library_leaves_logging_and_the_terminal_alone_and_loads_no_scipy_stats() -> None:
     code = (
-        "import logging; from engine.quant.backends.pytorch_quantization import QuantizedConv2d; import torch;"
+        "import logging, sys; from engine.quant.backends.pytorch_quantization import QuantizedConv2d; import torch;"
         "c = QuantizedConv2d.of(torch.nn.Conv2d(3, 4, 1), 'x'); c._input_quantizer.start_collecting();"
-        "c._input_quantizer(torch.rand(3)); assert logging.getLogger().handlers == []"
+        "c._input_quantizer(torch.rand(3)); assert logging.getLogger().handlers == [];"
+        "assert 'scipy.stats' not in sys.modules;"
+        "from pytorch_quantization.calib import histogram; assert abs(histogram.entropy([1, 1]) - 0.6931) < 1e-4"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == ""

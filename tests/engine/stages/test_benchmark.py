@@ -16,6 +16,7 @@ def done(tmp_path_factory: pytest.TempPathFactory, toy_float: Path, toy_ptq: Pat
     return stage_once(tmp_path_factory, "benchmark", "benchmark", "--models", *models, *sizes, PATH="/nothing")
 
 
+@pytest.mark.slow
 def test_each_model_has_median_spread_throughput_memory_and_size(done: Done, exported: Done) -> None:
     (event,) = done.events("benchmark")
     assert done.result.details["benchmark"] == {key: value for key, value in event.items() if key != "event"}

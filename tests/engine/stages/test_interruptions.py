@@ -87,6 +87,7 @@ def left_alone() -> Iterator[list[Running]]:
             one.process.wait()
 
 
+@pytest.mark.slow
 def test_a_resumed_training_ends_as_if_nothing_had_happened(
     undisturbed: Done, short: list[object], tmp_path: Path, left_alone: list[Running]
 ) -> None:

@@ -334,6 +334,7 @@ def crowd(lab, seed, number):
     return [run.state().state for run in runs]
 
 
+@pytest.mark.slow
 def test_no_two_of_a_crowd_have_the_same_device(lab, driver):
     assert crowd(lab, 1, 16).count(RunState.SUCCEEDED) > 4
 

@@ -211,16 +211,17 @@ class World:
         raise AssertionError(f"starved: {sorted(self.arrived)} of {self.runs}")
 
 
-def test_ten_thousand_random_schedules_have_one_owner_per_device_parents_first_and_no_starvation() -> None:
+@pytest.mark.parametrize("schedules", [2_000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_random_schedules_have_one_owner_per_device_parents_first_and_no_starvation(schedules: int) -> None:
     started = 0
-    for seed in range(10_000):
+    for seed in range(schedules):
         world = World(seed)
         try:
             world.finish()
         except AssertionError as error:
             raise AssertionError(f"schedule {seed}: {error}") from error
         started += len(set(world.done) - world.failed)
-    assert started > 40_000, "most runs of most schedules do run"
+    assert started > 4 * schedules, "most runs of most schedules do run"
 
 
 @pytest.mark.parametrize("seed", range(20))
