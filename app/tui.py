@@ -6,7 +6,9 @@ import os
 import sys
 from collections.abc import Sequence
 
+from app.workspace.machine import missing_module, require_proc
 from engine.contracts.errors import YoloqatError
+from engine.files.standard_streams import open_closed_streams
 
 EXIT_HANGUP = 129
 """The exit code of a process that SIGHUP ended."""
@@ -37,8 +39,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0, or 2 for bad input."""
+    open_closed_streams()
     arguments = build_parser().parse_args(argv)
     try:
+        require_proc()
         if arguments.demo and not sys.stdout.isatty():
             return _run_demo_without_screen(arguments.workspace)
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -53,6 +57,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except YoloqatError as error:
         print(f"yoloqat-tui: {error}", file=sys.stderr)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        failure = missing_module(error)
+        if failure is None:
+            raise
+        print(f"yoloqat-tui: {failure}", file=sys.stderr)
+        return YoloqatError.exit_code
 
 
 def _run_screen(workspace: str | None, demo: bool) -> int:

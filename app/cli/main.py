@@ -12,13 +12,17 @@ from functools import partial
 
 from app.cli.commands import GROUPS, STAGES_TITLE, Command, CommandParser, Handlers
 from app.cli.output import say
+from app.workspace.machine import deleted_working_directory, has_working_directory, missing_module, require_proc
 from engine.console.clean_stream import CleanStream
 from engine.contracts.errors import YoloqatError
 from engine.contracts.stage_summaries import STAGE_SUMMARIES
+from engine.files.standard_streams import open_closed_streams
 
 _NAME_CELLS = 13
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
+WITHOUT_PROC = ("doctor", "log", "notify", "workspace")
+"""Commands that look at no process."""
 COMPLETING = "_ARGCOMPLETE"
 """The environment variable with which a shell requests completions."""
 
@@ -85,6 +89,7 @@ def _wrap(text: str) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 2 for bad input, with a message and no traceback."""
+    open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     with clean_output():
@@ -109,6 +114,8 @@ def _run_safely(argv: Sequence[str] | None) -> int:
         return code
     except YoloqatError as error:
         say(f"yoloqat: {error}")
+        if not has_working_directory():  # paths on the command line begin there
+            say(f"yoloqat: {deleted_working_directory()}")
         return error.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -116,7 +123,16 @@ def _run_safely(argv: Sequence[str] | None) -> int:
         # The reader of the pipe has gone. Python would report the error again when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
+    except ModuleNotFoundError as error:
+        failure_text = missing_module(error)
+        if failure_text is None:
+            raise
+        say(f"yoloqat: {failure_text}")
+        return YoloqatError.exit_code
     except Exception as error:
+        if isinstance(error, FileNotFoundError) and not has_working_directory():
+            say(f"yoloqat: {deleted_working_directory()}")
+            return YoloqatError.exit_code
         from db.space import failure_of_the_file
 
         failure = failure_of_the_file(error)
@@ -139,6 +155,8 @@ def _run(argv: list[str]) -> int:
     arguments.rest = rest
     if rest is not None and arguments.subcommand != "run":
         raise YoloqatError("only `yoloqat run` takes a command after `--`", where=f"yoloqat {arguments.subcommand}")
+    if arguments.subcommand not in WITHOUT_PROC:
+        require_proc()
     code: int = arguments.call(arguments)
     return code
 

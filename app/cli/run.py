@@ -7,6 +7,7 @@ from pathlib import Path
 from app.cli.executor import add_slurm, requested_slurm
 from app.cli.output import say, say_workspace
 from app.cli.schedule import add_schedule, chosen_schedule
+from app.workspace.machine import is_first_process
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import RunSpec
@@ -144,6 +145,8 @@ def print_launched(spec: RunSpec) -> None:
     """Print id and name on stdout, for scripts; on stderr the commands to follow and stop the run."""
     print(f"{spec.id} {spec.name}", flush=True)
     say(f"launched; `yoloqat log -f {spec.name}` follows it, `yoloqat stop {spec.name}` stops it")
+    if is_first_process():
+        say("yoloqat is process 1 of this container, so the run ends with this command: use `run -f`, which stays")
 
 
 def _print_all_launched(specs: Sequence[RunSpec]) -> None:
