@@ -15,7 +15,7 @@ from engine.contracts.run_folder import Workspace
 from engine.contracts.states import RunState
 from engine.contracts.watching import WatchRecord
 from engine.files.safe_open import open_regular
-from engine.supervise.state import RunStatus
+from engine.supervise.state.status import RunStatus
 
 _POLL_SECONDS = 0.1
 _STATUS_SECONDS = 0.5

@@ -14,7 +14,7 @@ from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
 from engine.logs.loss_names import loss_names
-from engine.supervise.state import RunStatus
+from engine.supervise.state.status import RunStatus
 
 _POLL_SECONDS = 0.5
 _TAIL_LINES = 20

@@ -56,7 +56,7 @@ def call(arguments: argparse.Namespace) -> int:
     from app.launching.launch import resolve_command
     from app.launching.launch_many import launch_commands
     from app.workspace.open import open_workspace
-    from engine.supervise.device_option import agree
+    from engine.supervise.device_option import reconcile_devices
     from engine.supervise.resources import requested_resources
 
     _require_one_source(arguments)
@@ -73,7 +73,7 @@ def call(arguments: argparse.Namespace) -> int:
     cwd = Path(arguments.cwd).expanduser() if arguments.cwd else None
 
     def prepare(argv: list[str]) -> Command:
-        return Command(argv, agree(resources, argv, anyway=arguments.anyway))
+        return Command(argv, reconcile_devices(resources, argv, anyway=arguments.anyway))
 
     def check(argv: list[str]) -> Command:
         resolve_command(argv, cwd, arguments.torchrun, slurm)

@@ -8,7 +8,7 @@ from pathlib import Path
 from app.discovery.read_log import read_log
 from engine.contracts.errors import YoloqatError
 from engine.runner.processes.identity import Identity, identify, read_stat
-from engine.supervise.open_files import OpenFile, open_files, readers_of_pipe
+from engine.supervise.state.open_files import OpenFile, open_files, readers_of_pipe
 
 _MOST_CANDIDATES = 20
 _LOG_NAMES = (".log", ".txt", ".out", ".err", ".csv")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from app.doctor.finding import Finding, Level
 from app.doctor.gpu import Torch
 from engine.contracts.errors import YoloqatError
-from engine.supervise.interpreter import WITHOUT_ENGINE, EngineChoice, Interpreter, examine_interpreter
+from engine.supervise.launch.interpreter import WITHOUT_ENGINE, EngineChoice, Interpreter, examine_interpreter
 
 
 def check_engine(interpreter: Interpreter | YoloqatError, origin: str) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from app.doctor.reboot import check_reboot
 from app.doctor.run_folders import check_run_folders
 from db.place import index_file
 from engine.contracts.run_folder import Workspace
-from engine.supervise.interpreter import EngineChoice
+from engine.supervise.launch.interpreter import EngineChoice
 
 
 def run_checks(workspace: Workspace, engine: EngineChoice) -> Iterator[Finding]:

@@ -16,9 +16,9 @@ from engine.contracts.attempt_records import ProcessIdentity
 from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.contracts.watching import WatchRecord
 from engine.files.safe_open import NotRegularFileError, open_append, open_regular
-from engine.supervise.new_attempt import new_attempt
-from engine.supervise.open_files import open_files
-from engine.supervise.watched import current_writers
+from engine.supervise.launch.new_attempt import new_attempt
+from engine.supervise.state.open_files import open_files
+from engine.supervise.state.watched import current_writers
 
 _LOG = logging.getLogger(__name__)
 _READ_BYTES = 1 << 20

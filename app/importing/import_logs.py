@@ -26,7 +26,7 @@ from app.workspace.run_names import check_name, free_name, lock_names, read_name
 from engine.contracts.errors import YoloqatError
 from engine.contracts.imported import ImportRecord
 from engine.contracts.run_folder import Workspace
-from engine.supervise.ids import new_run_id
+from engine.supervise.launch.ids import new_run_id
 
 Status = Literal["new", "grown", "known", "not read"]
 NO_TRAINING = "it holds neither epochs nor evaluations nor an error"

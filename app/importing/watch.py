@@ -20,8 +20,8 @@ from engine.contracts.imported import ImportRecord, storable
 from engine.contracts.run_folder import Workspace
 from engine.contracts.watching import WatchRecord
 from engine.runner.processes.identity import boot_id
-from engine.supervise.ids import new_run_id
-from engine.supervise.open_files import writers
+from engine.supervise.launch.ids import new_run_id
+from engine.supervise.state.open_files import writers
 
 _NAME = re.compile(r"(?:--)?name[= ](\S+)")
 

@@ -137,7 +137,7 @@ def _is_indexed(folder: RunFolder, indexed: IndexedRun | None, broken: str | Non
 
 def _is_live_log_indexed(folder: RunFolder, indexed: IndexedRun, size: int) -> bool:
     """Whether a live run is still in its indexed attempt, with `size` bytes of its log indexed."""
-    from engine.supervise.state import read_state
+    from engine.supervise.state.status import read_state
 
     if newest_attempt(folder) != indexed.attempt or not read_state(folder).state.is_live:
         return False

@@ -31,7 +31,7 @@ from engine.contracts.index_folder import may_write
 from engine.contracts.result import StageResult
 from engine.contracts.run_folder import RunFolder, Workspace
 from engine.contracts.spec import RunSpec
-from engine.supervise.state import RunStatus, read_state
+from engine.supervise.state.status import RunStatus, read_state
 
 _LOG = logging.getLogger(__name__)
 _OF_ONE_RUN = (IntegrityError, DataError, InterfaceError, ProgrammingError)

@@ -10,7 +10,7 @@ from db.fact_rows import to_json
 from db.tables import Run
 from engine.contracts.run_folder import RunFolder
 from engine.contracts.spec import RunSpec
-from engine.supervise.state import RunStatus
+from engine.supervise.state.status import RunStatus
 
 
 def run_row(folder: RunFolder, spec: RunSpec, user: dict[str, Any], status: RunStatus, damage: Sequence[str]) -> Run:

@@ -15,9 +15,9 @@ from engine.contracts.run_folder import AttemptFolder, Workspace
 from engine.contracts.spec import RunSpec
 from engine.files.json_records import read_json
 from engine.runner.start_record import state_folder
-from engine.supervise.launch import adopt_attempt, start_runner
+from engine.supervise.launch.launch import adopt_attempt, start_runner
+from engine.supervise.launch.start_records import unmasked_spec
 from engine.supervise.requeue import queued_elsewhere
-from engine.supervise.starts import unmasked_spec
 
 _FORMER_FIELD = "gpu_query"
 """In `launch.json` of versions before 0.2 alone."""

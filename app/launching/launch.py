@@ -16,15 +16,15 @@ from engine.contracts.run_folder import Workspace
 from engine.contracts.slurm import SlurmOptions
 from engine.contracts.spec import COMMAND, Resources, RunSpec
 from engine.contracts.stages import stage_info
-from engine.supervise.commands import engine_command
-from engine.supervise.ids import new_run_id
 from engine.supervise.lanes import lane_width
-from engine.supervise.launch import launch
+from engine.supervise.launch.commands import engine_command
+from engine.supervise.launch.ids import new_run_id
+from engine.supervise.launch.launch import launch
+from engine.supervise.launch.torchrun import torchrun_argv
 from engine.supervise.resources import resources_of_stage
 from engine.supervise.slurm.client import require_slurm
 from engine.supervise.slurm.on_nodes import on_nodes_argv
 from engine.supervise.stop import request_stop
-from engine.supervise.torchrun import torchrun_argv
 
 _NOTHING = Resources()
 

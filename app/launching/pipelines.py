@@ -29,11 +29,11 @@ from engine.pipelines.pipeline import (
     references_in,
     substitute,
 )
-from engine.supervise.commands import PACKAGE_ROOT, engine_command
-from engine.supervise.device_option import agree
-from engine.supervise.ids import new_run_id
-from engine.supervise.interpreter import EngineChoice
-from engine.supervise.launch import launch, launch_array
+from engine.supervise.device_option import reconcile_devices
+from engine.supervise.launch.commands import PACKAGE_ROOT, engine_command
+from engine.supervise.launch.ids import new_run_id
+from engine.supervise.launch.interpreter import EngineChoice
+from engine.supervise.launch.launch import launch, launch_array
 from engine.supervise.resources import requested_resources, resources_of_stage
 from engine.supervise.slurm.client import require_slurm
 
@@ -310,7 +310,7 @@ def _resolved(
                 COMMAND,
                 {},
                 command,
-                agree(_requested_resources(step.resources), command) if slurm is None else Resources(),
+                reconcile_devices(_requested_resources(step.resources), command) if slurm is None else Resources(),
             )
     model = stage_info(step.uses).options
     values = {

@@ -20,11 +20,11 @@ from engine.contracts.states import RunState
 from engine.files.json_records import write_json
 from engine.runner.waiting.leases import Leases, read_place
 from engine.supervise.lanes import lease_folder
-from engine.supervise.process_facts import identity_of
+from engine.supervise.launch.start_records import signal_own_process
 from engine.supervise.slurm.hold import hold_job, release_job
 from engine.supervise.slurm.state_text import HELD_BY_USER, why_it_waits
-from engine.supervise.starts import signal_own_process
-from engine.supervise.state import LAUNCHED_ELSEWHERE, read_state
+from engine.supervise.state.process_facts import identity_of
+from engine.supervise.state.status import LAUNCHED_ELSEWHERE, read_state
 from engine.supervise.stop import request_stop
 
 _SECONDS = 3.0

@@ -17,7 +17,7 @@ from engine.contracts.states import RunState
 from engine.files.json_records import write_json
 from engine.files.programs import module_command
 from engine.runner.pause import REQUEUE_MODULE, stamp_of
-from engine.supervise.state import read_state
+from engine.supervise.state.status import read_state
 
 _PUT_BACK = (RunState.STOPPED, RunState.ENDED, RunState.LOST)
 """An attempt that ended in another state keeps it: a pause must not hide a failure."""

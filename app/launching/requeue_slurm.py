@@ -14,7 +14,7 @@ from engine.contracts.outcome import Outcome, OutcomeKind
 from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.contracts.spec import RunSpec
 from engine.files.json_records import write_json
-from engine.supervise.launch import write_attempt
+from engine.supervise.launch.launch import write_attempt
 from engine.supervise.slurm.jobs import workspace_of
 
 

@@ -15,12 +15,12 @@ from engine.contracts.spec import COMMAND, RunSpec
 from engine.contracts.stages import stage_info
 from engine.contracts.states import RunState
 from engine.runner.waiting.leases import read_place
-from engine.supervise.commands import current_command, engine_command
-from engine.supervise.interpreter import EngineChoice
-from engine.supervise.launch import launch, launch_held
+from engine.supervise.launch.commands import current_command, engine_command
+from engine.supervise.launch.interpreter import EngineChoice
+from engine.supervise.launch.launch import launch, launch_held
+from engine.supervise.launch.start_records import unmasked_spec
 from engine.supervise.requeue import release_children
-from engine.supervise.starts import unmasked_spec
-from engine.supervise.state import read_state
+from engine.supervise.state.status import read_state
 
 PAUSED = "paused: `yoloqat resume` continues it"
 """Why it waits."""

@@ -16,11 +16,11 @@ from engine.contracts.run_folder import AttemptFolder, RunFolder, Workspace
 from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
 from engine.runner.waiting.leases import read_place
-from engine.supervise.launch import start_runner, write_attempt
-from engine.supervise.process_facts import collect_process_facts
+from engine.supervise.launch.launch import start_runner, write_attempt
 from engine.supervise.retry import decide_retry, pause_before
 from engine.supervise.retry_facts import collect_log_facts
-from engine.supervise.state import decide
+from engine.supervise.state.process_facts import collect_process_facts
+from engine.supervise.state.status import decide
 from engine.supervise.stop import request_stop
 
 

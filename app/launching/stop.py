@@ -5,7 +5,7 @@ from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import RunSpec
 from engine.contracts.states import AFTER_EPOCH, AT_CHECKPOINT, RunState
-from engine.supervise.state import RunStatus, read_state
+from engine.supervise.state.status import RunStatus, read_state
 from engine.supervise.stop import request_stop
 
 

@@ -18,7 +18,7 @@ from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import RunFolder, Workspace
 from engine.contracts.states import RunState
 from engine.files.safe_open import YAML_BYTES, read_head
-from engine.supervise.ended import has_plainly_ended
+from engine.supervise.state.has_ended import has_plainly_ended
 
 _NAME = re.compile(rb"[\w.-]+")
 _LAST, _BEST = "last.pt", "best.pt"
@@ -112,7 +112,7 @@ def _has_succeeded(folder: RunFolder) -> bool:
     attempts = folder.attempts()
     if not has_plainly_ended(folder) or not attempts or not attempts[-1].outcome.exists():
         return False
-    from engine.supervise.state import read_state
+    from engine.supervise.state.status import read_state
 
     return read_state(folder).state is RunState.SUCCEEDED
 

@@ -23,7 +23,7 @@ from engine.contracts.states import RunState
 
 if TYPE_CHECKING:
     from engine.contracts.attempt_records import Provenance
-    from engine.supervise.state import RunStatus
+    from engine.supervise.state.status import RunStatus
 
 __all__ = ["data_version", "find_run", "get_detail", "group_details", "list_runs", "log_tail", "wait_until_indexed"]
 
@@ -183,7 +183,7 @@ def _refreshed(view: RunView | None, folder: RunFolder) -> RunView | None:
         view = _from_folder(folder)
     if view is None:
         return None
-    from engine.supervise.state import read_state
+    from engine.supervise.state.status import read_state
 
     status = read_state(folder)
     user = read_user(folder)

@@ -10,7 +10,7 @@ from engine.contracts.run_folder import RunFolder, Workspace
 from engine.contracts.states import RunState
 from engine.files.safe_open import YAML_BYTES, read_head
 from engine.runner.start_record import delete_start_records
-from engine.supervise.ended import has_plainly_ended
+from engine.supervise.state.has_ended import has_plainly_ended
 
 _PLAIN_ID = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 """Stands in YAML as it is, whatever writes it."""
@@ -134,7 +134,7 @@ def _live_state(folder: RunFolder) -> RunState | None:
     """The state of a run that lives; None of one that has ended."""
     if has_plainly_ended(folder):
         return None
-    from engine.supervise.state import read_state
+    from engine.supervise.state.status import read_state
 
     state = read_state(folder).state
     return state if state.is_live else None

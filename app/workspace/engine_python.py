@@ -4,7 +4,7 @@ import os
 
 from app.workspace.settings import load_settings
 from app.workspace.settings_path import settings_path
-from engine.supervise.interpreter import EngineChoice
+from engine.supervise.launch.interpreter import EngineChoice
 
 
 def choose_engine(option: str | None = None, *, recorded: str | None = None) -> EngineChoice:

@@ -11,11 +11,11 @@ _TRIES = 20
 _PAUSE_SECONDS = 0.05
 
 
-class Refused(Exception):
+class AlreadyStarted(Exception):
     """This attempt cannot be run here: it has ended, or another runner has it."""
 
 
-def take(attempt: str) -> int:
+def acquire(attempt: str) -> int:
     """Lock an attempt, on its `launch.json`.
 
     The stage inherits the lock, so it is held as long as runner or stage lives, and seen from any container. A reader
@@ -25,7 +25,7 @@ def take(attempt: str) -> int:
         The descriptor that holds the lock.
 
     Raises:
-        Refused: another runner or its stage lives, or the attempt has ended or was started before.
+        AlreadyStarted: another runner or its stage lives, or the attempt has ended or was started before.
         OSError: there is no `launch.json`.
     """
     descriptor = open_descriptor(os.path.join(attempt, "launch.json"))
@@ -38,9 +38,9 @@ def take(attempt: str) -> int:
         except OSError:  # a file system without locks: go without
             break
     else:
-        raise Refused("another runner has this attempt, or something of its stage still lives")
+        raise AlreadyStarted("another runner has this attempt, or something of its stage still lives")
     if os.path.exists(os.path.join(attempt, "outcome.json")):
-        raise Refused("this attempt has ended")
+        raise AlreadyStarted("this attempt has ended")
     if (read_json(os.path.join(attempt, "process.json")) or {}).get("stage"):
-        raise Refused("this attempt has been started before")
+        raise AlreadyStarted("this attempt has been started before")
     return descriptor

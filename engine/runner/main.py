@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable
 
 from engine.files.json_records import read_json
-from engine.runner.lock import Refused
+from engine.runner.lock import AlreadyStarted
 from engine.runner.processes.children import become_subreaper
 from engine.runner.run import Run, log
 from engine.runner.signals import prepare_signals
@@ -46,7 +46,7 @@ def run(attempt: str, ready: Callable[[], None]) -> int:
         log("the kernel refuses a child subreaper: daemons of the stage may outlive a stop")
     try:
         Run(attempt, ready).execute()
-    except (Refused, OSError) as error:
+    except (AlreadyStarted, OSError) as error:
         log(f"cannot run {attempt}: {error}")
         return 1
     return 0

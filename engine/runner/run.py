@@ -65,15 +65,15 @@ class Run:
             ready: called once, when the runner's identity is on disk.
 
         Raises:
-            lock.Refused: it has ended already, or somebody else runs it.
+            lock.AlreadyStarted: it has ended already, or somebody else runs it.
             OSError: there is no `launch.json`, or not even space for the outcome.
         """
         self.attempt = attempt
         self._ready = ready
-        self._lock = lock.take(attempt)
+        self._lock = lock.acquire(attempt)
         launch = read_json(self._path("launch.json"))
         if launch is None:
-            raise lock.Refused(f"{self._path('launch.json')} cannot be read")
+            raise lock.AlreadyStarted(f"{self._path('launch.json')} cannot be read")
         self.launch = launch
         self.argv: list[str] = launch["argv"]
         self.grace = {**GRACE, **launch.get("grace", {})}

@@ -40,7 +40,7 @@ def device_of_command(argv: Sequence[str]) -> list[str] | None:
     return None
 
 
-def agree(resources: Resources, argv: Sequence[str], *, anyway: bool = False) -> Resources:
+def reconcile_devices(resources: Resources, argv: Sequence[str], *, anyway: bool = False) -> Resources:
     """Return the resources with which lease and command mean the same GPUs.
 
     A lease of any GPU becomes one of the GPU that the command names, and all GPUs stay visible to it: the trainer

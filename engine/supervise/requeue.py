@@ -15,9 +15,9 @@ from engine.files.json_records import read_json
 from engine.files.safe_open import YAML_BYTES, read_regular
 from engine.runner.start_record import read_start_record
 from engine.runner.waiting import dependencies
-from engine.supervise.launch import launch, start_runner
-from engine.supervise.starts import may_start, start_environment
-from engine.supervise.state import LAUNCHED_ELSEWHERE, WITHOUT_RUNNER, read_state
+from engine.supervise.launch.launch import launch, start_runner
+from engine.supervise.launch.start_records import may_start, start_environment
+from engine.supervise.state.status import LAUNCHED_ELSEWHERE, WITHOUT_RUNNER, read_state
 
 _SETTLED = ("outcome.json", "slurm.json")
 """With one of these, an attempt has ended, or Slurm keeps it queued."""

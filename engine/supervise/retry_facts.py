@@ -11,8 +11,8 @@ from engine.contracts.facts import Crash, EpochRow, Fact, ValidationRow
 from engine.contracts.run_folder import AttemptFolder
 from engine.files.safe_open import open_regular
 from engine.logs.parser import LogParser
-from engine.supervise.console_tail import TAIL_BYTES
 from engine.supervise.retry import LogFacts, is_repeated
+from engine.supervise.state.console_tail import TAIL_BYTES
 
 _CHUNK_BYTES = 1 << 20
 _SAMPLE_BYTES = 64 << 10

@@ -12,14 +12,14 @@ from engine.files.json_records import write_json
 from engine.runner import lock
 from engine.runner.processes.children import marked
 from engine.runner.processes.identity import ALIVE, ELSEWHERE, Identity, presence
-from engine.supervise.launch import start_stopper
-from engine.supervise.process_facts import identity_of
+from engine.supervise.launch.launch import start_stopper
+from engine.supervise.launch.start_records import is_own_process, signal_own_process
 from engine.supervise.slurm.cancel import cancel
 from engine.supervise.slurm.observe import living_stage
 from engine.supervise.slurm.verdict import is_in_doubt
-from engine.supervise.starts import is_own_process, signal_own_process
-from engine.supervise.watched import current_writers
-from engine.supervise.watched import observe as observe_watched
+from engine.supervise.state.process_facts import identity_of
+from engine.supervise.state.watched import current_writers
+from engine.supervise.state.watched import observe as observe_watched
 
 
 def request_stop(attempt: AttemptFolder, *, now: bool = False) -> bool:
@@ -106,8 +106,8 @@ def _cancel(attempt: AttemptFolder) -> bool:
     One that is started at this moment finds the request.
     """
     try:
-        held = lock.take(str(attempt.path))
-    except lock.Refused:
+        held = lock.acquire(str(attempt.path))
+    except lock.AlreadyStarted:
         return True
     except OSError:
         attempt.stop_request.unlink(missing_ok=True)

@@ -20,8 +20,8 @@ import pytest
 from engine.contracts.attempt_records import ProcessRecord
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import COMMAND, RunSpec
-from engine.supervise.ids import new_run_id
-from engine.supervise.launch import launch
+from engine.supervise.launch.ids import new_run_id
+from engine.supervise.launch.launch import launch
 
 BEGIN = """
 import sys, time

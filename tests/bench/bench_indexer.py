@@ -18,8 +18,8 @@ from app.indexing.service import ensure_indexer
 from app.launching.stop import stop_run
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import COMMAND, RunSpec
-from engine.supervise.ids import new_run_id
-from engine.supervise.launch import launch
+from engine.supervise.launch.ids import new_run_id
+from engine.supervise.launch.launch import launch
 from tests.bench.bench_runner import cpu_seconds, resident_kilobytes
 
 SECONDS = float(os.environ.get("YOLOQAT_BENCH_SECONDS", "60"))

@@ -15,9 +15,9 @@ import pytest
 from engine.contracts.attempt_records import ProcessRecord
 from engine.contracts.run_folder import AttemptFolder, Workspace
 from engine.contracts.spec import COMMAND, RunSpec
-from engine.supervise.ids import new_run_id
-from engine.supervise.launch import launch
-from engine.supervise.state import read_state
+from engine.supervise.launch.ids import new_run_id
+from engine.supervise.launch.launch import launch
+from engine.supervise.state.status import read_state
 from engine.supervise.stop import request_stop
 
 SECONDS = float(os.environ.get("YOLOQAT_BENCH_SECONDS", "60"))

@@ -17,8 +17,8 @@ from engine.contracts.options.shapes import ShapesOptions
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import RunSpec
 from engine.files.programs import module_command
-from engine.supervise.interpreter import EngineChoice, examine_interpreter, requirements
-from engine.supervise.launch import write_attempt
+from engine.supervise.launch.interpreter import EngineChoice, examine_interpreter, requirements
+from engine.supervise.launch.launch import write_attempt
 
 EVERYTHING = {
     "torch": "2.9.1+cu128",

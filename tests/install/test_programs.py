@@ -11,9 +11,9 @@ from app.launching.requeue_paused import write_pause_request
 from engine.contracts.attempt_records import PauseRequest
 from engine.contracts.run_folder import AttemptFolder
 from engine.files.programs import ENTRY, PACKAGE_ROOT, module_command
-from engine.supervise.commands import current_command, runner_command
 from engine.supervise.gpu.inventory import query_command
 from engine.supervise.gpu.usage import usage_command
+from engine.supervise.launch.commands import current_command, runner_command
 from engine.supervise.slurm.on_nodes import command_of, on_nodes_argv
 from engine.supervise.slurm.script import script_text
 

@@ -9,9 +9,9 @@ from typing import Any
 from engine.files.json_records import now
 from engine.runner.containers import belongs_to, container_ids
 from engine.runner.waiting.delay import delay_reason
-from engine.runner.waiting.gpu_query import QUERY_COMMAND, Asker, GpuSeen
-from engine.runner.waiting.leases import Holder, Leases, Place, Ticket, read_place, tell, wants_from
-from engine.runner.waiting.scheduler import Machine, Room, Wants, decide, gigabytes, impossible
+from engine.runner.waiting.gpu_query import QUERY_COMMAND, GpuQuery, GpuStatus
+from engine.runner.waiting.leases import Holder, Leases, Place, Ticket, parse_request, read_place, update_record
+from engine.runner.waiting.scheduler import DeviceRequest, FreeDevice, Machine, decide, gigabytes, impossible
 
 _MOST_NAMED = 3
 
@@ -27,7 +27,7 @@ class Admission:
         """Read what the run wants. Nothing is taken yet."""
         resources = launch.get("resources") or {}
         self._width = int(launch.get("cpu_lane") or 0)
-        wants = wants_from(resources)
+        wants = parse_request(resources)
         self._wants = wants._replace(cpu=wants.cpu and self._width > 0)
         self._restrict = resources.get("restrict", True)
         self._retry = launch.get("retry") or {}
@@ -37,8 +37,8 @@ class Admission:
         """Slurm holds and releases it, and has let it start."""
         self._name = str(launch.get("name") or launch.get("run_id") or "?")
         self._run = f"{launch.get('run_id', 'run')}-{os.path.basename(attempt)}"
-        self._asker = Asker(QUERY_COMMAND)
-        self._gpus: dict[str, GpuSeen] | None = None
+        self._asker = GpuQuery(QUERY_COMMAND)
+        self._gpus: dict[str, GpuStatus] | None = None
         self._leases: Leases | None = None
         self._ticket: Ticket | None = None
         self._held: dict[str, list[Holder]] = {}
@@ -96,7 +96,7 @@ class Admission:
     def tell(self, pid: int) -> None:
         """Say in the leases which process computes."""
         for descriptors in self._lease_descriptors.values():
-            tell(descriptors[0], self._record(pid))
+            update_record(descriptors[0], self._record(pid))
 
     def step_back(self) -> None:
         """Leave the line. What has been taken stays taken."""
@@ -209,14 +209,14 @@ class Admission:
         return f"GPU {name} {left}: {_names(self._held[f'gpu-{name}'])}"
 
 
-def _room(gpu: GpuSeen, holders: Sequence[Holder]) -> Room:
+def _room(gpu: GpuStatus, holders: Sequence[Holder]) -> FreeDevice:
     """Return what the leases leave of a GPU."""
     if any(not holder.memory for holder in holders) or (holders and not gpu.total):
-        return Room(gpu.total, 0, len(holders), f"busy: {_names(holders)}")
-    return Room(gpu.total, gpu.total - sum(holder.memory for holder in holders), len(holders))
+        return FreeDevice(gpu.total, 0, len(holders), f"busy: {_names(holders)}")
+    return FreeDevice(gpu.total, gpu.total - sum(holder.memory for holder in holders), len(holders))
 
 
-def _strangers(gpu: GpuSeen, holders: Sequence[Holder]) -> str:
+def _strangers(gpu: GpuStatus, holders: Sequence[Holder]) -> str:
     """Return processes on a GPU that no holder of a lease on it has started, in words; empty when there are none."""
     ours = {holder.attempt: container_ids(holder.attempt) for holder in holders}
     foreign = [
@@ -237,7 +237,7 @@ def _names(holders: Sequence[Holder]) -> str:
     return ", ".join(f"run {holder.name}" for holder in holders)
 
 
-def _resolved(wants: Wants, gpu_status: Sequence[GpuSeen]) -> Wants:
+def _resolved(wants: DeviceRequest, gpu_status: Sequence[GpuStatus]) -> DeviceRequest:
     """Return UUIDs, or their beginnings, replaced by indices; what fits nothing stays as it is, to be told."""
 
     def index_of(name: str) -> str:

@@ -20,7 +20,7 @@ _LONGEST_DELAY = 15.0
 _BYTES = 1 << 16
 
 
-class GpuSeen(NamedTuple):
+class GpuStatus(NamedTuple):
     """One GPU as the driver shows it."""
 
     name: str
@@ -33,7 +33,7 @@ class GpuSeen(NamedTuple):
     """Pid and bytes of everything that computes on it."""
 
 
-class Asker:
+class GpuQuery:
     """Runs the helper, never two at once, and ever more rarely as long as it is asked again and again."""
 
     def __init__(self, argv: Sequence[str]) -> None:
@@ -75,7 +75,7 @@ class Asker:
         """Answer the next question at once, as if it were the first."""
         self._delay, self._next = _FIRST_DELAY, 0.0
 
-    def answer(self) -> list[GpuSeen] | None:
+    def answer(self) -> list[GpuStatus] | None:
         """Return every GPU, once after each question; None when there is no answer (yet)."""
         if not self._pid:
             return None
@@ -103,7 +103,7 @@ class Asker:
             os.close(self._pipe)
             self._pid = 0
 
-    def _parse(self, code: int) -> list[GpuSeen] | None:
+    def _parse(self, code: int) -> list[GpuStatus] | None:
         try:
             record = json.loads(self._received)
             if "error" in record:
@@ -120,6 +120,6 @@ class Asker:
         return gpu_statuses
 
 
-def _gpu_status(gpu: Any) -> GpuSeen:
+def _gpu_status(gpu: Any) -> GpuStatus:
     processes = tuple((int(process["pid"]), int(process["bytes"])) for process in gpu["processes"])
-    return GpuSeen(str(gpu["index"]), str(gpu["uuid"]), int(gpu["total_bytes"]), processes)
+    return GpuStatus(str(gpu["index"]), str(gpu["uuid"]), int(gpu["total_bytes"]), processes)

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from engine.files.json_records import read_json
 from engine.files.safe_open import open_lock
-from engine.runner.waiting.scheduler import Waiter, Wants
+from engine.runner.waiting.scheduler import DeviceRequest, Waiter
 
 _TRIES = 25
 _PAUSE_SECONDS = 0.02
@@ -143,14 +143,14 @@ class Leases:
             os.close(descriptor)
             return []
         if not memory:
-            tell(descriptor, record)
+            update_record(descriptor, record)
             return [descriptor]
         share = _open(f"{self._path(device)}.{run}")
         if not _lock(share, fcntl.LOCK_EX):
             os.close(share)
             os.close(descriptor)
             return []
-        tell(share, record)
+        update_record(share, record)
         return [share, descriptor]
 
     def _path(self, device: str) -> str:
@@ -167,7 +167,7 @@ class Leases:
                 return
             record = self._read_if_locked(os.path.join(self.queue, name))
             if record is not None:
-                yield Waiter(str(record.get("run", "")), wants_from(record.get("wants")))
+                yield Waiter(str(record.get("run", "")), parse_request(record.get("wants")))
 
     def _read_if_locked(self, path: str) -> dict[str, Any] | None:
         """Return what a file says that somebody locks; one that nobody locks is removed."""
@@ -195,7 +195,7 @@ class Ticket:
         fresh = os.path.join(leases.queue, f".{os.getpid()}-{key}")
         self._descriptor = _open(fresh)
         _lock(self._descriptor, fcntl.LOCK_EX)
-        tell(self._descriptor, record)
+        update_record(self._descriptor, record)
         os.rename(fresh, os.path.join(self._queue, key))
 
     def move(self, key: str) -> None:
@@ -211,12 +211,12 @@ class Ticket:
         os.close(self._descriptor)
 
 
-def wants_from(record: Any) -> Wants:
+def parse_request(record: Any) -> DeviceRequest:
     """Return what `launch.json` or a place in line says that a run wants."""
     if not isinstance(record, dict):
-        return Wants()
+        return DeviceRequest()
     gpus, among = record.get("gpus", 0), record.get("among")
-    return Wants(
+    return DeviceRequest(
         gpus=gpus if isinstance(gpus, int) else tuple(str(name) for name in gpus),
         among=None if among is None else tuple(str(name) for name in among),
         memory=int(record.get("memory") or 0),
@@ -224,7 +224,7 @@ def wants_from(record: Any) -> Wants:
     )
 
 
-def tell(descriptor: int, record: dict[str, Any]) -> None:
+def update_record(descriptor: int, record: dict[str, Any]) -> None:
     """Write into a lock file who has it. A full disk must not keep a run from starting: the lock is what counts."""
     with contextlib.suppress(OSError):
         os.ftruncate(descriptor, 0)

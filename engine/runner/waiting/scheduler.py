@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 
-class Wants(NamedTuple):
+class DeviceRequest(NamedTuple):
     """What a run needs while it computes."""
 
     gpus: int | tuple[str, ...] = 0
@@ -28,7 +28,7 @@ class Wants(NamedTuple):
         return [name for name in there if self.gpus and (self.among is None or name in self.among)]
 
 
-class Room(NamedTuple):
+class FreeDevice(NamedTuple):
     """What is left of a GPU."""
 
     total: int
@@ -46,7 +46,7 @@ class Room(NamedTuple):
             return False
         return self.users == 0 if memory == 0 or self.total == 0 else memory <= self.left
 
-    def after(self, memory: int) -> "Room":
+    def after(self, memory: int) -> "FreeDevice":
         """Return what is left once such a run is on it."""
         if memory == 0 or self.total == 0:
             return self._replace(left=0, users=self.users + 1, closed="taken")
@@ -56,7 +56,7 @@ class Room(NamedTuple):
 class Machine(NamedTuple):
     """What can be had: every GPU, and the free slots of the CPU lane."""
 
-    gpus: Mapping[str, Room]
+    gpus: Mapping[str, FreeDevice]
     lanes: int
 
 
@@ -64,7 +64,7 @@ class Waiter(NamedTuple):
     """A run that waits for nothing but its turn."""
 
     name: str
-    wants: Wants
+    wants: DeviceRequest
 
 
 class Decision(NamedTuple):
@@ -76,7 +76,7 @@ class Decision(NamedTuple):
     """The earlier run that gets, or waits for, what would do; empty where the machine itself has too little."""
 
 
-def decide(wants: Wants, earlier: Iterable[Waiter], machine: Machine) -> Decision:
+def decide(wants: DeviceRequest, earlier: Iterable[Waiter], machine: Machine) -> Decision:
     """Return whether it is a run's turn.
 
     Earlier ones are served first; for one that must wait, whatever would do for it is kept, so that it cannot be
@@ -96,7 +96,7 @@ def decide(wants: Wants, earlier: Iterable[Waiter], machine: Machine) -> Decisio
     return Decision(True, chosen)
 
 
-def choose(wants: Wants, machine: Machine) -> tuple[str, ...] | None:
+def choose(wants: DeviceRequest, machine: Machine) -> tuple[str, ...] | None:
     """Return the GPUs that a run would get, fullest first so that whole ones stay free; None when there is too
     little.
     """
@@ -113,7 +113,7 @@ def choose(wants: Wants, machine: Machine) -> tuple[str, ...] | None:
     return tuple(fitting[: wants.number]) if len(fitting) >= wants.number else None
 
 
-def impossible(wants: Wants, gpus: Mapping[str, int]) -> str:
+def impossible(wants: DeviceRequest, gpus: Mapping[str, int]) -> str:
     """Return why a run could wait for ever on this machine, in words; empty when it could not.
 
     Args:
@@ -137,7 +137,7 @@ def gigabytes(size: int) -> str:
     return f"{size / 1e9:.1f} GB"
 
 
-def _without(machine: Machine, wants: Wants) -> Machine:
+def _without(machine: Machine, wants: DeviceRequest) -> Machine:
     """Return what later runs may have: without this run's GPUs, or, if it must wait, without all that it could use."""
     gpus = dict(machine.gpus)
     chosen = choose(wants, machine)

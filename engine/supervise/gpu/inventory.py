@@ -44,7 +44,7 @@ def query_command() -> list[str]:
 
 
 def gpus_here() -> list[dict[str, Any]]:
-    """Return the GPUs, as `look` tells them; asked once a minute at most.
+    """Return the GPUs, as `read_gpus` tells them; asked once a minute at most.
 
     Empty where there are none, or none that answers.
     """
@@ -61,7 +61,7 @@ def gpus_here() -> list[dict[str, Any]]:
     return _remembered[1]
 
 
-def look(*, may_be_divided: bool = True) -> list[dict[str, Any]]:
+def read_gpus(*, may_be_divided: bool = True) -> list[dict[str, Any]]:
     """Return every GPU: `index`, `uuid`, `total_bytes`, and `processes` with `pid` and `bytes` (0 where unknown).
 
     Of a MIG instance `index` is its UUID, too, and `parent` the index of its GPU.
@@ -152,7 +152,7 @@ def _is_divided(nvml: Any, handle: Any) -> bool:
 
 
 def devices_by_smi(*, may_be_divided: bool = True) -> list[dict[str, Any]]:
-    """Return what `look` does, by nvidia-smi.
+    """Return what `read_gpus` does, by nvidia-smi.
 
     Raises:
         CannotAsk: the driver does not answer.
@@ -261,7 +261,7 @@ def _text(value: Any) -> str:
 def main() -> None:
     """Print `{"gpus": […]}`, or `{"error": "…"}`. With `--whole` no MIG instances are looked for."""
     try:
-        answer: dict[str, Any] = {"gpus": look(may_be_divided="--whole" not in sys.argv[1:])}
+        answer: dict[str, Any] = {"gpus": read_gpus(may_be_divided="--whole" not in sys.argv[1:])}
     except CannotAsk as error:
         answer = {"error": str(error)}
     print(json.dumps(answer))

@@ -6,7 +6,7 @@ from engine.contracts.attempt_records import LaunchRecord, SlurmRecord, StopRequ
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import AttemptFolder
 from engine.supervise.slurm.client import NoAnswer, call, message, on_cluster
-from engine.supervise.slurm.jobs import forget_answers, look
+from engine.supervise.slurm.jobs import forget_answers, query_job
 from engine.supervise.slurm.state_text import AT_WORK, WAITING
 
 _SPARE_SECONDS = 15.0
@@ -25,7 +25,7 @@ def cancel(attempt: AttemptFolder, record: SlurmRecord, before: StopRequest | No
         YoloqatError: Slurm does not answer.
     """
     forget_answers(attempt)
-    job_sighting = look(attempt, record)
+    job_sighting = query_job(attempt, record)
     state = job_sighting.job.state if job_sighting.job else ""
     if state and not job_sighting.error and state not in WAITING | AT_WORK:
         return False
@@ -52,7 +52,7 @@ def cancel(attempt: AttemptFolder, record: SlurmRecord, before: StopRequest | No
 
 def _has_ended(attempt: AttemptFolder, record: SlurmRecord) -> bool:
     forget_answers(attempt)
-    job_sighting = look(attempt, record)
+    job_sighting = query_job(attempt, record)
     return job_sighting.job is not None and job_sighting.job.state not in WAITING | AT_WORK
 
 

@@ -42,7 +42,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class JobSighting:
     """What is known of a job: as it is now, or as it was when Slurm answered last."""
 
     job: Job | None
@@ -65,10 +65,10 @@ class _Listing:
 
 
 _listings: dict[Path, tuple[tuple[int, int], _Listing]] = {}
-_single: dict[tuple[Path, str], tuple[float, Seen]] = {}
+_single: dict[tuple[Path, str], tuple[float, JobSighting]] = {}
 
 
-def look(attempt: AttemptFolder, record: SlurmRecord, *, since: float = 0.0) -> Seen:
+def query_job(attempt: AttemptFolder, record: SlurmRecord, *, since: float = 0.0) -> JobSighting:
     """Return what Slurm says of the job of an attempt; at most a few seconds old while Slurm answers.
 
     Args:
@@ -79,15 +79,15 @@ def look(attempt: AttemptFolder, record: SlurmRecord, *, since: float = 0.0) -> 
         listing = _current(path, since)
         job = listing.jobs.get(record.job_id)
         if job is not None or listing.error:
-            return Seen(job or _last_single(path, record), listing.error)
+            return JobSighting(job or _last_single(path, record), listing.error)
     # Of another user's, in another cluster, too young or too old for the list.
     key = (path, record.job_id)
-    asked_at, sighting = _single.get(key, (0.0, Seen(None)))
+    asked_at, sighting = _single.get(key, (0.0, JobSighting(None)))
     if not 0 <= time.monotonic() - asked_at < (RETRY_SECONDS if sighting.error else FRESH_SECONDS) or not asked_at:
         try:
-            sighting = Seen(_ask_for_one(record))
+            sighting = JobSighting(_ask_for_one(record))
         except NoAnswer as error:
-            sighting = Seen(sighting.job, str(error))
+            sighting = JobSighting(sighting.job, str(error))
         _single[key] = (time.monotonic(), sighting)
     return sighting
 

@@ -8,7 +8,8 @@ from engine.contracts.outcome import Outcome
 from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.runner.processes.identity import ALIVE, Identity, presence
 from engine.runner.waiting import dependencies
-from engine.supervise.slurm.jobs import Job, Seen, look
+from engine.supervise.launch.start_records import is_own_process
+from engine.supervise.slurm.jobs import Job, JobSighting, query_job
 from engine.supervise.slurm.state_text import (
     AT_WORK,
     ENDED,
@@ -20,7 +21,6 @@ from engine.supervise.slurm.state_text import (
     why_it_waits,
 )
 from engine.supervise.slurm.verdict import amended, conclude, is_in_doubt, remember_end
-from engine.supervise.starts import is_own_process
 
 JOB_HAS_GONE = "its Slurm job has gone"
 
@@ -47,7 +47,7 @@ def observe(folder: RunFolder, attempt: AttemptFolder, record: SlurmRecord) -> O
     end = SlurmEnd.read(attempt.slurm_end)
     if outcome is not None and end is not None:
         return Observed(amended(folder, outcome, record, end))
-    sighting = look(attempt, record, since=outcome.ended_at.timestamp() if outcome and outcome.ended_at else 0.0)
+    sighting = query_job(attempt, record, since=outcome.ended_at.timestamp() if outcome and outcome.ended_at else 0.0)
     if outcome is None:
         outcome = Outcome.read(attempt.outcome)  # it may have ended just now
         if outcome is not None and not is_in_doubt(attempt, outcome):
@@ -86,7 +86,7 @@ def _is_over(job: Job) -> bool:
     return job.state in ENDED or job.reason == NEVER
 
 
-def _living(attempt: AttemptFolder, record: SlurmRecord, seen: Seen, *, put_back: bool) -> Observed:
+def _living(attempt: AttemptFolder, record: SlurmRecord, seen: JobSighting, *, put_back: bool) -> Observed:
     silent = f"; Slurm does not answer: {seen.error}" if seen.error else ""
     job = seen.job
     put_back = put_back and (job is None or job.state != ENDING)  # whether it is put back is still to come

@@ -15,7 +15,7 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # before another `engine` in site-packages
 
 from engine.files.programs import script_command
-from engine.supervise.torchrun import LAUNCHER, split
+from engine.supervise.launch.torchrun import LAUNCHER, split
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _TRIES = 2

@@ -9,7 +9,7 @@ from engine.contracts.run_folder import AttemptFolder
 from engine.contracts.slurm import SlurmOptions
 from engine.files.programs import module_command
 from engine.runner.processes.children import MARK
-from engine.supervise.commands import runner_command
+from engine.supervise.launch.commands import runner_command
 
 OUTPUT = "slurm.log"
 SCRIPT = "slurm.sh"

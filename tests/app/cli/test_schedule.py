@@ -13,7 +13,7 @@ from app.launching.stop import run_status, stop_run
 from engine.contracts.attempt_records import Retry
 from engine.contracts.spec import Resources, RunSpec
 from engine.contracts.states import RunState
-from engine.supervise import launch
+from engine.supervise.launch import launch
 from tests.app.cli.conftest import Cli, until
 
 

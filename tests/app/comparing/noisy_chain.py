@@ -5,7 +5,7 @@ from engine.contracts.result import Artifact, EvaluationResult, EvaluationSettin
 from engine.contracts.run_folder import RunFolder, Workspace
 from engine.contracts.spec import RunSpec
 from engine.evaluate.matches import Matches
-from engine.supervise.ids import new_run_id
+from engine.supervise.launch.ids import new_run_id
 from tests.engine.evaluate.simulated import evaluated, mean_ap
 
 MODELS = (

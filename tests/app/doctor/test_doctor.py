@@ -21,7 +21,7 @@ from app.doctor.limits import check_memory, check_shared_memory
 from app.doctor.logout import check_logout
 from app.doctor.packages import check_packages
 from engine.contracts.errors import YoloqatError
-from engine.supervise.interpreter import Interpreter
+from engine.supervise.launch.interpreter import Interpreter
 from tests.conftest import REPOSITORY
 
 
@@ -240,7 +240,7 @@ def test_the_queue_that_cannot_see_strangers_is_told(tmp_path: Path, monkeypatch
 def test_the_engine_here_is_told_without_importing_it() -> None:
     code = (
         "import sys; from app.doctor.engine import examine_engine, check_engine, torch_of\n"
-        "from engine.supervise.interpreter import EngineChoice\n"
+        "from engine.supervise.launch.interpreter import EngineChoice\n"
         "found = examine_engine(EngineChoice.own())\n"
         "print(next(check_engine(found, '')), torch_of(found), 'torch' in sys.modules)"
     )

@@ -18,7 +18,7 @@ from engine.contracts.errors import YoloqatError
 from engine.contracts.result import Artifact, EvaluationResult, EvaluationSettings, StageResult
 from engine.contracts.run_folder import RunFolder, Workspace
 from engine.contracts.spec import COMMAND, RunSpec
-from engine.supervise.ids import new_run_id
+from engine.supervise.launch.ids import new_run_id
 from tests.conftest import REPOSITORY
 from tests.db.rows import Dump, dump
 from tests.engine.logs.printed import HEADER, VALIDATION, bar, event, log, metrics, row

@@ -17,8 +17,8 @@ from engine.contracts.attempt_records import ProcessRecord
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import COMMAND, RunSpec
 from engine.contracts.states import RunState
-from engine.supervise.ids import new_run_id
-from engine.supervise.launch import launch
+from engine.supervise.launch.ids import new_run_id
+from engine.supervise.launch.launch import launch
 from tests.waiting import wait_until
 
 LIVE = "echo started; exec sleep 60"

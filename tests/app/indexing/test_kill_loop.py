@@ -22,9 +22,9 @@ from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import COMMAND, RunSpec
 from engine.contracts.states import RunState
 from engine.runner.processes.identity import send_signal
-from engine.supervise.ids import new_run_id
-from engine.supervise.launch import launch
-from engine.supervise.process_facts import identity_of
+from engine.supervise.launch.ids import new_run_id
+from engine.supervise.launch.launch import launch
+from engine.supervise.state.process_facts import identity_of
 from tests.app.indexing.index_fixtures import TRAINER, indexer_is_at_work, rows_of, train, wait, workspace
 
 __all__ = ["workspace"]

@@ -11,8 +11,8 @@ from app.runs.reader import get_detail, wait_until_indexed
 from app.runs.resource_usage import resource_usage_rows
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import COMMAND, RunSpec
-from engine.supervise.ids import new_run_id
-from engine.supervise.launch import launch
+from engine.supervise.launch.ids import new_run_id
+from engine.supervise.launch.launch import launch
 from tests.app.indexing.index_fixtures import add_folder, epochs_log, wait, workspace
 
 __all__ = ["workspace"]

@@ -22,9 +22,9 @@ from engine.contracts.options.shapes import ShapesOptions
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import COMMAND, RunSpec
 from engine.contracts.states import RunState
-from engine.supervise.ids import new_run_id
-from engine.supervise.launch import launch
-from engine.supervise.state import read_state
+from engine.supervise.launch.ids import new_run_id
+from engine.supervise.launch.launch import launch
+from engine.supervise.state.status import read_state
 from tests.waiting import wait_until
 
 TRAINER = Path(__file__).with_name("foreign_trainer.py")

@@ -16,9 +16,9 @@ from engine.contracts.attempt_records import LaunchRecord, ProcessRecord, Retry
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import COMMAND, RunSpec
 from engine.contracts.states import RunState
-from engine.supervise.ids import new_run_id
-from engine.supervise.launch import launch
-from engine.supervise.state import RUNNER_LOST
+from engine.supervise.launch.ids import new_run_id
+from engine.supervise.launch.launch import launch
+from engine.supervise.state.status import RUNNER_LOST
 from engine.supervise.stop import request_stop
 from tests.waiting import wait_until
 

@@ -23,8 +23,8 @@ from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import COMMAND, RunSpec
 from engine.contracts.states import RunState
-from engine.supervise.ids import new_run_id
-from engine.supervise.launch import launch_held
+from engine.supervise.launch.ids import new_run_id
+from engine.supervise.launch.launch import launch_held
 from tests.bench.workspace_maker import make_workspace
 
 LOG = Path(__file__).parents[2] / "fixtures" / "logs" / "results_act_relu.txt"

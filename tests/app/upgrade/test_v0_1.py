@@ -24,7 +24,7 @@ from db.revision import stored_revision
 from engine.contracts.run_folder import Workspace
 from engine.contracts.states import RunState
 from engine.runner.processes.identity import identify
-from engine.supervise.state import read_state
+from engine.supervise.state.status import read_state
 from tests.app.indexing.index_fixtures import until
 from tests.conftest import REPOSITORY
 

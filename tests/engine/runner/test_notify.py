@@ -18,8 +18,8 @@ import pytest
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import COMMAND, RunSpec
 from engine.runner.processes.samples import STALL_SECONDS, Rhythm
-from engine.supervise.ids import new_run_id
-from engine.supervise.launch import launch, write_attempt
+from engine.supervise.launch.ids import new_run_id
+from engine.supervise.launch.launch import launch, write_attempt
 from engine.supervise.stop import request_stop
 from tests.waiting import patience, wait_until
 

@@ -17,9 +17,9 @@ from engine.contracts.run_folder import AttemptFolder, RunFolder, Workspace
 from engine.contracts.spec import COMMAND, Resources, RunSpec
 from engine.contracts.states import RunState
 from engine.runner.processes.children import marked
-from engine.supervise.ids import new_run_id
-from engine.supervise.launch import launch
-from engine.supervise.state import RunStatus, read_state
+from engine.supervise.launch.ids import new_run_id
+from engine.supervise.launch.launch import launch
+from engine.supervise.state.status import RunStatus, read_state
 from tests.waiting import wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -197,7 +197,7 @@ from pathlib import Path
 {first}
 from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import RunSpec
-from engine.supervise.launch import launch
+from engine.supervise.launch.launch import launch
 launch(Workspace(Path({str(lab.workspace.path)!r})),
        RunSpec(id={run_id!r}, name="run", stage="command", command={list(argv)!r}, cwd={str(lab.cwd)!r}))
 print("launched", flush=True)

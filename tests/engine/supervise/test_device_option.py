@@ -5,7 +5,7 @@ import pytest
 from engine.contracts.errors import YoloqatError
 from engine.contracts.spec import Resources
 from engine.supervise import device_option
-from engine.supervise.device_option import agree, device_of_command
+from engine.supervise.device_option import device_of_command, reconcile_devices
 
 THREE = [{"index": str(number), "uuid": f"GPU-{number}f00", "total_bytes": 0, "processes": []} for number in range(3)]
 
@@ -49,7 +49,7 @@ def test_what_a_command_line_says_of_its_device(command: str, device: list[str] 
     ],
 )
 def test_a_lease_follows_the_command(asked: Resources, device: str, leased: Resources) -> None:
-    assert agree(asked, ["python", "train.py", "--device", device]) == leased
+    assert reconcile_devices(asked, ["python", "train.py", "--device", device]) == leased
 
 
 @pytest.mark.parametrize(
@@ -64,11 +64,11 @@ def test_a_lease_follows_the_command(asked: Resources, device: str, leased: Reso
 def test_a_lease_of_other_gpus_is_refused_with_both_ways_out(asked: Resources, device: str) -> None:
     command = ["python", "train.py", "--device", device]
     with pytest.raises(YoloqatError) as refused:
-        agree(asked, command)
+        reconcile_devices(asked, command)
     assert f"(--device {device})" in refused.value.what
     assert "Take --device out" in refused.value.hint
     assert "--anyway" in refused.value.hint
-    assert agree(asked, command, anyway=True) == asked
+    assert reconcile_devices(asked, command, anyway=True) == asked
 
 
 @pytest.mark.parametrize("asked", [Resources(gpus=1), Resources(gpus=["MIG-a1"])])
@@ -76,6 +76,6 @@ def test_a_device_number_means_no_particular_mig_instance(monkeypatch: pytest.Mo
     divided = [{"index": "MIG-a1", "uuid": "MIG-a1", "parent": "0"}, {"index": "1", "uuid": "GPU-1f00"}]
     monkeypatch.setattr(device_option, "gpus_here", lambda: divided)
     with pytest.raises(YoloqatError, match="on the first MIG instance of GPU 0"):
-        agree(asked, ["python", "train.py", "--device", "0"])
-    assert agree(Resources(gpus=1), ["python", "train.py", "--device", "1"]).gpus == ["1"]
-    assert agree(asked, ["python", "train.py", "--device", "0"], anyway=True) == asked
+        reconcile_devices(asked, ["python", "train.py", "--device", "0"])
+    assert reconcile_devices(Resources(gpus=1), ["python", "train.py", "--device", "1"]).gpus == ["1"]
+    assert reconcile_devices(asked, ["python", "train.py", "--device", "0"], anyway=True) == asked

@@ -16,9 +16,9 @@ from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
 from engine.runner.processes.identity import GONE, presence
-from engine.supervise.launch import launch, start_runner
-from engine.supervise.process_facts import identity_of
-from engine.supervise.state import read_state
+from engine.supervise.launch.launch import launch, start_runner
+from engine.supervise.state.process_facts import identity_of
+from engine.supervise.state.status import read_state
 
 
 def test_exit_0_succeeds(lab):

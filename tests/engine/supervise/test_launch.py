@@ -17,11 +17,11 @@ from engine.contracts.run_folder import Workspace
 from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
 from engine.files.programs import ENTRY, module_command
-from engine.supervise.commands import PACKAGE_ROOT, engine_command, engine_environment
-from engine.supervise.ids import new_run_id
-from engine.supervise.launch import launch
-from engine.supervise.provenance import DIFF_LIMIT_BYTES, git_state, safe_environment
-from engine.supervise.versions import package_versions
+from engine.supervise.launch.commands import PACKAGE_ROOT, engine_command, engine_environment
+from engine.supervise.launch.ids import new_run_id
+from engine.supervise.launch.launch import launch
+from engine.supervise.launch.provenance import DIFF_LIMIT_BYTES, git_state, safe_environment
+from engine.supervise.launch.versions import package_versions
 
 HOSTILE = "open(__file__ + '.was-imported', 'w').close()\nraise SystemExit('the wrong module was imported')\n"
 NAMES = ("engine.py", "app.py", "json.py", "signal.py", "fcntl.py", "ctypes.py", "sitecustomize.py", "usercustomize.py")
@@ -217,8 +217,8 @@ def test_a_python_that_does_not_answer_is_left_out(lab):
 
 def test_versions_are_read_without_importing_the_packages():
     code = (
-        "import sys\nfrom engine.supervise import launch, state\n"
-        "from engine.supervise.versions import package_versions\n"
+        "import sys\nfrom engine.supervise.launch import launch\nfrom engine.supervise.state import status\n"
+        "from engine.supervise.launch.versions import package_versions\n"
         "versions = package_versions()\nheavy = ('torch', 'numpy', 'onnx', 'psutil', 'cv2')\n"
         "print(versions['numpy'], [name for name in heavy if name in sys.modules])"
     )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.supervise.masking import is_secret, mask_argv
+from engine.supervise.launch.masking import is_secret, mask_argv
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from engine.contracts.errors import YoloqatError
 from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
 from engine.runner.waiting import dependencies
-from engine.supervise.launch import launch_held, write_attempt
-from engine.supervise.new_attempt import new_attempt
+from engine.supervise.launch.launch import launch_held, write_attempt
+from engine.supervise.launch.new_attempt import new_attempt
 
 SLOW_GIT = "#!/bin/sh\nsleep 0.4\nexit 128\n"
 

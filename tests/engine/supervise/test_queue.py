@@ -10,9 +10,9 @@ import pytest
 from engine.contracts.errors import YoloqatError
 from engine.contracts.states import RunState
 from engine.runner.processes.identity import boot_id
-from engine.supervise.launch import start_runner
+from engine.supervise.launch.launch import start_runner
 from engine.supervise.requeue import queued_without_runner, relaunch
-from engine.supervise.state import RUNNER_LOST
+from engine.supervise.state.status import RUNNER_LOST
 from engine.supervise.stop import request_stop
 
 

@@ -5,9 +5,9 @@ import signal
 
 from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
-from engine.supervise.launch import launch
+from engine.supervise.launch.launch import launch
 from engine.supervise.requeue import queued_without_runner, relaunch, release_children
-from engine.supervise.state import AFTER_REBOOT
+from engine.supervise.state.status import AFTER_REBOOT
 
 FAILS_ONCE = "[ -e tried ] || { touch tried; exit 3; }"
 

@@ -12,9 +12,9 @@ from engine.contracts.outcome import Outcome, OutcomeKind
 from engine.contracts.run_folder import RunFolder
 from engine.contracts.states import RunState
 from engine.runner.processes.identity import ALIVE, GONE, REBOOTED, presence
-from engine.supervise.console_tail import LogEnding, judge_ending
-from engine.supervise.process_facts import ProcessFacts, Silence, identity_of, measure_silence
-from engine.supervise.state import decide, describe_stop, is_stalled, read_state
+from engine.supervise.state.console_tail import LogEnding, judge_ending
+from engine.supervise.state.process_facts import ProcessFacts, Silence, identity_of, measure_silence
+from engine.supervise.state.status import decide, describe_stop, is_stalled, read_state
 
 SOMEBODY = ProcessIdentity(pid=1, start_time=1, boot_id="b", host="h", pid_namespace="n")
 PROCESS = ProcessRecord(runner=SOMEBODY, stage=SOMEBODY)

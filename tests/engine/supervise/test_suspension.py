@@ -15,8 +15,8 @@ from engine.contracts.run_folder import AttemptFolder
 from engine.contracts.states import RunState
 from engine.contracts.watching import WatchRecord
 from engine.runner.processes.identity import identify
-from engine.supervise.suspension import describe_suspension
-from engine.supervise.watched import observe
+from engine.supervise.state.suspension import describe_suspension
+from engine.supervise.state.watched import observe
 from tests.engine.supervise.conftest import Lab
 from tests.waiting import wait_until
 

@@ -15,8 +15,8 @@ from engine.contracts.attempt_records import ProcessIdentity
 from engine.contracts.run_folder import AttemptFolder
 from engine.contracts.watching import WatchRecord
 from engine.runner.processes.identity import identify
-from engine.supervise.open_files import open_files, readers_of_pipe, writers
-from engine.supervise.watched import observe
+from engine.supervise.state.open_files import open_files, readers_of_pipe, writers
+from engine.supervise.state.watched import observe
 
 
 @pytest.fixture

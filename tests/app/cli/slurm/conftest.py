@@ -9,7 +9,7 @@ from app.launching.stop import run_status
 from engine.contracts.attempt_records import SlurmRecord
 from engine.contracts.states import RunState
 from engine.supervise.slurm import jobs, verdict
-from engine.supervise.state import RunStatus
+from engine.supervise.state.status import RunStatus
 from tests.app.cli.conftest import Cli, until
 from tests.app.cli.slurm.cluster import CannotStart, Cluster, missing_programs
 

@@ -4,66 +4,68 @@ import random
 
 import pytest
 
-from engine.runner.waiting.scheduler import Machine, Room, Waiter, Wants, decide, impossible
+from engine.runner.waiting.scheduler import DeviceRequest, FreeDevice, Machine, Waiter, decide, impossible
 
 GB = 10**9
-WHOLE = Room(24 * GB, 24 * GB)
+WHOLE = FreeDevice(24 * GB, 24 * GB)
 
 
-def machine(*rooms: Room, lanes: int = 1) -> Machine:
+def machine(*rooms: FreeDevice, lanes: int = 1) -> Machine:
     return Machine({str(number): room for number, room in enumerate(rooms)}, lanes)
 
 
 def test_any_free_gpu_does() -> None:
     busy = WHOLE._replace(closed="busy: run a", users=1)
-    assert decide(Wants(gpus=1), [], machine(busy, WHOLE)).gpus == ("1",)
-    assert not decide(Wants(gpus=("0",)), [], machine(busy, WHOLE)).may_start
-    assert not decide(Wants(gpus=2), [], machine(busy, WHOLE)).may_start
+    assert decide(DeviceRequest(gpus=1), [], machine(busy, WHOLE)).gpus == ("1",)
+    assert not decide(DeviceRequest(gpus=("0",)), [], machine(busy, WHOLE)).may_start
+    assert not decide(DeviceRequest(gpus=2), [], machine(busy, WHOLE)).may_start
 
 
 def test_an_earlier_one_is_served_first() -> None:
-    decision = decide(Wants(cpu=True), [Waiter("first", Wants(cpu=True))], machine())
+    decision = decide(DeviceRequest(cpu=True), [Waiter("first", DeviceRequest(cpu=True))], machine())
     assert decision == (False, (), "first")
-    assert decide(Wants(gpus=1), [Waiter("first", Wants(cpu=True))], machine(WHOLE)).may_start
+    assert decide(DeviceRequest(gpus=1), [Waiter("first", DeviceRequest(cpu=True))], machine(WHOLE)).may_start
 
 
 def test_one_that_needs_two_is_not_overtaken_by_those_that_need_one() -> None:
     busy = WHOLE._replace(closed="busy: run a", users=1)
-    two = Waiter("two", Wants(gpus=2))
-    assert decide(Wants(gpus=1), [two], machine(busy, WHOLE)).behind == "two"
+    two = Waiter("two", DeviceRequest(gpus=2))
+    assert decide(DeviceRequest(gpus=1), [two], machine(busy, WHOLE)).behind == "two"
 
 
 def test_one_that_waits_for_another_gpu_is_passed() -> None:
     busy = WHOLE._replace(closed="busy: run a", users=1)
-    assert decide(Wants(gpus=1), [Waiter("other", Wants(gpus=("0",)))], machine(busy, WHOLE)).gpus == ("1",)
+    assert decide(DeviceRequest(gpus=1), [Waiter("other", DeviceRequest(gpus=("0",)))], machine(busy, WHOLE)).gpus == (
+        "1",
+    )
 
 
 def test_budgets_share_a_gpu_up_to_its_memory() -> None:
-    some = Wants(gpus=1, memory=10 * GB)
+    some = DeviceRequest(gpus=1, memory=10 * GB)
     assert decide(some, [], machine(WHOLE.after(10 * GB), WHOLE)).gpus == ("0",)  # fills it up first
     full = WHOLE.after(10 * GB).after(10 * GB)
     assert not decide(some, [], machine(full)).may_start
-    assert not decide(Wants(gpus=1), [], machine(WHOLE.after(10 * GB))).may_start  # that one wants it whole
+    assert not decide(DeviceRequest(gpus=1), [], machine(WHOLE.after(10 * GB))).may_start  # that one wants it whole
 
 
 def test_the_choice_can_be_limited() -> None:
-    assert decide(Wants(gpus=1, among=("1",)), [], machine(WHOLE, WHOLE)).gpus == ("1",)
+    assert decide(DeviceRequest(gpus=1, among=("1",)), [], machine(WHOLE, WHOLE)).gpus == ("1",)
 
 
 @pytest.mark.parametrize(
     ("wants", "words"),
     [
-        (Wants(gpus=("7",)), "there is no GPU 7 here (there are GPU 0, GPU 1)"),
-        (Wants(gpus=3), "it needs 3 GPUs and there are 2 GPUs"),
+        (DeviceRequest(gpus=("7",)), "there is no GPU 7 here (there are GPU 0, GPU 1)"),
+        (DeviceRequest(gpus=3), "it needs 3 GPUs and there are 2 GPUs"),
         (
-            Wants(gpus=2, among=("1",)),
+            DeviceRequest(gpus=2, among=("1",)),
             "it needs 2 GPUs and there are 2 GPUs, of which CUDA_VISIBLE_DEVICES lets it use 1",
         ),
-        (Wants(gpus=1, memory=30 * GB), "no GPU that it may use has 30.0 GB"),
-        (Wants(gpus=2, memory=GB), ""),
+        (DeviceRequest(gpus=1, memory=30 * GB), "no GPU that it may use has 30.0 GB"),
+        (DeviceRequest(gpus=2, memory=GB), ""),
     ],
 )
-def test_what_can_never_be_is_told(wants: Wants, words: str) -> None:
+def test_what_can_never_be_is_told(wants: DeviceRequest, words: str) -> None:
     assert impossible(wants, {"0": 24 * GB, "1": 24 * GB}) == words
 
 
@@ -91,20 +93,20 @@ class World:
         self.foreign: set[str] = set()
         self.passed: dict[int, int] = {}
 
-    def _run(self, number: int) -> Wants:
-        kinds = [Wants(cpu=True), Wants()]
+    def _run(self, number: int) -> DeviceRequest:
+        kinds = [DeviceRequest(cpu=True), DeviceRequest()]
         if self.totals:
             names = tuple(self.random.sample(list(self.totals), self.random.randint(1, len(self.totals))))
             memory = self.random.choice((0, 0, 3 * GB, 7 * GB))
             kinds += [
-                Wants(gpus=self.random.randint(1, len(self.totals)), memory=memory),
-                Wants(gpus=names, memory=memory, cpu=self.random.random() < 0.2),
-                Wants(gpus=1, among=names),
+                DeviceRequest(gpus=self.random.randint(1, len(self.totals)), memory=memory),
+                DeviceRequest(gpus=names, memory=memory, cpu=self.random.random() < 0.2),
+                DeviceRequest(gpus=1, among=names),
             ]
         return self.random.choice(kinds)
 
     def machine(self) -> Machine:
-        rooms = {name: Room(total, total) for name, total in self.totals.items()}
+        rooms = {name: FreeDevice(total, total) for name, total in self.totals.items()}
         lanes = self.lanes
         for number, gpus in self.running.items():
             lanes -= self.runs[number].cpu
@@ -230,9 +232,9 @@ def test_a_run_that_needs_everything_gets_its_turn_while_small_ones_keep_coming(
     chance = random.Random(seed)
     totals = {str(number): WHOLE for number in range(4)}
     running = {str(number): chance.randint(1, 5) for number in range(4)}
-    line = [Waiter("large", Wants(gpus=4))]
+    line = [Waiter("large", DeviceRequest(gpus=4))]
     for _ in range(20):
-        line.append(Waiter("small", Wants(gpus=1)))
+        line.append(Waiter("small", DeviceRequest(gpus=1)))
         rooms = {name: room._replace(closed="busy") if name in running else room for name, room in totals.items()}
         for place, waiter in enumerate(line):
             decision = decide(waiter.wants, line[:place], Machine(rooms, 0))

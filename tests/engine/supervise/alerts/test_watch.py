@@ -14,8 +14,8 @@ from engine.contracts.attempt_records import Retry
 from engine.contracts.run_folder import AttemptFolder, Workspace
 from engine.contracts.spec import COMMAND, RunSpec
 from engine.supervise.alerts import watch
-from engine.supervise.ids import new_run_id
-from engine.supervise.launch import launch, write_attempt
+from engine.supervise.launch.ids import new_run_id
+from engine.supervise.launch.launch import launch, write_attempt
 from tests.engine.supervise.alerts.printed import epoch
 from tests.waiting import patience, wait_until
 

@@ -19,13 +19,20 @@ from engine.files.safe_open import open_append, read_regular
 from engine.files.terminal import current_terminal
 from engine.runner.processes.children import MARK
 from engine.runner.processes.identity import identify
-from engine.supervise.commands import current_command, engine_environment, runner_command
 from engine.supervise.lanes import lane_width, lease_folder
-from engine.supervise.masking import mask_argv, mask_environment
-from engine.supervise.new_attempt import new_attempt
-from engine.supervise.provenance import collect
+from engine.supervise.launch.commands import current_command, engine_environment, runner_command
+from engine.supervise.launch.masking import mask_argv, mask_environment
+from engine.supervise.launch.new_attempt import new_attempt
+from engine.supervise.launch.provenance import collect
+from engine.supervise.launch.start_records import (
+    STOPPER_MARK,
+    StartRequest,
+    masked_spec,
+    record_mode,
+    record_start,
+    unmasked_spec,
+)
 from engine.supervise.slurm.submit import submit, submit_array
-from engine.supervise.starts import STOPPER_MARK, StartRequest, masked_spec, record_mode, record_start, unmasked_spec
 
 _START_SECONDS = 30.0
 RUNNER_LOG = "runner.log"

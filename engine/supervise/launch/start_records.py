@@ -23,7 +23,7 @@ from engine.runner.start_record import (
     state_folder,
     write_start_record,
 )
-from engine.supervise.masking import mask_argv, mask_environment
+from engine.supervise.launch.masking import mask_argv, mask_environment
 
 STOPPER_MARK = "stop:"
 """Before the attempt folder, in the environment of a process that stops it in its runner's place."""

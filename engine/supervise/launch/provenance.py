@@ -8,9 +8,9 @@ from pathlib import Path
 
 from engine.contracts.attempt_records import GitState, Provenance
 from engine.files.atomic import write_bytes
-from engine.supervise.masking import is_secret
+from engine.supervise.launch.masking import is_secret
+from engine.supervise.launch.versions import versions
 from engine.supervise.slurm.on_nodes import command_of
-from engine.supervise.versions import versions
 
 DIFF_LIMIT_BYTES = 256 << 10
 _GIT_SECONDS = 5.0

@@ -11,9 +11,9 @@ from engine.contracts.attempt_records import ProcessIdentity
 from engine.contracts.run_folder import AttemptFolder
 from engine.contracts.watching import WatchRecord
 from engine.runner.processes.identity import ALIVE, ELSEWHERE, REBOOTED, Identity, presence
-from engine.supervise.open_files import writers, writes
-from engine.supervise.process_facts import measure_silence
-from engine.supervise.suspension import describe_suspension
+from engine.supervise.state.open_files import writers, writes
+from engine.supervise.state.process_facts import measure_silence
+from engine.supervise.state.suspension import describe_suspension
 
 _LOOK_SECONDS = 2.0
 """How often all processes are looked through for the one that writes a log, at most."""

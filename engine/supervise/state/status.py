@@ -12,9 +12,9 @@ from engine.contracts.spec import COMMAND
 from engine.contracts.states import AFTER_EPOCH, AT_CHECKPOINT, RunState
 from engine.runner.processes.identity import ALIVE, REBOOTED, boot_id
 from engine.runner.processes.samples import patience
-from engine.supervise.console_tail import read_ending
-from engine.supervise.process_facts import ProcessFacts, Silence, collect_process_facts, measure_silence
-from engine.supervise.watched import observe
+from engine.supervise.state.console_tail import read_ending
+from engine.supervise.state.process_facts import ProcessFacts, Silence, collect_process_facts, measure_silence
+from engine.supervise.state.watched import observe
 
 START_SECONDS = 600.0
 """A runner that has not told who it is by then never will."""

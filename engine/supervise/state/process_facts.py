@@ -21,10 +21,10 @@ from engine.contracts.run_folder import AttemptFolder, RunFolder
 from engine.files.safe_open import open_regular
 from engine.runner.processes.identity import ALIVE, ELSEWHERE, GONE, Identity, boot_id, presence
 from engine.runner.waiting.dependencies import is_retry_pending
-from engine.supervise.console_tail import LogEnding, read_ending
+from engine.supervise.launch.start_records import is_other_process, may_start
 from engine.supervise.slurm.observe import Observed, observe
-from engine.supervise.starts import is_other_process, may_start
-from engine.supervise.suspension import describe_suspension
+from engine.supervise.state.console_tail import LogEnding, read_ending
+from engine.supervise.state.suspension import describe_suspension
 
 _SAMPLE_BYTES = 8192
 _SAMPLED_SECONDS = 60.0

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.contracts.errors import YoloqatError
-from engine.supervise import probe
-from engine.supervise.commands import PACKAGE_ROOT, engine_environment
+from engine.supervise.launch import interpreter_probe
+from engine.supervise.launch.commands import PACKAGE_ROOT, engine_environment
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -114,7 +114,7 @@ def examine_interpreter(path: str) -> Interpreter:
         YoloqatError: it does not answer as a Python.
     """
     module_queries = [f"{at.module}={','.join([name, *at.instead])}" for name, at in _provided().items()]
-    found = probe.look(module_queries) if path == sys.executable else _ask(path, module_queries)
+    found = interpreter_probe.describe(module_queries) if path == sys.executable else _ask(path, module_queries)
     return _judge(path, found)
 
 
@@ -159,7 +159,7 @@ def _ask(path: str, asked: list[str]) -> Mapping[str, object]:
     environment = {**os.environ, **engine_environment(os.environ)}  # as the stage will have it
     try:
         done = subprocess.run(
-            [path, probe.__file__, *asked],
+            [path, interpreter_probe.__file__, *asked],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

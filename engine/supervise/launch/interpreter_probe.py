@@ -7,7 +7,7 @@ runs in the interpreter that is asked. Nothing is imported: torch alone would ta
 import sys
 
 
-def look(asked: "list[str]") -> "dict[str, object]":
+def describe(asked: "list[str]") -> "dict[str, object]":
     """Look in this interpreter.
 
     Args:
@@ -62,4 +62,4 @@ if __name__ == "__main__":
     import json
 
     sys.path[0] = "/"  # not our own folder: its modules are none of the interpreter's
-    print(json.dumps(look(sys.argv[1:])))
+    print(json.dumps(describe(sys.argv[1:])))
