@@ -6,7 +6,7 @@
 | `migrations`, `migrate`, `revision` | how they came to be, and the way there for an older database |
 | `open` | connections and transactions |
 | `place` | which file is the index of a workspace |
-| `writer`, `fact_rows`, `summary`, `results` | rows for facts, results and run folders, written in bulk |
+| `writer`, `rows_of_facts`, `summary`, `results` | rows for facts, results and run folders, written in bulk |
 | `changes` | the number that every transaction raises |
 | `reading/` | rows out, by the standard library's SQLite alone |
 | `views` | the dataclasses in which they leave |

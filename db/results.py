@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from sqlalchemy import Connection
 
 from db.changes import record_epochs
-from db.fact_rows import LOG
 from db.reading.numbers import Cell
+from db.rows_of_facts import LOG
 from db.tables import ResultsFile, ResultsMetric
 from db.writer import execute, upsert, write_rows
 

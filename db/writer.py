@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from sqlmodel import SQLModel
 
 from db.changes import record_all_epochs, record_epochs
-from db.fact_rows import RESULT, FactRows, is_number, precise, to_json
+from db.rows_of_facts import RESULT, FactRows, is_number, precise, to_json
 from db.tables import (
     Artifact,
     Attempt,

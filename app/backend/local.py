@@ -253,7 +253,7 @@ class LocalBackend:
         Args:
             cancelled: resample missing intervals, which takes seconds, until this returns true; None: do not resample.
         """
-        from app.comparing.noise import compared_pairs, count_unsampled, intervals, with_noise
+        from app.comparing.noise_intervals import compared_pairs, count_unsampled, intervals, with_noise
 
         pairs = compared_pairs(comparison, chain)
         if cancelled is None:

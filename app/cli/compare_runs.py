@@ -56,7 +56,7 @@ def _with_noise(
     comparison_with_intervals, steps, missing = backend.noise(comparison, chain)
     if not missing:
         return comparison_with_intervals, steps
-    from app.comparing.noise import announcement
+    from app.comparing.noise_intervals import announcement
 
     say(f"{announcement(missing)} (--no-noise: never)")
     with_all, steps, _ = backend.noise(comparison, chain, lambda: False)

@@ -115,7 +115,7 @@ def _quality_metrics(values: Mapping[str, Number]) -> list[str]:
 
 def _print_chain(workspace: Workspace, group: str) -> None:
     from app.backend.demo import demo_table
-    from app.comparing.noise import announcement, chain_with_noise, compared_pairs, count_unsampled
+    from app.comparing.noise_intervals import announcement, chain_with_noise, compared_pairs, count_unsampled
 
     chain = demo_table(workspace, group)
     missing = count_unsampled(workspace, compared_pairs(None, chain))

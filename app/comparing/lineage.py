@@ -9,7 +9,7 @@ from app.comparing.latency import Speed, speeds
 from app.formatting import ABSENT
 from app.formatting import points as points_text
 from db.views import ArtifactView, EvaluationView, Number, RunDetail
-from engine.contracts.noise import Interval
+from engine.contracts.paired_bootstrap import Interval
 from engine.contracts.states import RunState
 
 NOISE = "~"

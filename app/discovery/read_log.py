@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from db.fact_rows import FactRows
+from db.rows_of_facts import FactRows
 from engine.contracts.errors import YoloqatError
 from engine.contracts.facts import (
     CheckpointStripped,

@@ -10,9 +10,9 @@ from typing import BinaryIO
 from sqlalchemy import Connection
 
 from app.following.file_stamps import Stamp, stamp_of
-from db.fact_rows import FactRows, to_json
 from db.open import Store
 from db.reading.index import reading_position
+from db.rows_of_facts import FactRows, to_json
 from db.summary import refresh_progress, refresh_summary
 from db.tables import Attempt
 from db.writer import clear_attempt, write_attempt, write_facts

@@ -6,7 +6,7 @@ from typing import Any
 
 from app.workspace.run_names import copy_name
 from app.workspace.user_file import user_name
-from db.fact_rows import to_json
+from db.rows_of_facts import to_json
 from db.tables import Run
 from engine.contracts.run_folder import RunFolder
 from engine.contracts.spec import RunSpec

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from app.discovery.sidecar_results import read_results_file, results_beside
 from app.following.file_stamps import Stamp, stamp_of
-from db.fact_rows import printed
 from db.open import Store
 from db.reading.log_facts import attempt_numbers, first_epoch, has_results_files, log_events
 from db.reading.numbers import Cell
 from db.results import Logged, Place, logged_numbers, logged_signature, write_results
+from db.rows_of_facts import printed
 from db.summary import refresh_summary
 from db.tables import ResultsFile as Row
 from engine.contracts.errors import YoloqatError

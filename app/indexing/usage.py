@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.following.file_stamps import Stamp, stamp_of
-from db.fact_rows import to_json
 from db.open import Store
+from db.rows_of_facts import to_json
 from db.tables import Usage
 from db.writer import write_usage
 from engine.files.safe_open import read_regular

@@ -1,4 +1,4 @@
-"""Bootstrap of an evaluation: mAP of many samples of its images, see `engine.contracts.noise`.
+"""Bootstrap of an evaluation: mAP of many samples of its images, see `engine.contracts.paired_bootstrap`.
 
 mAP is not a mean over images, so each sample ranks all its detections. Samples depend on the number of images alone,
 so that two evaluations of the same images use the same samples.
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from engine.contracts.noise import METRICS, Resampling
+from engine.contracts.paired_bootstrap import METRICS, Resampling
 from engine.evaluate.matches import Matches
 from engine.evaluate.metrics import RECALLS, TINY
 

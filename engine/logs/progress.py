@@ -5,8 +5,8 @@ from typing import Any
 
 from engine.contracts.facts import Progress
 from engine.logs.builder_state import State
-from engine.logs.lexer.progress_bars import BarText
 from engine.logs.lexer.tokens import EpochBar, OtherBar, Token, ValidationBar
+from engine.logs.lexer.tqdm_bars import BarText
 
 Place = tuple[str, BarText, int | None, int | None, Mapping[str, str]]
 """Arguments of `progress_of_bar`."""

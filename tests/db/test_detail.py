@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from db.fact_rows import FactRows, printed
 from db.open import Store, file_connection, open_store
 from db.reading.detail import get_detail
 from db.results import write_results
+from db.rows_of_facts import FactRows, printed
 from db.tables import ResultsFile
 from db.views import RunDetail
 from db.writer import clear_attempt, delete_run, write_attempt, write_facts

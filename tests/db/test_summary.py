@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from db.curve import MOST_POINTS
-from db.fact_rows import FactRows
 from db.open import Store, file_connection, open_store
 from db.reading.runs import get_run
+from db.rows_of_facts import FactRows
 from db.summary import refresh_summary
 from db.views import RunView
 from db.writer import write_attempt, write_facts

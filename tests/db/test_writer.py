@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from db.fact_rows import FactRows
 from db.open import Store, open_store
 from db.reading.detail import get_detail
 from db.reading.runs import list_runs
+from db.rows_of_facts import FactRows
 from db.summary import refresh_summary
 from db.views import Number, RunDetail
 from db.writer import clear_attempt, delete_run, write_attempt, write_facts, write_result, write_run

@@ -19,7 +19,7 @@ with atheris.instrument_imports(include=["engine.logs"]):
     from engine.logs.lexer.lines import MOST_BYTES
     from engine.logs.parser import LogParser
 
-from db.fact_rows import FactRows
+from db.rows_of_facts import FactRows
 from tests.engine.logs.event_files import written, yolov7
 from tests.engine.logs.test_foreign import OTHERS
 from tests.engine.logs.test_nvidia_summary import SENSITIVE, SUMMARY

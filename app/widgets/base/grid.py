@@ -11,9 +11,9 @@ from textual.strip import Strip
 from textual.style import Style
 
 from app.keymap import bindings
+from app.widgets.base.cells_to_strips import strip
 from app.widgets.base.columns import Column, Placement, place
 from app.widgets.base.glyphs import glyphs
-from app.widgets.base.strips import strip
 from app.widgets.base.styled_text import Cell, Span, fit, spans, width
 
 CellsOf = Callable[[str], Sequence[Cell]]

@@ -7,7 +7,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from app.widgets.base.strips import strip
+from app.widgets.base.cells_to_strips import strip
 from app.widgets.base.styled_text import Cell
 
 

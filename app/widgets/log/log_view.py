@@ -6,7 +6,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from app.keymap import bindings
-from app.widgets.base.strips import strip
+from app.widgets.base.cells_to_strips import strip
 from app.widgets.base.styled_text import Cell, clean
 
 _TONES = (

@@ -8,9 +8,9 @@ import re
 from engine.contracts.facts import Note
 from engine.logs.dialects import yolov7
 from engine.logs.dialects.titles import Titles
-from engine.logs.lexer.progress_bars import find_bar
 from engine.logs.lexer.text import NUMBER
 from engine.logs.lexer.tokens import EpochBar, Token, Understood, ValidationBar
+from engine.logs.lexer.tqdm_bars import find_bar
 
 NAME = "nvidia-qat"
 VERIFIED = True

@@ -5,7 +5,7 @@ Their titles of an epoch are the same, but Ultralytics counts from 1 and YOLOv9 
 
 import re
 
-from engine.logs.dialects import tables
+from engine.logs.dialects import titled_rows
 from engine.logs.dialects.titles import Titles
 from engine.logs.lexer.tokens import EpochHeader, Token
 
@@ -20,12 +20,12 @@ def read_titles(text: str) -> list[Token]:
         losses = match["losses"].split()
         if len(set(losses)) == len(losses) and _is_end(match["end"], match["size"]):
             return [EpochHeader(NAME, ("gpu_mem", *losses, "labels", "img_size"), first_epoch=None)]
-    return tables.read_validation_titles(line, NAME) if line.startswith("Class ") else []
+    return titled_rows.read_validation_titles(line, NAME) if line.startswith("Class ") else []
 
 
 def read(text: str, titles: Titles) -> list[Token]:
     is_titles = text.lstrip().startswith("Epoch")
-    return (read_titles(text) if is_titles else []) or tables.read(text, titles, NAME)
+    return (read_titles(text) if is_titles else []) or titled_rows.read(text, titles, NAME)
 
 
 def _is_end(instances: str, size: str | None) -> bool:

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from engine.logs.dialects import tables
+from engine.logs.dialects import titled_rows
 from engine.logs.dialects.titles import Titles
 from engine.logs.lexer.tokens import EpochHeader, Token
 
@@ -23,12 +23,12 @@ def read_titles(text: str) -> list[Token]:
     line = text.strip()
     if line.startswith("Epoch") and (columns := _columns(*line.split()[1:])):
         return [EpochHeader(NAME, columns)]
-    return tables.read_validation_titles(line, NAME) if line.startswith("Class ") else []
+    return titled_rows.read_validation_titles(line, NAME) if line.startswith("Class ") else []
 
 
 def read(text: str, titles: Titles) -> list[Token]:
     is_titles = text.lstrip().startswith("Epoch")
-    return (read_titles(text) if is_titles else []) or tables.read(text, titles, NAME)
+    return (read_titles(text) if is_titles else []) or titled_rows.read(text, titles, NAME)
 
 
 @lru_cache(maxsize=64)
@@ -37,7 +37,7 @@ def _columns(*names: str) -> tuple[str, ...] | None:
     fitting = [titles for titles in _TITLES if _fits(names, titles)]
     if len(fitting) != 1:
         return None
-    return tuple(tables.RENAMED.get(name, name) for name in fitting[0])
+    return tuple(titled_rows.RENAMED.get(name, name) for name in fitting[0])
 
 
 def _fits(names: tuple[str, ...], titles: tuple[str, ...]) -> bool:

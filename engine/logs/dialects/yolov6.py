@@ -3,7 +3,7 @@
 import re
 
 from engine.contracts.facts import TrainingCompleted, ValidationRow
-from engine.logs.dialects import tables
+from engine.logs.dialects import titled_rows
 from engine.logs.dialects.titles import Titles
 from engine.logs.lexer.text import DECIMAL, NUMBER
 from engine.logs.lexer.tokens import EpochHeader, OtherBar, Token, Understood
@@ -45,7 +45,7 @@ def read(text: str, titles: Titles) -> list[Token]:
         return [TrainingCompleted(None, match[1])]
     if line.startswith(_KNOWN):
         return read_titles(line)
-    return [_named(token) for token in tables.read(line, titles, NAME)]
+    return [_named(token) for token in titled_rows.read(line, titles, NAME)]
 
 
 def _read_evaluated(line: str) -> list[Token]:

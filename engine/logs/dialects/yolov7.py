@@ -5,11 +5,11 @@ import re
 
 from engine.contracts.facts import Note, ValidationRow
 from engine.logs.dialects import known_lines
-from engine.logs.dialects.fast_rows import read_whole
 from engine.logs.dialects.titles import Titles
-from engine.logs.lexer.progress_bars import BarText, find_bar
+from engine.logs.dialects.whole_rows import read_whole
 from engine.logs.lexer.text import NUMBER
 from engine.logs.lexer.tokens import EpochBar, EpochHeader, OtherBar, Token, ValidationBar
+from engine.logs.lexer.tqdm_bars import BarText, find_bar
 
 NAME = "yolov7"
 VERIFIED = True

@@ -2,7 +2,7 @@
 
 import re
 
-from engine.logs.lexer.progress_bars import BarText, find_bar, seconds
+from engine.logs.lexer.tqdm_bars import BarText, find_bar, seconds
 
 _CELLS = "━─╸╺"
 _CLOCK = r"\d{1,9}(?::\d{2}){1,2}(?![\d:])|\d{1,9}(?:\.\d{1,3})?s"

@@ -14,7 +14,7 @@ from engine.contracts.facts import (
     TrainingStarted,
     ValidationRow,
 )
-from engine.logs.lexer.progress_bars import BarText
+from engine.logs.lexer.tqdm_bars import BarText
 
 
 @dataclass(frozen=True, slots=True)

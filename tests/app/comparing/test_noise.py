@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.comparing.comparison import compare, lineage
-from app.comparing.noise import compared_pairs, count_unsampled, intervals, with_noise
+from app.comparing.noise_intervals import compared_pairs, count_unsampled, intervals, with_noise
 from app.runs.reader import get_detail
 from engine.contracts.run_folder import RunFolder, Workspace
 from tests.app.comparing.noisy_chain import add_chain

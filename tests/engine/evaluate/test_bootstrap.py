@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.contracts.errors import YoloqatError
-from engine.contracts.noise import Interval, Resampling, paired_intervals
+from engine.contracts.paired_bootstrap import Interval, Resampling, paired_intervals
 from engine.evaluate.bootstrap import draw_image_counts, resample, resampled_maps
 from engine.evaluate.bootstrap_command import main
 from engine.evaluate.matches import Matches

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.contracts.facts import ValidationRow
-from engine.logs.dialects import fast_rows, tables, yolov7
-from engine.logs.lexer import progress_bars
+from engine.logs.dialects import titled_rows, whole_rows, yolov7
+from engine.logs.lexer import tqdm_bars
 from engine.logs.lexer.tokens import EpochBar
 from tests.engine.logs.reading import FIXTURES
 from tests.engine.logs.test_any_cut import Seen, seen
@@ -29,9 +29,9 @@ ROW = "  3/99   7.5G  0.05  nan  132  640: 100%|████| 38/38 [00:09<00:00
 def without_it() -> Iterator[None]:
     """The parsers as they are without the patterns of whole rows and whole bars."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tables, "read_whole", lambda *_: None)
+        patch.setattr(titled_rows, "read_whole", lambda *_: None)
         patch.setattr(yolov7, "read_whole", lambda *_: None)
-        patch.setattr(progress_bars, "_WHOLE", progress_bars.re.compile(NEVER))
+        patch.setattr(tqdm_bars, "_WHOLE", tqdm_bars.re.compile(NEVER))
         yield
 
 
@@ -71,12 +71,12 @@ def test_real_logs(name: str) -> None:
 
 
 def test_what_is_a_whole_row() -> None:
-    row = fast_rows.read_whole(ROW, COLUMNS, METRICS)
+    row = whole_rows.read_whole(ROW, COLUMNS, METRICS)
     assert isinstance(row, EpochBar)
     assert (row.epoch, row.last_epoch, list(row.values.values())) == (3, 99, ["7.5G", "0.05", "nan", "132", "640"])
     assert row.bar is not None
     assert (row.bar.done, row.bar.total, row.bar.elapsed_seconds, row.bar.rate) == (38, 38, 9.0, "3.88it/s")
-    rated = fast_rows.read_whole("   all  128  929  0.5  0.4  0.3  2e-05 ", COLUMNS, METRICS)
+    rated = whole_rows.read_whole("   all  128  929  0.5  0.4  0.3  2e-05 ", COLUMNS, METRICS)
     assert rated == ValidationRow("all", 128, 929, dict(zip(METRICS, ("0.5", "0.4", "0.3", "2e-05"), strict=True)))
 
 
@@ -98,8 +98,8 @@ def test_what_is_a_whole_row() -> None:
     ],
 )
 def test_what_is_none(line: str) -> None:
-    assert fast_rows.read_whole(line, COLUMNS, METRICS) is None
-    assert fast_rows.read_whole(ROW, None, METRICS) is None
+    assert whole_rows.read_whole(line, COLUMNS, METRICS) is None
+    assert whole_rows.read_whole(ROW, None, METRICS) is None
 
 
 def test_titles_that_are_repeated_count_each_time(tmp_path: Path) -> None:

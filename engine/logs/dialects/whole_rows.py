@@ -7,9 +7,9 @@ import re
 from functools import lru_cache
 
 from engine.contracts.facts import ValidationRow
-from engine.logs.lexer.progress_bars import WHOLE_BAR, whole_bar
 from engine.logs.lexer.text import NUMBER
 from engine.logs.lexer.tokens import EpochBar, Token
+from engine.logs.lexer.tqdm_bars import WHOLE_BAR, whole_bar
 
 FIELDS = {
     "gpu_mem": r"\d[\d.e+]{0,12}G",

@@ -5,12 +5,12 @@ from functools import lru_cache
 
 from engine.contracts.facts import Note, ValidationRow
 from engine.logs.dialects import known_lines
-from engine.logs.dialects.fast_rows import FIELDS, fields, read_whole
 from engine.logs.dialects.titles import Titles
-from engine.logs.lexer.progress_bars import BarText
+from engine.logs.dialects.whole_rows import FIELDS, fields, read_whole
 from engine.logs.lexer.rich_bars import find_any_bar
 from engine.logs.lexer.text import NUMBER
 from engine.logs.lexer.tokens import EpochBar, OtherBar, Token, ValidationBar
+from engine.logs.lexer.tqdm_bars import BarText
 
 METRICS = ("P", "R", "mAP@.5", "mAP@.5:.95")
 """The names of the store, whatever a trainer calls them."""

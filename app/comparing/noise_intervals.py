@@ -13,7 +13,7 @@ from pathlib import Path
 from app.comparing.comparison import FINAL, Cell, Comparison, Row
 from app.comparing.evaluation_settings import MAIN_METRIC
 from app.comparing.lineage import ChainStep, Measured
-from engine.contracts.noise import Interval, Resampling, paired_intervals
+from engine.contracts.paired_bootstrap import Interval, Resampling, paired_intervals
 from engine.contracts.result import StageResult
 from engine.contracts.run_folder import Workspace
 from engine.files.atomic import write_text
