@@ -60,6 +60,12 @@ class RunReader(Protocol):
             previous: the answer before: epochs that have not changed since are not read again, but its objects.
         """
 
+    def option_values(self, option: str) -> Mapping[str, str | float | None]:
+        """Return the value of an option by run id, for the runs that have it."""
+
+    def metric_values(self, key: str) -> Mapping[str, str | float | None]:
+        """Return a metric of the best epoch or evaluation by run id, for the runs that have it."""
+
     def provenance(self, run_id: str) -> Provenance | None:
         """Return code and packages of the newest attempt; None if they were not recorded."""
 

@@ -80,6 +80,14 @@ class LocalBackend:
         """Return everything about one run."""
         return reader.get_detail(self.workspace, run_id, wait_seconds=0, previous=previous)
 
+    def option_values(self, option: str) -> Mapping[str, str | float | None]:
+        """Return the value of an option by run id, for the runs that have it."""
+        return reader.option_values(self.workspace, option)
+
+    def metric_values(self, key: str) -> Mapping[str, str | float | None]:
+        """Return a metric of the best epoch or evaluation by run id, for the runs that have it."""
+        return reader.metric_values(self.workspace, key)
+
     def provenance(self, run_id: str) -> Provenance | None:
         """Return code and packages of the newest attempt; None if they were not recorded."""
         return reader.provenance(self.workspace, run_id)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from app.backend.interface import RunReader
-from app.cli.output import coloured, print_json, say_lag, say_workspace
+from app.cli.output import coloured, print_json, say_lag, say_workspace, table
 from app.cli.reason_column import table_with_reasons
 from app.formatting import ABSENT, age, metric, outside_lease, short_outcome, time_left
 from db.views import RunView
@@ -18,7 +18,14 @@ HEADERS = ("NAME", "STAGE", "STATE", "EPOCH", "mAP@.5:.95", "ETA", "AGE")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
+    parser.add_argument(
+        "filter",
+        nargs="*",
+        help="list only runs that match: 'map>0.48 state:failed tag:relu not:tiny' (docs/find-runs.md)",
+    )
     parser.add_argument("-a", "--all", action="store_true", help="list archived runs, too")
+    parser.add_argument("--sort", metavar="FIELD", help="sort by a field; descending with a minus: --sort=-map")
+    parser.add_argument("--columns", metavar="FIELD,…", help="show these fields: name,map,map50,cfg.lr0,tag,duration")
     parser.add_argument("--json", action="store_true", help="print everything about every run as JSON")
 
 
@@ -30,19 +37,49 @@ def call(arguments: argparse.Namespace) -> int:
     say_workspace(local.workspace)
     backend: RunReader = local
     say_lag(backend.refresh())
+    selection = _Selection(arguments, backend)
     if arguments.json:
         document = backend.runs_document(archived=arguments.all)
-        print_json(replace(document, runs=tuple(in_groups(document.runs))))
+        print_json(replace(document, runs=tuple(selection.of(document.runs))))
         return 0
-    runs = in_groups([run for run in backend.changes().runs if arguments.all or not run.archived])
-    if runs:
+    runs = selection.of([run for run in backend.changes().runs if arguments.all or not run.archived])
+    if not runs:
+        print("no run matches the filter" if arguments.filter else "no runs yet")
+    elif selection.columns:
+        headers = [field.name for field in selection.columns]
+        numbers = [at for at, field in enumerate(selection.columns) if field.is_number]
+        print(table(headers, [[field.cell(run) for field in selection.columns] for run in runs], right=numbers))
+    else:
         rows, reasons = [_row(run) for run in runs], [run.reason for run in runs]
         lines = table_with_reasons(HEADERS, rows, reasons, right=(3, 4, 5, 6)).splitlines()
         alarms = (outside_lease(run.gpus_outside_lease) for run in runs)
         print("\n".join([lines[0], *map(coloured, lines[1:], (run.state for run in runs), alarms)]))
-    else:
-        print("no runs yet")
     return 0
+
+
+class _Selection:
+    """Which runs are listed, in which order, with which columns."""
+
+    def __init__(self, arguments: argparse.Namespace, backend: RunReader) -> None:
+        """Parse the options.
+
+        Raises:
+            YoloqatError: a field does not exist, or the filter cannot be understood.
+        """
+        from app.runs.query.fields import find_field
+        from app.runs.query.filter import parse_filter
+        from app.runs.query.order import Order
+
+        self._filter = parse_filter(" ".join(arguments.filter), backend)
+        name = arguments.sort or ""
+        self._order = Order(find_field(name.removeprefix("-"), backend), name.startswith("-")) if name else None
+        names = [name.strip() for name in (arguments.columns or "").split(",") if name.strip()]
+        self.columns = [find_field(name, backend) for name in names]
+
+    def of(self, runs: Sequence[Listed]) -> list[Listed]:
+        """Return the runs to list."""
+        matching = [run for run in runs if self._filter.matches(run)]
+        return in_groups(matching) if self._order is None else self._order.sorted(matching)
 
 
 def in_groups(runs: Sequence[Listed]) -> list[Listed]:

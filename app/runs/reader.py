@@ -1,7 +1,7 @@
 """Read runs from the index, and check the states of live runs against their processes."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -11,7 +11,7 @@ from app.indexing.freshness import refresh
 from app.workspace.run_names import find_id, read_name, run_names
 from app.workspace.user_file import read_user, user_name, user_tags
 from db.place import index_file
-from db.reading import database
+from db.reading import database, values
 from db.reading.detail import get_detail as stored_detail
 from db.reading.runs import StoredChanges, runs_changed_since
 from db.space import lacks_space
@@ -123,6 +123,18 @@ def get_detail(
         spec = RunSpec.read(folder.spec)
         detail = RunDetail(view, spec.options, tuple(spec.command), spec.cwd, (), (), (), (), spec.imported_from)
     return replace(detail, run=view, log_tail=log_tails(workspace, [view])[view.id])
+
+
+def option_values(workspace: Workspace, option: str) -> Mapping[str, str | float | None]:
+    """Return the value of an option by run id, for the runs that have it. Does not wait for the indexer."""
+    with database.reading(index_file(workspace)) as connection:
+        return {} if connection is None else values.option_values(connection, option)
+
+
+def metric_values(workspace: Workspace, key: str) -> Mapping[str, str | float | None]:
+    """Return a metric of the best epoch or evaluation by run id. Does not wait for the indexer."""
+    with database.reading(index_file(workspace)) as connection:
+        return {} if connection is None else values.metric_values(connection, key)
 
 
 def provenance(workspace: Workspace, run_id: str) -> "Provenance | None":

@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.fuzzy import Matcher
 from textual.markup import escape
 
+from app.runs.query.fields import FIELDS
 from app.screens import actions
 from app.screens.app_interface import AppInterface
 from app.screens.dialogs.stop import ask_to_stop
@@ -37,6 +38,11 @@ class RunCommands(Provider):
                 yield f"Stop {name}", about, partial(ask_to_stop, app, run)
             elif run.state is not RunState.SUCCEEDED and run.source == "launched":
                 yield f"Resume {name}", about, partial(actions.resume, app, run)
+        sort_by = getattr(self.screen, "sort_by", None)
+        for field in FIELDS.values():
+            if sort_by is None:
+                break
+            yield f"Sort by {field.name}", field.about, partial(sort_by, field.name)
         for group in dict.fromkeys(run.group for run in runs if run.group):
             yield f"Compare pipeline {clean(group)}", "its runs as a chain", partial(app.guide.compare_group, group)
 

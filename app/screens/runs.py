@@ -10,6 +10,9 @@ from textual.worker import get_current_worker
 
 from app.keymap import bindings
 from app.messages import CallFailed, DetailRead
+from app.runs.query.fields import find_field
+from app.runs.query.filter import FilterError, parse_filter, text_before
+from app.runs.query.order import Order
 from app.screens import actions
 from app.screens.base_screen import BaseScreen
 from app.screens.dialogs.annotations import edit_annotations
@@ -19,12 +22,16 @@ from app.screens.unexpected import unexpected
 from app.widgets.base.grid import Grid
 from app.widgets.base.styled_text import clean
 from app.widgets.runs.filter_bar import FilterBar
+from app.widgets.runs.run_rows import SORT_FIELDS
 from app.widgets.runs.run_summary import RunSummary
 from app.widgets.runs.runs_table import RunsTable
 from app.widgets.runs.welcome import Welcome
 from db.views import RunDetail, RunView
 from engine.contracts.errors import YoloqatError
 
+SMALLEST_FIRST = ("age", "eta")
+SORT_CYCLE = ("map", "name", "state", "stage", "epochs", "age", "duration")
+"""Fields in the order in which the key goes through them."""
 REST_SECONDS = 0.15
 """How long the cursor rests on a run before its summary is shown: passing rows cost only their own repaint."""
 
@@ -127,7 +134,15 @@ class RunsScreen(BaseScreen):
 
     @on(Input.Changed)
     def _filter(self, event: Input.Changed) -> None:
-        self.query_one(RunsTable).filter_text = event.value
+        """Apply a filter while it is typed: all of it, or what stands before a term that is not understood (yet)."""
+        problem = ""
+        try:
+            parsed = parse_filter(event.value, self.yoloqat.backend)
+        except FilterError as error:
+            problem = error.what
+            parsed = parse_filter(text_before(error, event.value), self.yoloqat.backend)
+        self.query_one(FilterBar).problem = problem
+        self.query_one(RunsTable).filter = None if parsed.is_empty else parsed
 
     @on(FilterBar.Closed)
     def _filtered(self) -> None:
@@ -206,9 +221,45 @@ class RunsScreen(BaseScreen):
         self.query_one(RunsTable).fold()
 
     def action_clear(self) -> None:
-        """Clear the filter; when there is none, the marks."""
+        """Clear the filter; without one the order, else the marks."""
         table = self.query_one(RunsTable)
-        if table.filter_text:
+        if table.filter is not None:
             self.query_one(FilterBar).clear()
+        elif table.order is not None:
+            table.order = None
         else:
             table.marked = frozenset()
+
+    @on(Grid.HeaderClicked)
+    def _sort_by_column(self, event: Grid.HeaderClicked) -> None:
+        name = SORT_FIELDS.get(event.column)
+        if name is not None:
+            self.sort_by(name)
+
+    def sort_by(self, name: str) -> None:
+        """Sort by a field: its best or largest values first, then the other way round, then as before."""
+        table = self.query_one(RunsTable)
+        field = find_field(name, self.yoloqat.backend)
+        current = table.order
+        if current is None or current.field.name != name:
+            table.order = Order(field, is_descending=field.is_number and name not in SMALLEST_FIRST)
+        elif current.is_descending == (field.is_number and name not in SMALLEST_FIRST):
+            table.order = Order(field, not current.is_descending)
+        else:
+            table.order = None
+        table.action_edge(-1)  # the first ones are what was looked for
+
+    def action_sort(self) -> None:
+        """Sort by the next column: the best mAP first, then names, states and the others."""
+        table = self.query_one(RunsTable)
+        current = table.order.field.name if table.order is not None else ""
+        following = [*SORT_CYCLE[SORT_CYCLE.index(current) + 1 :], ""] if current in SORT_CYCLE else [*SORT_CYCLE]
+        table.order = None
+        if following[0]:
+            self.sort_by(following[0])
+
+    def action_reverse(self) -> None:
+        """Reverse the order of the sorted runs."""
+        table = self.query_one(RunsTable)
+        if table.order is not None:
+            table.order = Order(table.order.field, not table.order.is_descending)

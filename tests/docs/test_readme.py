@@ -23,7 +23,7 @@ def test_the_table_of_keys_is_the_keymap(update_pictures: bool) -> None:
 def test_the_table_has_every_binding_once() -> None:
     rows = table().splitlines()[2:]
     assert len(rows) == len(set(rows)) == sum(len(scope.keys) for scope in KEYMAP.values())
-    assert "| Runs | `/` | Filter: words all of which match; -word excludes. |" in rows
+    assert "| Runs | `/` | Filter while you type: relu map>0.48 state:failed -tag:old. |" in rows
 
 
 @pytest.mark.parametrize(("key", "shown"), [("ctrl+s", "^s"), ("left_square_bracket", "["), ("space", "space")])

@@ -81,6 +81,18 @@ class Grid(ScrollView, can_focus=True):
         def control(self) -> "Grid":
             return self.grid
 
+    class HeaderClicked(Message):
+        """The title of a column was clicked."""
+
+        def __init__(self, grid: "Grid", column: str) -> None:
+            super().__init__()
+            self.grid = grid
+            self.column = column
+
+        @property
+        def control(self) -> "Grid":
+            return self.grid
+
     def __init__(
         self, columns: Sequence[Column] = (), *, cursor: bool = True, id: str | None = None, classes: str | None = None
     ) -> None:
@@ -318,8 +330,18 @@ class Grid(ScrollView, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         """Move the cursor on a click; open the row on a double click."""
         row = self.scroll_offset.y + event.y - 1
+        if event.y == 0:
+            self._click_header(event.x)
         if not self._has_cursor or event.y < 1 or row >= len(self._keys):
             return
         self.cursor = row
         if event.chain == 2:
             self.action_select()
+
+    def _click_header(self, x: int) -> None:
+        start = 2 * self._has_cursor
+        for placed in self._placement.columns:
+            if start <= x < start + placed.width:
+                self.post_message(self.HeaderClicked(self, placed.column.key))
+                return
+            start += placed.width + self._placement.gap

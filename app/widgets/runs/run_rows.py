@@ -1,13 +1,14 @@
 """The rows of the runs table: filtering, grouping, and the cells of each. No widget."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from app.formatting import age, aware, metric, time_left
+from app.runs.query.order import Order
 from app.widgets.base.columns import Column
 from app.widgets.base.glyphs import glyphs
-from app.widgets.base.state import LOOKS, long_state, look, short_state
+from app.widgets.base.state import LOOKS, long_state, short_state
 from app.widgets.base.styled_text import Cell, Span, clean
 from app.widgets.base.styled_text import width as cell_width
 from app.widgets.charts.bars import bar, sparkline
@@ -52,35 +53,60 @@ class Entry:
     indented: bool = False
 
 
-def matches(run: RunView, terms: Sequence[str]) -> bool:
-    """Return whether every word is found in the run's name, stage, state, pipeline or tags; `-word` must not be."""
-    state = (run.state.value, look(run).word)
-    text = " ".join((run.name, run.stage, *state, run.pipeline or "", run.group or "", *run.tags)).lower()
-    return all((term[1:] not in text) if term.startswith("-") and len(term) > 1 else term in text for term in terms)
+SORT_FIELDS = {
+    "name": "name",
+    "stage": "stage",
+    "state": "state",
+    "epoch": "epochs",
+    "map": "map",
+    "eta": "eta",
+    "age": "age",
+}
+"""Column → the field that it is sorted by."""
 
 
-def arrange(runs: Sequence[RunView], filter_text: str, folded: Collection[str]) -> tuple[Entry, ...]:
+def sorted_columns(columns: Sequence[Column], order: Order | None) -> tuple[Column, ...]:
+    """Return the columns with a sign in the title of the one that sorts; another field is named beside NAME."""
+    if order is None:
+        return tuple(columns)
+    sign = glyphs().expanded if order.is_descending else glyphs().collapsed
+    key = next((key for key, field in SORT_FIELDS.items() if field == order.field.name), "")
+    if key not in {column.key for column in columns}:
+        key, sign = "name", f" by {order.field.name} {sign}"
+    return tuple(
+        replace(column, title=f"{column.title}{sign}", short="") if column.key == key else column for column in columns
+    )
+
+
+def arrange(
+    runs: Sequence[RunView],
+    matches: Callable[[RunView], bool] | None,
+    folded: Collection[str],
+    order: Order | None = None,
+) -> tuple[Entry, ...]:
     """Return the rows, newest first; a pipeline's runs stay together, in the order of their launch.
 
     Args:
-        filter_text: the filter's text.
+        matches: whether a run is shown; None for all.
         folded: groups whose runs are folded away.
+        order: sorts the runs alone, without heads of pipelines.
     """
-    terms = filter_text.lower().split()
+    if order is not None:
+        return tuple(Entry(run.id, run) for run in order.sorted(run for run in runs if matches is None or matches(run)))
     groups: dict[str, list[RunView]] = {}
     for run in runs:
         groups.setdefault(run.group or f"run:{run.id}", []).append(run)
     blocks = sorted(groups.items(), key=lambda item: max(aware(r.created_at) for r in item[1]), reverse=True)
     entries: list[Entry] = []
     for group, members in blocks:
-        shown = [run for run in members if matches(run, terms)]
+        shown = [run for run in members if matches is None or matches(run)]
         if not shown:
             continue
         if group.startswith("run:"):
             entries.append(Entry(shown[0].id, shown[0]))
             continue
         ordered = sorted(members, key=lambda run: (aware(run.created_at), run.id))
-        is_folded = group in folded and not terms
+        is_folded = group in folded and matches is None
         entries.append(Entry(f"group:{group}", None, tuple(ordered), folded=is_folded))
         if not is_folded:
             entries.extend(Entry(run.id, run, indented=True) for run in ordered if run in shown)

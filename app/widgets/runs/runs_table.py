@@ -4,11 +4,13 @@ from collections.abc import Mapping
 
 from textual.reactive import reactive
 
+from app.runs.query.filter import Filter
+from app.runs.query.order import Order
 from app.widgets.base import surroundings
 from app.widgets.base.grid import Grid
 from app.widgets.base.state import look
 from app.widgets.base.styled_text import Cell
-from app.widgets.runs.run_rows import NARROW, WIDE, Entry, arrange, cells, natural_widths
+from app.widgets.runs.run_rows import NARROW, WIDE, Entry, arrange, cells, natural_widths, sorted_columns
 from db.views import RunView
 
 
@@ -17,8 +19,10 @@ class RunsTable(Grid):
 
     runs: reactive[tuple[RunView, ...]] = reactive((), repaint=False)
     """All runs of the workspace."""
-    filter_text: reactive[str] = reactive("", repaint=False)
-    """The filter's text."""
+    filter: reactive[Filter | None] = reactive(None, repaint=False)
+    """The filter; None lists all runs."""
+    order: reactive[Order | None] = reactive(None, repaint=False)
+    """What the runs are sorted by; None keeps pipelines together, newest first."""
     marked: reactive[frozenset[str]] = reactive(frozenset(), repaint=False)
     """Ids of the marked runs."""
     folded: reactive[frozenset[str]] = reactive(frozenset(), repaint=False)
@@ -34,8 +38,11 @@ class RunsTable(Grid):
 
     def on_resize(self) -> None:
         """Choose the columns again: wide terminals have more."""
-        self.set_columns(WIDE if self.size.width >= 110 else NARROW)
+        self._choose_columns()
         self._arrange()
+
+    def _choose_columns(self) -> None:
+        self.set_columns(sorted_columns(WIDE if self.size.width >= 110 else NARROW, self.order))
 
     def watch_runs(self) -> None:
         """Show what changed."""
@@ -43,8 +50,13 @@ class RunsTable(Grid):
         self.set_reactive(RunsTable.marked, self.marked & run_ids)
         self._arrange()
 
-    def watch_filter_text(self) -> None:
+    def watch_filter(self) -> None:
         """Show what matches."""
+        self._arrange()
+
+    def watch_order(self) -> None:
+        """Show the runs in another order; the cursor stays on its run."""
+        self._choose_columns()
         self._arrange()
 
     def watch_marked(self) -> None:
@@ -71,9 +83,9 @@ class RunsTable(Grid):
         return (live or begun[-1:] or list(entry.members))[0]
 
     def _arrange(self) -> None:
-        entries = arrange(self.runs, self.filter_text, self.folded)
+        entries = arrange(self.runs, self.filter.matches if self.filter else None, self.folded, self.order)
         self._entries = {entry.key: entry for entry in entries}
-        self.set_rows(list(self._entries), self._cells, natural_widths(entries, self._columns == WIDE))
+        self.set_rows(list(self._entries), self._cells, natural_widths(entries, self.size.width >= 110))
         self.set_class(not entries, "-empty")
 
     def _cells(self, key: str) -> list[Cell]:

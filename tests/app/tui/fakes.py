@@ -16,6 +16,7 @@ from app.backend.local import LocalBackend
 from app.comparing.comparison import ChainStep, Comparison, compare, lineage
 from app.launching.pipelines import PipelineSummary, plan_pipeline
 from app.screens.dialogs.dialog import Dialog
+from app.widgets.run.run_text import best_epoch
 from db.views import NEVER, ArtifactView, EpochView, EvaluationView, IndexVersion, Number, RunDetail, RunView
 from engine.contracts.attempt_records import GitState, Provenance
 from engine.contracts.errors import YoloqatError
@@ -303,6 +304,13 @@ class FakeBackend:
             return self.details[run_id]
         except KeyError:
             raise YoloqatError(f"there is no run {run_id!r}") from None
+
+    def option_values(self, option: str) -> Mapping[str, str | float | None]:
+        return {run_id: detail.options[option] for run_id, detail in self.details.items() if option in detail.options}
+
+    def metric_values(self, key: str) -> Mapping[str, str | float | None]:
+        best = {run_id: best_epoch(detail.epochs) for run_id, detail in self.details.items()}
+        return {run_id: epoch.values[key].value for run_id, epoch in best.items() if epoch and key in epoch.values}
 
     def provenance(self, run_id: str) -> Provenance | None:
         return Provenance(

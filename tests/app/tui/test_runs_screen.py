@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual.widgets import Input
 
 from app.application import YoloqatApp
 from app.messages import RunEnded
@@ -14,6 +15,7 @@ from app.screens.help import HelpScreen
 from app.screens.run import RunScreen
 from app.screens.runs import RunsScreen
 from app.widgets.base.grid import Grid
+from app.widgets.runs.filter_bar import FilterBar
 from app.widgets.runs.runs_table import RunsTable
 from engine.contracts.errors import YoloqatError
 from engine.contracts.states import RunState
@@ -73,6 +75,60 @@ async def test_the_filter_narrows_the_table_and_escape_drops_it(backend: FakeBac
         assert table.has_focus
         await pilot.press("escape")
         assert len(table.keys) == 10
+
+
+async def test_a_filter_compares_numbers_and_says_what_it_does_not_understand(backend: FakeBackend) -> None:
+    app = YoloqatApp(lambda: backend)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: len(app.runs) == 9)
+        table, bar = app.screen.query_one(RunsTable), app.screen.query_one(FilterBar)
+        await pilot.press("slash", *"map>")
+        await until(pilot, lambda: bar.problem == "a value is missing after map>")
+        await pilot.press(*"0.47")
+        await until(pilot, lambda: bar.problem == "" and 0 < len(table.keys) < 9)
+        best = {run.id: run.best_map for run in app.runs}
+        matching = table.keys
+        shown = [best[key] for key in matching if key in best]
+        assert all(number is not None and number.value is not None and number.value > 0.47 for number in shown)
+        await pilot.press(*" mapp>")
+        await until(pilot, lambda: "unknown field: mapp" in screen_text(app))
+        assert table.keys == matching, "what stands before it stays in force"
+        await pilot.press(*["backspace"] * 6)
+        await until(pilot, lambda: bar.problem == "")
+
+
+async def test_the_name_of_a_field_is_completed(backend: FakeBackend) -> None:
+    app = YoloqatApp(lambda: backend)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: len(app.runs) == 9)
+        await pilot.press("slash", *"relu stag")
+        field = app.screen.query_one(Input)
+        await until(pilot, lambda: field._suggestion != "")
+        await pilot.press("right")
+        assert field.value == "relu stage:"
+
+
+async def test_runs_are_sorted_by_key_and_by_a_click_and_put_back(backend: FakeBackend) -> None:
+    app = YoloqatApp(lambda: backend)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: len(app.runs) == 9)
+        table = app.screen.query_one(RunsTable)
+        grouped = table.keys
+        await pilot.press("o")
+        best = {run.id: run.best_map.value if run.best_map else None for run in app.runs}
+        values = [best[key] for key in table.keys]
+        known = [value for value in values if value is not None]
+        assert known == sorted(known, reverse=True)
+        assert values[len(known) :] == [None] * (len(values) - len(known)), "those without one come last"
+        assert "mAP@.5:.95▾" in screen_text(app)
+        await pilot.press("O")
+        assert [best[key] for key in table.keys][: len(known)] == known[::-1]
+        await pilot.press("escape")
+        assert table.keys == grouped
+        x = next(line.index("NAME") for line in screen_text(app).splitlines() if "NAME" in line)
+        await pilot.click(RunsTable, offset=(x, 0))
+        names = {run.id: run.name.lower() for run in app.runs}
+        assert [names[key] for key in table.keys] == sorted(names.values())
 
 
 async def test_marked_runs_are_compared(backend: FakeBackend) -> None:

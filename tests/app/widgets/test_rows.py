@@ -1,8 +1,10 @@
 """The rows of the tables, before any widget draws them."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from app.runs.query.filter import parse_filter
 from app.widgets.base.styled_text import plain, width
 from app.widgets.run.epoch_table import epoch_cells
 from app.widgets.run.evaluation_table import rows, titles
@@ -10,7 +12,7 @@ from app.widgets.run.provenance_pane import about
 from app.widgets.run.run_header import pipeline_strip
 from app.widgets.run.run_text import best_epoch, epoch_count, fraction, progress_line
 from app.widgets.runs.run_rows import NARROW, WIDE, arrange, cells, group_state
-from db.views import EventView
+from db.views import EventView, RunView
 from engine.contracts.attempt_records import GitState, Provenance
 from engine.contracts.facts import Progress
 from engine.contracts.states import RunState
@@ -23,12 +25,25 @@ def names(entries) -> list[str]:
     return [entry.run.name if entry.run else entry.key for entry in entries]
 
 
+class NothingIndexed:
+    """No option and no further metric of any run."""
+
+    def option_values(self, option: str) -> Mapping[str, str | float | None]:
+        return {}
+
+    metric_values = option_values
+
+
+def matching(text: str) -> Callable[[RunView], bool]:
+    return parse_filter(text, NothingIndexed()).matches
+
+
 def line(entry, columns=NARROW) -> str:
     return " ".join(plain(cell).strip() for cell in cells(entry, columns, frozenset(), NOW))
 
 
 def test_pipelines_stay_together_in_the_order_of_their_steps() -> None:
-    entries = arrange((*OTHERS, *reversed(PIPELINE)), "", ())
+    entries = arrange((*OTHERS, *reversed(PIPELINE)), None, ())
     assert names(entries)[:6] == [
         "group:relu-int8",
         *(f"relu-{s}" for s in ("retrain", "ptq", "qat", "export", "int8")),
@@ -37,21 +52,21 @@ def test_pipelines_stay_together_in_the_order_of_their_steps() -> None:
 
 
 def test_folding_hides_the_steps_and_a_filter_shows_them_again() -> None:
-    assert names(arrange(PIPELINE, "", {"relu-int8"})) == ["group:relu-int8"]
-    assert names(arrange(PIPELINE, "ptq", {"relu-int8"})) == ["group:relu-int8", "relu-ptq"]
+    assert names(arrange(PIPELINE, None, {"relu-int8"})) == ["group:relu-int8"]
+    assert names(arrange(PIPELINE, matching("ptq"), {"relu-int8"})) == ["group:relu-int8", "relu-ptq"]
 
 
 def test_the_filter_takes_names_stages_states_and_exclusions() -> None:
     runs = (*PIPELINE, *OTHERS)
-    assert names(arrange(runs, "OOM", ())) == ["nohup-tiny"]
-    assert names(arrange(runs, "failed", ())) == ["broken"]
-    assert names(arrange(runs, "retrain -relu", ())) == ["gone", "nohup-tiny"]
-    assert names(arrange(runs, "qat running", ())) == ["group:relu-int8", "relu-qat"]
-    assert arrange(runs, "no such thing", ()) == ()
+    assert names(arrange(runs, matching("OOM"), ())) == ["nohup-tiny"]
+    assert names(arrange(runs, matching("failed"), ())) == ["broken"]
+    assert names(arrange(runs, matching("retrain -relu"), ())) == ["gone", "nohup-tiny"]
+    assert names(arrange(runs, matching("qat running"), ())) == ["group:relu-int8", "relu-qat"]
+    assert arrange(runs, matching("no such thing"), ()) == ()
 
 
 def test_a_row_tells_progress_in_both_widths() -> None:
-    entry = next(e for e in arrange(PIPELINE, "", ()) if e.run and e.run.step == "qat")
+    entry = next(e for e in arrange(PIPELINE, None, ()) if e.run and e.run.step == "qat")
     assert line(entry) == "qat ● running 7/10 ━━╸─  67% 0.476 e5 ▁▃▅▆▇█ 1h 12m 2h"
     assert "qat ● running" in line(entry, WIDE)
     assert "▁" in line(entry, WIDE)
@@ -62,7 +77,7 @@ def test_a_row_tells_progress_in_both_widths() -> None:
 
 def test_every_fixed_cell_fits_its_column_for_every_run() -> None:
     long = run("x" * 60, epochs_done=299, epochs_total=300, state=RunState.RUNNING, eta_seconds=9e5, best_epoch=299)
-    for entry in arrange((*PIPELINE, *OTHERS, long), "", ()):
+    for entry in arrange((*PIPELINE, *OTHERS, long), None, ()):
         for columns in (NARROW, WIDE):
             for column, cell in zip(columns, cells(entry, columns, frozenset(), NOW), strict=True):
                 assert column.width is None or width(cell) <= column.width, (entry.key, column.key, plain(cell))
