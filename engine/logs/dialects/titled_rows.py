@@ -10,7 +10,7 @@ from engine.logs.dialects.whole_rows import FIELDS, fields, read_whole
 from engine.logs.lexer.rich_bars import find_any_bar
 from engine.logs.lexer.text import NUMBER
 from engine.logs.lexer.tokens import EpochBar, OtherBar, Token, ValidationBar
-from engine.logs.lexer.tqdm_bars import BarText
+from engine.logs.lexer.tqdm_bars import BarText, without_cut_bar
 
 METRICS = ("P", "R", "mAP@.5", "mAP@.5:.95")
 """The names of the store, whatever a trainer calls them."""
@@ -27,7 +27,11 @@ _NUMBER = re.compile(NUMBER)
 _FIELDS = {name: re.compile(pattern) for name, pattern in FIELDS.items()}
 _LAST = frozenset("0123456789.nf")
 """Last characters of numbers, `nan` and `inf`."""
+_CUT_NUMBER = re.compile(r"-?(?:\d[\d.]*(?:e[-+]?\d*)?G?|nan?|inf?|[ni])?")
+"""A number whose last characters may be missing."""
 _COUNT = re.compile(r"\d{1,12}")
+_CUT_VALIDATION = re.compile(r"Class\s+Images(?:\s+(?P<count>[LTI]\w*))?(?:\s+B(?:ox?)?)?")
+"""Titles of a validation that the terminal's edge has cut before any metric. Rows of classes have the usual four."""
 _VALIDATION = re.compile(r"Class\s+Images\s+(?:Labels|Targets|Instances)\s+(?P<metrics>\S.*)")
 _GROUPS = {"": "", "Box": "", "Mask": "(M)", "Pose": "(P)"}
 """What stands before a bracket around four metrics → what tells their names in the store from those of the boxes."""
@@ -43,7 +47,7 @@ def read(text: str, titles: Titles, dialect: str) -> list[Token]:
     if line.startswith("Class ") and "Images" in line:
         return read_validation_titles(line, dialect)
     bar = find_any_bar(line)
-    token = _read_description(line if bar is None else line[: bar.start], bar, titles.columns)
+    token = _read_description(without_cut_bar(line) if bar is None else line[: bar.start], bar, titles.columns)
     if bar is None or token is None:
         token = token or read_metrics(line, titles.metrics) or known_lines.read(line)
         return [token] if token else []
@@ -53,7 +57,7 @@ def read(text: str, titles: Titles, dialect: str) -> list[Token]:
 def read_validation_titles(line: str, dialect: str) -> list[Token]:
     """The titles of a validation, if all metrics that they name are known, and what stands behind their bar."""
     bar = find_any_bar(line)
-    named = _validation(line if bar is None else line[: bar.start].rstrip())
+    named = _validation(without_cut_bar(line) if bar is None else line[: bar.start].rstrip())
     if named is None:
         return []
     metrics, first_epoch, is_in_order = named
@@ -62,8 +66,10 @@ def read_validation_titles(line: str, dialect: str) -> list[Token]:
 
 
 @lru_cache(maxsize=64)
-def _validation(titles: str) -> tuple[tuple[str, ...], int, bool] | None:
+def _validation(titles: str) -> tuple[tuple[str, ...], int | None, bool] | None:
     """Names of the metrics, what the dialect with such titles counts epochs from, and whether its rows are in order."""
+    if cut := _CUT_VALIDATION.fullmatch(titles):
+        return METRICS, None, (cut["count"] or "").startswith("I")
     match = _VALIDATION.match(titles)
     metrics = _metrics(match["metrics"]) if match else None
     if match is None or metrics is None:
@@ -113,12 +119,11 @@ def read_row(line: str, bar: BarText | None, columns: tuple[str, ...]) -> EpochB
     numbers = [*fields[1:-1], fields[-1].removesuffix(":")] if is_whole else fields[1:]
     if len(numbers) > len(columns) or (is_whole and len(numbers) < len(columns)):
         return None
+    if not is_whole:
+        if bar is not None or len(numbers) < 2 or not _CUT_NUMBER.fullmatch(numbers.pop()):
+            return None
     if not all(_FIELDS.get(name, _NUMBER).fullmatch(number) for name, number in zip(columns, numbers, strict=False)):
         return None
-    if not is_whole:
-        if bar is not None or len(numbers) < 2:
-            return None
-        numbers.pop()  # its last digits may be missing
     return EpochBar(int(epoch[1]), int(epoch[2]), dict(zip(columns, numbers, strict=False)), bar)
 
 

@@ -9,7 +9,7 @@ from engine.logs.dialects.titles import Titles
 from engine.logs.dialects.whole_rows import read_whole
 from engine.logs.lexer.text import NUMBER
 from engine.logs.lexer.tokens import EpochBar, EpochHeader, OtherBar, Token, ValidationBar
-from engine.logs.lexer.tqdm_bars import BarText, find_bar
+from engine.logs.lexer.tqdm_bars import BarText, find_bar, without_cut_bar
 
 NAME = "yolov7"
 VERIFIED = True
@@ -43,7 +43,7 @@ def read(text: str, titles: Titles) -> list[Token]:
         return [whole]
     line = text.strip()
     bar = find_bar(line)
-    token = _read_description(line if bar is None else line[: bar.start], bar, text, titles.columns)
+    token = _read_description(without_cut_bar(line) if bar is None else line[: bar.start], bar, text, titles.columns)
     if bar is None or token is None:
         token = token or _read_metrics(line) or known_lines.read(line)
         return [token] if token else []
@@ -82,10 +82,10 @@ def _read_description(line: str, bar: BarText | None, text: str, columns: tuple[
 
 def _epoch_bar(row: re.Match[str], bar: BarText | None, text: str, columns: tuple[str, ...] | None) -> EpochBar | None:
     numbers = [row["gpu_mem"], *row["rest"].split()]
-    whole = row["after"] == ":" and bar is not None
+    whole = row["after"] == ":"
     if columns is None:
         # Another trainer's rows look alike; without titles only a whole row of just this width is one of ours.
-        if not whole or len(numbers) != len(COLUMNS) or not _adds_up(numbers):
+        if not whole or bar is None or len(numbers) != len(COLUMNS) or not _adds_up(numbers):
             return None
     elif row["after"] not in ("", ":") or _MORE_NUMBERS.match(row.string, row.end()):
         return None

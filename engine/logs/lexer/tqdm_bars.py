@@ -18,6 +18,18 @@ _CLOCK = re.compile(r"\d{1,9}(?::\d{1,2}){1,2}")
 _MOST_PERCENT_DIGITS = 3
 
 
+_CUT_PERCENT = re.compile(r"(?<=:)\s*\d{1,3}%?$")
+"""The beginning of a bar behind the colon of its description: the terminal's edge has cut all of it but digits."""
+
+
+def without_cut_bar(line: str) -> str:
+    """Return a description without the digits of a bar that the terminal's edge has cut."""
+    return line if line[-1:] not in _DIGITS else _CUT_PERCENT.sub("", line)
+
+
+_DIGITS = frozenset("0123456789%")
+
+
 class BarText(NamedTuple):
     """A bar as it was drawn; what the terminal's edge cut off is None."""
 

@@ -127,7 +127,7 @@ def test_an_indexer_killed_at_any_moment_loses_and_doubles_nothing(workspace: Wo
     update_index(workspace)
     kills, counts = 0, set()
     while run_status(workspace, run_id).state.is_live:
-        index_and_die(workspace, chance.uniform(0.0, 0.12))
+        index_and_die(workspace, chance.uniform(0.0, paced(0.12)))
         kills += 1
         rows = dump(workspace.database)
         numbers = [epoch for _, _, epoch, _ in rows["epoch"]]
