@@ -11,7 +11,9 @@ RESULTS = ("results.csv", "results.txt")
 WEIGHTS = {"best.pt": "best", "last.pt": "last", "best_ckpt.pt": "best", "last_ckpt.pt": "last"}
 """The weights that a trainer leaves in `weights/`, and their roles."""
 _EVENT_FILE = "events.out.tfevents."
-_LOG_SUFFIXES = (".log", ".txt", ".out", ".err", ".csv")
+_LOG_SUFFIXES = (".log", ".txt", ".out", ".err", ".csv", ".md", ".ipynb", ".cast")
+_COMPRESSED = (".gz", ".xz", ".bz2", ".zst")
+"""Behind the suffix of a log."""
 _LOG_NAMES = re.compile(
     r"(?:nohup|log|stdout|stderr|console|output)(?:[._-].*)?|.*\.(?:log|out)\.\d+|.*-log|.*\.[oe]\d+", re.IGNORECASE
 )
@@ -148,7 +150,7 @@ def _is_relevant(name: str) -> bool:
     is_named = name in OPTIONS or name in RESULTS or name.startswith(_EVENT_FILE)
     return (
         is_named
-        or name.lower().endswith(_LOG_SUFFIXES)
+        or _uncompressed(name.lower()).endswith(_LOG_SUFFIXES)
         or name.endswith(_JSON_LOGS)
         or bool(_LOG_NAMES.fullmatch(name))
     )
@@ -198,3 +200,8 @@ def _natural_key(name: str) -> list[tuple[int, int, str]]:
     """Return a key that sorts exp2 before exp10."""
     parts = re.split(r"(\d{1,15})", name)
     return [(0, int(part), "") if part.isdigit() and part.isascii() else (1, 0, part) for part in parts]
+
+
+def _uncompressed(name: str) -> str:
+    """Return the name of a file without the suffix of its compression."""
+    return next((name.removesuffix(suffix) for suffix in _COMPRESSED if name.endswith(suffix)), name)

@@ -24,6 +24,7 @@ from engine.contracts.facts import (
     ValidationRow,
 )
 from engine.logs import printed_options
+from engine.logs.containers.open_contents import open_contents
 from engine.logs.parser import LogParser
 from engine.logs.registry import describe
 from engine.logs.results.tensorboard import is_event_file
@@ -140,6 +141,15 @@ class LogFile:
     parts: tuple[LogPart, ...]
     is_whole: bool
     """False if reading stopped early because the file does not look like a log."""
+    containers: tuple[str, ...] = ()
+    """What the log was in: `gzip`, `utf-16-le`; empty for a plain file. Offsets count the bytes of the log."""
+    is_cut: bool = False
+    """The container was damaged or cut off: this is what could be read."""
+
+    @property
+    def container_text(self) -> str:
+        """What the log was in, in words; empty for a plain file."""
+        return ", ".join((*self.containers, *(["cut off"] if self.is_cut else [])))
 
     @property
     def is_log(self) -> bool:
@@ -161,10 +171,10 @@ def read_log(path: Path, *, sniff: bool = False, with_rows: bool = True) -> LogF
         YoloqatError: the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_contents(path) as contents:
             reader = _Reader(with_rows=with_rows)
             is_whole = True
-            while chunk := file.read(_READ_BYTES):
+            while chunk := contents.file.read(_READ_BYTES):
                 reader.feed(chunk)
                 if sniff and reader.is_probably_no_log():
                     is_whole = False
@@ -172,7 +182,8 @@ def read_log(path: Path, *, sniff: bool = False, with_rows: bool = True) -> LogF
             modified = path.stat().st_mtime_ns
     except OSError as error:
         raise YoloqatError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
-    return LogFile(path, reader.size, modified, reader.finish(), is_whole)
+    parts = reader.finish()
+    return LogFile(path, reader.size, modified, parts, is_whole, tuple(contents.containers), contents.is_cut)
 
 
 class _Reader:

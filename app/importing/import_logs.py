@@ -26,6 +26,7 @@ from app.workspace.run_names import check_name, free_name, lock_names, read_name
 from engine.contracts.errors import YoloqatError
 from engine.contracts.imported import ImportRecord
 from engine.contracts.run_folder import Workspace
+from engine.logs.containers.file_kinds import kind_of
 from engine.supervise.launch.ids import new_run_id
 
 Status = Literal["new", "grown", "known", "not read"]
@@ -120,11 +121,10 @@ def import_paths(
     if name is not None:
         check_name(name)
     collector = _Collector(workspace, report_path)
-    for path in paths:
-        collector.add(Path(path))
+    errors = [error for path in paths if (error := collector.try_to_add(Path(path))) is not None]
     runs = collector.group()
     if not runs:
-        raise _no_run_error(paths, collector)
+        raise errors[0] if errors else _no_run_error(paths, collector)
     with lock_names(workspace) as used_names:
         imported_runs = ImportedRuns(workspace)
         files: list[ImportReport] = []
@@ -151,6 +151,15 @@ class _Collector:
         self._cells = 0
         self.failures: list[ImportReport] = []
         self.others = 0
+
+    def try_to_add(self, path: Path) -> YoloqatError | None:
+        """Add a tree or a log; return why it could not be read, which costs the others nothing."""
+        try:
+            self.add(path)
+        except YoloqatError as error:
+            self._fail(path, error.what)
+            return error
+        return None
 
     def add(self, path: Path) -> None:
         """Add a tree, or a file, which must be a log."""
@@ -321,7 +330,7 @@ def _reports(run: DiscoveredRun) -> Iterator[ImportReport]:
             lines=part.lines,
             not_understood=part.not_understood,
             is_new=True,
-            dialect=part.dialect,
+            dialect=f"{part.dialect} ({piece.file.container_text})" if piece.file.containers else part.dialect,
             role=piece.role,
             begins=piece.part.begins,
         )
@@ -358,11 +367,22 @@ def _unsupported_error(log: LogFile) -> YoloqatError:
             where=str(log.path),
             hint="Only a pycocotools table is read from such logs, and this one has none.",
         )
+    if kind := _kind_of(log.path):
+        return YoloqatError(
+            f"this is {kind}, which holds no log that is read",
+            where=str(log.path),
+            hint="Import the log that stands in it, or the folder of the run.",
+        )
     return YoloqatError(
         f"unrecognised log format: {NO_TRAINING}",
         where=str(log.path),
         hint="Import the output of a YOLO trainer or of yoloqat, or a results.txt or results.csv.",
     )
+
+
+def _kind_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return kind_of(file.read(4096))
 
 
 def _no_run_error(paths: Iterable[Path], collector: _Collector) -> YoloqatError:

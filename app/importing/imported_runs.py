@@ -15,6 +15,7 @@ from engine.contracts.spec import COMMAND, RunSpec
 from engine.contracts.watching import WatchRecord
 from engine.files.atomic import atomic_stream
 from engine.files.safe_open import open_append, open_regular
+from engine.logs.containers.open_contents import open_contents
 
 _READ_BYTES = 1 << 20
 _RANKS = {EVENT_FILE: 0, RESULTS: 1, LOG: 2}
@@ -161,10 +162,18 @@ def write_files(folder: RunFolder, run: DiscoveredRun) -> None:
         attempt = folder.attempt(number)
         attempt.path.mkdir(exist_ok=True)
         _update_copy(piece, attempt.console)
+        if piece.file.containers:
+            _keep_original(piece.file.path, attempt.path)
     if not run.consoles:
         folder.attempt(1).console.touch()
     if run.watch is not None:
         run.watch.write(folder.attempts()[-1].watch)
+
+
+def _keep_original(path: Path, folder: Path) -> None:
+    """Copy the file that a log was in, beside the log: `original.gz`."""
+    with open_regular(path, follow=True) as source, atomic_stream(folder / f"original{path.suffix}") as target:
+        shutil.copyfileobj(source, target)
 
 
 def hash_of(piece: Piece, size: int) -> str:
@@ -190,10 +199,10 @@ def _update_copy(piece: Piece, target: Path) -> None:
 
 def _chunks(piece: Piece, start: int, end: int) -> Iterator[bytes]:
     """Yield the bytes of a piece; later bytes of the file are left for the next import."""
-    with piece.file.path.open("rb") as file:
-        file.seek(piece.part.begins + start)
+    with open_contents(piece.file.path) as contents:
+        contents.file.seek(piece.part.begins + start)
         remaining = end - start
-        while remaining > 0 and (chunk := file.read(min(remaining, _READ_BYTES))):
+        while remaining > 0 and (chunk := contents.file.read(min(remaining, _READ_BYTES))):
             remaining -= len(chunk)
             yield chunk
 

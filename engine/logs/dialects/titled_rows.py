@@ -119,9 +119,8 @@ def read_row(line: str, bar: BarText | None, columns: tuple[str, ...]) -> EpochB
     numbers = [*fields[1:-1], fields[-1].removesuffix(":")] if is_whole else fields[1:]
     if len(numbers) > len(columns) or (is_whole and len(numbers) < len(columns)):
         return None
-    if not is_whole:
-        if bar is not None or len(numbers) < 2 or not _CUT_NUMBER.fullmatch(numbers.pop()):
-            return None
+    if not is_whole and (bar is not None or len(numbers) < 2 or not _CUT_NUMBER.fullmatch(numbers.pop())):
+        return None
     if not all(_FIELDS.get(name, _NUMBER).fullmatch(number) for name, number in zip(columns, numbers, strict=False)):
         return None
     return EpochBar(int(epoch[1]), int(epoch[2]), dict(zip(columns, numbers, strict=False)), bar)

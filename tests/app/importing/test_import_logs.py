@@ -131,23 +131,27 @@ def test_an_odd_file_name_becomes_a_name_that_can_be_typed(workspace: Workspace,
     [
         (bytes(range(256)) * 4000, "unrecognised log format"),
         (b"", "unrecognised log format"),
-        (b"\x7fELF" + b"\0" * 100_000, "unrecognised log format"),
+        (b"\x7fELF" + b"\0" * 100_000, "this is a program or library"),
         ("dear diary, epoch after epoch 1/29 7.5G 0.1 0.2\n".encode("utf-16"), "unrecognised log format"),
         (None, "cannot be read: No such file"),
     ],
     ids=["every byte", "empty", "program", "another encoding", "absent"],
 )
-def test_what_is_no_log_is_refused_and_nothing_is_written(
+def test_what_is_no_log_is_refused_and_costs_the_others_nothing(
     workspace: Workspace, tmp_path: Path, content: bytes | None, words: str
 ) -> None:
     path = tmp_path / "garbage.log"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(YoloqatError, match=words) as caught:
-        import_logs(workspace, [SEED, path])
+        import_logs(workspace, [path])
     assert str(path) in str(caught.value)
-    assert tree(workspace) == [], "not even the good file before it"
+    assert tree(workspace) == []
     assert list_runs(workspace) == []
+    reports = {report.path.name: report for report in import_logs(workspace, [path, SEED])}
+    assert reports[SEED.name].status == "new"
+    assert (reports[path.name].status, reports[path.name].run_id) == ("not read", "")
+    assert reports[path.name].reason
 
 
 @pytest.mark.parametrize("path", [Path("/dev/zero"), Path("/dev/null")])

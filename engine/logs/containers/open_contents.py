@@ -1,0 +1,127 @@
+"""Opens a file as the bytes of its log, whatever it is in."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from engine.contracts.errors import YoloqatError
+from engine.files.safe_open import open_regular
+from engine.logs.containers.compressed import compression_of, expand
+from engine.logs.containers.encodings import encoding_of, to_utf8
+from engine.logs.containers.json_logs import json_kind, read_json
+
+_HEAD_BYTES = 4096
+_READ_BYTES = 1 << 20
+_MOST_LEVELS = 4
+"""Of containers inside of containers: a compressed recording in UTF-16."""
+_MOST_BYTES = 4 << 30
+"""Of what a file expands to."""
+_FREE_BYTES = 256 << 20
+_LARGEST_RATIO = 200
+"""Beyond `_FREE_BYTES`. Bars that redraw compress 20 to 60 times."""
+_JSON_BYTES = 256 << 20
+"""Of a file of JSON, which is read whole."""
+_MEMORY_BYTES = 8 << 20
+
+
+@dataclass
+class Contents:
+    """The bytes of a log."""
+
+    file: BinaryIO
+    """Seekable, at its beginning."""
+    containers: list[str] = field(default_factory=list)
+    """What the log was in, from the outside: `gzip`, `utf-16-le`; empty for a plain file."""
+    is_cut: bool = False
+    """A container was damaged or cut off: this is what could be read."""
+
+
+@contextmanager
+def open_contents(path: Path) -> Iterator[Contents]:
+    """Open a file as the bytes of its log.
+
+    Raises:
+        OSError: it cannot be read.
+        YoloqatError: it expands to too much, or a package is missing.
+    """
+    with path.open("rb") as file:
+        contents = Contents(file)
+        try:
+            while len(contents.containers) < _MOST_LEVELS and _unwrap(contents, path):
+                pass
+            yield contents
+        finally:
+            if contents.file is not file:
+                contents.file.close()
+
+
+def _unwrap(contents: Contents, path: Path) -> bool:
+    """Replace the file by what it contains; return whether it contained something."""
+    source = contents.file
+    head = source.read(_HEAD_BYTES)
+    source.seek(0)
+    if name := compression_of(head):
+        pieces = expand(source, name)
+    elif name := encoding_of(head):
+        pieces = to_utf8(_pieces(source), name)
+    elif name := json_kind(head):
+        size = source.seek(0, os.SEEK_END)
+        source.seek(0)
+        if size > _JSON_BYTES:
+            raise YoloqatError(f"a {name} of {size >> 20} MB is too large to be read", where=str(path))
+        pieces = read_json(source.read(), name)
+    else:
+        return False
+    expanded = _spool(contents, pieces, path)
+    if name == "notebook" and not expanded.seek(0, os.SEEK_END):
+        expanded.close()  # JSON that only looks like one
+        source.seek(0)
+        return False
+    expanded.seek(0)
+    contents.file = expanded
+    contents.containers.append(name)
+    return True
+
+
+def _spool(contents: Contents, pieces: Iterator[bytes], path: Path) -> BinaryIO:
+    limit = max(_FREE_BYTES, min(_MOST_BYTES, path.stat().st_size * _LARGEST_RATIO))
+    spooled: BinaryIO = tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # type: ignore[assignment]  # noqa: SIM115
+    size = 0
+    for piece in pieces:
+        if not piece and compression_of(_head(contents.file)):
+            contents.is_cut = True
+        size += len(piece)
+        if size > limit:
+            spooled.close()
+            raise YoloqatError(
+                f"expands to more than {limit >> 20} MB", where=str(path), hint="Expand it, and import the log itself."
+            )
+        spooled.write(piece)
+    return spooled
+
+
+def _head(file: BinaryIO) -> bytes:
+    place = file.tell()
+    file.seek(0)
+    head = file.read(8)
+    file.seek(place)
+    return head
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    while piece := file.read(_READ_BYTES):
+        yield piece
+
+
+def is_container(path: Path) -> bool:
+    """Return whether a log stands in this file in another form than as its bytes."""
+    try:
+        with open_regular(path, follow=True) as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError:
+        return False
+    return bool(compression_of(head) or encoding_of(head) or json_kind(head))
