@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.cli.output import fit, print_json, printable, say, say_workspace, table
-from app.importing.import_logs import ImportReport
+from app.importing.import_report import ImportReport
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

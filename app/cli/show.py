@@ -15,7 +15,7 @@ from app.comparing.latency import timed_latency, timed_throughput
 from app.comparing.layers import layer_table
 from app.comparing.metric_sources import FILES, PRINTED, STORED, Sources, sources
 from app.formatting import ABSENT, ago, duration, megabytes, metric, outside_lease, time_left
-from app.runs.log_format import log_dialect
+from app.runs.log_format import inferred_notes, log_dialect
 from app.runs.resource_usage import resource_usage_rows
 from db.views import EpochView, EvaluationView, RunDetail, RunView
 from engine.logs.loss_names import loss_names
@@ -77,6 +77,7 @@ def _head(detail: RunDetail, folder: Path, provenance: "Provenance | None") -> I
         "attempt": str(run.attempt) if run.attempt > 1 else "",
         "log" if run.source == "watched" else "imported": detail.imported_from or "",
         "format": log_dialect(detail),
+        "inferred": "; ".join(inferred_notes(detail)),
         "latency": ", ".join(measured[0] for measured in (timed_latency(detail), timed_throughput(detail)) if measured),
         "folder": str(folder),
         **_sidecar_results(detail),

@@ -1,11 +1,9 @@
 """Import logs, run folders and trees of other programs as finished runs."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from app.discovery.discover import RunDir, scan_tree
 from app.discovery.group_files import (
@@ -21,6 +19,7 @@ from app.discovery.group_files import (
 from app.discovery.read_log import MOST_CELLS, LogFile, read_log
 from app.discovery.trainer_options import apply_option_files, apply_printed_options
 from app.following.log_follower import Reading
+from app.importing.import_report import ImportReport, ImportSummary, Status, not_read, reports_of
 from app.importing.imported_runs import ImportedRuns, active_watch, updated_record, write_changes, write_new_run
 from app.workspace.run_names import check_name, free_name, lock_names, read_name
 from engine.contracts.errors import YoloqatError
@@ -29,65 +28,7 @@ from engine.contracts.run_folder import Workspace
 from engine.logs.containers.file_kinds import kind_of
 from engine.supervise.launch.ids import new_run_id
 
-Status = Literal["new", "grown", "known", "not read"]
 NO_TRAINING = "it holds neither epochs nor evaluations nor an error"
-
-
-@dataclass(frozen=True)
-class ImportReport:
-    """What was read from one file for one run; a log of several runs has several reports."""
-
-    path: Path
-    run_id: str
-    """Empty if the file was not read, or on a dry run."""
-    name: str
-    epochs: int
-    evaluations: int
-    """Without the validations of epochs."""
-    lines: int
-    not_understood: int
-    is_new: bool
-    """Whether this import created the run."""
-    dialect: str = ""
-    """The dialect as text: `trtexec (unverified)`; empty if none was detected."""
-    role: str = LOG
-    """`log`, `results`, `event file`, `options`, `best`, `last`."""
-    status: Status = "new"
-    """`grown`: the run exists, and new lines of it were read."""
-    begins: int = 0
-    """Offset of its first byte in the file."""
-    reason: str = ""
-    """Why the file was not read; else empty."""
-
-
-@dataclass(frozen=True)
-class ImportSummary:
-    """What was read from all paths."""
-
-    files: tuple[ImportReport, ...]
-    runs: int
-    """The number of runs in the files."""
-    others: int
-    """The number of files in the trees that are no logs, results or options."""
-
-    def count(self, status: Status) -> int:
-        """Count the runs of a status."""
-        return len({(file.run_id, file.name) for file in self.files if file.status == status and status != "not read"})
-
-    @property
-    def sentence(self) -> str:
-        """The numbers of new, grown and known runs, and of files that were not read."""
-        counts = [(self.count("new"), "new"), (self.count("grown"), "grown"), (self.count("known"), "known")]
-        parts = [f"{count} {word}" for count, word in counts if count]
-        failed = sum(file.status == "not read" for file in self.files)
-        parts += [_counted(failed, "file") + " not read"] if failed else []
-        parts += [_counted(self.others, "file") + " of other kinds"] if self.others else []
-        nothing = "" if self.count("new") or self.count("grown") else "nothing to add; "
-        return f"{nothing}{_counted(self.runs, 'run')}: {', '.join(parts)}"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def import_logs(workspace: Workspace, paths: Sequence[Path], name: str | None = None) -> list[ImportReport]:
@@ -237,7 +178,7 @@ class _Collector:
             return None
 
     def _fail(self, path: Path, reason: str, role: str = LOG) -> None:
-        self.failures.append(_not_read(path, reason, role))
+        self.failures.append(not_read(path, reason, role))
 
     def group(self) -> list[DiscoveredRun]:
         """Group the collected files into runs."""
@@ -298,7 +239,7 @@ def _import_run(
         report
         if report.status == "not read"
         else replace(report, run_id="" if is_planned else run_id, name=run_name, status=status, is_new=status == "new")
-        for report in _reports(run)
+        for report in reports_of(run)
     ]
 
 
@@ -312,52 +253,6 @@ def _readings(runs: Iterable[DiscoveredRun], files: Iterable[ImportReport]) -> d
             if run_id and piece.part.rows is not None:
                 readings[run_id, number] = Reading(piece.part.size, piece.part.rows, piece.part.parser)
     return readings
-
-
-def _reports(run: DiscoveredRun) -> Iterator[ImportReport]:
-    """Report what was read from each file of a run."""
-    pieces = list(run.consoles)
-    if run.results is not None and run.results not in pieces:
-        pieces.append(run.results)
-    for piece in pieces:
-        part = piece.part
-        yield ImportReport(
-            path=piece.file.path.absolute(),
-            run_id="",
-            name="",
-            epochs=len(part.epochs),
-            evaluations=len(part.evaluations),
-            lines=part.lines,
-            not_understood=part.not_understood,
-            is_new=True,
-            dialect=f"{part.dialect} ({piece.file.container_text})" if piece.file.containers else part.dialect,
-            role=piece.role,
-            begins=piece.part.begins,
-        )
-    for copy in run.copies:
-        yield _not_read(copy.file.path, f"has the same training as {pieces[0].file.path.name}", copy.role)
-    for path in run.option_files:
-        yield replace(_EMPTY, path=path.absolute(), role="options", lines=_line_count(path), dialect=path.name)
-    for role, path in run.weights:
-        if os.access(path, os.R_OK):
-            yield replace(_EMPTY, path=path.absolute(), role=role)
-        else:
-            yield _not_read(path, "cannot be read: permission denied", role)
-
-
-_EMPTY = ImportReport(Path(), "", "", 0, 0, 0, 0, is_new=True)
-
-
-def _not_read(path: Path, reason: str, role: str) -> ImportReport:
-    return replace(_EMPTY, path=path.absolute(), role=role, is_new=False, status="not read", reason=reason)
-
-
-def _line_count(path: Path) -> int:
-    return sum(1 for line in path.read_bytes().splitlines() if line.strip())
-
-
-def _is_results(log: LogFile) -> bool:
-    return log.parts[0].dialect.startswith("results.")
 
 
 def _unsupported_error(log: LogFile) -> YoloqatError:
@@ -399,3 +294,7 @@ def _run_name_of(text: str) -> str:
     """Turn the name of a file or folder into a valid run name."""
     name = "".join(char if char.isprintable() and char != "/" else "_" for char in text).strip().lstrip("-")
     return name or "log"
+
+
+def _is_results(log: LogFile) -> bool:
+    return log.parts[0].dialect.startswith("results.")

@@ -18,6 +18,11 @@ def log_dialect(detail: RunDetail) -> str:
     return "yolov7" if detail.imported_from and detail.epochs else ""
 
 
+def inferred_notes(detail: RunDetail) -> list[str]:
+    """Return what was inferred while the log was read, in words: numbers may be in doubt."""
+    return [str(event.payload.get("text", "")) for event in detail.events if event.kind == "inferred"]
+
+
 def sensitive_layers(detail: RunDetail) -> list[tuple[str, str]]:
     """Return (layer, AP as printed with all other layers quantized), the layer whose exclusion gains most first."""
     tables = [event.payload.get("without") for event in detail.events if event.kind == "layer sensitivity"]

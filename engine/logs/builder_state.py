@@ -53,6 +53,12 @@ class State:
     waiting: list[Evaluation] = field(default_factory=list)
     current: Evaluation | None = None
     """The one whose rows came last."""
+    early: list[list[Any]] = field(default_factory=list)
+    """Counts and values of `all` rows that stand before everything else, until it is known whose they are."""
+    first_emitted: int | None = None
+    """The first epoch of the training whose row was told."""
+    is_prompt: bool = False
+    """The last row came right behind its bar: so rows are not held back in a buffer, and a bar without one lost it."""
     rows_open: bool = False
     """Rows of classes may follow."""
     coco_suffix: str = ""

@@ -42,6 +42,7 @@ from engine.logs.lexer.tokens import (
     ValidationBar,
 )
 from engine.logs.progress import Place, place_of, progress_fields, progress_of_bar
+from engine.logs.row_order import ROWS_BEFORE_EPOCHS, may_be_early, next_waiting, placed, release_early
 
 _FINAL_ORDER = ("last", "best")
 """YOLOv7's order of its final tests."""
@@ -137,9 +138,15 @@ class FactBuilder:
     def _take_completed(self, fact: TrainingCompleted) -> list[Fact]:
         state = self._state
         facts = self._close_epoch(validated=False)
+        facts += self.finish()
         state.completed, state.final_tests = True, 0
         state.era += 1
         return [*facts, fact]
+
+    def finish(self) -> list[Fact]:
+        """The facts that only the end decides: rows that stood before the epochs are tied to them if their counts agree."""
+        rows, is_inferred = release_early(self._state)
+        return [*rows, *(self._take_note(Note("inferred", ROWS_BEFORE_EPOCHS)) if is_inferred else [])]
 
     def _take_new_process(self, token: NewProcess) -> list[Fact]:
         if not (token.is_repeated and self._state.announced):
@@ -230,6 +237,8 @@ class FactBuilder:
         if state.emitted is None or state.emitted[0] != epoch:
             state.validated = None
         state.emitted = key
+        if state.first_emitted is None:
+            state.first_emitted = epoch
         return [*tell_format(state, epoch, last_epoch), EpochRow(epoch, last_epoch, values, seconds)]
 
     def _take_result(self, token: ResultsRow) -> list[Fact] | None:
@@ -293,18 +302,22 @@ class FactBuilder:
         if row.epoch is not None:
             return self._take_row_of_epoch(row, row.epoch)
         if row.class_name != "all":
+            early = self.finish()
             if not state.rows_open or state.current is None:
-                return None
-            return [self._placed(row, state.current)]
+                return early or None
+            return [*early, placed(row, state.current)]
         if is_of_a_lost_epoch(state):
             state.waiting.clear()
             return []
+        if may_be_early(state):
+            state.early.append([row.images, row.labels, dict(row.values)])
+            return []
+        state.current = next_waiting(state) or self._new_evaluation()
         state.era += 1
-        state.current = state.waiting.pop(0) if state.waiting else self._new_evaluation()
         state.current.number = state.evaluations
         state.evaluations += 1
         state.rows_open = True
-        return [self._placed(row, state.current)]
+        return [placed(row, state.current)]
 
     def _take_row_of_epoch(self, row: ValidationRow, epoch: int) -> list[Fact]:
         state = self._state
@@ -315,12 +328,6 @@ class FactBuilder:
         state.validated = epoch if epoch == state.epoch else state.validated
         row.evaluation = evaluation.number
         return [row]
-
-    @staticmethod
-    def _placed(row: ValidationRow, evaluation: Evaluation) -> ValidationRow:
-        row.evaluation, row.epoch = evaluation.number, evaluation.epoch
-        row.weights, row.label = evaluation.weights, evaluation.label
-        return row
 
     def _take_coco(self, token: CocoNumber) -> list[Fact]:
         state = self._state

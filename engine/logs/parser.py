@@ -87,7 +87,7 @@ class LogParser:
             facts, self._head = self._lines_of(self._head), None
         for line in self._splitter.finish():
             facts += self._read_line(line, is_whole=False)
-        return facts
+        return facts + self._builder.finish()
 
     @property
     def dialect(self) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from app.formatting import clock, duration, size
-from app.runs.log_format import log_dialect
+from app.runs.log_format import inferred_notes, log_dialect
 from app.runs.resource_usage import resource_usage_rows
 from app.widgets.base.glyphs import glyphs
 from app.widgets.base.state import long_state
@@ -34,6 +34,7 @@ def about(detail: RunDetail, folder: str, provenance: Provenance | None = None) 
         lines += ["", ((heading, "title"),), clean(detail.imported_from)]
         if dialect := log_dialect(detail):
             lines.append(join([(("as ", "muted"), (clean(dialect), ""))]))
+        lines += [((clean(note), "warn"),) for note in inferred_notes(detail)]
     if took := resource_usage_rows(detail.usage):
         lines += [
             "",
