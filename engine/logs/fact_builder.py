@@ -144,7 +144,7 @@ class FactBuilder:
         return [*facts, fact]
 
     def finish(self) -> list[Fact]:
-        """The facts that only the end decides: rows that stood before the epochs are tied to them if their counts agree."""
+        """The facts that only the end decides: rows before the epochs are tied to them if their counts agree."""
         rows, is_inferred = release_early(self._state)
         return [*rows, *(self._take_note(Note("inferred", ROWS_BEFORE_EPOCHS)) if is_inferred else [])]
 
