@@ -13,6 +13,7 @@ from engine.files.safe_open import open_regular
 from engine.logs.containers.compressed import compression_of, expand
 from engine.logs.containers.encodings import encoding_of, to_utf8
 from engine.logs.containers.json_logs import json_kind, read_json
+from engine.logs.containers.prefixed_lines import find_prefix, without_prefixes
 
 _HEAD_BYTES = 4096
 _READ_BYTES = 1 << 20
@@ -26,6 +27,7 @@ _LARGEST_RATIO = 200
 _JSON_BYTES = 256 << 20
 """Of a file of JSON, which is read whole."""
 _MEMORY_BYTES = 8 << 20
+_SAMPLE_BYTES = 256 << 10
 
 
 @dataclass
@@ -53,6 +55,7 @@ def open_contents(path: Path) -> Iterator[Contents]:
         try:
             while len(contents.containers) < _MOST_LEVELS and _unwrap(contents, path):
                 pass
+            _strip_prefixes(contents, path)
             yield contents
         finally:
             if contents.file is not file:
@@ -85,6 +88,19 @@ def _unwrap(contents: Contents, path: Path) -> bool:
     contents.file = expanded
     contents.containers.append(name)
     return True
+
+
+def _strip_prefixes(contents: Contents, path: Path) -> None:
+    """Replace the file by its lines without what stands before each of them."""
+    source = contents.file
+    sample = source.read(_SAMPLE_BYTES)
+    prefix = find_prefix(sample) if b"\0" not in sample else None
+    source.seek(0)
+    if prefix is not None:
+        stripped = _spool(contents, without_prefixes(source, prefix), path)
+        stripped.seek(0)
+        contents.file = stripped
+        contents.containers.append("prefixed lines")
 
 
 def _spool(contents: Contents, pieces: Iterator[bytes], path: Path) -> BinaryIO:
