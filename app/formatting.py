@@ -19,7 +19,10 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _WEEK, _YEAR = 7 * _DAY, 365 * _DAY
 _LONGEST_SECONDS = 1e9
 """Longer times are capped: they are no measurements."""
-_OUTCOME = re.compile(r"complete|stopped early|interrupted|crashed|out of memory|cut off")
+_OUTCOME = re.compile(
+    r"complete|stopped early|interrupted|crashed|out of memory|cut off|killed|terminated|segmentation fault"
+    r"|out of shared memory|aborted|cancelled|time limit|preempted|node failed"
+)
 _NAN_LOSSES = re.compile(r", (?:all )?(losses nan)(?: since epoch \d+)?$")
 
 

@@ -17,6 +17,7 @@ from engine.contracts.facts import (
     ModelSummary,
     Note,
     OutOfMemory,
+    ProcessEnded,
     StageEvent,
     TrainingCompleted,
     TrainingStarted,
@@ -30,6 +31,7 @@ _KINDS: Mapping[type, str] = {
     TrainingCompleted: "training completed",
     CheckpointStripped: "checkpoint stripped",
     Crash: "crash",
+    ProcessEnded: "process ended",
     OutOfMemory: "out of memory",
 }
 _VALIDATION_LOSSES = ("box", "obj", "cls")

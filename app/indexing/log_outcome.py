@@ -16,7 +16,16 @@ from db.reading.log_facts import (
 from db.reading.numbers import Cell, newest_epochs, numbers_by_epoch
 from engine.logs.loss_names import is_loss
 
-_OUTCOME_EVENTS = ("training started", "training completed", "crash", "out of memory", "early stop", "benchmark")
+_OUTCOME_EVENTS = (
+    "training started",
+    "training completed",
+    "crash",
+    "process ended",
+    "out of memory",
+    "early stop",
+    "benchmark",
+)
+_COMPLETED = "training completed"
 _RESTARTED = "model summary"
 """The event after an error when the program was started again."""
 _FORMATS_WITHOUT_TOTAL = ("results.csv", "tensorboard")
@@ -32,6 +41,7 @@ def describe_log_end(connection: sqlite3.Connection, run_id: str) -> str:
 def _outcome(connection: sqlite3.Connection, run_id: str, events: list[tuple[str, Any]]) -> str:
     is_restarted = bool(events) and events[-1][0] == _RESTARTED
     events = [event for event in events if event[0] != _RESTARTED]
+    events = _without_afterword(events)
     kind, payload = events[-1] if events else ("", {})
     done, total = epoch_counts(connection, run_id)
     if kind == "training completed":
@@ -58,10 +68,21 @@ def _outcome(connection: sqlite3.Connection, run_id: str, events: list[tuple[str
     return f"cut off{bar}" if bar else "no epochs"
 
 
+def _without_afterword(events: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Return the events up to the end of the last training: a thread's exception after it does not unmake it."""
+    kinds = [kind for kind, _ in events]
+    if _COMPLETED not in kinds:
+        return events
+    last = len(kinds) - 1 - kinds[::-1].index(_COMPLETED)
+    return events if "training started" in kinds[last:] else events[: last + 1]
+
+
 def _error(kind: str, payload: Mapping[str, Any], where: str) -> str:
     """Return the error of an event; empty if it is none."""
     if kind == "out of memory":
         return f"out of memory: {payload['message'][:200]}"
+    if kind == "process ended":
+        return f"{payload['cause']}{where}"
     if kind != "crash":
         return ""
     if payload["error"].startswith("KeyboardInterrupt"):

@@ -135,6 +135,15 @@ class Crash:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessEnded:
+    """A shell, torchrun or Slurm says that the program was ended from outside."""
+
+    cause: str
+    """`killed`, `terminated`, `segmentation fault`, `cancelled`, `time limit`, `preempted`, …"""
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
 class OutOfMemory:
     """CUDA ran out of memory, as reported in the log."""
 
@@ -173,6 +182,7 @@ Fact = (
     | TrainingCompleted
     | CheckpointStripped
     | Crash
+    | ProcessEnded
     | OutOfMemory
     | Note
     | StageEvent

@@ -10,6 +10,7 @@ from engine.logs.builder_state import Evaluation, State
 from engine.logs.dialects import (
     foreign,
     nvidia_qat,
+    process_endings,
     pycocotools,
     python_errors,
     trtexec,
@@ -34,7 +35,7 @@ _FILES: tuple[Dialect, ...] = (results_txt, results_csv)
 DIALECTS: tuple[Dialect, ...] = (yolov7, yolov5, ultralytics, yolov6, nvidia_qat, trtexec, *_FILES)
 """In the order in which they are asked whether a line is theirs. Before any titles, a log is taken for YOLOv7's."""
 _BY_NAME = {dialect.NAME: dialect for dialect in DIALECTS}
-_RARE = tuple(word.encode() for word in (*yoloqat_events.WORDS, *python_errors.WORDS))
+_RARE = tuple(word.encode() for word in (*yoloqat_events.WORDS, *python_errors.WORDS, *process_endings.WORDS))
 """One of these stands in each line that tells an event of ours or begins an error: most pieces of a log hold none."""
 
 
@@ -203,6 +204,10 @@ class LogParser:
         if event is not None:
             return self._builder.take(event) or []
         text = text[:MOST_CHARACTERS]
+        ending = process_endings.read(text)
+        if ending is not None:
+            self._tracebacks = TracebackReader()  # an open traceback goes no further
+            return [ending]
         return self._tracebacks.read(text) if text else None
 
     def _tokens(self, text: str) -> list[Token]:

@@ -51,6 +51,15 @@ ENDINGS = {
     "crashed": ("crashed", "bad"),
     "out of memory": ("oom", "bad"),
     "losses nan": ("nan", "bad"),
+    "killed": ("killed", "bad"),
+    "terminated": ("killed", "bad"),
+    "segmentation fault": ("segfault", "bad"),
+    "out of shared memory": ("shm full", "bad"),
+    "aborted": ("aborted", "bad"),
+    "cancelled": ("stopped", "warn"),
+    "time limit": ("time up", "warn"),
+    "preempted": ("preempt", "warn"),
+    "node failed": ("node", "bad"),
 }
 """Word and tone by the outcome of a log."""
 

@@ -1,10 +1,12 @@
 """Opens a file as the bytes of its log, whatever it is in."""
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -94,13 +96,19 @@ def _strip_prefixes(contents: Contents, path: Path) -> None:
     """Replace the file by its lines without what stands before each of them."""
     source = contents.file
     sample = source.read(_SAMPLE_BYTES)
-    prefix = find_prefix(sample) if b"\0" not in sample else None
+    prefix = _known_prefix(sample) if b"\0" not in sample else None
     source.seek(0)
     if prefix is not None:
         stripped = _spool(contents, without_prefixes(source, prefix), path)
         stripped.seek(0)
         contents.file = stripped
         contents.containers.append("prefixed lines")
+
+
+@lru_cache(maxsize=16)
+def _known_prefix(sample: bytes) -> re.Pattern[bytes] | None:
+    """Find the prefix of a log; a file is opened to be read and again to be copied."""
+    return find_prefix(sample)
 
 
 def _spool(contents: Contents, pieces: Iterator[bytes], path: Path) -> BinaryIO:

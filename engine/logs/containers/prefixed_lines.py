@@ -11,7 +11,7 @@ from engine.contracts.facts import CocoLine, EpochRow, ModelSummary, TrainingCom
 from engine.logs.parser import LogParser
 
 _SAMPLE_BYTES = 256 << 10
-_SAMPLE_LINES = 300
+_SAMPLE_LINES = 200
 _LEAST_LINES = 4
 _LEAST_SHARE = 0.9
 """Of the lines that must begin with the prefix: others are continued or were written by another program."""
@@ -50,7 +50,8 @@ def without_prefixes(lines: Iterable[bytes], prefix: re.Pattern[bytes]) -> Itera
 def _understood(lines: Sequence[bytes]) -> tuple[int, int]:
     """Return how many lines the parser understands, and how many facts of a training it finds."""
     parser = LogParser()
-    facts = [*parser.feed(b"\n".join(lines) + b"\n"), *parser.finish()]
+    frames = [line.rstrip(b"\r").rpartition(b"\r")[2] for line in lines]  # of a bar, the last redraw
+    facts = [*parser.feed(b"\n".join(frames) + b"\n"), *parser.finish()]
     return parser.lines - parser.not_understood, sum(isinstance(fact, _EVIDENCE) for fact in facts)
 
 

@@ -162,6 +162,9 @@ def test_what_is_no_file_is_refused_at_once(workspace: Workspace, path: Path) ->
     assert tree(workspace) == []
 
 
+SLURM = b"slurmstepd: error: *** JOB 123 ON node1"
+
+
 @pytest.mark.parametrize(
     ("end", "reason"),
     [
@@ -169,9 +172,26 @@ def test_what_is_no_file_is_refused_at_once(workspace: Workspace, path: Path) ->
         (log(TRACEBACK, "KeyError: 'nc'"), "crashed after epoch 3/9: KeyError: 'nc'"),
         (log(TRACEBACK, "KeyboardInterrupt"), "interrupted after epoch 3/9"),
         (log(TRACEBACK, OUT_OF_MEMORY), "out of memory: torch.cuda.OutOfMemoryError: CUDA out of memory."),
-        (b"Killed\n", "cut off after epoch 3/9"),
+        (b"", "cut off after epoch 3/9"),
+        (b"Killed\n", "killed after epoch 3/9"),
+        (b"./run.sh: line 3:  812 Killed                  python train.py\n", "killed after epoch 3/9"),
+        (b"Terminated\n", "terminated after epoch 3/9"),
+        (b"Segmentation fault (core dumped)\n", "segmentation fault after epoch 3/9"),
+        (b"Bus error (core dumped)\n", "out of shared memory (bus error; docker: --shm-size) after epoch 3/9"),
+        (
+            b"    error_file: <N/A>\n    traceback : Signal 9 (SIGKILL) received by PID 812\n",
+            "killed (SIGKILL) after epoch",
+        ),
+        (SLURM + b" CANCELLED AT 2024-05-01T12:00:00 ***\n", "cancelled after epoch 3/9"),
+        (SLURM + b" CANCELLED AT 2024-05-01T12:00:00 DUE TO TIME LIMIT ***\n", "time limit after epoch 3/9"),
+        (SLURM + b" CANCELLED AT 2024-05-01T12:00:00 DUE TO PREEMPTION ***\n", "preempted after epoch 3/9"),
+        (
+            SLURM + b" CANCELLED AT 2024-05-01T12:00:00 DUE TO NODE FAILURE, SEE SLURMCTLD LOG ***\n",
+            "node failed after",
+        ),
+        (b"10 epochs completed in 1.000 hours.\n" + SLURM + b" CANCELLED AT 2024-05-01T12:00:00 ***\n", "complete: 10"),
     ],
-    ids=["complete", "crashed", "interrupted", "out of memory", "cut off"],
+    ids=str,
 )
 def test_how_the_log_ended_is_told(workspace: Workspace, tmp_path: Path, end: bytes, reason: str) -> None:
     path = tmp_path / "train.log"

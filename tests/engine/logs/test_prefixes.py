@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.contracts.facts import Crash, Note, OutOfMemory
+from engine.contracts.facts import Note, OutOfMemory, ProcessEnded
 from tests.engine.logs.printed import log, only, read
 from tests.engine.logs.reading import FIXTURES, read_fixture, table, trained, validated
 from tests.engine.logs.test_dialects import CONSOLES
@@ -30,10 +30,9 @@ def test_a_job_of_slurm_that_ran_into_its_limit() -> None:
         0 0.7 0.6 0.655 0.461
         1 0.7 0.6 0.665 0.471
     """)
-    [crash] = only(Crash, facts)
-    assert crash.error == (
-        "slurmstepd: error: *** JOB 4242 ON gpu-3 CANCELLED AT 2026-11-20T12:00:00 DUE TO TIME LIMIT ***"
-    )
+    [ending] = only(ProcessEnded, facts)
+    line = "slurmstepd: error: *** JOB 4242 ON gpu-3 CANCELLED AT 2026-11-20T12:00:00 DUE TO TIME LIMIT ***"
+    assert (ending.cause, ending.line) == ("time limit", line)
     [warning] = [note for note in only(Note, facts) if note.kind == "warning"]
     assert "NaN value encountered" in warning.text
     assert parser.not_understood == 0
