@@ -21,7 +21,7 @@ _LONGEST_SECONDS = 1e9
 """Longer times are capped: they are no measurements."""
 _OUTCOME = re.compile(
     r"complete|stopped early|interrupted|crashed|out of memory|cut off|killed|terminated|segmentation fault"
-    r"|out of shared memory|aborted|cancelled|time limit|preempted|node failed"
+    r"|out of shared memory|cancelled|time limit|preempted|node failed"
 )
 _NAN_LOSSES = re.compile(r", (?:all )?(losses nan)(?: since epoch \d+)?$")
 

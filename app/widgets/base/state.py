@@ -55,7 +55,6 @@ ENDINGS = {
     "terminated": ("killed", "bad"),
     "segmentation fault": ("segfault", "bad"),
     "out of shared memory": ("shm full", "bad"),
-    "aborted": ("aborted", "bad"),
     "cancelled": ("stopped", "warn"),
     "time limit": ("time up", "warn"),
     "preempted": ("preempt", "warn"),

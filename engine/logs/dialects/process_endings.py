@@ -5,17 +5,11 @@ import re
 from engine.contracts.facts import ProcessEnded
 
 WORDS = (
-    "Killed",
-    "Terminated",
-    "core dumped",
-    "us error",
-    "CANCELLED AT",
-    "(SIG",
-    "Aborted",
-    "Segmentation",
-    "FAILURE AT",
+    *("Killed", "Terminated", "Segmentation", "us error"),  # shells
+    "*** ",  # Slurm
+    "(SIG",  # torchrun
 )
-"""One of them stands in each line that means something here."""
+"""One of them stands in each line that means something here. For each, the whole log is searched."""
 _SHELL = r"(?:\S{1,200}: line \d{1,6}: +\d{1,9} +|\[\d+\][-+]? +(?:\d+ +)?)?"
 """Before a word of bash: `./run.sh: line 3: 812 Killed   python train.py`."""
 _ENDINGS: tuple[tuple[str, str], ...] = (
@@ -23,7 +17,6 @@ _ENDINGS: tuple[tuple[str, str], ...] = (
     (rf"{_SHELL}Terminated(?:\s.*)?$", "terminated"),
     (rf"{_SHELL}Segmentation fault(?:\s.*)?$", "segmentation fault"),
     (rf"{_SHELL}Bus error(?:\s.*)?$", "out of shared memory (bus error; docker: --shm-size)"),
-    (rf"{_SHELL}Aborted(?:\s.*)?$", "aborted"),
     (r".*DataLoader worker .*killed by signal: Bus error", "out of shared memory (bus error; docker: --shm-size)"),
     (r".*DataLoader worker .*killed by signal: Killed", "a data-loader worker was killed"),
     (r".*\*\*\* (?:JOB|STEP) \S+ ON \S+ CANCELLED AT \S+ DUE TO TIME LIMIT", "time limit"),
