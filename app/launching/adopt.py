@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.launching.launch import cpu_lane
-from app.launching.resume import next_command
+from app.launching.next_command import next_command
 from app.workspace.notifications import write_notify_file
 from engine.contracts.attempt_records import LaunchRecord
 from engine.contracts.errors import YoloqatError

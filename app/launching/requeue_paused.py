@@ -7,7 +7,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app.launching.resume import next_command, start_attempt
+from app.launching.next_command import next_command
+from app.launching.resume import start_attempt
 from app.workspace.run_names import read_name
 from engine.contracts.attempt_records import PauseRequest
 from engine.contracts.errors import YoloqatError

@@ -7,7 +7,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app.launching.resume import next_command
+from app.launching.next_command import next_command
 from engine.contracts.attempt_records import ProcessRecord, SlurmRecord
 from engine.contracts.errors import YoloqatError
 from engine.contracts.outcome import Outcome, OutcomeKind

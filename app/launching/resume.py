@@ -4,21 +4,14 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.launching.resume_command import resume_command
-from app.workspace.engine_python import choose_engine
+from app.launching.next_command import command_with_engine, engine_of, from_the_beginning, next_command
 from app.workspace.run_names import find_id, find_ids, read_name
-from engine.contracts.attempt_records import LaunchRecord
 from engine.contracts.errors import YoloqatError
-from engine.contracts.options.arguments import validate
 from engine.contracts.run_folder import AttemptFolder, RunFolder, Workspace
-from engine.contracts.spec import COMMAND, RunSpec
-from engine.contracts.stages import stage_info
+from engine.contracts.spec import RunSpec
 from engine.contracts.states import RunState
 from engine.runner.waiting.leases import read_place
-from engine.supervise.launch.commands import current_command, engine_command
-from engine.supervise.launch.interpreter import EngineChoice
 from engine.supervise.launch.launch import launch, launch_held
-from engine.supervise.launch.start_records import unmasked_spec
 from engine.supervise.requeue import release_children
 from engine.supervise.state.status import read_state
 
@@ -64,10 +57,10 @@ def resume_run(
         raise YoloqatError(f"{name} is {status.state.value}", hint="Only ended runs can be resumed.")
     if status.state is RunState.SUCCEEDED:
         raise YoloqatError(f"{name} has succeeded: there is nothing to resume")
-    engine = _engine_of(folder, spec, engine_python)
+    engine = engine_of(folder, spec, engine_python)
     if engine is not None:
         engine.check()
-    argv, checkpoint = (_from_the_beginning(spec, engine), None) if anew else _next_command(folder, spec, engine)
+    argv, checkpoint = (from_the_beginning(spec, engine), None) if anew else command_with_engine(folder, spec, engine)
     attempt = start_attempt(workspace, spec, status.attempt + 1, argv)
     return Resumed(folder.id, name, attempt.number, checkpoint)
 
@@ -136,50 +129,3 @@ def _release(workspace: Workspace, folder: RunFolder, name: str, attempt: int) -
     release_runs(workspace, folder.id)
     release_children(workspace, folder.id)  # Slurm removed them from its queue when the previous attempt ended
     return Resumed(folder.id, name, attempt, checkpoint)
-
-
-def next_checkpoint(folder: RunFolder, spec: RunSpec) -> Path | None:
-    """Return the checkpoint that a running foreign trainer writes after each epoch; None for a stage of ours.
-
-    Raises:
-        YoloqatError: the trainer could not be resumed from it; the error says why.
-    """
-    if spec.stage != COMMAND:
-        return None
-    console = folder.attempts()[-1].console
-    return resume_command(spec.command, Path(spec.cwd), console, must_exist=False).checkpoint
-
-
-def next_command(folder: RunFolder, spec: RunSpec) -> tuple[list[str] | None, Path | None]:
-    """Return the command line of the next attempt (None: that of the first), and the checkpoint that it starts from."""
-    return _next_command(folder, spec, _engine_of(folder, spec))
-
-
-def _next_command(
-    folder: RunFolder, spec: RunSpec, engine: EngineChoice | None
-) -> tuple[list[str] | None, Path | None]:
-    started = [attempt for attempt in folder.attempts() if attempt.console.exists() and attempt.console.stat().st_size]
-    if engine is None:
-        if not started:
-            return None, None
-        command = resume_command(unmasked_spec(folder, spec).command, Path(spec.cwd), started[-1].console)
-        return command.argv, command.checkpoint
-    info = stage_info(spec.stage)
-    last = folder.weights / "last.pt"
-    if not started or "resume" not in info.options.model_fields or not last.is_file():
-        return _from_the_beginning(spec, engine), None
-    options = validate(info.options, {**spec.options, "resume": True}, str(folder.spec))
-    return engine_command(spec.stage, options, folder.path, engine.path), last
-
-
-def _from_the_beginning(spec: RunSpec, engine: EngineChoice | None) -> list[str] | None:
-    return None if engine is None else current_command(spec.command, engine.path)
-
-
-def _engine_of(folder: RunFolder, spec: RunSpec, option: str | None = None) -> EngineChoice | None:
-    """Return the Python for the next attempt of a stage of ours; None for any other command."""
-    if spec.stage == COMMAND:
-        return None
-    attempts = folder.attempts()
-    before = LaunchRecord.read(attempts[-1].launch) if attempts else None
-    return choose_engine(option, recorded=before.argv[0] if before else None)

@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from app.launching.resume import next_command
+from app.launching.next_command import next_command
 from engine.contracts.attempt_records import LaunchRecord
 from engine.contracts.errors import YoloqatError
 from engine.contracts.run_folder import AttemptFolder, RunFolder, Workspace

@@ -68,9 +68,9 @@ def pause_run(workspace: Workspace, reference: str) -> str:
     Raises:
         YoloqatError: the run has ended, cannot be resumed, or the request cannot be written.
     """
+    from app.launching.next_command import next_checkpoint
     from app.launching.queue import hold_runs
     from app.launching.requeue_paused import write_pause_request
-    from app.launching.resume import next_checkpoint
 
     folder = workspace.run(find_id(workspace, reference))
     status, spec = read_state(folder), RunSpec.read(folder.spec)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from app.launching.launch import launch_stage
+from app.launching.next_command import next_command
 from app.launching.pipelines import load_pipeline, plan_pipeline
-from app.launching.resume import next_command
 from app.workspace.engine_python import choose_engine
 from engine.contracts.errors import YoloqatError
 from engine.contracts.options.shapes import ShapesOptions
