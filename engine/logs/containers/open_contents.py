@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from engine.contracts.errors import YoloqatError
-from engine.files.safe_open import open_regular
 from engine.logs.containers.compressed import compression_of, expand
 from engine.logs.containers.encodings import encoding_of, to_utf8
 from engine.logs.containers.json_logs import json_kind, read_json
@@ -112,7 +111,8 @@ def _known_prefix(sample: bytes) -> re.Pattern[bytes] | None:
 
 
 def _spool(contents: Contents, pieces: Iterator[bytes], path: Path) -> BinaryIO:
-    limit = max(_FREE_BYTES, min(_MOST_BYTES, path.stat().st_size * _LARGEST_RATIO))
+    size_on_disk = path.stat().st_size
+    limit = max(_FREE_BYTES, size_on_disk, min(_MOST_BYTES, size_on_disk * _LARGEST_RATIO))
     spooled: BinaryIO = tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # type: ignore[assignment]  # noqa: SIM115
     size = 0
     for piece in pieces:
@@ -139,13 +139,3 @@ def _head(file: BinaryIO) -> bytes:
 def _pieces(file: BinaryIO) -> Iterator[bytes]:
     while piece := file.read(_READ_BYTES):
         yield piece
-
-
-def is_container(path: Path) -> bool:
-    """Return whether a log stands in this file in another form than as its bytes."""
-    try:
-        with open_regular(path, follow=True) as file:
-            head = file.read(_HEAD_BYTES)
-    except OSError:
-        return False
-    return bool(compression_of(head) or encoding_of(head) or json_kind(head))
